@@ -1,0 +1,1 @@
+"""Everything between the sequences on disk and a trained model."""

@@ -1,0 +1,1 @@
+"""The negative engine: which candidates a query is told apart from."""

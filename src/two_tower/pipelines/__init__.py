@@ -1,0 +1,1 @@
+"""Kedro pipelines, one package each; they meet in the catalog only."""

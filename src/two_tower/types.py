@@ -1,0 +1,29 @@
+"""Names shared by all layers: reserved ids and aliases that cost no heavy import."""
+
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    import keras
+
+    KerasModel: TypeAlias = keras.Model
+    Tensor: TypeAlias = keras.KerasTensor
+else:
+    # Kedro evaluates a node's hints at run time: there a model is anything.
+    KerasModel = Any
+    Tensor = Any
+
+FloatArray: TypeAlias = npt.NDArray[np.float32]
+IntArray: TypeAlias = npt.NDArray[np.int32]
+JsonObject: TypeAlias = dict[str, Any]
+
+PADDING: Final = 0
+"""Dense id of an empty slot; no item, user or feature value ever has it."""
+
+OUT_OF_VOCABULARY: Final = 1
+"""Dense id of everything that training has not seen."""
+
+FIRST_ID: Final = 2
+"""Dense id of the first real item, user or feature value."""
