@@ -1,0 +1,1 @@
+"""MovieLens: the formats of its releases, reading, downloading and simulating them."""
