@@ -133,8 +133,14 @@ _ML_100K = Release(
         "u.item",
         "|",
         "latin-1",
-        ("movie_id", "title", "release_date", "video_release_date", "imdb_url")
-        + GENRES_100K,
+        (
+            "movie_id",
+            "title",
+            "release_date",
+            "video_release_date",
+            "imdb_url",
+            *GENRES_100K,
+        ),
     ),
     users=TextTable(
         "u.user", "|", "latin-1", ("user_id", "age", "gender", "occupation", "zip")
