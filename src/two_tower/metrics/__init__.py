@@ -1,0 +1,1 @@
+"""How good a ranking is: ranks, figures, baselines, intervals and slices in NumPy."""

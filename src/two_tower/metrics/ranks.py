@@ -1,0 +1,180 @@
+"""At which rank a query's positives stand among all items."""
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from two_tower.metrics.scorers import Scorer, dot_scorer
+from two_tower.ragged import Ragged
+from two_tower.types import FIRST_ID, FloatArray
+
+QUERY_BLOCK: Final = 256  # rows of scores at a time: with 4,096 items, 4 MB
+
+
+def item_positions(ids: Ragged) -> Ragged:
+    """Return dense item ids as positions in the catalogue, dropping those without one.
+
+    Padding and out-of-vocabulary ids (below `FIRST_ID`) have no position. Nothing can
+    recommend them, so in a history there is nothing to filter.
+    """
+    known = ids.values >= FIRST_ID
+    kept_before = np.concatenate([[0], np.cumsum(known, dtype=np.int64)])
+    return Ragged(ids.values[known] - FIRST_ID, kept_before[ids.offsets])
+
+
+def worst_ranks(
+    queries: FloatArray,
+    items: FloatArray,
+    targets: Ragged,
+    seen: Ragged,
+    *,
+    item_block: int,
+) -> npt.NDArray[np.int64]:
+    """Return the rank of each positive by `queries @ items.T`; see `ranks_by`.
+
+    Args:
+        queries: `[B, D]` float32.
+        items: `[N, D]` float32.
+        targets: B rows of item positions, distinct within a row.
+        seen: B rows of item positions; repeats do no harm.
+        item_block: how many items are scored at a time.
+    """
+    return ranks_by(dot_scorer(queries, items), targets, seen, item_block=item_block)
+
+
+def ranks_by(
+    scorer: Scorer, targets: Ragged, seen: Ragged, *, item_block: int
+) -> npt.NDArray[np.int64]:
+    """Return the rank of each positive among all items, 0 for the best.
+
+    A query's list holds every item it has not seen, and its positives, seen or not.
+    Between a positive and another item of the same score the other item comes first, so
+    a scorer that can't tell items apart gets the last ranks. A query's own positives
+    never share a rank.
+
+    Memory is bounded by `item_block`, whatever the number of queries and items.
+
+    Args:
+        scorer: scores B queries for N items.
+        targets: B rows of item positions, distinct within a row.
+        seen: B rows of item positions to leave out; repeats do no harm.
+        item_block: how many items are scored at a time.
+
+    Returns:
+        `[P]` int64, in the order of `targets.values`.
+
+    Raises:
+        ValueError: if a score is not finite, a position is outside the catalogue, a row
+            holds a target twice, or the numbers of rows differ.
+    """
+    _check(scorer, targets, seen)
+    ranks = np.empty(len(targets.values), np.int64)
+    for start in range(0, scorer.n_queries, QUERY_BLOCK):
+        stop = min(start + QUERY_BLOCK, scorer.n_queries)
+        pairs = slice(targets.offsets[start], targets.offsets[stop])
+        if pairs.start < pairs.stop:
+            ranks[pairs] = _ranks_of_block(
+                scorer, slice(start, stop), targets, seen, item_block
+            )
+    return ranks
+
+
+def score_blocks(
+    scorer: Scorer, rows: slice, item_block: int
+) -> Iterator[tuple[slice, FloatArray]]:
+    """Yield the scores of these queries, one block of items after the other.
+
+    Raises:
+        ValueError: if a score is NaN or infinite.
+    """
+    for start in range(0, scorer.n_items, item_block):
+        columns = slice(start, min(start + item_block, scorer.n_items))
+        scores = scorer.block(rows, columns)
+        if not np.isfinite([scores.min(), scores.max()]).all():
+            raise ValueError(
+                f"a score of queries {rows.start} to {rows.stop - 1} is NaN or "
+                "infinite, so nothing can be ranked; look at the vectors of the model"
+            )
+        yield columns, scores
+
+
+def mask_items(
+    scores: FloatArray, columns: slice, rows: npt.NDArray[np.int64], items: Ragged
+) -> None:
+    """Set these items of these rows to -inf, where they lie in a block of scores.
+
+    Args:
+        scores: `[b, n]`, written to.
+        columns: the items that the block holds.
+        rows: `[V]`, the row of the block that each of `items.values` belongs to.
+        items: item positions.
+    """
+    inside = (items.values >= columns.start) & (items.values < columns.stop)
+    scores[rows[inside], items.values[inside] - columns.start] = -np.inf
+
+
+def _ranks_of_block(
+    scorer: Scorer, rows: slice, targets: Ragged, seen: Ragged, item_block: int
+) -> npt.NDArray[np.int64]:
+    """Return the ranks of the positives of a slice of queries."""
+    block = np.arange(rows.start, rows.stop)
+    targets, seen = targets.take(block), seen.take(block)
+    blocks: Iterable[tuple[slice, FloatArray]]
+    blocks = score_blocks(scorer, rows, item_block)
+    if scorer.n_items <= item_block:  # a single block serves both passes
+        blocks = list(blocks)
+        own = _scores_of(blocks, targets)
+    else:
+        own = _scores_of(blocks, targets)
+        blocks = score_blocks(scorer, rows, item_block)
+    bar = own - scorer.margin[rows][targets.rows]
+    # Sorted by row, then best first: a positive stands behind its better siblings.
+    order = np.lexsort((-own, targets.rows))
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(len(order)) - targets.offsets[targets.rows]
+    for columns, scores in blocks:
+        mask_items(scores, columns, seen.rows, seen)
+        mask_items(scores, columns, targets.rows, targets)
+        for start in range(0, len(rank), QUERY_BLOCK):
+            pairs = slice(start, start + QUERY_BLOCK)
+            ahead = scores[targets.rows[pairs]] >= bar[pairs, None]
+            rank[pairs] += np.count_nonzero(ahead, axis=1)
+    return rank
+
+
+def _scores_of(
+    blocks: Iterable[tuple[slice, FloatArray]], targets: Ragged
+) -> FloatArray:
+    """Return `[P]`, the score of each positive, out of the blocks that are ranked."""
+    own = np.empty(len(targets.values), np.float32)
+    for columns, scores in blocks:
+        inside = (targets.values >= columns.start) & (targets.values < columns.stop)
+        own[inside] = scores[
+            targets.rows[inside], targets.values[inside] - columns.start
+        ]
+    return own
+
+
+def _check(scorer: Scorer, targets: Ragged, seen: Ragged) -> None:
+    """Raise ValueError where targets or seen items don't fit the scorer."""
+    if not len(targets) == len(seen) == scorer.n_queries:
+        raise ValueError(
+            f"{scorer.n_queries} queries came with {len(targets)} rows of targets and "
+            f"{len(seen)} rows of seen items; give one row of each per query"
+        )
+    for name, items in (("targets", targets), ("seen items", seen)):
+        outside = (items.values < 0) | (items.values >= scorer.n_items)
+        if outside.any():
+            raise ValueError(
+                f"{outside.sum()} {name} are not among the {scorer.n_items} items that "
+                f"are ranked (first: {items.values[outside][:5].tolist()}); a position "
+                f"is a dense item id less {FIRST_ID}"
+            )
+    pairs = targets.rows * scorer.n_items + targets.values
+    if len(np.unique(pairs)) < len(pairs):
+        raise ValueError(
+            f"{len(pairs) - len(np.unique(pairs))} targets stand in their row twice; "
+            "a positive counts once, so give distinct items"
+        )

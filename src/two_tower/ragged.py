@@ -1,0 +1,93 @@
+"""Lists of different lengths in two flat arrays, the form NumPy can work on."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclass(frozen=True, eq=False)
+class Ragged:
+    """Rows of different lengths; row `r` is `values[offsets[r]:offsets[r + 1]]`.
+
+    Attributes:
+        values: `[V]`, all rows one after the other.
+        offsets: `[R + 1]` int64, from 0 to V, never falling.
+    """
+
+    values: npt.NDArray[Any]
+    offsets: npt.NDArray[np.int64]
+
+    @classmethod
+    def from_lists(
+        cls, rows: Sequence[Iterable[int]], dtype: npt.DTypeLike = np.int32
+    ) -> Self:
+        """Return the rows of a Python list of lists."""
+        arrays = [np.fromiter(row, dtype) for row in rows]
+        values = np.concatenate(arrays) if arrays else np.empty(0, dtype)
+        return cls(values, _offsets([len(array) for array in arrays]))
+
+    @classmethod
+    def from_arrow(cls, lists: Any) -> Self:
+        """Return the rows of an Arrow list array or chunked array, type kept.
+
+        Raises:
+            ValueError: if a list, or a value in one, is null.
+        """
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        if isinstance(lists, pa.ChunkedArray):
+            lists = lists.combine_chunks()
+        values = pc.list_flatten(lists)
+        nulls = lists.null_count + values.null_count
+        if nulls:
+            raise ValueError(
+                f"a column of lists holds {nulls} nulls; "
+                "write a user without items as an empty list"
+            )
+        lengths = pc.list_value_length(lists).to_numpy(zero_copy_only=False)
+        return cls(values.to_numpy(zero_copy_only=False), _offsets(lengths))
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """`[R]` int64, the number of values of each row."""
+        return np.diff(self.offsets)
+
+    @property
+    def rows(self) -> npt.NDArray[np.int64]:
+        """`[V]` int64, the row that each value stands in."""
+        return np.repeat(np.arange(len(self)), self.lengths)
+
+    def take(self, rows: npt.ArrayLike) -> Self:
+        """Return these rows, in this order; a row may be asked for again."""
+        chosen = np.asarray(rows, np.int64)
+        lengths = self.lengths[chosen]
+        offsets = _offsets(lengths)
+        # Each value's place is its row's start plus its place within the row.
+        shift = np.repeat(self.offsets[:-1][chosen] - offsets[:-1], lengths)
+        return type(self)(self.values[np.arange(offsets[-1]) + shift], offsets)
+
+    def pad(self, width: int) -> npt.NDArray[Any]:
+        """Return each row's last `width` values, then zeros.
+
+        Returns:
+            `[R, width]` of the values' type.
+        """
+        kept = np.minimum(self.lengths, width)
+        starts = self.offsets[1:] - kept
+        places = starts[:, None] + np.arange(width)
+        is_real = np.arange(width) < kept[:, None]
+        padded = np.zeros((len(self), width), self.values.dtype)
+        padded[is_real] = self.values[places[is_real]]
+        return padded
+
+
+def _offsets(lengths: npt.ArrayLike) -> npt.NDArray[np.int64]:
+    """Return `[R + 1]` int64, where rows of these lengths begin and end."""
+    return np.concatenate([[0], np.cumsum(np.asarray(lengths, np.int64))])

@@ -1,0 +1,166 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.metrics import definitions
+from two_tower.metrics.ranks import item_positions, worst_ranks
+from two_tower.ragged import Ragged
+
+NOTHING = Ragged.from_lists([[]])
+
+
+def ranks(scores, targets, seen, item_block=4):
+    """Rank items whose score is their own vector, for users who are all [1]."""
+    items = np.asarray(scores, np.float32)[:, None]
+    users = np.ones((len(targets), 1), np.float32)
+    return worst_ranks(
+        users,
+        items,
+        Ragged.from_lists(targets),
+        Ragged.from_lists(seen),
+        item_block=item_block,
+    ).tolist()
+
+
+def test_ranks_count_from_zero_and_leave_seen_items_out():
+    scores = [0.1, 0.9, 0.5, 0.7, 0.3]
+    assert ranks(scores, [[1], [4], [4]], [[], [], [1, 2]]) == [0, 3, 1]
+
+
+def test_a_seen_positive_is_ranked_all_the_same():
+    assert ranks([3, 2, 1], [[1]], [[0, 1, 1, 2]]) == [0]
+
+
+def test_a_seen_positive_still_stands_before_a_lower_one():
+    assert ranks([3, 2, 1], [[0, 2]], [[0, 1]]) == [0, 1]
+
+
+def test_a_constant_scorer_gets_the_last_ranks():
+    assert ranks([5] * 6, [[0], [3], [1, 4]], [[], [1, 2], []]) == [5, 3, 4, 5]
+
+
+def test_positives_of_one_score_stand_behind_the_others_one_by_one():
+    assert ranks([1, 2, 2, 2, 0], [[1, 2]], [[]]) == [1, 2]
+
+
+@pytest.mark.parametrize("n_items", [33, 127, 2047])
+@pytest.mark.parametrize("item_block", [64, 4096])
+def test_items_with_one_vector_are_equal_wherever_they_stand(n_items, item_block):
+    # A matrix product rounds differently at the edge of a block.
+    rng = np.random.default_rng(0)
+    queries = rng.normal(size=(70, 128)).astype(np.float32)
+    items = np.tile(rng.normal(size=128).astype(np.float32), (n_items, 1))
+    targets = Ragged.from_lists([[i % n_items] for i in range(70)])
+    seen = Ragged.from_lists([[]] * 70)
+    found = worst_ranks(queries, items, targets, seen, item_block=item_block)
+    assert set(found.tolist()) == {n_items - 1}
+
+
+@st.composite
+def problems(draw):
+    """A table of scores with many ties, with targets and seen items of each user."""
+    n_users = draw(st.integers(1, 6))
+    n_items = draw(st.integers(1, 12))
+    number = st.integers(-3, 3)
+    row = st.lists(number, min_size=n_items, max_size=n_items)
+    item = st.integers(0, n_items - 1)
+    return (
+        draw(st.lists(row, min_size=n_users, max_size=n_users)),
+        [draw(st.lists(item, unique=True, max_size=4)) for _ in range(n_users)],
+        [draw(st.lists(item, max_size=8)) for _ in range(n_users)],
+    )
+
+
+def ranks_of_table(scores, targets, seen, item_block):
+    """Rank by a table of small whole scores, which float32 holds exactly."""
+    scores = np.asarray(scores, np.float32)
+    found = worst_ranks(
+        scores,
+        np.eye(scores.shape[1], dtype=np.float32),
+        Ragged.from_lists(targets),
+        Ragged.from_lists(seen),
+        item_block=item_block,
+    )
+    rows = np.split(found, np.cumsum([len(row) for row in targets])[:-1])
+    return [sorted(row.tolist()) for row in rows]
+
+
+@given(problems(), st.integers(1, 13))
+def test_ranks_are_places_in_the_list_of_the_definition(problem, item_block):
+    expected = [definitions.ranks(*user) for user in zip(*problem, strict=True)]
+    assert ranks_of_table(*problem, item_block) == expected
+
+
+@given(problems(), st.randoms(use_true_random=False))
+def test_ranks_do_not_depend_on_the_order_of_items(problem, random):
+    scores, targets, seen = problem
+    old_place = list(range(len(scores[0])))
+    random.shuffle(old_place)
+    shuffled = ranks_of_table(
+        [[row[i] for i in old_place] for row in scores],
+        [[old_place.index(i) for i in row] for row in targets],
+        [[old_place.index(i) for i in row] for row in seen],
+        item_block=5,
+    )
+    assert shuffled == ranks_of_table(scores, targets, seen, item_block=5)
+
+
+def test_many_queries_and_items_rank_as_in_float64():
+    rng = np.random.default_rng(3)
+    # Whole numbers, whose products float32 holds exactly.
+    queries = rng.integers(-9, 10, (600, 16)).astype(np.float32)
+    items = rng.integers(-9, 10, (900, 16)).astype(np.float32)
+    targets = rng.integers(0, 900, (600, 1))
+    seen = rng.integers(0, 900, (600, 30))
+    scores = queries.astype(np.float64) @ items.T.astype(np.float64)
+    own = np.take_along_axis(scores, targets, axis=1)
+    np.put_along_axis(scores, seen, -np.inf, axis=1)
+    np.put_along_axis(scores, targets, -np.inf, axis=1)
+    found = worst_ranks(
+        queries,
+        items,
+        Ragged.from_lists(targets),
+        Ragged.from_lists(seen),
+        item_block=256,
+    )
+    np.testing.assert_array_equal(found, (scores >= own).sum(axis=1))
+
+
+def test_no_queries_have_no_ranks():
+    assert ranks([1, 2], [], []) == []
+
+
+@pytest.mark.parametrize("score", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("item_block", [2, 8])
+def test_a_score_that_is_not_a_number_is_refused(score, item_block):
+    with pytest.raises(ValueError, match="NaN or infinite"):
+        ranks([1, 2, 3, score], [[0]], [[]], item_block)
+
+
+@pytest.mark.parametrize(
+    ("targets", "seen", "message"),
+    [
+        ([[3]], [[]], "1 targets are not among the 3 items"),
+        ([[-1]], [[]], "1 targets are not among"),
+        ([[0]], [[-2]], "1 seen items are not among"),
+        ([[0, 1, 0]], [[]], "1 targets stand in their row twice"),
+        ([[0]], [[], []], "2 rows of seen items"),
+    ],
+)
+def test_positions_that_do_not_fit_are_refused(targets, seen, message):
+    with pytest.raises(ValueError, match=message):
+        ranks([1, 2, 3], targets, seen)
+
+
+def test_vectors_of_two_widths_are_refused():
+    queries, items = np.ones((1, 3), np.float32), np.ones((2, 4), np.float32)
+    with pytest.raises(ValueError, match="one and the same model"):
+        worst_ranks(queries, items, NOTHING, NOTHING, item_block=8)
+
+
+def test_item_ids_become_positions_without_reserved_ids():
+    ids = Ragged.from_lists([[0, 2, 1], [], [1], [5, 2]])
+    positions = item_positions(ids)
+    assert positions.values.tolist() == [0, 3, 0]
+    assert positions.offsets.tolist() == [0, 1, 1, 1, 3]

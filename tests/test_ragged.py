@@ -1,0 +1,47 @@
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from two_tower.ragged import Ragged
+
+
+def lists(ragged):
+    bounds = zip(ragged.offsets[:-1], ragged.offsets[1:], strict=True)
+    return [ragged.values[start:stop].tolist() for start, stop in bounds]
+
+
+def test_rows_survive_the_way_in_and_out():
+    rows = [[3, 1], [], [2]]
+    ragged = Ragged.from_lists(rows)
+    assert lists(ragged) == rows
+    assert len(ragged) == 3
+    assert ragged.lengths.tolist() == [2, 0, 1]
+    assert ragged.rows.tolist() == [0, 0, 2]
+
+
+def test_no_rows_are_no_values():
+    ragged = Ragged.from_lists([])
+    assert len(ragged) == 0
+    assert ragged.values.dtype == np.int32
+    assert len(ragged.take([])) == 0
+
+
+def test_rows_are_taken_in_any_order_and_again():
+    ragged = Ragged.from_lists([[3, 1], [], [2], [7, 8, 9]])
+    assert lists(ragged.take([3, 1, 0, 3])) == [[7, 8, 9], [], [3, 1], [7, 8, 9]]
+
+
+@pytest.mark.parametrize("kind", [pa.list_, pa.large_list])
+def test_arrow_columns_are_read_whole_sliced_or_in_chunks(kind):
+    column = pa.array([[1], [2, 3], [], [4]], kind(pa.int64()))
+    chunks = pa.chunked_array([column.slice(1, 2), column.slice(3)])
+    assert lists(Ragged.from_arrow(column)) == [[1], [2, 3], [], [4]]
+    assert lists(Ragged.from_arrow(column.slice(1))) == [[2, 3], [], [4]]
+    assert lists(Ragged.from_arrow(chunks)) == [[2, 3], [], [4]]
+    assert Ragged.from_arrow(column).values.dtype == np.int64
+
+
+@pytest.mark.parametrize("rows", [[[1], None], [[1, None]]])
+def test_nulls_are_refused(rows):
+    with pytest.raises(ValueError, match="1 nulls"):
+        Ragged.from_arrow(pa.array(rows, pa.list_(pa.int32())))
