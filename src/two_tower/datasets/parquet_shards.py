@@ -1,0 +1,258 @@
+"""A table kept as Parquet shards of fixed row ranges, with a manifest."""
+
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from glob import escape
+from itertools import chain, cycle
+from math import isfinite
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import ibis.expr.types as ir
+import pyarrow as pa
+import pyarrow.parquet as pq
+from kedro.io import DatasetError
+from kedro_datasets._typing import TablePreview
+from kedro_datasets.ibis import FileDataset
+
+from .atomic import current_version, file_sha256, replace_folder
+
+Rows: TypeAlias = ir.Table | pa.Table | pa.RecordBatchReader | Iterable[pa.RecordBatch]
+
+MANIFEST: Final = "_manifest.json"
+ROWS_PER_SHARD: Final = 1 << 20
+ROWS_PER_GROUP: Final = 1 << 15
+"""Rows held in memory at a time; DuckDB shares the row groups out to its threads."""
+PREVIEWED_LIST_ITEMS: Final = 8
+
+
+class ParquetShardsDataset(FileDataset):  # type: ignore[misc]
+    """Load an Ibis table from Parquet shards; save one, or a stream of batches.
+
+    Shard `i` holds the rows from `i · rows_per_shard` on, in the order they are handed
+    over, whatever the batches they come in; so equal rows give equal bytes, for one
+    version of PyArrow. A row order is up to the node: end it in a unique column.
+
+    A save writes a version folder beside the one in force, reads it back and compares
+    it with the manifest, and only then points to it (see `atomic`). A save that fails
+    leaves the old table in place.
+
+    Example:
+        ```yaml
+        histories:
+          type: two_tower.datasets.parquet_shards.ParquetShardsDataset
+          filepath: ${globals:data}/03_primary/${globals:dataset}/histories
+          connection: ${globals:connections.${runtime_params:engine,duckdb}}
+        ```
+    """
+
+    def __init__(
+        self,
+        *,
+        filepath: str,
+        connection: dict[str, Any] | None = None,
+        rows_per_shard: int = ROWS_PER_SHARD,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        """Describe where the table lies; nothing is opened.
+
+        Args:
+            filepath: a local folder; it is made by the first save.
+            connection: the Ibis backend that `load` binds the table to: its `backend`,
+                and what `connect` takes. The default is DuckDB in memory.
+            rows_per_shard: rows of each shard but the last, above 0.
+            metadata: for Kedro plugins; not read here.
+        """
+        super().__init__(filepath=filepath, connection=connection, metadata=metadata)
+        if self._fs_prefix:
+            raise DatasetError(
+                f"filepath {filepath!r} is not local; Parquet shards are swapped by "
+                "renaming folders. Give a local folder, or use ibis.FileDataset."
+            )
+        if rows_per_shard < 1:
+            raise DatasetError(
+                f"rows_per_shard is {rows_per_shard}; allowed is 1 and above"
+            )
+        self._rows_per_shard = rows_per_shard
+
+    def load(self) -> ir.Table:
+        folder = self._version_folder()
+        for shard in _read_manifest(folder)["shards"]:
+            _check_size(folder / shard["file"], shard["bytes"])
+        # Read by pattern, since not every backend takes a list of files.
+        return self.connection.read_parquet(f"{escape(str(folder))}/*.parquet")
+
+    def save(self, data: Rows) -> None:
+        schema, batches = _as_batches(data)
+        with replace_folder(Path(self._filepath)) as folder:
+            shards = _write_shards(folder, schema, batches, self._rows_per_shard)
+            manifest = {
+                "rows": sum(shard["rows"] for shard in shards),
+                "rows_per_shard": self._rows_per_shard,
+                "schema": {field.name: str(field.type) for field in schema},
+                "shards": shards,
+            }
+            _validate_shards(folder, schema, shards)
+            text = json.dumps(manifest, indent=2) + "\n"
+            (folder / MANIFEST).write_text(text, encoding="utf-8")
+
+    def manifest(self) -> dict[str, Any]:
+        """Return `rows`, `rows_per_shard`, `schema` and each shard's file and hash."""
+        return _read_manifest(self._version_folder())
+
+    def fingerprint(self) -> str:
+        """Return the SHA-256 of the manifest, and so of the schema and all rows."""
+        return file_sha256(self._version_folder() / MANIFEST)
+
+    def preview(self, nrows: int = 5) -> TablePreview:
+        """Return the first rows for Kedro-Viz, long lists cut; no more is read."""
+        folder = self._version_folder()
+        manifest = _read_manifest(folder)
+        columns = list(manifest["schema"])
+        shards = (folder / shard["file"] for shard in manifest["shards"])
+        rows = list(_first_rows(shards, nrows))
+        return TablePreview(
+            {
+                "index": list(range(len(rows))),
+                "columns": columns,
+                "data": [[_shortened(row[name]) for name in columns] for row in rows],
+            }
+        )
+
+    def _version_folder(self) -> Path:
+        folder = current_version(Path(self._filepath))
+        if folder is None:
+            raise DatasetError(
+                f"no table at {self._filepath}; run the pipeline that makes it"
+            )
+        return folder
+
+    def _exists(self) -> bool:
+        folder = current_version(Path(self._filepath))
+        return folder is not None and (folder / MANIFEST).is_file()
+
+    def _describe(self) -> dict[str, Any]:
+        return {
+            "filepath": str(self._filepath),
+            "backend": self._connection_config["backend"],
+            "rows_per_shard": self._rows_per_shard,
+        }
+
+
+def _as_batches(data: Rows) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+    """Return the schema, with all columns nullable, and the rows as they come."""
+    if isinstance(data, ir.Table):
+        data = data.to_pyarrow_batches(chunk_size=ROWS_PER_GROUP)
+    if isinstance(data, pa.Table):
+        data = data.to_reader()
+    if isinstance(data, pa.RecordBatchReader):
+        schema, batches = data.schema, iter(data)
+    else:
+        batches = iter(data)
+        first = next(batches, None)
+        if first is None:
+            raise DatasetError(
+                "an iterator without a batch has no schema; hand over a "
+                "RecordBatchReader, or one empty batch, for a table without rows"
+            )
+        schema, batches = first.schema, chain([first], batches)
+    # What one engine knows never to be null, another doesn't: the bytes would differ.
+    return pa.schema([pa.field(old.name, old.type) for old in schema]), batches
+
+
+def _write_shards(
+    folder: Path,
+    schema: pa.Schema,
+    batches: Iterable[pa.RecordBatch],
+    rows_per_shard: int,
+) -> list[dict[str, Any]]:
+    """Write the rows, and return `file`, `rows`, `bytes` and `sha256` of each shard."""
+    whole, rest = divmod(rows_per_shard, ROWS_PER_GROUP)
+    groups = [ROWS_PER_GROUP] * whole + [rest] * bool(rest)
+    shards: list[dict[str, Any]] = []
+    with ExitStack() as open_file:
+        for i, group in enumerate(_cut(batches, schema, cycle(groups))):
+            if i % len(groups) == 0:
+                open_file.close()
+                shards.append({"file": f"{len(shards):05d}.parquet", "rows": 0})
+                path = folder / shards[-1]["file"]
+                writer = pq.ParquetWriter(path, schema, compression="zstd")
+                open_file.enter_context(writer)
+            writer.write_table(group, row_group_size=ROWS_PER_GROUP)
+            shards[-1]["rows"] += group.num_rows
+    for shard in shards:
+        path = folder / shard["file"]
+        shard |= {"bytes": path.stat().st_size, "sha256": file_sha256(path)}
+    return shards
+
+
+def _cut(
+    batches: Iterable[pa.RecordBatch], schema: pa.Schema, sizes: Iterator[int]
+) -> Iterator[pa.Table]:
+    """Yield the rows in tables of the given sizes, and at least one table."""
+    size = next(sizes)
+    waiting = schema.empty_table()
+    is_first = True
+    for batch in batches:
+        rows = pa.Table.from_batches([batch]).cast(schema)
+        waiting = pa.concat_tables([waiting, rows])
+        while waiting.num_rows >= size:
+            yield waiting.slice(0, size).combine_chunks()
+            waiting, size, is_first = waiting.slice(size), next(sizes), False
+    if waiting.num_rows or is_first:
+        yield waiting.combine_chunks()
+
+
+def _validate_shards(
+    folder: Path, schema: pa.Schema, shards: list[dict[str, Any]]
+) -> None:
+    """Raise DatasetError unless the files say what was handed over."""
+    for shard in shards:
+        with pq.ParquetFile(folder / shard["file"]) as file:
+            found = file.metadata.num_rows, file.schema_arrow
+        if found != (shard["rows"], schema):
+            raise DatasetError(
+                f"shard {shard['file']} reads back as {found[0]} rows of {found[1]}; "
+                f"{shard['rows']} rows of {schema} were written. Nothing was replaced."
+            )
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise DatasetError(f"{path} is missing; run the pipeline that makes this table")
+    manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return manifest
+
+
+def _check_size(path: Path, expected: int) -> None:
+    found = path.stat().st_size if path.is_file() else None
+    if found != expected:
+        state = "missing" if found is None else f"{found} bytes long"
+        raise DatasetError(
+            f"{path} is {state}, but {expected} bytes were saved; "
+            "run the pipeline that makes this table"
+        )
+
+
+def _first_rows(shards: Iterable[Path], n_rows: int) -> Iterator[dict[str, Any]]:
+    for path in shards:
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=max(n_rows, 1)):
+                rows = batch.slice(0, n_rows).to_pylist()
+                yield from rows
+                n_rows -= len(rows)
+                if n_rows <= 0:
+                    return
+
+
+def _shortened(value: Any) -> Any:
+    """Return a value that JSON can hold; of a list its first items and its length."""
+    if isinstance(value, list):
+        shown = ", ".join(str(item) for item in value[:PREVIEWED_LIST_ITEMS])
+        more = f", … ({len(value)} in all)" if len(value) > PREVIEWED_LIST_ITEMS else ""
+        return f"[{shown}{more}]"
+    if isinstance(value, float):
+        return value if isfinite(value) else str(value)
+    return value if value is None or isinstance(value, int) else str(value)
