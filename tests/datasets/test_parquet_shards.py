@@ -1,0 +1,244 @@
+import json
+from hashlib import sha256
+from pathlib import Path
+
+import ibis
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from kedro.io import DatasetError
+
+from two_tower.datasets import parquet_shards
+from two_tower.datasets.atomic import current_version
+from two_tower.datasets.parquet_shards import ParquetShardsDataset
+
+SCHEMA = pa.schema([("item", pa.int32()), ("ids", pa.list_(pa.int64()))])
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    return ParquetShardsDataset(filepath=str(tmp_path / "table"), rows_per_shard=3)
+
+
+def rows(n):
+    return pa.table({"item": range(n), "ids": [[i] * i for i in range(n)]}, SCHEMA)
+
+
+def batches(table, sizes):
+    start = 0
+    for size in sizes:
+        yield from table.slice(start, size).combine_chunks().to_batches()
+        start += size
+    yield from table.slice(start).combine_chunks().to_batches()
+
+
+def loaded(dataset):
+    return dataset.load().order_by("item").to_pyarrow().to_pylist()
+
+
+def files(folder):
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in Path(folder).rglob("*")
+        if path.is_file()
+    }
+
+
+def test_shards_hold_fixed_row_ranges(dataset):
+    dataset.save(rows(8))
+    manifest = dataset.manifest()
+    assert manifest["rows"] == 8
+    assert [(s["file"], s["rows"]) for s in manifest["shards"]] == [
+        ("00000.parquet", 3),
+        ("00001.parquet", 3),
+        ("00002.parquet", 2),
+    ]
+    assert loaded(dataset) == rows(8).to_pylist()
+
+
+def test_a_lazy_table_keeps_the_order_it_asks_for(dataset):
+    table = ibis.memtable(rows(7)).order_by(ibis.desc("item"))
+    dataset.save(table)
+    assert [row[0] for row in dataset.preview(nrows=7)["data"]] == list(range(7))[::-1]
+
+
+@pytest.mark.parametrize("n_rows", [0, 1, 3, 7])
+@pytest.mark.parametrize(
+    "hand_over",
+    [
+        lambda table: ibis.memtable(table).order_by("item"),
+        lambda table: table,
+        lambda table: table.to_reader(max_chunksize=2),
+        lambda table: iter([pa.RecordBatch.from_pylist(table.to_pylist(), SCHEMA)]),
+    ],
+    ids=["ibis", "table", "reader", "iterator"],
+)
+def test_every_kind_of_input_gives_the_same_bytes(tmp_path, n_rows, hand_over):
+    for name, data in (("a", rows(n_rows)), ("b", hand_over(rows(n_rows)))):
+        path = str(tmp_path / name)
+        ParquetShardsDataset(filepath=path, rows_per_shard=3).save(data)
+    assert files(tmp_path / "a") == files(tmp_path / "b")
+
+
+@given(
+    sizes=st.lists(st.integers(min_value=0, max_value=9), max_size=6),
+    rows_per_shard=st.integers(min_value=1, max_value=12),
+)
+def test_batches_of_any_size_give_the_same_bytes(
+    tmp_path_factory, sizes, rows_per_shard
+):
+    folder = tmp_path_factory.mktemp("shards")
+    for name, data in (("a", rows(20)), ("b", batches(rows(20), sizes))):
+        path = str(folder / name)
+        ParquetShardsDataset(filepath=path, rows_per_shard=rows_per_shard).save(data)
+    assert files(folder / "a") == files(folder / "b")
+
+
+def test_row_groups_end_with_their_shard(dataset, monkeypatch, tmp_path):
+    monkeypatch.setattr(parquet_shards, "ROWS_PER_GROUP", 2)
+    dataset.save(rows(8))
+    shards = sorted(current_version(tmp_path / "table").glob("*.parquet"))
+    groups = [pq.read_metadata(shard) for shard in shards]
+    found = [[m.row_group(i).num_rows for i in range(m.num_row_groups)] for m in groups]
+    assert found == [[2, 1], [2, 1], [2]]
+    assert loaded(dataset) == rows(8).to_pylist()
+
+
+def test_an_empty_table_keeps_its_schema(dataset):
+    dataset.save(rows(0))
+    table = dataset.load()
+    assert table.schema() == ibis.schema({"item": "int32", "ids": "array<int64>"})
+    assert table.count().execute() == 0
+    assert dataset.preview()["columns"] == ["item", "ids"]
+
+
+def test_an_iterator_without_a_batch_is_refused(dataset):
+    with pytest.raises(DatasetError, match="no schema"):
+        dataset.save(iter([]))
+    assert not dataset.exists()
+
+
+def test_loading_before_saving_says_what_to_do(dataset):
+    assert not dataset.exists()
+    for read in (dataset.load, dataset.preview, dataset.fingerprint):
+        with pytest.raises(DatasetError, match="run the pipeline that makes it"):
+            read()
+
+
+def failing(table):
+    yield from table.to_batches(max_chunksize=2)
+    raise RuntimeError("the engine gave up")
+
+
+def test_a_save_that_fails_half_way_leaves_the_old_table(dataset, tmp_path):
+    dataset.save(rows(4))
+    before = files(tmp_path)
+    with pytest.raises(DatasetError, match="gave up"):
+        dataset.save(failing(rows(9)))
+    assert files(tmp_path) == before
+    assert dataset.exists()
+
+
+def test_a_shard_that_reads_back_otherwise_is_not_taken_over(dataset, monkeypatch):
+    dataset.save(rows(4))
+    write = parquet_shards._write_shards
+
+    def write_then_lose_a_row(folder, *args):
+        shards = write(folder, *args)
+        pq.write_table(rows(2), folder / "00000.parquet")
+        return shards
+
+    monkeypatch.setattr(parquet_shards, "_write_shards", write_then_lose_a_row)
+    with pytest.raises(DatasetError, match="reads back as 2 rows"):
+        dataset.save(rows(9))
+    assert loaded(dataset) == rows(4).to_pylist()
+
+
+def test_a_table_can_be_saved_over_the_one_it_is_read_from(dataset):
+    dataset.save(rows(7))
+    dataset.save(dataset.load().mutate(twice=ibis._.item * 2).order_by("item"))
+    assert [row["twice"] for row in loaded(dataset)] == [0, 2, 4, 6, 8, 10, 12]
+
+
+def test_a_lazy_table_survives_a_save_of_the_same_rows(dataset):
+    dataset.save(rows(7))
+    table = dataset.load()
+    dataset.save(rows(7))
+    assert table.count().execute() == 7
+
+
+def test_the_fingerprint_follows_rows_and_schema(dataset):
+    dataset.save(rows(4))
+    first = dataset.fingerprint()
+    dataset.save(rows(5))
+    second = dataset.fingerprint()
+    dataset.save(rows(4))
+    assert dataset.fingerprint() == first != second
+    dataset.save(rows(4).rename_columns(["item", "others"]))
+    assert dataset.fingerprint() not in {first, second}
+
+
+def test_the_manifest_gives_each_shard_its_hash(dataset, tmp_path):
+    dataset.save(rows(4))
+    shard = dataset.manifest()["shards"][1]
+    written = (current_version(tmp_path / "table") / shard["file"]).read_bytes()
+    assert shard["bytes"] == len(written)
+    assert shard["sha256"] == sha256(written).hexdigest()
+    assert dataset.manifest()["schema"] == {
+        "item": "int32",
+        "ids": "list<item: int64>",
+    }
+
+
+def test_a_shard_cut_short_or_missing_is_noticed_on_load(dataset, tmp_path):
+    dataset.save(rows(4))
+    shard = current_version(tmp_path / "table") / "00001.parquet"
+    shard.write_bytes(shard.read_bytes()[:-1])
+    with pytest.raises(DatasetError, match=r"00001\.parquet is \d+ bytes long"):
+        dataset.load()
+    shard.unlink()
+    with pytest.raises(DatasetError, match=r"00001\.parquet is missing"):
+        dataset.load()
+
+
+def test_the_preview_reads_the_first_rows_only_and_cuts_long_lists(dataset, tmp_path):
+    dataset.save(pa.table({"item": range(9), "ids": [[7] * 20] * 9}, SCHEMA))
+    last = current_version(tmp_path / "table") / "00002.parquet"
+    last.write_bytes(b"not looked at")
+    preview = dataset.preview(nrows=4)
+    assert preview["columns"] == ["item", "ids"]
+    assert [row[0] for row in preview["data"]] == [0, 1, 2, 3]
+    assert preview["data"][0][1] == "[7, 7, 7, 7, 7, 7, 7, 7, … (20 in all)]"
+
+
+def test_the_preview_is_json_whatever_the_types(dataset):
+    values = {"day": [pd.Timestamp("2000-01-01")], "x": [float("nan")], "z": [None]}
+    dataset.save(pa.table(values))
+    data = json.loads(json.dumps(dataset.preview()["data"], allow_nan=False))
+    assert data == [["2000-01-01 00:00:00", "nan", None]]
+
+
+def test_other_tools_read_the_folder(dataset, tmp_path):
+    dataset.save(rows(7))
+    assert len(pd.read_parquet(tmp_path / "table")) == 7
+
+
+def test_a_folder_name_may_hold_pattern_characters(tmp_path):
+    dataset = ParquetShardsDataset(filepath=str(tmp_path / "a[1] *b"))
+    dataset.save(rows(2))
+    assert loaded(dataset) == rows(2).to_pylist()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"filepath": "s3://bucket/table"}, "not local"),
+        ({"filepath": "table", "rows_per_shard": 0}, "1 and above"),
+    ],
+)
+def test_unfit_arguments_are_refused(arguments, message):
+    with pytest.raises(DatasetError, match=message):
+        ParquetShardsDataset(**arguments)
