@@ -1,15 +1,38 @@
 """Kedro's settings for this project; see https://docs.kedro.org."""
 
 import warnings
+from typing import Any
 
-from two_tower.hooks import hooks
+from omegaconf import DictConfig, OmegaConf
 
-# Kedro announces at every start that a node's `preview_fn` is experimental.
+from two_tower.hooks import BackendHooks, LineageHooks
+
+
+def merge_preset(common: DictConfig, presets: DictConfig, name: str) -> Any:
+    """Return the common parameters with those of preset `name` over them.
+
+    Configuration calls it as `${preset:<common>,<presets>,<name>}`, so that a preset
+    holds only what it changes.
+
+    Raises:
+        ValueError: there is no such preset.
+    """
+    if name not in presets:
+        raise ValueError(
+            f"no preset {name!r}; choose one of {', '.join(sorted(presets))}, "
+            f"or add conf/base/parameters/presets/{name}.yml"
+        )
+    return OmegaConf.merge(common, presets[name])
+
+
+# Kedro announces at every start that a node's preview, which shows the towers in
+# kedro viz, is experimental.
 warnings.filterwarnings("ignore", message="The 'preview_fn' feature is experimental")
 
-HOOKS = hooks()
+HOOKS = (BackendHooks(), LineageHooks())
 CONFIG_LOADER_ARGS = {
     "base_env": "base",
     "default_run_env": "local",
     "merge_strategy": {"parameters": "soft"},
+    "custom_resolvers": {"preset": merge_preset},
 }

@@ -1,0 +1,34 @@
+"""The catalog's door to the records of where its datasets came from."""
+
+from pathlib import Path
+from typing import Any, NoReturn
+
+from kedro.io import AbstractDataset, DatasetError
+
+from two_tower.lineage import LineageStore
+
+
+class LineageStoreDataset(AbstractDataset[NoReturn, LineageStore]):
+    """Give the `LineageStore` of a folder; the project's hooks write to it."""
+
+    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None):
+        """Point at a folder, which need not be there yet.
+
+        Args:
+            filepath: folder of the records.
+            metadata: ignored by Kedro; read by plugins and the project's hooks.
+        """
+        self._folder = Path(filepath)
+        self.metadata = metadata
+
+    def load(self) -> LineageStore:
+        return LineageStore(self._folder)
+
+    def save(self, data: NoReturn) -> None:
+        raise DatasetError("lineage is written by the project's hooks, not by a node")
+
+    def _exists(self) -> bool:
+        return self._folder.is_dir()
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": str(self._folder)}

@@ -1,0 +1,186 @@
+"""What Kedro calls around a run: the Keras back end, and the lineage of datasets."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from kedro.framework.hooks import hook_impl
+from kedro.framework.project import pipelines
+from kedro.io import DataCatalog
+from kedro.pipeline import Pipeline
+from kedro.pipeline.node import Node
+from pydantic import BaseModel
+
+from two_tower.backend import choose_backend, import_keras_quietly
+from two_tower.lineage import (
+    LineageStore,
+    Record,
+    describe_disagreement,
+    find_disagreements,
+    find_roots,
+    fingerprint_files,
+    fingerprint_output,
+    gather_ancestors,
+)
+from two_tower.run_record import describe_run
+
+
+class BackendHooks:
+    """Run Keras on the back end that `training.backend` names, and start it quietly."""
+
+    @hook_impl
+    def after_catalog_created(self, parameters: dict[str, Any]) -> None:
+        choose_backend(parameters.get("params:training.backend", "tensorflow"))
+
+    @hook_impl
+    def before_dataset_loaded(self, node: Node) -> None:
+        # Loading a model imports Keras before the node itself runs.
+        if "gpu" in node.tags:
+            import_keras_quietly()
+
+
+@dataclass(frozen=True)
+class _Making:
+    """What a node that is running makes its outputs from."""
+
+    store: LineageStore
+    run: str
+    parameters: dict[str, Any]
+    inputs: dict[str, str]
+    ancestors: dict[str, str]
+
+
+class LineageHooks:
+    """Record what each dataset was made from, and refuse inputs that don't match."""
+
+    def __init__(self) -> None:
+        self._env: str | None = None
+        self._sources: dict[str, str] = {}
+        self._making: dict[str, _Making] = {}
+
+    @hook_impl
+    def before_pipeline_run(self, run_params: dict[str, Any]) -> None:
+        self._env = run_params["env"]
+        self._sources.clear()
+
+    @hook_impl
+    def before_node_run(
+        self, node: Node, catalog: DataCatalog, inputs: dict[str, Any], run_id: str
+    ) -> None:
+        store = catalog["lineage"].load()
+        origins = {
+            name: self._origin(name, catalog, store)
+            for name in sorted(inputs)
+            if not _is_parameter(name) and _has_lineage(catalog[name])
+        }
+        if found := find_disagreements(origins):
+            raise ValueError(self._refusal(node, found, store))
+        self._making[node.name] = _Making(
+            store=store,
+            run=run_id,
+            parameters={
+                name.removeprefix("params:"): _plain(value)
+                for name, value in inputs.items()
+                if _is_parameter(name)
+            },
+            inputs={name: origin[name] for name, origin in origins.items()},
+            ancestors=gather_ancestors(origins.values()),
+        )
+
+    @hook_impl
+    def before_dataset_saved(self, dataset_name: str, node: Node) -> None:
+        # While a dataset is being written it is of no known make.
+        self._making[node.name].store.forget(dataset_name)
+
+    @hook_impl
+    def after_dataset_saved(self, dataset_name: str, node: Node) -> None:
+        making = self._making[node.name]
+        record = Record(
+            fingerprint=fingerprint_output(
+                node.name, dataset_name, making.parameters, making.inputs
+            ),
+            made_by=node.name,
+            run=making.run,
+            parameters=making.parameters,
+            inputs=making.inputs,
+            ancestors=making.ancestors,
+        )
+        making.store.write(dataset_name, record)
+
+    @hook_impl
+    def after_pipeline_run(
+        self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog
+    ) -> None:
+        store = catalog["lineage"].load()
+        records = [store.find(name) for name in sorted(pipeline.all_outputs())]
+        ancestors = gather_ancestors(record.ancestors for record in records if record)
+        made = _producers()
+        sources = {name: found for name, found in ancestors.items() if name not in made}
+        catalog["run_record"].save(describe_run(run_params, sources))
+
+    def _origin(
+        self, name: str, catalog: DataCatalog, store: LineageStore
+    ) -> dict[str, str]:
+        """Return the dataset and its ancestors, name → fingerprint."""
+        producer = _producers().get(name)
+        if producer is None:
+            return {name: self._source_fingerprint(name, catalog)}
+        record = store.find(name)
+        if record is None:
+            raise ValueError(
+                f"nothing is known of where {name} came from: its last making was not "
+                "finished, or it was put there by hand; "
+                f"run: {self._command()} --from-nodes {producer}"
+            )
+        return {**record.ancestors, name: record.fingerprint}
+
+    def _source_fingerprint(self, name: str, catalog: DataCatalog) -> str:
+        if name not in self._sources:
+            self._sources[name] = _fingerprint_source(name, catalog)
+        return self._sources[name]
+
+    def _refusal(
+        self, node: Node, found: dict[str, list[list[str]]], store: LineageStore
+    ) -> str:
+        roots = find_roots(found, store)
+        what = describe_disagreement(roots[0], found[roots[0]])
+        return (
+            f"{node.name} can't mix its inputs: {what}; "
+            f"run: {self._command()} --from-inputs {','.join(roots)}"
+        )
+
+    def _command(self) -> str:
+        return f"kedro run --env {self._env}" if self._env else "kedro run"
+
+
+def _is_parameter(name: str) -> bool:
+    return name.startswith("params:")
+
+
+def _has_lineage(dataset: Any) -> bool:
+    """Tell whether the catalog says nothing of `metadata: {lineage: false}`.
+
+    It says so of stores, which a node is handed to read and write by itself.
+    """
+    return bool((getattr(dataset, "metadata", None) or {}).get("lineage", True))
+
+
+def _fingerprint_source(name: str, catalog: DataCatalog) -> str:
+    dataset = catalog[name]
+    if hasattr(dataset, "fingerprint"):
+        return str(dataset.fingerprint())
+    config = catalog.config_resolver.resolve_pattern(name)
+    return fingerprint_files(config["filepath"])
+
+
+def _producers() -> dict[str, str]:
+    """Return the node that makes each dataset, of all registered pipelines."""
+    return {
+        output: node.name
+        for pipeline in pipelines.values()
+        for node in pipeline.nodes
+        for output in node.outputs
+    }
+
+
+def _plain(value: Any) -> Any:
+    return value.model_dump(mode="json") if isinstance(value, BaseModel) else value

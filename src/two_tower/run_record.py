@@ -1,0 +1,66 @@
+"""What one run was made with: its options, its data, the code and the packages."""
+
+import platform
+import subprocess
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+RECORDED_PACKAGES = (
+    "annoy",
+    "duckdb",
+    "ibis-framework",
+    "jax",
+    "kedro",
+    "keras",
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "scipy",
+    "tensorflow",
+)
+
+
+def describe_run(
+    run_params: Mapping[str, Any], sources: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return the record of a run, of the types that JSON knows.
+
+    Args:
+        run_params: what Kedro's hooks are told of a run.
+        sources: the datasets that no node made, name → fingerprint.
+    """
+    return {
+        "run": run_params["run_id"],
+        "env": run_params["env"],
+        "pipelines": run_params["pipeline_names"] or ["__default__"],
+        "params": run_params["runtime_params"],
+        "sources": dict(sources),
+        "commit": _commit(Path(run_params["project_path"])),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": _versions(),
+    }
+
+
+def _versions() -> dict[str, str]:
+    installed = {}
+    for package in RECORDED_PACKAGES:
+        try:
+            installed[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return installed
+
+
+def _commit(project: Path) -> str | None:
+    """Return the commit that the project's folder is at, None outside of git."""
+    command = ["git", "-C", str(project), "describe", "--always", "--dirty"]
+    try:
+        done = subprocess.run(  # noqa: S603 - a fixed command, no shell
+            command, capture_output=True, text=True, check=False
+        )
+    except FileNotFoundError:
+        return None
+    return done.stdout.strip() or None

@@ -1,0 +1,155 @@
+"""The lineage hooks around small pipelines of one or two nodes."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kedro.framework.hooks.manager import _create_hook_manager
+from kedro.io import DataCatalog, DatasetError
+from kedro.pipeline import Node, Pipeline
+from kedro.runner import SequentialRunner
+
+import two_tower.hooks
+from two_tower.hooks import LineageHooks
+from two_tower.params import Params
+
+
+class Times(Params):
+    factor: int
+
+
+def scale(numbers: list[int], times: Times) -> list[int]:
+    return [times.factor * number for number in numbers]
+
+
+def add(left: list[int], right: list[int]) -> list[int]:
+    return left + right
+
+
+PIPELINE = Pipeline(
+    [
+        Node(scale, ["raw", "params:times"], "scaled", name="scale"),
+        Node(add, ["raw", "scaled"], "added", name="add"),
+    ]
+)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setattr(two_tower.hooks, "pipelines", {"__default__": PIPELINE})
+    (tmp_path / "raw.json").write_text("[1, 2]")
+    return tmp_path
+
+
+def run(folder: Path, *nodes: str, env: str | None = None, factor: int = 2) -> None:
+    """Run the named nodes, all of them if none is named."""
+    catalog = make_catalog(folder, factor)
+    part = PIPELINE.only_nodes(*nodes) if nodes else PIPELINE
+    manager = _create_hook_manager()
+    manager.register(LineageHooks())
+    run_params = {
+        "run_id": "2026-01-01T00.00.00.000Z",
+        "env": env,
+        "pipeline_names": [],
+        "runtime_params": {},
+        "project_path": str(folder),
+    }
+    about = {"run_params": run_params, "pipeline": part, "catalog": catalog}
+    manager.hook.before_pipeline_run(**about)
+    SequentialRunner().run(part, catalog, manager, run_id=run_params["run_id"])
+    manager.hook.after_pipeline_run(**about, run_result={})
+
+
+def make_catalog(folder: Path, factor: int) -> DataCatalog:
+    def json_file(name: str) -> dict[str, Any]:
+        return {
+            "type": "two_tower.datasets.atomic_json.AtomicJSONDataset",
+            "filepath": str(folder / f"{name}.json"),
+        }
+
+    catalog = DataCatalog.from_config(
+        {
+            **{name: json_file(name) for name in ("raw", "scaled", "added")},
+            "run_record": json_file("run_record"),
+            "lineage": {
+                "type": "two_tower.datasets.lineage_store.LineageStoreDataset",
+                "filepath": str(folder / "lineage"),
+                "metadata": {"lineage": False},
+            },
+        }
+    )
+    catalog["params:times"] = Times(factor=factor)
+    return catalog
+
+
+def lineage(folder: Path, name: str) -> dict[str, Any]:
+    return json.loads((folder / "lineage" / f"{name}.json").read_text())
+
+
+def test_each_output_has_a_record_of_what_it_was_made_from(folder):
+    run(folder)
+    scaled, added = lineage(folder, "scaled"), lineage(folder, "added")
+    assert scaled["made_by"] == "scale"
+    assert scaled["parameters"] == {"times": {"factor": 2}}
+    assert added["inputs"] == added["ancestors"]
+    assert added["inputs"]["scaled"] == scaled["fingerprint"]
+    assert added["ancestors"]["raw"] == scaled["inputs"]["raw"]
+
+
+def test_a_second_run_gives_the_same_fingerprints(folder):
+    run(folder)
+    first = lineage(folder, "added")
+    run(folder)
+    assert lineage(folder, "added") == first
+
+
+@pytest.mark.parametrize("change", ["parameter", "source"])
+def test_another_parameter_or_source_gives_another_fingerprint(folder, change):
+    run(folder)
+    first = lineage(folder, "added")["fingerprint"]
+    if change == "source":
+        (folder / "raw.json").write_text("[1, 3]")
+    run(folder, factor=3 if change == "parameter" else 2)
+    assert lineage(folder, "added")["fingerprint"] != first
+
+
+def test_inputs_of_different_makes_are_refused_with_the_way_out(folder):
+    run(folder)
+    (folder / "raw.json").write_text("[1, 3]")
+    with pytest.raises(
+        ValueError,
+        match=r"add can't mix its inputs: scaled was made from another raw than the "
+        r"present one; run: kedro run --env ml-1m --from-inputs raw$",
+    ):
+        run(folder, "add", env="ml-1m")
+
+
+def test_the_way_out_leads_out(folder):
+    run(folder)
+    (folder / "raw.json").write_text("[1, 3]")
+    run(folder)
+    assert json.loads((folder / "added.json").read_text()) == [1, 3, 2, 6]
+
+
+def test_an_input_without_a_record_is_refused(folder):
+    (folder / "scaled.json").write_text("[5]")
+    with pytest.raises(ValueError, match=r"scaled came from.*--from-nodes scale$"):
+        run(folder, "add")
+
+
+def test_an_output_whose_save_failed_has_no_record(folder):
+    run(folder)
+    (folder / "raw.json").write_text("[NaN]")  # can be read, but not be saved
+    with pytest.raises(DatasetError, match="scaled"):
+        run(folder, "scale")
+    assert not (folder / "lineage" / "scaled.json").exists()
+
+
+def test_a_run_leaves_a_record_of_its_data_and_packages(folder):
+    run(folder, env="ml-1m")
+    found = json.loads((folder / "run_record.json").read_text())
+    assert found["env"] == "ml-1m"
+    assert found["pipelines"] == ["__default__"]
+    assert found["sources"] == {"raw": lineage(folder, "scaled")["inputs"]["raw"]}
+    assert {"kedro", "keras", "tensorflow"} <= found["packages"].keys()

@@ -1,0 +1,68 @@
+"""How parameters come together: common values, a preset, an environment, --params."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kedro.config import OmegaConfigLoader
+from omegaconf.errors import InterpolationResolutionError
+
+from two_tower.settings import CONFIG_LOADER_ARGS
+
+TRAINING = """
+_training:
+  epochs: 30
+  tower: transformer
+  towers: { mean: { units: [64, 32] }, transformer: { blocks: 2, dropout: 0.2 } }
+training: ${preset:${_training},${_presets},${runtime_params:preset,transformer}}
+"""
+FILES = {
+    "base/parameters/training.yml": TRAINING,
+    "base/parameters/presets/transformer.yml": "_presets: { transformer: {} }",
+    "base/parameters/presets/short-mean.yml": (
+        "_presets: { short-mean: { tower: mean, epochs: 10 } }"
+    ),
+    "small/parameters.yml": "training: { towers: { transformer: { blocks: 1 } } }",
+    "local/.gitkeep": "",
+}
+
+
+@pytest.fixture
+def conf(tmp_path) -> Path:
+    for name, text in FILES.items():
+        file = tmp_path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    return tmp_path
+
+
+def training(conf: Path, env: str | None = None, **params: Any) -> dict[str, Any]:
+    loader = OmegaConfigLoader(
+        str(conf), env=env, runtime_params=params, **CONFIG_LOADER_ARGS
+    )
+    return loader["parameters"]["training"]
+
+
+def test_a_preset_changes_only_what_it_names(conf):
+    expected = training(conf) | {"tower": "mean", "epochs": 10}
+    assert training(conf, preset="short-mean") == expected
+
+
+def test_an_environment_merges_softly_over_the_preset(conf):
+    found = training(conf, "small", preset="short-mean")
+    assert found["towers"]["transformer"] == {"blocks": 1, "dropout": 0.2}
+    assert found["epochs"] == 10
+
+
+def test_the_command_line_wins_over_preset_and_environment(conf):
+    asked = {"epochs": 3, "towers": {"transformer": {"blocks": 4}}}
+    found = training(conf, "small", preset="short-mean", training=asked)
+    assert found["epochs"] == 3
+    assert found["towers"]["transformer"] == {"blocks": 4, "dropout": 0.2}
+
+
+def test_an_unknown_preset_names_those_that_exist(conf):
+    with pytest.raises(
+        InterpolationResolutionError, match="'max'; choose one of short-mean, transf"
+    ):
+        training(conf, preset="max")
