@@ -1,0 +1,57 @@
+"""A skipped test fails in CI, unless it needs a GPU; see conftest.py."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SKIPS = """
+import pytest
+
+def test_without_chromium():
+    pytest.skip("no chromium")
+
+@pytest.mark.xfail(reason="known")
+def test_known():
+    assert False
+"""
+GPU_SKIPS = """
+import pytest
+
+@pytest.mark.gpu
+def test_on_a_gpu():
+    pytest.skip("no GPU")
+"""
+
+
+def run_pytest(folder: Path, test: str, ci: str) -> subprocess.CompletedProcess[str]:
+    (folder / "conftest.py").write_bytes(
+        Path(__file__).with_name("conftest.py").read_bytes()
+    )
+    (folder / "test_it.py").write_text(test)
+    (folder / "pytest.ini").write_text("[pytest]\nmarkers = gpu")
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
+        cwd=folder,
+        env={"CI": ci, "PATH": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_skip_is_a_failure_in_ci(tmp_path):
+    done = run_pytest(tmp_path, SKIPS, ci="true")
+    assert "skipped, which is a failure in CI" in done.stdout
+    assert "1 failed, 1 xfailed" in done.stdout
+
+
+def test_a_module_that_skips_itself_is_a_failure_in_ci(tmp_path):
+    module = "import pytest\npytest.importorskip('no_such_module')"
+    assert "1 error" in run_pytest(tmp_path, module, ci="true").stdout
+
+
+@pytest.mark.parametrize(("test", "ci"), [(SKIPS, ""), (GPU_SKIPS, "true")])
+def test_a_skip_elsewhere_or_for_want_of_a_gpu_is_none(tmp_path, test, ci):
+    assert run_pytest(tmp_path, test, ci).returncode == 0
