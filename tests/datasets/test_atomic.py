@@ -14,6 +14,11 @@ def save(folder, **files):
             (new / name).write_text(text)
 
 
+def fail_half_way(path):
+    path.write_text("half")
+    raise OSError("the disk is full")
+
+
 def content(folder):
     return {path.name: path.read_text() for path in current_version(folder).iterdir()}
 
@@ -30,9 +35,8 @@ def test_a_file_is_replaced_when_the_block_ends(tmp_path):
 def test_a_failing_block_leaves_the_old_file_and_no_other(tmp_path):
     target = tmp_path / "report.txt"
     target.write_text("old")
-    with pytest.raises(RuntimeError), replace_file(target) as new:
-        new.write_text("half")
-        raise RuntimeError
+    with pytest.raises(OSError, match="full"), replace_file(target) as new:
+        fail_half_way(new)
     assert target.read_text() == "old"
     assert list(tmp_path.iterdir()) == [target]
 
@@ -52,16 +56,18 @@ def test_a_folder_holds_one_version_after_each_save(tmp_path):
 def test_a_failing_block_leaves_the_version_in_force(tmp_path):
     folder = tmp_path / "table"
     save(folder, a="old")
-    with pytest.raises(RuntimeError), replace_folder(folder) as new:
-        (new / "a").write_text("half")
-        raise RuntimeError
+    with pytest.raises(OSError, match="full"), replace_folder(folder) as new:
+        fail_half_way(new / "a")
     assert content(folder) == {"a": "old"}
     assert [path.name for path in tmp_path.iterdir()] == ["table"]
 
 
 def test_a_failing_first_save_leaves_nothing(tmp_path):
-    with pytest.raises(RuntimeError), replace_folder(tmp_path / "table"):
-        raise RuntimeError
+    with (
+        pytest.raises(OSError, match="full"),
+        replace_folder(tmp_path / "table") as new,
+    ):
+        fail_half_way(new / "a")
     assert current_version(tmp_path / "table") is None
     assert list(tmp_path.iterdir()) == []
 
