@@ -7,7 +7,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from kedro.io import DatasetError
 
@@ -83,6 +83,7 @@ def test_every_kind_of_input_gives_the_same_bytes(tmp_path, n_rows, hand_over):
     assert files(tmp_path / "a") == files(tmp_path / "b")
 
 
+@settings(deadline=None, max_examples=25)
 @given(
     sizes=st.lists(st.integers(min_value=0, max_value=9), max_size=6),
     rows_per_shard=st.integers(min_value=1, max_value=12),
