@@ -1,0 +1,84 @@
+"""The catalog's door to an index bundle."""
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+from kedro.io import AbstractDataset, DatasetError
+from kedro_datasets._typing import JSONPreview
+
+from two_tower.retrieval.bundle import IndexBundle
+from two_tower.retrieval.bundle_files import read_about, read_bundle, write_bundle
+
+from .atomic import current_version, replace_folder
+
+PREVIEWED: Final = (
+    "backend",
+    "metric",
+    "n_items",
+    "dimension",
+    "parameters",
+    "recall",
+    "library",
+)
+
+
+class IndexBundleDataset(AbstractDataset[IndexBundle, IndexBundle]):
+    """Keep an `IndexBundle` in a folder; a load gives back all of it or an error.
+
+    A save writes a version folder, checks it as a load would, and only then points to
+    it (see `atomic`); a save that fails leaves the old bundle in place.
+
+    Example:
+        ```yaml
+        item_index:
+          type: two_tower.datasets.index_bundle.IndexBundleDataset
+          filepath: ${globals:data}/06_models/${globals:dataset}/item_index
+        ```
+    """
+
+    def __init__(
+        self, *, filepath: str, metadata: dict[str, Any] | None = None
+    ) -> None:
+        """Point at a folder, which need not be there yet.
+
+        Args:
+            filepath: a local folder.
+            metadata: ignored by Kedro; read by its plugins.
+        """
+        self._filepath = Path(filepath)
+        self.metadata = metadata
+
+    def load(self) -> IndexBundle:
+        try:
+            return read_bundle(self._version_folder())
+        except ValueError as error:
+            raise DatasetError(str(error)) from error
+
+    def save(self, data: IndexBundle) -> None:
+        try:
+            with replace_folder(self._filepath) as folder:
+                write_bundle(data, folder)
+                read_bundle(folder)
+        except ValueError as error:
+            raise DatasetError(str(error)) from error
+
+    def preview(self) -> JSONPreview:
+        """Return what the bundle says of itself; the index is not opened."""
+        about = read_about(self._version_folder())
+        return JSONPreview(json.dumps({name: about[name] for name in PREVIEWED}))
+
+    def _version_folder(self) -> Path:
+        folder = current_version(self._filepath)
+        if folder is None:
+            raise DatasetError(
+                f"there is no index in {self._filepath}; "
+                "run: kedro run --pipelines indexing"
+            )
+        return folder
+
+    def _exists(self) -> bool:
+        return current_version(self._filepath) is not None
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": str(self._filepath)}

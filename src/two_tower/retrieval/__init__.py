@@ -1,0 +1,1 @@
+"""Indexes over item vectors, the bundle that carries one, and the recommender."""

@@ -1,0 +1,121 @@
+"""Vectors out of Arrow batches, in the order of the index."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from two_tower.ragged import Ragged
+from two_tower.types import FIRST_ID, FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class ItemVectors:
+    """The items of a catalogue by position, which is the dense id less 2.
+
+    Attributes:
+        item_ids: `[N]` int64 or string, the ids as the data gave them.
+        vectors: `[N, D]` float32.
+    """
+
+    item_ids: pa.Array
+    vectors: FloatArray
+
+
+def read_item_vectors(batches: Iterable[pa.RecordBatch], n_items: int) -> ItemVectors:
+    """Return every item's id and vector, streamed into one array.
+
+    Args:
+        batches: of `item` (int32, dense id from 2), `item_id` (integer or string) and
+            `vector` (list<float>, D numbers each), in any order.
+        n_items: the number of rows in all.
+
+    Raises:
+        ValueError: if there is no item, a dense id is missing, repeated or below 2,
+            or the vectors' lengths differ.
+    """
+    vectors = np.empty((0, 0), np.float32)
+    filled = np.zeros(n_items, bool)
+    dense: list[npt.NDArray[np.int64]] = []
+    ids: list[pa.Array] = []
+    for batch in batches:
+        rows = vectors_of(batch.column("vector"))
+        positions = batch.column("item").to_numpy().astype(np.int64) - FIRST_ID
+        if not vectors.size:
+            vectors = np.empty((n_items, rows.shape[1]), np.float32)
+        _require_positions(positions, filled)
+        filled[positions] = True
+        vectors[positions] = _of_dimension(rows, vectors.shape[1])
+        dense.append(positions)
+        ids.append(plain_ids(batch.column("item_id")))
+    if not dense or not filled.all():
+        raise ValueError(
+            f"item_embeddings has {int(filled.sum())} of {n_items} items; "
+            "run the export pipeline again"
+        )
+    order = np.argsort(np.concatenate(dense))
+    return ItemVectors(pa.concat_arrays(ids).take(pa.array(order)), vectors)
+
+
+def vectors_of(column: Any) -> FloatArray:
+    """Return a column of equally long lists as `[n, D]` float32.
+
+    Args:
+        column: Arrow list array (or chunked array) of floats.
+
+    Raises:
+        ValueError: if a vector is null or the lengths differ.
+    """
+    lists = Ragged.from_arrow(column)
+    lengths = np.unique(lists.lengths)
+    if len(lengths) > 1:
+        raise ValueError(
+            f"vectors have between {lengths[0]} and {lengths[-1]} dimensions; "
+            "all must have the same"
+        )
+    dimension = int(lengths[0]) if lengths.size else 0
+    return lists.values.astype(np.float32, copy=False).reshape(len(lists), dimension)
+
+
+def plain_ids(ids: Any) -> pa.Array:
+    """Return ids as one Arrow array of int64 or string.
+
+    Raises:
+        ValueError: if they are of another type, or one is null.
+    """
+    if isinstance(ids, pa.ChunkedArray):
+        ids = ids.combine_chunks()
+    if ids.null_count:
+        raise ValueError(f"{ids.null_count} of {len(ids)} ids are null")
+    if pa.types.is_integer(ids.type):
+        return ids.cast(pa.int64())
+    texts = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+    if any(is_text(ids.type) for is_text in texts):
+        return ids.cast(pa.string())
+    raise ValueError(f"ids are of type {ids.type}; they must be integers or strings")
+
+
+def _require_positions(
+    positions: npt.NDArray[np.int64], filled: npt.NDArray[np.bool_]
+) -> None:
+    outside = (positions < 0) | (positions >= len(filled))
+    if outside.any():
+        found = positions[outside][0] + FIRST_ID
+        raise ValueError(
+            f"item_embeddings has the dense item id {found}; ids of "
+            f"{len(filled)} items go from {FIRST_ID} to {len(filled) + FIRST_ID - 1}"
+        )
+    if len(np.unique(positions)) < len(positions) or filled[positions].any():
+        raise ValueError("item_embeddings has a dense item id twice")
+
+
+def _of_dimension(vectors: FloatArray, dimension: int) -> FloatArray:
+    if vectors.shape[1] != dimension:
+        raise ValueError(
+            f"item_embeddings has vectors of {dimension} and of {vectors.shape[1]} "
+            "dimensions; all must have the same"
+        )
+    return vectors

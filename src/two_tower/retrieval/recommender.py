@@ -1,0 +1,185 @@
+"""Recommendations from a bundle, in raw ids and titles."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from two_tower.ragged import Ragged
+from two_tower.retrieval.bundle import IndexBundle
+from two_tower.retrieval.index import NOTHING, Found, Positions
+from two_tower.retrieval.shown import Choice, search_shown
+from two_tower.types import FloatArray
+
+ItemId: TypeAlias = int | str
+
+NAMED_IN_ERRORS: Final = 5
+
+
+@dataclass(frozen=True)
+class RecommendedItem:
+    """One place in a list.
+
+    Attributes:
+        rank: from 1.
+        item_id: as the data gave it.
+        title: None where there is none.
+        score: cosine, in [-1, 1].
+    """
+
+    rank: int
+    item_id: ItemId
+    title: str | None
+    score: float
+
+
+class Recommender:
+    """Answers from one bundle: by position in bulk, by raw id at its edge."""
+
+    def __init__(
+        self, bundle: IndexBundle, titles: Sequence[str | None] | None = None
+    ) -> None:
+        """Make ready to answer.
+
+        Args:
+            bundle: the index and its items.
+            titles: `[N]` by position; None for items without titles.
+
+        Raises:
+            ValueError: if there are more or fewer titles than items.
+        """
+        if titles is not None and len(titles) != bundle.n_items:
+            raise ValueError(
+                f"{len(titles)} titles for {bundle.n_items} items; give one, or None, "
+                "for every item"
+            )
+        self.bundle = bundle
+        self._titles = titles
+        self._lookup = pd.Index(bundle.item_ids.to_pandas())
+
+    def recommend(
+        self,
+        queries: FloatArray,
+        seen: Ragged,
+        k: int,
+        *,
+        allow: Positions | None = None,
+        exclude: Positions | None = None,
+    ) -> Found:
+        """Return the `k` best items of each query that may be shown to its user.
+
+        Args:
+            queries: `[B, D]` float, of any length above 0.
+            seen: B rows of positions, those that are hidden from one user.
+            k: items to return, at least 1.
+            allow: `[M]` int64, the only positions to show; None for all.
+            exclude: `[M]` int64, positions to show to nobody.
+
+        Returns:
+            `[B, k]`, every item once; padded with `NOTHING` only if no further item
+            may be shown.
+        """
+        return search_shown(
+            self.bundle,
+            queries,
+            k,
+            seen=seen,
+            choice=Choice.of(self.bundle.n_items, allow=allow, exclude=exclude),
+        )
+
+    def recommend_to(
+        self,
+        query: FloatArray,
+        seen: Iterable[ItemId],
+        k: int,
+        *,
+        allow: Iterable[ItemId] | None = None,
+        exclude: Iterable[ItemId] | None = None,
+    ) -> list[RecommendedItem]:
+        """Return at most `k` items for one user.
+
+        Args:
+            query: `[D]` float.
+            seen: ids to hide; one that the index doesn't hold is hidden anyway.
+            k: items to return, at least 1.
+            allow: the only ids to show; None for all.
+            exclude: ids not to show.
+
+        Raises:
+            ValueError: if an id of `allow` or `exclude` is not in the index.
+        """
+        hidden = self.find_positions(list(seen))
+        found = self.recommend(
+            np.asarray(query, np.float32)[np.newaxis],
+            Ragged.from_lists([hidden[hidden != NOTHING]], np.int64),
+            k,
+            allow=None if allow is None else self.positions_of(allow),
+            exclude=None if exclude is None else self.positions_of(exclude),
+        )
+        return self._named(found)
+
+    def nearest_items(self, item_id: ItemId, k: int) -> list[RecommendedItem]:
+        """Return at most `k` items nearest to an item, itself left out.
+
+        Raises:
+            ValueError: if the item is not in the index.
+        """
+        position = self.positions_of([item_id])
+        seen = Ragged.from_lists([position], np.int64)
+        return self._named(self.recommend(self.bundle.vectors[position], seen, k))
+
+    def positions_of(self, item_ids: Iterable[ItemId]) -> Positions:
+        """Return the positions of these items.
+
+        Raises:
+            ValueError: naming the items that are not in the index.
+        """
+        asked = list(item_ids)
+        positions = self.find_positions(asked)
+        unknown = [asked[i] for i in np.flatnonzero(positions == NOTHING)]
+        if unknown:
+            raise ValueError(
+                f"{len(unknown)} of {len(asked)} items are not among the "
+                f"{self.bundle.n_items} of the index (first: "
+                f"{unknown[:NAMED_IN_ERRORS]}; its ids are of type "
+                f"{self.bundle.item_ids.type}, such as "
+                f"{self.bundle.item_ids[0].as_py()!r}); drop them from the request, or "
+                "run the indexing pipeline on data that have them"
+            )
+        return positions
+
+    def find_positions(self, item_ids: Any) -> Positions:
+        """Return the positions of these items, `NOTHING` for those not in the index.
+
+        Args:
+            item_ids: a list, NumPy array or Arrow array of raw ids.
+        """
+        if isinstance(item_ids, pa.Array | pa.ChunkedArray):
+            item_ids = item_ids.to_pandas()
+        if not len(item_ids):
+            return np.empty(0, np.int64)
+        positions = self._lookup.get_indexer(pd.Index(item_ids))
+        return np.asarray(positions, np.int64)
+
+    def title_of(self, position: int) -> str | None:
+        """Return the title of the item at a position, None where there is none."""
+        return None if self._titles is None else self._titles[position]
+
+    def _named(self, found: Found) -> list[RecommendedItem]:
+        """Return the only row of `found` in raw ids."""
+        return [
+            RecommendedItem(
+                rank=rank,
+                item_id=self.bundle.item_ids[position].as_py(),
+                title=self.title_of(position),
+                score=score,
+            )
+            for rank, (position, score) in enumerate(
+                zip(found.positions[0].tolist(), found.scores[0].tolist(), strict=True),
+                start=1,
+            )
+            if position != NOTHING
+        ]
