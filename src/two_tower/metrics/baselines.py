@@ -1,0 +1,105 @@
+"""What any model must beat: the most popular items, and EASE."""
+
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from two_tower.metrics.scorers import Scorer
+from two_tower.ragged import Ragged
+from two_tower.types import FloatArray
+
+SparseMatrix: TypeAlias = Any  # scipy.sparse.csr_matrix, which has no type stubs
+
+
+def popularity_scorer(n_train: npt.NDArray[np.int64], n_queries: int) -> Scorer:
+    """Return the scorer that puts every query's items in the order of popularity.
+
+    Args:
+        n_train: `[N]`, training interactions of each item.
+        n_queries: B.
+    """
+    # Places rather than counts: float32 tells them apart up to 16 million items.
+    _, place = np.unique(n_train, return_inverse=True)
+    scores = place.astype(np.float32)
+    return Scorer(
+        n_queries=n_queries,
+        n_items=len(n_train),
+        block=lambda rows, columns: np.tile(
+            scores[columns], (rows.stop - rows.start, 1)
+        ),
+        margin=np.zeros(n_queries, np.float32),
+    )
+
+
+def interaction_matrix(items: Ragged, n_items: int) -> SparseMatrix:
+    """Return `[R, N]` float32 (CSR), 1 where a row holds an item, however often.
+
+    Args:
+        items: R rows of item positions.
+        n_items: N.
+    """
+    from scipy.sparse import csr_matrix
+
+    shape = (len(items), n_items)
+    ones = np.ones(len(items.values), np.float32)
+    matrix = csr_matrix((ones, (items.rows, items.values)), shape)
+    matrix.sum_duplicates()
+    matrix.data[:] = 1
+    return matrix
+
+
+def fit_ease(interactions: SparseMatrix, *, l2: float) -> FloatArray:
+    """Return EASE's item-to-item weights, the closed-form solution of its regression.
+
+    With X the interactions, `B = argmin |X - XB|² + l2·|B|²` under a diagonal of zeros:
+    with `P = (XᵀX + l2·I)⁻¹` it is `B[i, j] = -P[i, j] / P[j, j]` off the diagonal.
+    Solved in float64; memory is about three `[N, N]` tables, time grows with N³.
+
+    Args:
+        interactions: `[U, N]` (CSR), 1 where a user had an item in training.
+        l2: above 0; larger shrinks the weights of rare items.
+
+    Returns:
+        `[N, N]` float32.
+
+    Raises:
+        ValueError: if `l2` is too small for float64 to solve it.
+
+    References:
+        Steck, Embarrassingly Shallow Autoencoders for Sparse Data, WWW 2019, eq. 8.
+    """
+    from scipy.linalg.lapack import dpotrf, dpotri
+
+    gram = (interactions.T @ interactions).toarray().astype(np.float64)
+    gram[np.diag_indices_from(gram)] += l2
+    # The matrix is symmetric; its transpose is in the order in which LAPACK overwrites.
+    factor, failed = dpotrf(gram.T, lower=True, clean=True, overwrite_a=True)
+    if failed:
+        raise ValueError(
+            f"EASE can't be solved with l2 = {l2}: the matrix of co-occurrences is not "
+            "positive definite in float64; raise l2"
+        )
+    half, _ = dpotri(factor, lower=True, overwrite_c=True)
+    # Row-wise, because the sparse product reads it so; by symmetry it is the same.
+    weights: FloatArray = half.T.astype(np.float32, order="C")
+    weights += np.triu(weights, 1).T
+    weights *= (-1 / np.diag(half)).astype(np.float32)
+    np.fill_diagonal(weights, 0)
+    return weights
+
+
+def ease_scorer(weights: FloatArray, histories: SparseMatrix) -> Scorer:
+    """Return the scorer `histories @ weights`.
+
+    Args:
+        weights: `[N, N]` float32, of `fit_ease`.
+        histories: `[B, N]` (CSR), 1 where a query's history holds an item.
+    """
+    n_queries, n_items = histories.shape
+    return Scorer(
+        n_queries=n_queries,
+        n_items=n_items,
+        block=lambda rows, columns: histories[rows] @ weights[:, columns],
+        margin=np.zeros(n_queries, np.float32),
+    )
