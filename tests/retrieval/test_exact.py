@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from two_tower.retrieval import exact
@@ -12,6 +12,7 @@ from .fabricate import sign_vectors, unit_vectors
 SEEDS = st.integers(0, 2**16)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 60), st.integers(1, 70), SEEDS)
 def test_exact_search_is_a_stable_argsort_of_all_cosines(n_items, k, seed):
     items, queries = sign_vectors(n_items, seed), sign_vectors(4, seed + 1)
@@ -21,6 +22,7 @@ def test_exact_search_is_a_stable_argsort_of_all_cosines(n_items, k, seed):
     assert (found.positions[:, n_items:] == NOTHING).all()
 
 
+@settings(deadline=None)
 @given(SEEDS)
 def test_a_permutation_of_the_items_permutes_the_results(seed):
     items, queries = unit_vectors(40, seed=seed), unit_vectors(3, seed=seed + 1)

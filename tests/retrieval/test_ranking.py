@@ -1,5 +1,5 @@
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -9,6 +9,7 @@ from two_tower.retrieval.ranking import best_of, in_order, pack, unpack
 SCORES = st.floats(-2, 2, width=32)
 
 
+@settings(deadline=None)
 @given(arrays(np.float32, (2, 7), elements=SCORES), st.integers(1, 7))
 def test_the_order_is_by_score_then_by_position(scores, k):
     positions = np.tile(np.arange(7), (2, 1))
@@ -16,6 +17,7 @@ def test_the_order_is_by_score_then_by_position(scores, k):
     np.testing.assert_array_equal(in_order(positions, scores, k).positions, expected)
 
 
+@settings(deadline=None)
 @given(arrays(np.float32, (1, 5), elements=SCORES))
 def test_a_key_gives_back_its_score_and_position(scores):
     positions = np.array([[0, 1, 7, 2**32 - 2, 2**31]])

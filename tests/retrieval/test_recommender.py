@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from two_tower.ragged import Ragged
@@ -16,12 +16,15 @@ VECTORS = unit_vectors(N_ITEMS)
 # One tree that looks at two nodes: so poor that every list must be fetched again.
 POOR = annoy_over(VECTORS, n_trees=1, search_k=2, at_k=10)
 RECOMMENDER = Recommender(bundle_of(VECTORS, index=POOR))
+WHOLE = annoy_over(VECTORS, n_trees=3, search_k=10_000)
+THOROUGH = Recommender(bundle_of(VECTORS, index=WHOLE))
 
 
 def ragged(*rows):
     return Ragged.from_lists(rows, np.int64)
 
 
+@settings(deadline=None)
 @given(POSITIONS, POSITIONS, st.none() | POSITIONS, st.integers(1, N_ITEMS + 5))
 def test_all_that_may_be_shown_is_found_and_nothing_else(seen, exclude, allow, k):
     hide = {"allow": allow and np.array(allow), "exclude": np.array(exclude, np.int64)}
@@ -34,13 +37,12 @@ def test_all_that_may_be_shown_is_found_and_nothing_else(seen, exclude, allow, k
     assert set(positions) <= may_show
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**16), st.integers(1, 8))
 def test_with_a_whole_search_the_list_is_the_best_of_what_may_be_shown(seed, k):
-    index = annoy_over(VECTORS, n_trees=3, search_k=10_000)
-    recommender = Recommender(bundle_of(VECTORS, index=index))
     query = unit_vectors(1, seed=seed)
     seen = np.argsort(-(query @ VECTORS.T)[0])[:5]
-    found = recommender.recommend(query, ragged(seen), k)
+    found = THOROUGH.recommend(query, ragged(seen), k)
     expected = np.argsort(-(query @ VECTORS.T)[0])[5 : 5 + k]
     assert found.positions[0].tolist() == expected.tolist()
 
@@ -72,9 +74,7 @@ def test_a_large_allow_list_is_searched_by_the_index(monkeypatch):
 
 def test_the_index_answers_while_it_has_enough(monkeypatch):
     monkeypatch.setattr(shown, "search_exactly", None)  # calling it would raise
-    index = annoy_over(VECTORS, n_trees=3, search_k=10_000)
-    recommender = Recommender(bundle_of(VECTORS, index=index))
-    found = recommender.recommend(VECTORS[:1], ragged([1, 2, 3]), 10)
+    found = THOROUGH.recommend(VECTORS[:1], ragged([1, 2, 3]), 10)
     assert (found.positions != NOTHING).all()
 
 

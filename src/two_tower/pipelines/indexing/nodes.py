@@ -1,0 +1,157 @@
+"""Build the item index, and hold it to its recall target."""
+
+import logging
+from collections.abc import Iterable
+from time import perf_counter
+from typing import Final
+
+import ibis.expr.types as ir
+import numpy as np
+from ibis import _
+
+from two_tower.lineage import LineageStore
+from two_tower.pipelines.indexing.params import Indexing
+from two_tower.retrieval.bundle import IndexBundle, Recall, ask_golden_queries
+from two_tower.retrieval.embeddings import read_item_vectors, vectors_of
+from two_tower.retrieval.exact import ExactIndex
+from two_tower.retrieval.index import Index, require_unit_rows
+from two_tower.retrieval.tuning import Trial, grow_annoy, tune
+from two_tower.types import FloatArray, JsonObject
+
+logger = logging.getLogger(__name__)
+
+ITEMS_PER_BATCH: Final = 1 << 16
+
+STAMPED: Final = ("interactions", "two_tower_model", "item_embeddings")
+"""The data and the model that an index says it was made from."""
+
+
+def build_item_index(
+    item_embeddings: ir.Table,
+    user_embeddings: ir.Table,
+    lineage: LineageStore,
+    parameters: Indexing,
+) -> tuple[IndexBundle, JsonObject]:
+    """Return an index over all items, and what it reaches.
+
+    Args:
+        item_embeddings: one row per item: `item` (int32, dense ids from 2 without
+            gaps), `item_id`, `vector` (array<float32>, L2-normalised).
+        user_embeddings: one row per user: `user` (int32, unique), `vector`.
+        lineage: the fingerprints to stamp the bundle with.
+        parameters: of this pipeline.
+
+    Returns:
+        The bundle, and a report: the settings, `recall@<k>` and its `target`,
+        `n_items`, `bytes` on disk, `build_seconds` with all trials,
+        `queries_per_second` of one thread, and the `trials`.
+
+    Raises:
+        ValueError: if the item vectors are unsound, or no setting that may be tried
+            meets the recall target.
+    """
+    n_items = int(item_embeddings.count().to_pyarrow().as_py())
+    items = read_item_vectors(
+        item_embeddings.to_pyarrow_batches(chunk_size=ITEMS_PER_BATCH), n_items
+    )
+    require_unit_rows(items.vectors)
+    queries = sample_queries(user_embeddings, parameters)
+
+    start = perf_counter()
+    index, trials = tune(
+        _candidates(items.vectors, parameters),
+        queries,
+        items.vectors,
+        k=parameters.recall_k,
+        target=parameters.recall_target,
+    )
+    build_seconds = perf_counter() - start
+    bundle = IndexBundle(
+        index=index,
+        item_ids=items.item_ids,
+        vectors=items.vectors,
+        recall=Recall(
+            at_k=parameters.recall_k,
+            value=trials[-1].recall,
+            target=parameters.recall_target,
+            n_queries=len(queries),
+        ),
+        golden=ask_golden_queries(index, queries[: parameters.golden_users]),
+        seed=parameters.seed,
+        fingerprints={name: lineage.fingerprint(name) for name in STAMPED},
+    )
+    logger.info(
+        "%s index of %d items: recall@%d is %.3f on %d users, after %d trials",
+        index.backend,
+        bundle.n_items,
+        bundle.recall.at_k,
+        bundle.recall.value,
+        len(queries),
+        len(trials),
+    )
+    return bundle, report_on(bundle, trials) | {"build_seconds": build_seconds}
+
+
+def sample_queries(user_embeddings: ir.Table, parameters: Indexing) -> FloatArray:
+    """Return the vectors of users drawn at random, in order of `user`.
+
+    Args:
+        user_embeddings: `user` (int32, unique) and `vector` (array<float32>).
+        parameters: `sample_users` to draw, all if there are fewer, and the `seed`.
+
+    Returns:
+        `[≤ sample_users, D]` float32.
+
+    Raises:
+        ValueError: if there is no user.
+    """
+    users = user_embeddings.order_by("user").user.to_pyarrow().to_numpy()
+    if not len(users):
+        raise ValueError(
+            "user_embeddings is empty, so the index's recall can't be measured; "
+            "run the export pipeline on data with users"
+        )
+    draw = np.random.default_rng(parameters.seed).permutation(len(users))
+    chosen = users[draw[: parameters.sample_users]].tolist()
+    rows = user_embeddings.filter(_.user.isin(chosen)).order_by("user")
+    return vectors_of(rows.vector.to_pyarrow())
+
+
+def report_on(bundle: IndexBundle, trials: list[Trial]) -> JsonObject:
+    """Return what the index reaches and what was tried, as JSON.
+
+    Args:
+        bundle: of the index that was chosen.
+        trials: all settings tried; the last one was chosen.
+    """
+    recall = f"recall@{bundle.recall.at_k}"
+    return {
+        "backend": bundle.index.backend,
+        "n_trees": bundle.index.parameters.get("n_trees"),
+        "search_k": bundle.index.parameters.get("search_k"),
+        recall: bundle.recall.value,
+        "target": bundle.recall.target,
+        "sample_users": bundle.recall.n_queries,
+        "n_items": bundle.n_items,
+        "dimension": bundle.dimension,
+        "bytes": bundle.index.n_bytes + bundle.vectors.nbytes,
+        "queries_per_second": trials[-1].queries_per_second,
+        "trials": [
+            trial.parameters
+            | {recall: trial.recall, "queries_per_second": trial.queries_per_second}
+            for trial in trials
+        ],
+    }
+
+
+def _candidates(vectors: FloatArray, parameters: Indexing) -> Iterable[Index]:
+    """Return the indexes that may be tried, cheapest first."""
+    if parameters.backend == "exact":
+        return [ExactIndex(vectors)]
+    return grow_annoy(
+        vectors,
+        n_trees=parameters.annoy.n_trees,
+        search_k=parameters.annoy.search_k,
+        at_k=parameters.recall_k,
+        seed=parameters.seed,
+    )

@@ -1,0 +1,145 @@
+import ibis
+import numpy as np
+import pyarrow as pa
+import pytest
+from pydantic import ValidationError
+
+from tests.retrieval.fabricate import unit_vectors
+from two_tower.lineage import LineageStore, Record
+from two_tower.pipelines.indexing.nodes import build_item_index, sample_queries
+from two_tower.pipelines.indexing.params import Indexing
+from two_tower.retrieval.bundle_files import write_bundle
+
+SETTINGS = {
+    "backend": "annoy",
+    "recall_k": 10,
+    "recall_target": 0.9,
+    "sample_users": 20,
+    "golden_users": 4,
+    "seed": 3,
+    "annoy": {"n_trees": [1, 8], "search_k": [10, 500]},
+}
+
+
+def parameters(**changes):
+    return Indexing.model_validate(SETTINGS | changes)
+
+
+def embeddings(entity, vectors):
+    """Return `item` or `user` (from 2), its raw id (x2, x3, …) and the vector."""
+    dense = pa.array(range(2, len(vectors) + 2), pa.int32())
+    ids = [f"x{i}" for i in dense.to_pylist()]
+    column = pa.array(vectors.tolist(), pa.list_(pa.float32()))
+    return ibis.memtable(
+        pa.table({entity: dense, f"{entity}_id": ids, "vector": column})
+    )
+
+
+@pytest.fixture
+def lineage(tmp_path):
+    store = LineageStore(tmp_path / "lineage")
+    for name in ("interactions", "two_tower_model", "item_embeddings"):
+        record = Record(f"print of {name}", "node", "run", {}, {}, {})
+        store.write(name, record)
+    return store
+
+
+@pytest.fixture
+def build(lineage):
+    items = embeddings("item", unit_vectors(400))
+    users = embeddings("user", unit_vectors(50, seed=1))
+    return lambda **changes: build_item_index(
+        items, users, lineage, parameters(**changes)
+    )
+
+
+# covers: N15 N16 X5 X9
+def test_the_index_meets_its_target_and_says_what_it_was_made_from(build):
+    bundle, report = build()
+    assert bundle.item_ids.to_pylist() == [f"x{i}" for i in range(2, 402)]
+    np.testing.assert_allclose(bundle.vectors, unit_vectors(400), rtol=1e-6)
+    assert report["recall@10"] == bundle.recall.value >= 0.9
+    assert bundle.golden.queries.shape == (4, 8)
+    assert bundle.fingerprints["two_tower_model"] == "print of two_tower_model"
+    assert bundle.fingerprints["interactions"] == "print of interactions"
+
+
+def test_the_report_shows_recall_against_search_effort(build):
+    _, report = build(recall_target=1.0, annoy={"n_trees": 4, "search_k": [10, 5000]})
+    poor, whole = report["trials"]
+    assert (poor["n_trees"], poor["search_k"]) == (4, 10)
+    assert poor["recall@10"] < whole["recall@10"] == 1.0
+    assert (report["n_trees"], report["search_k"]) == (4, 5000)
+    assert (report["backend"], report["n_items"]) == ("annoy", 400)
+    assert report["bytes"] > 400 * 8 * 4
+    assert report["build_seconds"] > 0
+
+
+def test_the_exact_back_end_has_nothing_to_tune(build):
+    bundle, report = build(backend="exact", recall_target=1.0)
+    assert bundle.index.backend == "exact"
+    assert (report["recall@10"], report["n_trees"]) == (1.0, None)
+
+
+# covers: X5
+def test_a_fixed_setting_that_misses_the_target_fails(build):
+    with pytest.raises(ValueError, match=r"recall@10 of 0\.\d+ .* below .* 1 settings"):
+        build(recall_target=1.0, annoy={"n_trees": 1, "search_k": 10})
+
+
+# covers: X12
+def test_one_seed_gives_one_bundle_to_the_byte(build, tmp_path):
+    contents = []
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        write_bundle(build()[0], tmp_path / name)
+        contents.append([f.read_bytes() for f in sorted((tmp_path / name).iterdir())])
+    assert contents[0] == contents[1]
+
+
+def test_a_catalogue_smaller_than_k_is_indexed(lineage):
+    items, users = embeddings("item", unit_vectors(5)), embeddings("user", np.eye(8))
+    bundle, report = build_item_index(items, users, lineage, parameters())
+    assert (bundle.n_items, report["recall@10"]) == (5, 1.0)
+
+
+def test_item_vectors_that_are_not_of_length_one_are_refused(lineage):
+    vectors = unit_vectors(5)
+    vectors[3] *= 2
+    items, users = embeddings("item", vectors), embeddings("user", np.eye(8))
+    with pytest.raises(ValueError, match=r"1 of 5 item vectors.*row 3, length 2\)"):
+        build_item_index(items, users, lineage, parameters())
+
+
+def test_the_sample_is_drawn_by_the_seed_and_ordered_by_user():
+    users = embeddings("user", np.arange(1, 101).reshape(100, 1))
+    one, again = (sample_queries(users, parameters()) for _ in range(2))
+    other = sample_queries(users, parameters(seed=4))
+    assert one.shape == (20, 1)
+    assert one.tolist() == again.tolist() == sorted(one.tolist())
+    assert one.tolist() != other.tolist()
+
+
+def test_fewer_users_than_the_sample_are_all_taken():
+    users = embeddings("user", np.eye(3))
+    assert sample_queries(users, parameters()).tolist() == np.eye(3).tolist()
+
+
+def test_no_users_are_refused():
+    with pytest.raises(ValueError, match="user_embeddings is empty"):
+        sample_queries(embeddings("user", np.empty((0, 3))), parameters())
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"recall_target": 1.1}, "recall_target"),
+        ({"backend": "faiss"}, "'annoy' or 'exact'"),
+        ({"annoy": {"n_trees": [], "search_k": 9}}, "n_trees"),
+        ({"annoy": {"n_trees": 0, "search_k": 9}}, "n_trees"),
+        ({"n_trees": 5}, "Extra inputs"),
+    ],
+)
+def test_parameters_out_of_range_are_refused(changes, message):
+    with pytest.raises(ValidationError, match=message):
+        parameters(**changes)
