@@ -31,6 +31,11 @@ def test_rows_are_taken_in_any_order_and_again():
     assert lists(ragged.take([3, 1, 0, 3])) == [[7, 8, 9], [], [3, 1], [7, 8, 9]]
 
 
+def test_values_are_kept_by_a_mask():
+    ragged = Ragged.from_lists([[3, 1], [], [2], [7, 8, 9]])
+    assert lists(ragged.keep(ragged.values > 2)) == [[3], [], [], [7, 8, 9]]
+
+
 @pytest.mark.parametrize("kind", [pa.list_, pa.large_list])
 def test_arrow_columns_are_read_whole_sliced_or_in_chunks(kind):
     column = pa.array([[1], [2, 3], [], [4]], kind(pa.int64()))

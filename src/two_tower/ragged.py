@@ -87,6 +87,11 @@ class Ragged:
         padded[is_real] = self.values[places[is_real]]
         return padded
 
+    def keep(self, mask: npt.NDArray[np.bool_]) -> Self:
+        """Return as many rows, of those values alone where `mask` (`[V]`) is true."""
+        kept_before = np.concatenate([[0], np.cumsum(mask, dtype=np.int64)])
+        return type(self)(self.values[mask], kept_before[self.offsets])
+
 
 def _offsets(lengths: npt.ArrayLike) -> npt.NDArray[np.int64]:
     """Return `[R + 1]` int64, where rows of these lengths begin and end."""

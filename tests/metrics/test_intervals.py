@@ -2,16 +2,17 @@ import numpy as np
 import pytest
 
 from two_tower.metrics import intervals
-from two_tower.metrics.intervals import bootstrap_interval
+from two_tower.metrics.intervals import bootstrap_intervals, paired_difference
 
 
 def interval(values, resamples=2_000, confidence=0.95, seed=1):
-    return bootstrap_interval(
-        np.asarray(values, float),
+    found = bootstrap_intervals(
+        {"hr": np.asarray(values, float)},
         resamples=resamples,
         confidence=confidence,
         seed=seed,
     )
+    return found["hr"]
 
 
 def test_a_hit_rate_has_the_interval_of_a_binomial():
@@ -36,9 +37,19 @@ def test_the_paired_interval_is_narrower_than_that_of_either():
     # Two systems that fail on the same queries, and differ in every tenth.
     first = np.tile([1.0, 0.0], 500)
     second = np.where(np.arange(1000) % 10 == 0, 0.0, first)
-    paired, alone = interval(first - second), interval(first)
+    difference = paired_difference({"hr": first}, {"hr": second})["hr"]
+    paired, alone = interval(difference), interval(first)
     assert paired.high - paired.low < 0.7 * (alone.high - alone.low)
     assert paired.low > 0
+
+
+def test_all_figures_are_measured_on_the_same_draws():
+    values = np.random.default_rng(0).random(40)
+    found = bootstrap_intervals(
+        {"hr": values, "miss": 1 - values}, resamples=200, confidence=0.9, seed=3
+    )
+    assert found["hr"].low == pytest.approx(1 - found["miss"].high)
+    assert found["hr"].mean == pytest.approx(1 - found["miss"].mean)
 
 
 def test_one_seed_gives_one_interval():
@@ -50,7 +61,7 @@ def test_one_seed_gives_one_interval():
 def test_blocks_draw_as_many_resamples_as_asked(monkeypatch):
     values = np.random.default_rng(0).random(50)
     whole = interval(values, resamples=101)
-    monkeypatch.setattr(intervals, "DRAWS_PER_BLOCK", 500)
+    monkeypatch.setattr(intervals, "DRAWS_PER_BLOCK", 510)
     assert interval(values, resamples=101) == whole
 
 
@@ -63,3 +74,11 @@ def test_more_confidence_is_a_wider_interval():
 def test_queries_that_are_all_alike_leave_no_doubt():
     found = interval([0.25] * 8)
     assert found.low == found.mean == found.high == 0.25
+
+
+def test_the_draws_are_those_of_the_generator():
+    values = np.random.default_rng(7).random(9)
+    drawn = np.random.default_rng(1).integers(0, 9, (64, 9))
+    expected = np.quantile(values[drawn].mean(axis=1), [0.025, 0.975])
+    found = interval(values, resamples=64)
+    np.testing.assert_allclose([found.low, found.high], expected)

@@ -4,7 +4,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.metrics import definitions
-from two_tower.metrics.ranks import item_positions, ranks_by, worst_ranks
+from two_tower.metrics.ranks import (
+    item_positions,
+    ranks_by,
+    ranks_in_lists,
+    without_targets,
+    worst_ranks,
+)
 from two_tower.metrics.scorers import Scorer, dot_scorer
 from two_tower.ragged import Ragged
 
@@ -101,7 +107,12 @@ def ranks_of_table(scores, targets, seen, item_block):
         Ragged.from_lists(seen),
         item_block=item_block,
     )
-    rows = np.split(found, np.cumsum([len(row) for row in targets])[:-1])
+    return by_row(found, targets)
+
+
+def by_row(ranks, targets):
+    """The ranks of each row's positives in rising order."""
+    rows = np.split(np.asarray(ranks), np.cumsum([len(row) for row in targets])[:-1])
     return [sorted(row.tolist()) for row in rows]
 
 
@@ -144,6 +155,47 @@ def test_many_queries_and_items_rank_as_in_float64():
         item_block=256,
     )
     np.testing.assert_array_equal(found, (scores >= own).sum(axis=1))
+
+
+def in_lists(lists, scores, targets, margin=0.0):
+    margins = np.full(len(lists), margin, np.float32)
+    found = ranks_in_lists(
+        np.array(lists), np.float32(scores), Ragged.from_lists(targets), margins
+    )
+    return found.tolist()
+
+
+def test_a_rank_in_a_list_is_its_place_and_infinity_outside():
+    lists = [[7, 3, 9], [4, 0, -1]]
+    scores = [[0.9, 0.5, 0.1], [0.8, 0.2, -np.inf]]
+    assert in_lists(lists, scores, [[9, 7], [4]]) == [2, 0, 0]
+    assert in_lists(lists, scores, [[5], [1, 0]]) == [np.inf, np.inf, 1]
+    assert in_lists(lists, scores, [[], []]) == []
+
+
+def test_equal_scores_in_a_list_take_the_worst_rank():
+    lists, scores = [[5, 2, 8, 1]], [[0.5, 0.5, 0.5, 0.375]]
+    assert in_lists(lists, scores, [[5]]) == [2]
+    assert in_lists(lists, scores, [[5, 8]]) == [1, 2]
+    assert in_lists(lists, scores, [[5]], margin=0.125) == [3]
+
+
+@given(problems())
+def test_the_whole_catalogue_as_a_list_gives_the_exact_ranks(problem):
+    scores, targets, seen = problem
+    orders = [definitions.ranked_list(*user) for user in zip(*problem, strict=True)]
+    n_items = len(scores[0])
+    lists = [order + [-1] * (n_items - len(order)) for order in orders]
+    kept = np.take_along_axis(np.float32(scores), np.array(lists), axis=1)
+    expected = ranks_of_table(scores, targets, seen, item_block=4)
+    assert by_row(in_lists(lists, kept, targets), targets) == expected
+
+
+def test_positives_are_taken_out_of_the_seen_items_of_their_own_query():
+    seen = Ragged.from_lists([[4, 1, 4], [], [1, 2]])
+    kept = without_targets(seen, Ragged.from_lists([[4, 0], [1], [3]]))
+    assert kept.values.tolist() == [1, 1, 2]
+    assert kept.offsets.tolist() == [0, 1, 1, 3]
 
 
 def test_no_queries_have_no_ranks():

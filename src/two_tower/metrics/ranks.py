@@ -11,6 +11,8 @@ from two_tower.ragged import Ragged
 from two_tower.types import FIRST_ID, FloatArray
 
 QUERY_BLOCK: Final = 256  # rows of scores at a time: with 4,096 items, 4 MB
+PAIR_BLOCK: Final = 4096  # positives looked up at a time: in lists of 200, 1 MB
+NOWHERE: Final = -1
 
 
 def item_positions(ids: Ragged) -> Ragged:
@@ -19,9 +21,22 @@ def item_positions(ids: Ragged) -> Ragged:
     Padding and out-of-vocabulary ids (below `FIRST_ID`) have no position. Nothing can
     recommend them, so in a history there is nothing to filter.
     """
-    known = ids.values >= FIRST_ID
-    kept_before = np.concatenate([[0], np.cumsum(known, dtype=np.int64)])
-    return Ragged(ids.values[known] - FIRST_ID, kept_before[ids.offsets])
+    known = ids.keep(ids.values >= FIRST_ID)
+    return Ragged(known.values - FIRST_ID, known.offsets)
+
+
+def without_targets(seen: Ragged, targets: Ragged) -> Ragged:
+    """Return the seen items less the query's own positives.
+
+    Args:
+        seen: B rows of item positions.
+        targets: B rows of item positions.
+    """
+    n_items = 1 + max(seen.values.max(initial=0), targets.values.max(initial=0))
+    is_target = np.isin(
+        seen.rows * n_items + seen.values, targets.rows * n_items + targets.values
+    )
+    return seen.keep(~is_target)
 
 
 def worst_ranks(
@@ -78,6 +93,45 @@ def ranks_by(
             ranks[pairs] = _ranks_of_block(
                 scorer, slice(start, stop), targets, seen, item_block
             )
+    return ranks
+
+
+def ranks_in_lists(
+    lists: npt.NDArray[np.int64],
+    scores: FloatArray,
+    targets: Ragged,
+    margin: FloatArray,
+) -> npt.NDArray[np.float64]:
+    """Return the rank of each positive in a list, ties as in `ranks_by`.
+
+    Args:
+        lists: `[B, K]` item positions, -1 after the last one.
+        scores: `[B, K]` of the same items; of empty places anything.
+        targets: B rows of item positions, distinct within a row.
+        margin: `[B]`, scores of a query no further apart than this count as equal.
+
+    Returns:
+        `[P]` float64, in the order of `targets.values`; infinity for a positive that
+        is not in the list.
+    """
+    place = np.full(len(targets.values), NOWHERE)
+    for start in range(0, len(place), PAIR_BLOCK):
+        pairs = slice(start, start + PAIR_BLOCK)
+        same = lists[targets.rows[pairs]] == targets.values[pairs, None]
+        place[pairs] = np.where(same.any(axis=1), same.argmax(axis=1), NOWHERE)
+    is_found = place != NOWHERE
+    # Within the lists, an item's place takes the part of its position.
+    found = Ragged(place, targets.offsets).keep(is_found)
+    empty = Ragged(found.values[:0], np.zeros_like(found.offsets))
+    filled = np.where(lists == NOWHERE, np.finfo(np.float32).min, scores)
+    scorer = Scorer(
+        n_queries=len(filled),
+        n_items=filled.shape[1],
+        block=lambda rows, columns: filled[rows, columns].copy(),
+        margin=margin,
+    )
+    ranks = np.full(len(place), np.inf)
+    ranks[is_found] = ranks_by(scorer, found, empty, item_block=filled.shape[1])
     return ranks
 
 
