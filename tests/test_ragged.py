@@ -36,6 +36,12 @@ def test_values_are_kept_by_a_mask():
     assert lists(ragged.keep(ragged.values > 2)) == [[3], [], [], [7, 8, 9]]
 
 
+def test_repeats_within_a_row_go():
+    ragged = Ragged.from_lists([[5, -1, 5], [], [5, 7, 7, 5]])
+    assert lists(ragged.distinct()) == [[5, -1], [], [5, 7]]
+    assert lists(Ragged.from_lists([[], []]).distinct()) == [[], []]
+
+
 @pytest.mark.parametrize("kind", [pa.list_, pa.large_list])
 def test_arrow_columns_are_read_whole_sliced_or_in_chunks(kind):
     column = pa.array([[1], [2, 3], [], [4]], kind(pa.int64()))

@@ -92,6 +92,21 @@ class Ragged:
         kept_before = np.concatenate([[0], np.cumsum(mask, dtype=np.int64)])
         return type(self)(self.values[mask], kept_before[self.offsets])
 
+    def distinct(self) -> Self:
+        """Return as many rows, of each row's first value of a kind alone.
+
+        The values are integers.
+        """
+        if not len(self.values):
+            return self
+        from_zero = self.values.astype(np.int64) - self.values.min()
+        _, first = np.unique(
+            self.rows * (from_zero.max() + 1) + from_zero, return_index=True
+        )
+        mask = np.zeros(len(self.values), bool)
+        mask[first] = True
+        return self.keep(mask)
+
 
 def _offsets(lengths: npt.ArrayLike) -> npt.NDArray[np.int64]:
     """Return `[R + 1]` int64, where rows of these lengths begin and end."""
