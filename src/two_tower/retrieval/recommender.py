@@ -1,6 +1,6 @@
 """Recommendations from a bundle, in raw ids and titles."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -37,28 +37,34 @@ class RecommendedItem:
 
 
 class Recommender:
-    """Answers from one bundle: by position in bulk, by raw id at its edge."""
+    """Answers from one bundle: by position in bulk, by raw id at its edge.
+
+    Attributes:
+        bundle: the index and its items.
+        titles: `[N]` Arrow strings by position, null where an item has none.
+    """
 
     def __init__(
-        self, bundle: IndexBundle, titles: Sequence[str | None] | None = None
+        self,
+        bundle: IndexBundle,
+        item_ids: Any = (),
+        titles: Any = (),
     ) -> None:
         """Make ready to answer.
 
         Args:
             bundle: the index and its items.
-            titles: `[N]` by position; None for items without titles.
-
-        Raises:
-            ValueError: if there are more or fewer titles than items.
+            item_ids: `[M]` list or Arrow array of the items with titles, in any order;
+                those that the index lacks are passed over.
+            titles: `[M]` list or Arrow array of strings; null where there is none.
         """
-        if titles is not None and len(titles) != bundle.n_items:
-            raise ValueError(
-                f"{len(titles)} titles for {bundle.n_items} items; give one, or None, "
-                "for every item"
-            )
         self.bundle = bundle
-        self._titles = titles
         self._lookup = pd.Index(bundle.item_ids.to_pandas())
+        positions = self.find_positions(item_ids)
+        # An item that the index lacks (-1) writes to the last place, which is cut off.
+        by_position = np.full(bundle.n_items + 1, None, object)
+        by_position[positions] = np.asarray(titles, object)
+        self.titles = pa.array(by_position[:NOTHING], pa.string())
 
     def recommend(
         self,
@@ -164,17 +170,13 @@ class Recommender:
         positions = self._lookup.get_indexer(pd.Index(item_ids))
         return np.asarray(positions, np.int64)
 
-    def title_of(self, position: int) -> str | None:
-        """Return the title of the item at a position, None where there is none."""
-        return None if self._titles is None else self._titles[position]
-
     def _named(self, found: Found) -> list[RecommendedItem]:
         """Return the only row of `found` in raw ids."""
         return [
             RecommendedItem(
                 rank=rank,
                 item_id=self.bundle.item_ids[position].as_py(),
-                title=self.title_of(position),
+                title=self.titles[position].as_py(),
                 score=score,
             )
             for rank, (position, score) in enumerate(

@@ -1,0 +1,26 @@
+"""The recommendation pipeline."""
+
+from kedro.pipeline import Node, Pipeline
+
+from . import nodes
+
+
+def create_pipeline() -> Pipeline:
+    """Return the pipeline item_index, user_embeddings → recommendations."""
+    return Pipeline(
+        [
+            Node(
+                nodes.recommend_items,
+                inputs=[
+                    "item_index",
+                    "item_vocabulary",
+                    "user_embeddings",
+                    "histories",
+                    "params:recommendation",
+                ],
+                outputs="recommendations",
+                name="recommend_items",
+            )
+        ],
+        tags="cpu",
+    )

@@ -1,0 +1,206 @@
+import logging
+from collections.abc import Iterator
+
+import ibis
+import numpy as np
+import pyarrow as pa
+import pytest
+from kedro.pipeline import Node
+from pydantic import ValidationError
+
+from tests.retrieval.fabricate import annoy_over, bundle_of, unit_vectors
+from two_tower.datasets.parquet_shards import ParquetShardsDataset
+from two_tower.pipelines.recommendation.nodes import recommend_items
+from two_tower.pipelines.recommendation.params import Recommendation
+
+SETTINGS = {
+    "k": 2,
+    "users": "all",
+    "user_id": None,
+    "hide_seen": True,
+    "allow_items": None,
+    "exclude_items": [],
+    "users_per_batch": 100,
+    "logged_users": 3,
+}
+
+# Three items at 0°, 30° and 90°; users 42 and 7 look at 0°, user 8 looks at 90°.
+ANGLES = np.deg2rad([0.0, 30.0, 90.0])
+ITEMS = np.stack([np.cos(ANGLES), np.sin(ANGLES)], axis=1).astype(np.float32)
+USERS = ITEMS[[0, 0, 2]]
+
+
+def parameters(**changes):
+    return Recommendation.model_validate(SETTINGS | changes)
+
+
+def embeddings(user_ids, vectors):
+    return ibis.memtable(
+        pa.table(
+            {
+                "user": pa.array(range(2, len(vectors) + 2), pa.int32()),
+                "user_id": user_ids,
+                "vector": pa.array(vectors.tolist(), pa.list_(pa.float32())),
+            }
+        )
+    )
+
+
+def inputs(item_ids=(10, 20, 30), user_ids=(42, 7, 8), seen=((10,), (), (99, 30))):
+    """Return the node's inputs; 99 has left the catalogue since user 8 saw it."""
+    if isinstance(item_ids[0], str):
+        seen = [[str(item) for item in items] for items in seen]
+    history = {"user_id": list(user_ids), "item_ids": pa.array(seen, None)}
+    vocabulary = {"item_id": list(item_ids), "title": ["Alien", None, "Casino"]}
+    return (
+        bundle_of(ITEMS, item_ids=list(item_ids)),
+        ibis.memtable(pa.table(vocabulary)),
+        embeddings(list(user_ids), USERS),
+        ibis.memtable(pa.table(history)).order_by(ibis.desc("user_id")),
+    )
+
+
+def recommend(*args, **changes):
+    """Return (user, rank, item, title) of each row."""
+    batches = recommend_items(*(args or inputs()), parameters(**changes))
+    rows = pa.Table.from_batches(batches).to_pylist()
+    return [(r["user_id"], r["rank"], r["item_id"], r["title"]) for r in rows]
+
+
+# covers: N17 N19 L30
+def test_all_users_get_titles_without_what_they_have_seen():
+    assert recommend() == [
+        (42, 1, 20, None),
+        (42, 2, 30, "Casino"),
+        (7, 1, 10, "Alien"),
+        (7, 2, 20, None),
+        (8, 1, 20, None),
+        (8, 2, 10, "Alien"),
+    ]
+
+
+def test_the_table_has_the_columns_it_promises():
+    table = pa.Table.from_batches(recommend_items(*inputs(), parameters()))
+    assert table.schema.field("rank").type == pa.int32()
+    assert table.schema.field("score").type == pa.float32()
+    scores = table.column("score").to_pylist()[:2]  # of user 42, cos 30° and cos 90°
+    assert scores == pytest.approx([3**0.5 / 2, 0.0], abs=1e-6)
+
+
+def test_seen_items_are_shown_when_asked_for():
+    assert recommend(hide_seen=False, k=1) == [
+        (42, 1, 10, "Alien"),
+        (7, 1, 10, "Alien"),
+        (8, 1, 30, "Casino"),
+    ]
+
+
+def test_a_user_without_a_history_has_seen_nothing():
+    index, vocabulary, users, histories = inputs()
+    others = histories.filter(histories.user_id != 42)
+    assert recommend(index, vocabulary, users, others, k=1, user_id=42) == [
+        (42, 1, 10, "Alien")
+    ]
+
+
+@pytest.mark.parametrize("listed", [{"user_id": 7}, {"users": [7]}, {"users": ["7"]}])
+def test_one_user_alone_gets_the_same_as_among_all(listed):
+    assert recommend(**listed) == [row for row in recommend() if row[0] == 7]
+
+
+def test_a_number_on_the_command_line_finds_a_user_whose_id_is_text():
+    data = inputs(user_ids=("42", "7", "8"), item_ids=("a", "b", "c"))
+    assert recommend(*data, user_id=7, k=1) == [("7", 1, "a", "Alien")]
+
+
+def test_several_users_come_in_the_order_of_the_table():
+    assert [row[0] for row in recommend(users=[8, 42, 8], k=1)] == [42, 8]
+
+
+# covers: L29
+def test_an_unknown_user_is_named_with_examples_of_known_ones():
+    with pytest.raises(ValueError, match=r"unknown: 9; .* 3 users, .* 42, 7, 8"):
+        recommend(user_id=9)
+    with pytest.raises(ValueError, match="2 of 3 users asked for are unknown: 5, x"):
+        recommend(users=[5, 42, "x"])
+
+
+def test_no_users_at_all_are_refused():
+    index, vocabulary, users, histories = inputs()
+    with pytest.raises(ValueError, match="user_embeddings is empty"):
+        recommend(index, vocabulary, users.filter(users.user > 9), histories)
+
+
+@pytest.mark.parametrize("text", [False, True])
+def test_lists_of_allowed_and_excluded_items_are_kept_to(text):
+    data = inputs(item_ids=("10", "20", "30")) if text else inputs()
+    allowed = recommend(*data, allow_items=[30, "20"], user_id=42)
+    left = recommend(*data, exclude_items=[20], user_id=42)
+    assert [int(row[2]) for row in allowed] == [20, 30]
+    assert [int(row[2]) for row in left] == [30]
+
+
+@pytest.mark.parametrize("option", ["allow_items", "exclude_items"])
+def test_an_unknown_item_in_a_list_is_named(option):
+    with pytest.raises(ValueError, match=r"1 of 2 items .*\['zz'\]"):
+        recommend(**{option: [10, "zz"]})
+
+
+def test_a_few_named_users_see_their_lists_in_the_log(caplog):
+    caplog.set_level(logging.INFO)
+    recommend(user_id=42)
+    assert "user 42" in caplog.text
+    assert " 0.866  20" in caplog.text
+    assert "0.000  30  Casino" in caplog.text
+
+
+def test_more_users_than_that_are_not_logged(caplog):
+    caplog.set_level(logging.INFO)
+    recommend(users=[42, 7], logged_users=1)
+    assert "Casino" not in caplog.text
+
+
+def test_the_result_is_saved_whole_and_not_batch_by_batch(tmp_path):
+    # Kedro saves what a node returns once, unless it is an iterator.
+    node = Node(recommend_items, inputs=["a", "b", "c", "d", "p"], outputs="out")
+    values = dict(zip("abcdp", (*inputs(), parameters()), strict=True))
+    result = node.run(values)["out"]
+    assert not isinstance(result, Iterator)
+    dataset = ParquetShardsDataset(filepath=str(tmp_path / "recommendations"))
+    dataset.save(result)
+    assert dataset.manifest()["rows"] == 6
+
+
+# covers: X12
+def test_small_batches_give_the_same_rows_to_the_bit():
+    items, vectors = unit_vectors(300), unit_vectors(5000, seed=1)
+    ids = list(range(5000))
+    seen = pa.array([list(range(i % 50)) for i in ids])
+    vocabulary = {"item_id": list(range(300)), "title": ["t"] * 300}
+    data = (
+        bundle_of(items, item_ids=list(range(300)), index=annoy_over(items)),
+        ibis.memtable(pa.table(vocabulary)),
+        embeddings(ids, vectors),
+        ibis.memtable(pa.table({"user_id": ids, "item_ids": seen})),
+    )
+    one, many = (
+        list(recommend_items(*data, parameters(users_per_batch=size)))
+        for size in (10_000, 2048)
+    )
+    assert len(many) > len(one)
+    assert pa.Table.from_batches(one).equals(pa.Table.from_batches(many))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"k": 0}, "k"),
+        ({"users": []}, "users"),
+        ({"users": "some"}, "users"),
+        ({"allow_items": []}, "allow_items"),
+        ({"topk": 3}, "Extra inputs"),
+    ],
+)
+def test_parameters_out_of_range_are_refused(changes, message):
+    with pytest.raises(ValidationError, match=message):
+        parameters(**changes)

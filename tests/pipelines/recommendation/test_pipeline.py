@@ -1,0 +1,32 @@
+from pathlib import Path
+
+import yaml
+
+from two_tower.pipelines.recommendation.params import Recommendation
+from two_tower.pipelines.recommendation.pipeline import create_pipeline
+
+CONF = Path(__file__).parents[3] / "conf" / "base"
+
+
+def test_the_pipeline_takes_an_index_and_users_and_gives_recommendations():
+    pipeline = create_pipeline()
+    assert pipeline.inputs() == {
+        "item_index",
+        "item_vocabulary",
+        "user_embeddings",
+        "histories",
+        "params:recommendation",
+    }
+    assert pipeline.outputs() == {"recommendations"}
+
+
+def test_the_parameters_in_conf_are_sound():
+    text = (CONF / "parameters" / "recommendation.yml").read_text()
+    parameters = Recommendation.model_validate(yaml.safe_load(text)["recommendation"])
+    assert parameters.wanted_users == "all"
+
+
+def test_the_output_is_in_the_catalog_with_its_layer():
+    catalog = yaml.safe_load((CONF / "catalog" / "recommendation.yml").read_text())
+    entry = catalog["recommendations"]["metadata"]["kedro-viz"]
+    assert entry == {"layer": "model_output"}
