@@ -1,0 +1,63 @@
+"""Which device trains, and in what precision."""
+
+import logging
+from typing import Literal
+
+import keras
+
+logger = logging.getLogger(__name__)
+
+DeviceKind = Literal["auto", "cpu", "gpu"]
+Precision = Literal["float32", "mixed_bfloat16"]
+
+
+def choose_device(asked: DeviceKind) -> str:
+    """Make the asked device the one that trains, and log it.
+
+    Args:
+        asked: `auto` takes a GPU where there is one.
+
+    Returns:
+        "cpu" or "gpu".
+
+    Raises:
+        ValueError: if a GPU is asked for and there is none.
+    """
+    n_gpus = _count_gpus()
+    if asked == "gpu" and not n_gpus:
+        raise ValueError(
+            f"training.device is 'gpu' but {keras.backend.backend()} sees no GPU. "
+            "Install its CUDA build (extra 'gpu' or 'jax[cuda]') and a driver, or set "
+            "training.device to auto or cpu."
+        )
+    if asked == "cpu" and n_gpus:
+        _hide_gpus()
+    chosen = "gpu" if n_gpus and asked != "cpu" else "cpu"
+    logger.info("training on the %s with %s", chosen.upper(), keras.backend.backend())
+    return chosen
+
+
+def set_precision(precision: Precision) -> None:
+    """Set the type that layers compute in; weights, logits and losses stay float32."""
+    keras.mixed_precision.set_global_policy(precision)
+
+
+def _count_gpus() -> int:
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return len(tf.config.list_physical_devices("GPU"))
+    import jax
+
+    return sum(device.platform == "gpu" for device in jax.devices())
+
+
+def _hide_gpus() -> None:
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.set_visible_devices([], "GPU")
+    else:
+        import jax
+
+        jax.config.update("jax_default_device", jax.devices("cpu")[0])

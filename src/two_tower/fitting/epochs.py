@@ -1,0 +1,125 @@
+"""What happens around each epoch: validation, early stopping, checkpoints, alarms."""
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import numpy as np
+
+from two_tower.fitting.alarms import check_finite
+from two_tower.fitting.batches import EpochFeed
+from two_tower.fitting.checkpoints import Checkpoint, CheckpointStore
+from two_tower.fitting.early_stopping import EarlyStopping
+from two_tower.fitting.progress import log_epoch
+from two_tower.fitting.task import RetrievalTask
+from two_tower.fitting.validation import Validation
+
+
+@dataclass
+class TrainingState:
+    """What a checkpoint holds, and a resumed run starts from.
+
+    Attributes:
+        task: the model under training, compiled.
+        stopping: the best epoch so far.
+        history: one record per epoch that has ended.
+        fingerprint: of the data and parameters.
+    """
+
+    task: RetrievalTask
+    stopping: EarlyStopping
+    fingerprint: str
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+    def save(self, store: CheckpointStore) -> None:
+        """Write all state that another process needs to go on."""
+        about = {"history": self.history, "stopping": self.stopping.state()}
+        arrays = {
+            "variables": [np.asarray(v) for v in self.task.variables],
+            "optimizer": [np.asarray(v) for v in self.task.optimizer.variables],
+            "best": self.stopping.weights,
+        }
+        store.save(Checkpoint(self.fingerprint, about, arrays))
+
+    def restore(self, store: CheckpointStore) -> None:
+        """Go on from the store's checkpoint, if it has one of this training."""
+        checkpoint = store.load(self.fingerprint)
+        if checkpoint is None:
+            return
+        _assign(self.task.variables, checkpoint.arrays["variables"])
+        _assign(self.task.optimizer.variables, checkpoint.arrays["optimizer"])
+        self.history[:] = checkpoint.about["history"]
+        self.stopping.restore(
+            checkpoint.about["stopping"], checkpoint.arrays.get("best", [])
+        )
+
+
+class EpochEnd(keras.callbacks.Callback):  # type: ignore[misc]
+    """Validate, keep the best weights, record, save, and stop when it is time.
+
+    Args:
+        state: of the training; every epoch adds to it.
+        feed: told which epoch begins, since its shuffle derives from it.
+        validation: what is ranked; None trains all epochs and keeps the last weights.
+        every: epochs between validations; the last epoch is always validated.
+        epochs: of all training.
+        store: where checkpoints go.
+    """
+
+    def __init__(
+        self,
+        state: TrainingState,
+        feed: EpochFeed,
+        validation: Validation | None,
+        *,
+        every: int,
+        epochs: int,
+        store: CheckpointStore,
+    ) -> None:
+        super().__init__()
+        self.state = state
+        self.feed = feed
+        self.validation = validation
+        self.every = every
+        self.epochs = epochs
+        self.store = store
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self.feed.epoch = self.epoch = epoch
+        self.began = time.perf_counter()
+
+    def on_train_batch_end(
+        self, batch: int, logs: dict[str, Any] | None = None
+    ) -> None:
+        check_finite(float((logs or {})["loss"]), epoch=self.epoch, step=batch)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        seconds = time.perf_counter() - self.began
+        record: dict[str, Any] = {
+            "epoch": epoch + 1,
+            "loss": float((logs or {})["loss"]),
+            "learning_rate": float(self.state.task.optimizer.learning_rate),
+            "seconds": seconds,
+            "examples_per_second": self.feed.sequences.n_positives / seconds,
+        }
+        is_last = epoch + 1 == self.epochs
+        if self.validation and (is_last or (epoch + 1) % self.every == 0):
+            record |= self._validate(self.validation, epoch)
+        self.state.history.append(record)
+        log_epoch(record, epochs=self.epochs, monitor=self.state.stopping.monitor)
+        self.state.save(self.store)
+
+    def _validate(self, validation: Validation, epoch: int) -> dict[str, float]:
+        began = time.perf_counter()
+        towers, stopping = self.state.task.towers, self.state.stopping
+        figures = validation.evaluate(towers)
+        stopping.update(epoch, figures, towers.get_weights())
+        if stopping.should_stop:
+            self.model.stop_training = True
+        return {**figures, "validation_seconds": time.perf_counter() - began}
+
+
+def _assign(variables: list[Any], values: list[np.ndarray]) -> None:
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)

@@ -1,0 +1,76 @@
+"""Train towers, from the first epoch or from a checkpoint."""
+
+import logging
+from typing import Any
+
+from two_tower.fitting.batches import EpochFeed
+from two_tower.fitting.checkpoints import CheckpointStore
+from two_tower.fitting.epochs import EpochEnd, TrainingState
+from two_tower.fitting.feed import as_keras_input
+from two_tower.fitting.progress import ProgressBar
+from two_tower.fitting.validation import Validation
+
+logger = logging.getLogger(__name__)
+
+
+def fit(
+    state: TrainingState,
+    feed: EpochFeed,
+    validation: Validation | None,
+    *,
+    epochs: int,
+    validate_every: int,
+    store: CheckpointStore,
+) -> list[dict[str, Any]]:
+    """Train the state's towers and leave the best epoch's weights in them.
+
+    A checkpoint of the same data and parameters is gone on from, to the result that an
+    unbroken run would have had; when training has ended it is removed.
+
+    Args:
+        state: a compiled task, its early stopping and an empty history.
+        feed: training batches.
+        validation: ranked while training; None keeps the last epoch's weights.
+        epochs: the most epochs.
+        validate_every: epochs between validations.
+        store: of the checkpoint.
+
+    Returns:
+        One record per epoch: `epoch` from 1, `loss`, `learning_rate`, `seconds`,
+        `examples_per_second`, and the validation's figures where there was one.
+
+    Raises:
+        TrainingError: if the loss is no number, or the item vectors collapse.
+    """
+    state.restore(store)
+    done = len(state.history)
+    if done:
+        logger.info("going on after epoch %d of %d", done, epochs)
+    if done < epochs and not state.stopping.should_stop:
+        around = EpochEnd(
+            state,
+            feed,
+            validation,
+            every=validate_every,
+            epochs=epochs,
+            store=store,
+        )
+        bar = ProgressBar(
+            steps=len(feed), examples=feed.sequences.n_positives, epochs=epochs
+        )
+        state.task.fit(
+            as_keras_input(feed),
+            epochs=epochs,
+            initial_epoch=done,
+            verbose=0,
+            callbacks=[bar, around],
+        )
+    if state.stopping.weights:
+        state.task.towers.set_weights(state.stopping.weights)
+        logger.info(
+            "kept the weights of epoch %d: %s %.4f",
+            state.stopping.best_epoch + 1,
+            state.stopping.monitor,
+            state.stopping.best,
+        )
+    return state.history

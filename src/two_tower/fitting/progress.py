@@ -1,0 +1,84 @@
+"""What a person sees while a model trains."""
+
+import logging
+import time
+from typing import Any
+
+import keras
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+logger = logging.getLogger(__name__)
+
+
+class ProgressBar(keras.callbacks.Callback):  # type: ignore[misc]
+    """A bar with the loss, examples per second and the time left of all training.
+
+    Without a terminal there is no bar; the line that each epoch logs says the same.
+
+    Args:
+        steps: batches in an epoch.
+        examples: positives in an epoch.
+        epochs: of all training.
+    """
+
+    def __init__(self, *, steps: int, examples: int, epochs: int) -> None:
+        super().__init__()
+        self.steps = steps
+        self.examples = examples
+        self.epochs = epochs
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        self.bar = Progress(
+            TextColumn("epoch {task.fields[epoch]}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("loss {task.fields[loss]:.3f}"),
+            TextColumn("{task.fields[rate]:,.0f} examples/s"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            disable=not Console(stderr=True).is_terminal,
+            transient=True,
+        )
+        self.task = self.bar.add_task(
+            "train", total=self.steps * self.epochs, epoch=1, loss=0.0, rate=0.0
+        )
+        self.bar.start()
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self.epoch = epoch
+        self.began = time.perf_counter()
+        self.bar.update(self.task, epoch=epoch + 1, completed=epoch * self.steps)
+
+    def on_train_batch_end(
+        self, batch: int, logs: dict[str, Any] | None = None
+    ) -> None:
+        seconds = time.perf_counter() - self.began
+        rate = self.examples * (batch + 1) / self.steps / seconds
+        done = self.epoch * self.steps + batch + 1
+        self.bar.update(
+            self.task, completed=done, rate=rate, loss=float((logs or {})["loss"])
+        )
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        self.bar.stop()
+
+
+def log_epoch(record: dict[str, Any], *, epochs: int, monitor: str) -> None:
+    """Log one line on an epoch that has ended."""
+    figure = f", {monitor} {record[monitor]:.4f}" if monitor in record else ""
+    logger.info(
+        "epoch %d of %d: loss %.4f%s, %.0f examples/s, %.1f s",
+        record["epoch"],
+        epochs,
+        record["loss"],
+        figure,
+        record["examples_per_second"],
+        record["seconds"],
+    )

@@ -1,0 +1,51 @@
+"""The model that `fit` trains: towers and an objective."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from two_tower.fitting.objectives import Objective
+from two_tower.towers.two_tower import TwoTower
+from two_tower.types import Tensor
+
+
+class RetrievalTask(keras.Model):  # type: ignore[misc]
+    """Towers under training; only the towers outlive it.
+
+    Args:
+        towers: what is trained.
+        objective: what it minimises.
+    """
+
+    def __init__(self, towers: TwoTower, objective: Objective) -> None:
+        super().__init__()
+        self.towers = towers
+        self.objective = objective
+        self.mean_loss = keras.metrics.Mean(name="loss_per_positive")
+
+    def build(self, _: Any = None) -> None:
+        self.towers.build()
+        self.built = True
+
+    def call(self, batch: dict[str, Tensor], *, training: bool = False) -> Tensor:
+        """Return the sum of the batch's losses, a float32 scalar in nats."""
+        return self.objective(self.towers, batch, training=training)
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,  # noqa: FBT001, FBT002 (Keras' signature)
+    ) -> Tensor:
+        """Return the mean loss of a positive."""
+        n_positives = ops.sum(x["weights"])
+        loss = y_pred / ops.maximum(n_positives, 1.0)
+        self.mean_loss.update_state(loss, sample_weight=n_positives)
+        return loss
+
+    def get_metrics_result(self) -> dict[str, Tensor]:
+        """Return the epoch's loss per positive, whatever the sizes of its batches."""
+        return {"loss": self.mean_loss.result()}

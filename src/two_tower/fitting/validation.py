@@ -1,0 +1,56 @@
+"""Full ranking of the validation positives while training."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from two_tower.fitting.alarms import check_spread
+from two_tower.metrics.ranking import mean_figures, query_figures
+from two_tower.metrics.ranks import item_positions, worst_ranks
+from two_tower.ragged import Ragged
+from two_tower.towers.encode import encode_histories, encode_items
+from two_tower.towers.two_tower import TwoTower
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Histories with what came next, ranked against the whole catalogue.
+
+    Attributes:
+        histories: dense item ids, oldest first; seen items are left out of the ranking.
+        targets: dense ids of the positives.
+        cutoffs: list lengths that are reported.
+        edges: widths that histories are padded to.
+        slots: items in a batch.
+        item_block: items scored at a time.
+    """
+
+    histories: Ragged
+    targets: Ragged
+    cutoffs: Sequence[int]
+    edges: Sequence[int]
+    slots: int
+    item_block: int
+
+    def evaluate(self, towers: TwoTower) -> dict[str, float]:
+        """Return the means of `query_figures`, each name with `val_` before it.
+
+        Raises:
+            TrainingError: if all items have the same vector.
+        """
+        items = np.concatenate(list(encode_items(towers, block=self.item_block)))
+        check_spread(items)
+        queries = encode_histories(
+            towers, self.histories, edges=self.edges, slots=self.slots
+        )
+        targets = item_positions(self.targets)
+        ranks = worst_ranks(
+            queries,
+            items,
+            targets,
+            item_positions(self.histories),
+            item_block=self.item_block,
+        )
+        figures = query_figures(Ragged(ranks, targets.offsets), cutoffs=self.cutoffs)
+        return {f"val_{name}": mean for name, mean in mean_figures(figures).items()}

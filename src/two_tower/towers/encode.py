@@ -1,0 +1,67 @@
+"""Apply trained towers to arrays of any size, a batch at a time."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from two_tower.ragged import Ragged
+from two_tower.towers.two_tower import TwoTower
+from two_tower.types import FIRST_ID, FloatArray
+
+
+def encode_histories(
+    towers: TwoTower, histories: Ragged, *, edges: Sequence[int], slots: int
+) -> FloatArray:
+    """Return each history's query vector.
+
+    Histories of similar length share a batch; of longer ones than the last edge the
+    newest items count.
+
+    Args:
+        towers: a built model.
+        histories: R rows of dense int32 item ids, oldest first; a row may be empty.
+        edges: rising widths that batches are padded to.
+        slots: items in a batch, padding included.
+
+    Returns:
+        `[R, D]` float32 of length 1.
+    """
+    lengths = np.minimum(histories.lengths, edges[-1])
+    vectors = np.empty((len(histories), towers.item_tower.dimension), np.float32)
+    for width, rows in _batches(lengths, edges, slots):
+        # A full batch every time, so that each width has one shape to compile.
+        n_rows = slots // width
+        items = np.zeros((n_rows, width), np.int32)
+        items[: len(rows)] = histories.take(rows).pad(width)
+        padded_lengths = np.zeros(n_rows, np.int32)
+        padded_lengths[: len(rows)] = lengths[rows]
+        batch = {"items": items, "lengths": padded_lengths}
+        vectors[rows] = np.asarray(towers.predict_on_batch(batch))[: len(rows)]
+    return vectors
+
+
+def encode_items(towers: TwoTower, *, block: int) -> Iterator[FloatArray]:
+    """Yield the unit vectors of all items, in the order of dense ids from 2.
+
+    Args:
+        towers: a built model.
+        block: items in a piece.
+
+    Yields:
+        `[≤ block, D]` float32.
+    """
+    for start in range(FIRST_ID, towers.item_tower.n_items, block):
+        stop = min(start + block, towers.item_tower.n_items)
+        ids = np.arange(start, stop, dtype=np.int32)
+        yield np.asarray(towers.item_vectors(ids), np.float32)
+
+
+def _batches(
+    lengths: np.ndarray, edges: Sequence[int], slots: int
+) -> Iterator[tuple[int, np.ndarray]]:
+    bucket_of_row = np.searchsorted(edges, lengths)
+    for bucket, width in enumerate(edges):
+        rows = np.flatnonzero(bucket_of_row == bucket)
+        size = slots // width
+        for start in range(0, len(rows), size):
+            yield width, rows[start : start + size]
