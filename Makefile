@@ -17,7 +17,7 @@ DEV_STAMP := .venv/.installed-dev-$(firstword $(shell cksum requirements-dev.loc
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run test format viz lock
+.PHONY: help run test format viz screenshot lock
 
 help:
 	@echo 'make run     install what is needed, then train and recommend on simulated data'
@@ -43,6 +43,9 @@ format: $(DEV_STAMP)
 
 viz: $(RUN_STAMP)
 	$(BIN)/kedro viz run
+
+screenshot: $(DEV_STAMP)
+	$(BIN)/pytest tests/browser --screenshot docs/images/kedro-viz.png
 
 lock: $(BIN)/python
 	$(BIN)/python -m pip install --quiet uv

@@ -1,21 +1,27 @@
-"""What all tests share: the back end, the real data, and what a skip means in CI."""
+"""What all tests share: the back end, the real data, a project that has run."""
 
 import os
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
+
+from tests.project import SOURCE, Project
+from tests.skips import (  # noqa: F401 - pytest finds these hooks here
+    pytest_make_collect_report,
+    pytest_runtest_makereport,
+    pytest_runtest_setup,
+)
 
 # Before any test imports Keras; `make test` runs those marked `backend` on JAX too.
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
+REAL_DATA = SOURCE.parent / "shared" / "data"
 
-PROJECT = Path(__file__).parents[1]
-REAL_DATA = PROJECT.parent / "shared" / "data"
-NVIDIA_DRIVER = Path("/dev/nvidiactl")  # far quicker to see than a TensorFlow device
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--screenshot", help="keep the browser test's picture here")
 
 
 @pytest.fixture
@@ -31,33 +37,13 @@ def real_archive() -> Callable[[str], Path]:
     return find
 
 
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    if item.get_closest_marker("gpu") and not NVIDIA_DRIVER.exists():
-        pytest.skip("needs a GPU")
+@pytest.fixture(scope="session")
+def finished_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Return a project that has simulated its data and run from end to end.
 
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(
-    item: pytest.Item,
-) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    report = yield
-    # A machine without a GPU can't help it; all else CI has or installs.
-    return report if item.get_closest_marker("gpu") else _fail_if_skipped(report)
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_make_collect_report() -> Generator[
-    None, pytest.CollectReport, pytest.CollectReport
-]:
-    return _fail_if_skipped((yield))
-
-
-def _fail_if_skipped(report: Report) -> Report:
-    if (
-        os.environ.get("CI") == "true"
-        and report.skipped
-        and not hasattr(report, "wasxfail")
-    ):
-        report.outcome = "failed"
-        report.longrepr = f"skipped, which is a failure in CI: {report.longrepr}"
-    return report
+    Tests share it: one that runs anything works on a `copy`.
+    """
+    project = Project.create(tmp_path_factory.mktemp("finished") / "project")
+    project.run("--pipelines", "simulation")
+    project.run()
+    return project
