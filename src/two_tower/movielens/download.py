@@ -23,7 +23,7 @@ PAUSES: Final = (1.0, 2.0, 4.0)
 TIMEOUT: Final = 30.0
 """Seconds without a connection or a byte after which an attempt has failed."""
 
-_PIECE_BYTES = 2**18
+_PIECE_BYTES = 2**16  # what is lost at most when a connection breaks off
 _MAY_PASS = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
 
 T = TypeVar("T")
@@ -141,6 +141,7 @@ def _refuse_failure(answer: requests.Response, *, is_rest: bool) -> None:
 
 @contextmanager
 def _progress(name: str, n_done: int, n_total: int) -> Iterator[Callable[[int], None]]:
+    from rich import get_console
     from rich.progress import (
         BarColumn,
         DownloadColumn,
@@ -157,6 +158,7 @@ def _progress(name: str, n_done: int, n_total: int) -> Iterator[Callable[[int], 
         TransferSpeedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, transient=True) as progress:
+    is_shown = get_console().is_terminal
+    with Progress(*columns, transient=True, disable=not is_shown) as progress:
         task = progress.add_task(name, completed=n_done, total=n_total or None)
         yield lambda n_bytes: progress.advance(task, n_bytes)

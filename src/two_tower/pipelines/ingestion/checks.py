@@ -1,0 +1,118 @@
+"""What ingestion promises of its outputs; the catalog runs these on save."""
+
+from collections.abc import Mapping
+from typing import Final
+
+import ibis
+import ibis.expr.types as ir
+
+LATEST_TIMESTAMP: Final = 4_102_444_800
+"""The year 2100 in seconds since 1970: no event has happened so late, while the same
+time in milliseconds stands for a moment far beyond."""
+
+_IDS = ("int64", "string")
+_SHOWN = 5  # examples in a message
+
+
+def interactions_are_sound(interactions: ir.Table) -> None:
+    """Refuse interactions that later pipelines would misread.
+
+    Raises:
+        ValueError: there are none, columns or types differ, an id or a time is missing,
+            an `event_id` comes twice, a rating is infinite or no number, or a time is
+            before 1970 or after 2100.
+    """
+    types = {
+        "event_id": ("int64",),
+        "user_id": _IDS,
+        "item_id": _IDS,
+        "timestamp": ("int64",),
+        "rating": ("float32",),
+    }
+    _require_types(interactions, types, "interactions")
+    user_id, item_id = interactions.user_id, interactions.item_id
+    rating, timestamp = interactions.rating, interactions.timestamp
+    faults = {
+        "without user_id": user_id.isnull(),
+        "without item_id": item_id.isnull(),
+        "without timestamp": timestamp.isnull(),
+        "before 1970": timestamp < 0,
+        "after 2100 (in milliseconds? see ingestion.timestamps)": (
+            timestamp > LATEST_TIMESTAMP
+        ),
+        "with a rating that is no finite number": rating.isnan() | rating.isinf(),
+    }
+    if _count_faults(interactions, faults, "interactions") == 0:
+        raise ValueError(
+            "there are no interactions; is raw_interactions the right file?"
+        )
+    _require_unique(interactions, "event_id", "interactions")
+
+
+def items_are_sound(items: ir.Table) -> None:
+    """Refuse items without a type, without an id, or with one that comes twice.
+
+    Raises:
+        ValueError: they are so.
+    """
+    _require_types(items, {"item_id": _IDS, "title": ("string",)}, "items")
+    _count_faults(items, {"without item_id": items.item_id.isnull()}, "items")
+    _require_unique(items, "item_id", "items")
+
+
+def users_are_sound(users: ir.Table) -> None:
+    """Refuse users without an id, or with one that comes twice.
+
+    Raises:
+        ValueError: they are so.
+    """
+    _require_types(users, {"user_id": _IDS}, "users")
+    _count_faults(users, {"without user_id": users.user_id.isnull()}, "users")
+    _require_unique(users, "user_id", "users")
+
+
+def _require_types(
+    table: ir.Table, types: Mapping[str, tuple[str, ...]], name: str
+) -> None:
+    found = {
+        column: str(of.copy(nullable=True)) for column, of in table.schema().items()
+    }
+    for column, allowed in types.items():
+        if found.get(column) not in allowed:
+            raise ValueError(
+                f"{name}.{column} is {found.get(column, 'missing')}; allowed is "
+                f"{' or '.join(allowed)}"
+            )
+
+
+def _count_faults(
+    table: ir.Table, faults: Mapping[str, ir.BooleanColumn], name: str
+) -> int:
+    """Return the number of rows, none of which has a fault, in one pass over them."""
+    key = table[table.columns[0]]
+    counts = {f"n {fault}": is_faulty.sum() for fault, is_faulty in faults.items()}
+    firsts = {f"1 {fault}": key.min(where=faults[fault]) for fault in faults}
+    aggregate = table.aggregate(rows=table.count(), **counts, **firsts)
+    found = aggregate.to_pyarrow().to_pylist()[0]
+    told = [
+        f"{found[f'n {fault}']:,} {fault}, the first with {key.get_name()} "
+        f"{found[f'1 {fault}']}"
+        for fault in faults
+        if found[f"n {fault}"]
+    ]
+    if told:
+        raise ValueError(f"of {found['rows']:,} {name}, {'; '.join(told)}")
+    return int(found["rows"])
+
+
+def _require_unique(table: ir.Table, column: str, name: str) -> None:
+    n_rows, n_values = table.count(), table[column].nunique()
+    if (
+        table.aggregate(is_unique=n_rows == n_values)
+        .to_pyarrow()["is_unique"][0]
+        .as_py()
+    ):
+        return
+    repeats = table.group_by(column).having(ibis._.count() > 1).aggregate()
+    shown = repeats.order_by(column).limit(_SHOWN).to_pyarrow()[column].to_pylist()
+    raise ValueError(f"{name}.{column} must be unique, but {shown} come more than once")

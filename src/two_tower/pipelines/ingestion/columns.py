@@ -1,0 +1,114 @@
+"""Columns brought to the types that the later pipelines count on."""
+
+from collections.abc import Iterable
+
+import ibis
+import ibis.expr.types as ir
+
+from .params import FeatureType, IdType, TimestampFormat
+
+_MILLISECONDS = 1000  # per second
+
+
+def require_columns(
+    table: ir.Table, columns: Iterable[str | None], source: str
+) -> None:
+    """Refuse a table without one of the columns.
+
+    Args:
+        table: as the source has it.
+        columns: those needed; None stands for one that isn't.
+        source: what to call the table.
+
+    Raises:
+        ValueError: one or more are missing.
+    """
+    missing = sorted({name for name in columns if name} - set(table.columns))
+    if missing:
+        raise ValueError(
+            f"{source} has no column {', '.join(missing)}; it has "
+            f"{', '.join(table.columns)}. Set ingestion.columns and ingestion.features"
+        )
+
+
+def as_id(column: ir.Column, id_type: IdType) -> ir.Column:
+    """Return ids as int64 or string, never changing one.
+
+    Args:
+        column: the ids, whole numbers or text.
+        id_type: what they are to be; text that is no whole number fails as an integer
+            when the table is computed.
+
+    Raises:
+        ValueError: the ids were read as another type, which may have changed them
+            already: "007" read as a number is 7.
+    """
+    found = column.type()
+    if id_type == "text":
+        _require(column, found.is_string() or found.is_uuid(), "text")
+        return column.cast("string")
+    _require(column, found.is_integer() or found.is_string(), "whole numbers")
+    return column.cast("int64")
+
+
+def as_seconds(column: ir.Column, written: TimestampFormat) -> ir.Column:
+    """Return times as int64 seconds since 1970 in UTC, fractions cut off.
+
+    Args:
+        column: numbers or text of them; for `datetime` dates, timestamps, or text as
+            ISO 8601 writes them, in UTC unless they say otherwise.
+        written: which of them.
+
+    Raises:
+        ValueError: the column was read as another type.
+    """
+    found = column.type()
+    if written == "datetime":
+        _require(column, found.is_temporal() or found.is_string(), "dates and times")
+        epoch = ibis.timestamp("1970-01-01")
+        return column.cast("timestamp").delta(epoch, unit="second").cast("int64")
+    _require(column, found.is_numeric() or found.is_string(), written)
+    whole = column.floor() if found.is_floating() else column
+    number = whole.cast("int64")
+    return number // _MILLISECONDS if written == "milliseconds" else number
+
+
+def as_feature(column: ir.Column, kept: FeatureType, separator: str) -> ir.Column:
+    """Return a feature's values.
+
+    Args:
+        column: of a type that can be kept so; text can be kept as any.
+        kept: `text` (string), `integer` (int64), `number` (float32) or `list`
+            (array<string>, without blanks and never null).
+        separator: between the values of a list that is given as text.
+
+    Raises:
+        ValueError: the column was read as a type that can't be kept so unchanged.
+    """
+    found = column.type()
+    if kept == "list":
+        _require(column, found.is_array() or found.is_string(), "lists")
+        return _as_list(column.split(separator) if found.is_string() else column)
+    if kept == "text":
+        _require(column, not found.is_nested(), "text")
+        return column.cast("string")
+    if kept == "integer":
+        _require(column, found.is_integer() or found.is_string(), "whole numbers")
+        return column.cast("int64")
+    _require(column, found.is_numeric() or found.is_string(), "numbers")
+    return column.cast("float32")
+
+
+def _as_list(values: ir.ArrayValue) -> ir.ArrayValue:
+    texts = values.cast("array<string>").map(lambda value: value.strip())
+    known = texts.filter(lambda text: text.length() > 0)
+    return ibis.coalesce(known, ibis.literal([], type="array<string>"))
+
+
+def _require(column: ir.Column, is_met: bool, wanted: str) -> None:  # noqa: FBT001
+    if not is_met:
+        raise ValueError(
+            f"column {column.get_name()} was read as {column.type()}, but ingestion's "
+            f"parameters say {wanted}: correct them, or the source's types in the "
+            "catalog; `load_args: {all_varchar: true}` reads CSV as it stands"
+        )
