@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import yaml
+from kedro.validation import TypeExtractor
 
 from two_tower.pipelines.indexing.params import Indexing
 from two_tower.pipelines.indexing.pipeline import create_pipeline
@@ -17,6 +18,11 @@ def test_the_pipeline_takes_embeddings_and_gives_an_index_and_its_report():
         "params:indexing",
     }
     assert pipeline.outputs() == {"item_index", "index_report"}
+
+
+def test_kedro_sees_the_type_of_the_parameters():
+    types = TypeExtractor({"indexing": create_pipeline()})
+    assert types.extract_types_from_pipelines() == {"indexing": Indexing}
 
 
 def test_the_parameters_in_conf_are_sound():

@@ -149,15 +149,26 @@ def test_an_unknown_item_in_a_list_is_named(option):
 def test_a_few_named_users_see_their_lists_in_the_log(caplog):
     caplog.set_level(logging.INFO)
     recommend(user_id=42)
-    assert "user 42" in caplog.text
-    assert " 0.866  20" in caplog.text
-    assert "0.000  30  Casino" in caplog.text
+    lines = caplog.text.splitlines()
+    assert lines[lines.index("user 42") :][:4] == [
+        "user 42",
+        "  rank   score  item  title",
+        "     1   0.866  20",
+        "     2   0.000  30    Casino",
+    ]
 
 
 def test_more_users_than_that_are_not_logged(caplog):
     caplog.set_level(logging.INFO)
     recommend(users=[42, 7], logged_users=1)
     assert "Casino" not in caplog.text
+
+
+def test_users_for_whom_too_few_items_are_left_are_counted_in_the_log(caplog):
+    caplog.set_level(logging.INFO)
+    recommend(k=3)
+    assert "recommended 3 items to each of 3 users" in caplog.text
+    assert "2 of them get fewer" in caplog.text  # 42 and 8 have seen one of the three
 
 
 def test_the_result_is_saved_whole_and_not_batch_by_batch(tmp_path):

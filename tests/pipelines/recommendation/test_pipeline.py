@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import yaml
+from kedro.validation import TypeExtractor
 
 from two_tower.pipelines.recommendation.params import Recommendation
 from two_tower.pipelines.recommendation.pipeline import create_pipeline
@@ -18,6 +19,11 @@ def test_the_pipeline_takes_an_index_and_users_and_gives_recommendations():
         "params:recommendation",
     }
     assert pipeline.outputs() == {"recommendations"}
+
+
+def test_kedro_sees_the_type_of_the_parameters():
+    types = TypeExtractor({"recommendation": create_pipeline()})
+    assert types.extract_types_from_pipelines() == {"recommendation": Recommendation}
 
 
 def test_the_parameters_in_conf_are_sound():

@@ -50,13 +50,9 @@ class Answers:
             n_users += len(batch)
             n_short += int((found.positions[:, -1] == NOTHING).sum())
             yield self._in_rows(batch.column("user_id"), found)
-        logger.info(
-            "%d users have %d recommendations each, %d of them fewer: no further item "
-            "may be shown to them",
-            n_users,
-            self.k,
-            n_short,
-        )
+        logger.info("recommended %d items to each of %d users", self.k, n_users)
+        if n_short:
+            logger.info("%d of them get fewer: no other may be shown to them", n_short)
 
     def _answer(self, batch: pa.RecordBatch) -> Found:
         return self.recommender.recommend(

@@ -120,14 +120,15 @@ def format_lists(batch: pa.RecordBatch) -> str:
     Args:
         batch: of `recommend_items`.
     """
+    rows = batch.to_pylist()
+    width = max(len(str(name)) for name in ("item", *(row["item_id"] for row in rows)))
     lines: list[str] = []
-    for row in batch.to_pylist():
+    for row in rows:
         if row["rank"] == 1:
             lines.append(f"user {row['user_id']}")
-        title = "" if row["title"] is None else row["title"]
-        lines.append(
-            f"{row['rank']:6d}  {row['score']:6.3f}  {row['item_id']}  {title}"
-        )
+            lines.append(f"  rank   score  {'item':<{width}}  title")
+        item, title = f"{row['item_id']!s:<{width}}", row["title"] or ""
+        lines.append(f"{row['rank']:6d}  {row['score']:6.3f}  {item}  {title}".rstrip())
     return "\n".join(lines)
 
 
