@@ -62,6 +62,7 @@ def fit(
             as_keras_input(feed),
             epochs=epochs,
             initial_epoch=done,
+            shuffle=False,  # the feed's own
             verbose=0,
             callbacks=[bar, around],
         )
@@ -73,4 +74,5 @@ def fit(
             state.stopping.monitor,
             state.stopping.best,
         )
+    store.clear()
     return state.history

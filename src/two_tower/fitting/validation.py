@@ -11,6 +11,7 @@ from two_tower.metrics.ranks import item_positions, worst_ranks
 from two_tower.ragged import Ragged
 from two_tower.towers.encode import encode_histories, encode_items
 from two_tower.towers.two_tower import TwoTower
+from two_tower.types import FIRST_ID
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,8 @@ class Validation:
         Raises:
             TrainingError: if all items have the same vector.
         """
-        items = np.concatenate(list(encode_items(towers, block=self.item_block)))
+        ids = np.arange(FIRST_ID, towers.item_tower.n_items, dtype=np.int32)
+        items = encode_items(towers, ids)
         check_spread(items)
         queries = encode_histories(
             towers, self.histories, edges=self.edges, slots=self.slots

@@ -1,12 +1,17 @@
 """Apply trained towers to arrays of any size, a batch at a time."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from two_tower.ragged import Ragged
-from two_tower.towers.two_tower import TwoTower
-from two_tower.types import FIRST_ID, FloatArray
+from two_tower.types import FloatArray, IntArray
+
+if TYPE_CHECKING:  # Kedro opens what uses this module, and must not import Keras
+    from two_tower.towers.two_tower import TwoTower
 
 
 def encode_histories(
@@ -40,20 +45,17 @@ def encode_histories(
     return vectors
 
 
-def encode_items(towers: TwoTower, *, block: int) -> Iterator[FloatArray]:
-    """Yield the unit vectors of all items, in the order of dense ids from 2.
+def encode_items(towers: TwoTower, ids: IntArray) -> FloatArray:
+    """Return the items' unit vectors.
 
     Args:
         towers: a built model.
-        block: items in a piece.
+        ids: `[N]` int32 dense item ids.
 
-    Yields:
-        `[≤ block, D]` float32.
+    Returns:
+        `[N, D]` float32 of length 1.
     """
-    for start in range(FIRST_ID, towers.item_tower.n_items, block):
-        stop = min(start + block, towers.item_tower.n_items)
-        ids = np.arange(start, stop, dtype=np.int32)
-        yield np.asarray(towers.item_vectors(ids), np.float32)
+    return np.asarray(towers.item_vectors(ids), np.float32)
 
 
 def _batches(

@@ -101,4 +101,6 @@ class TwoTower(keras.Model):
             name: keras.saving.deserialize_keras_object(config.pop(name))
             for name in ("item_tower", "user_tower")
         }
-        return cls(**towers, **config)
+        model = cls(**towers, **config)
+        model.build()  # so that saved weights find their variables
+        return model

@@ -1,0 +1,62 @@
+"""A Keras model of this project in one file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kedro.io import AbstractDataset, DatasetError
+
+from .atomic import replace_file
+
+if TYPE_CHECKING:
+    import keras
+
+
+class KerasModelDataset(AbstractDataset["keras.Model", "keras.Model"]):
+    """Keep a model as a `.keras` file that is replaced in one step.
+
+    Loading needs nothing but the file: the towers' classes are registered here. Keras
+    is imported by `load` alone, so that the catalog opens without it.
+
+    Example:
+        ```yaml
+        two_tower_model:
+          type: two_tower.datasets.keras_model.KerasModelDataset
+          filepath: ${globals:data}/06_models/${globals:dataset}/two_tower.keras
+        ```
+    """
+
+    def __init__(
+        self, *, filepath: str, metadata: dict[str, Any] | None = None
+    ) -> None:
+        """Describe where the model lies; nothing is opened.
+
+        Args:
+            filepath: a local file that ends in `.keras`.
+            metadata: for Kedro plugins; not read here.
+        """
+        if not filepath.endswith(".keras"):
+            raise DatasetError(
+                f"filepath {filepath!r} must end in .keras, Keras' own format"
+            )
+        self._path = Path(filepath)
+        self.metadata = metadata
+
+    def load(self) -> keras.Model:
+        import keras
+
+        from two_tower.towers import register_towers
+
+        register_towers()
+        return keras.saving.load_model(self._path, compile=False)
+
+    def save(self, data: keras.Model) -> None:
+        with replace_file(self._path) as new:
+            data.save(new)
+
+    def _exists(self) -> bool:
+        return self._path.is_file()
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": str(self._path)}

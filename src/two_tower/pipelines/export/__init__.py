@@ -1,0 +1,1 @@
+"""Apply the trained towers: item, user and query embeddings, and the query tower."""

@@ -1,0 +1,66 @@
+"""Item features as the arrays that the item tower stores."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from two_tower.ragged import Ragged
+from two_tower.towers.features import Feature
+from two_tower.types import JsonObject
+
+
+def chosen_features(
+    schema: JsonObject, *, use_features: bool, switches: Mapping[str, bool]
+) -> JsonObject:
+    """Return the part of a feature schema that the tower is to use.
+
+    Args:
+        schema: feature → its `kind` and `size`.
+        use_features: false for none at all.
+        switches: feature → false leaves it out.
+
+    Raises:
+        ValueError: if a switch names a feature that the data don't have.
+    """
+    unknown = sorted(set(switches) - set(schema))
+    if unknown:
+        raise ValueError(
+            f"training.item_tower.features names {unknown}, but the items have "
+            f"{sorted(schema)}; declare features in sequencing.features"
+        )
+    if not use_features:
+        return {}
+    return {name: about for name, about in schema.items() if switches.get(name, True)}
+
+
+def read_features(
+    table: pa.Table, schema: JsonObject, n_items: int
+) -> tuple[dict[str, Feature], dict[str, np.ndarray]]:
+    """Return what the features are, and each item's values.
+
+    Args:
+        table: `item` (int32) and a column for each feature of the schema.
+        schema: feature → its `kind` and `size`.
+        n_items: rows of the item table, reserved ids included.
+
+    Returns:
+        Name → `Feature`, and name → `[n_items, width]` int32 or float32; reserved ids
+        have zeros.
+    """
+    features, values = {}, {}
+    for name, about in schema.items():
+        column = _as_rows(table[name])
+        stored = np.zeros((n_items, column.shape[1]), column.dtype)
+        stored[table["item"].to_numpy()] = column
+        values[name] = stored
+        features[name] = Feature(about["kind"], about.get("size", 1), column.shape[1])
+    return features, values
+
+
+def _as_rows(column: pa.ChunkedArray) -> np.ndarray[Any, Any]:
+    if not pa.types.is_list(column.type):
+        return column.to_numpy()[:, None]
+    lists = Ragged.from_arrow(column)
+    return lists.pad(max(int(lists.lengths.max(initial=0)), 1))
