@@ -1,0 +1,124 @@
+"""The audit's questions about what a kind of split promises."""
+
+import math
+from collections.abc import Mapping
+
+import ibis
+import ibis.expr.types as ir
+import numpy as np
+from ibis import _
+
+from .audit_tables import Evidence
+from .params import Split
+
+
+def violations_of_split(
+    evidence: Evidence, tables: Mapping[str, ir.Table], split: Split
+) -> ir.Table:
+    """Return where a split holds out other interactions than its kind says."""
+    sizes = _sizes(evidence, tables)
+    if split.kind == "leave_one_out":
+        return _unlike_leave_one_out(sizes)
+    if split.kind == "temporal":
+        return _across_cut_offs(evidence, sizes, split)
+    if split.kind == "random":
+        return _unlike_shares(evidence, split)
+    return _unlike_new_users(evidence, sizes, split)
+
+
+def _sizes(evidence: Evidence, tables: Mapping[str, ir.Table]) -> ir.Table:
+    """Return per user `n`, and of each query how much it knows and asks for."""
+    sizes = evidence.histories.group_by("user").agg(n=_.count())
+    for split in ("validation", "test"):
+        lengths = tables[f"{split}_examples"].select(
+            "user",
+            **{
+                f"{split}_known": _["items"].length(),
+                f"{split}_targets": _["targets"].length(),
+            },
+        )
+        sizes = sizes.left_join(lengths, "user").drop("user_right")
+    return sizes.fill_null(0)
+
+
+def _unlike_leave_one_out(sizes: ir.Table) -> ir.Table:
+    """The last item is the test target, the one before the validation target."""
+    return sizes.filter(
+        (_.test_targets != (_.n > 1).cast("int64"))
+        | (_.validation_targets != (_.n > 2).cast("int64"))  # noqa: PLR2004
+        | ((_.n > 1) & (_.test_known != _.n - 1))
+        | ((_.n > 2) & (_.validation_known != _.n - 2))  # noqa: PLR2004
+    )
+
+
+def _across_cut_offs(evidence: Evidence, sizes: ir.Table, split: Split) -> ir.Table:
+    """Training ends before the first cut-off, validation before the second."""
+    moments = evidence.truth.select("timestamp").to_pyarrow()["timestamp"].to_numpy()
+    first, second = (_moment(moments, cut) for cut in split.temporal.cuts)
+    counts = evidence.histories.group_by("user").agg(
+        first=(_.timestamp < first).cast("int64").sum(),
+        second=(_.timestamp < second).cast("int64").sum(),
+    )
+    compared = sizes.inner_join(counts, "user")
+    wrong = compared.filter(
+        (_.validation_targets != _.second - _.first)
+        | (_.test_targets != _.n - _.second)
+        | ((_.validation_targets > 0) & (_.validation_known != _.first))
+        | ((_.test_targets > 0) & (_.test_known != _.second))
+    )
+    late = evidence.pairs.filter(_.timestamp >= first)
+    return wrong.select("user").union(late.select("user"))
+
+
+def _moment(moments: np.ndarray, cut: float | int) -> int:
+    if isinstance(cut, int):
+        return cut
+    return int(np.sort(moments)[math.floor(len(moments) * cut)])
+
+
+def _unlike_shares(evidence: Evidence, split: Split) -> ir.Table:
+    """Each split has its share of the interactions, to the nearest whole one."""
+    shares = {"validation": split.random.validation, "test": split.random.test}
+    n = int(evidence.truth.count().execute())
+    counts = [
+        evidence.targets[name].agg(
+            found=_.count(),
+            expected=ibis.literal(math.floor(n * share + 0.5)),
+            split=ibis.literal(name),
+        )
+        for name, share in shares.items()
+    ]
+    return ibis.union(*counts).filter(_.found != _.expected)
+
+
+def _unlike_new_users(evidence: Evidence, sizes: ir.Table, split: Split) -> ir.Table:
+    """Held-out users are not trained on; the shares of users and items are met."""
+    shares = split.new_users
+    held_out = sizes.filter((_.validation_targets > 0) | (_.test_targets > 0))
+    trained = held_out.semi_join(evidence.pairs, "user")
+    n_known = (_.n * shares.given).floor().cast("int64").clip(1, _.n - 1)
+    ill_given = held_out.filter(
+        ((_.validation_targets > 0) & (_.test_targets > 0))
+        | (_.validation_known + _.test_known != n_known)
+        | (
+            _.validation_known + _.test_known + _.validation_targets + _.test_targets
+            != _.n
+        )
+    )
+    n_eligible = int(sizes.filter(_.n > 1).count().execute())
+    miscounted = [
+        sizes.filter(_[f"{name}_targets"] > 0)
+        .agg(found=_.count())
+        .filter(_.found != math.floor(n_eligible * share + 0.5))
+        for name, share in (("validation", shares.validation), ("test", shares.test))
+    ]
+    return ibis.union(
+        trained.select("user", why=ibis.literal("trained on")),
+        ill_given.select("user", why=ibis.literal("given another share")),
+        *(
+            rows.select(
+                user=ibis.null("int32"), why=ibis.literal("another number of users")
+            )
+            for rows in miscounted
+        ),
+    )

@@ -1,0 +1,158 @@
+"""What the audit looks at: the outputs as plain rows, and the truth to compare with.
+
+Nothing here calls what made the outputs: the truth is derived from `interactions` in
+other ways, so that a mistake there shows.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import ibis
+import ibis.expr.types as ir
+from ibis import _
+
+from .lists import unfold
+from .params import Selection
+
+EVENT = ("user", "place", "item", "timestamp")
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The outputs as rows.
+
+    Events are `user`, `place` (from 0, oldest first), `item` (dense ids) and
+    `timestamp` (seconds).
+
+    Attributes:
+        truth: one event per interaction that ought to be kept.
+        histories: the events of the histories.
+        known: by split, the events that its queries know.
+        targets: by split, the targets as events; places go on after the known ones.
+        training: the events that ought to be trained on, as the examples leave them.
+        pairs: an event per training pair, with `target` and `window`.
+        trained: `user` and `item` of each position of the training windows, the last
+            target of each user included.
+    """
+
+    truth: ir.Table
+    histories: ir.Table
+    known: Mapping[str, ir.Table]
+    targets: Mapping[str, ir.Table]
+    training: ir.Table
+    pairs: ir.Table
+    trained: ir.Table
+
+
+def gather_evidence(
+    tables: Mapping[str, ir.Table], selection: Selection, *, trains_on_queries: bool
+) -> Evidence:
+    """Unfold the outputs and derive the truth; each table is computed once.
+
+    Args:
+        tables: the pipeline's inputs and outputs by name.
+        selection: which interactions ought to be kept.
+        trains_on_queries: whether what a query knows was trained on.
+    """
+    ids = tables["item_vocabulary"], tables["user_vocabulary"]
+    truth = _dense(kept_in_order(tables["interactions"], selection), *ids)
+    lists = {"item_id": "item_ids", "timestamp": "timestamps"}
+    histories = unfold(tables["histories"], ["user_id"], lists)
+    evidence_of_histories = _dense(histories, *ids).cache()
+    examples = {s: tables[f"{s}_examples"] for s in ("validation", "test")}
+    known = {split: _known(table).cache() for split, table in examples.items()}
+    pairs = _pairs(tables["train_sequences"]).cache()
+    return Evidence(
+        truth=truth,
+        histories=evidence_of_histories,
+        known=known,
+        targets={split: _targets(table).cache() for split, table in examples.items()},
+        training=_training(
+            evidence_of_histories, known, examples, trains_on_queries=trains_on_queries
+        ).cache(),
+        pairs=pairs,
+        trained=_trained(pairs),
+    )
+
+
+def kept_in_order(interactions: ir.Table, selection: Selection) -> ir.Table:
+    """Return `user_id`, `place`, `item_id`, `timestamp` of what ought to be kept."""
+    rows = interactions
+    if selection.min_rating is not None:
+        rows = rows.filter(_.rating.fill_null(float("-inf")) >= selection.min_rating)
+    if selection.repeats != "all":
+        pair = ["user_id", "item_id"]
+        for column in ("timestamp", "event_id"):
+            extreme = (
+                rows[column].min()
+                if selection.repeats == "first"
+                else rows[column].max()
+            )
+            ends = rows.group_by(pair).agg(**{column: extreme})
+            rows = rows.semi_join(ends, [*pair, column])
+    for key, minimum in (
+        ("item_id", selection.min_item_interactions),
+        ("user_id", selection.min_user_interactions),
+    ):
+        frequent = rows.group_by(key).agg(n=_.count()).filter(_.n >= minimum)
+        rows = rows.semi_join(frequent, key)
+    order = ibis.window(group_by="user_id", order_by=["timestamp", "event_id"])
+    return rows.select(
+        "user_id", "item_id", "timestamp", place=ibis.row_number().over(order)
+    )
+
+
+def differences(first: ir.Table, second: ir.Table) -> ir.Table:
+    """Return the rows that one holds more often than the other, and by how many."""
+    columns = first.columns
+    both = first.mutate(surplus=1).union(second.select(columns).mutate(surplus=-1))
+    return both.group_by(columns).agg(surplus=_.surplus.sum()).filter(_.surplus != 0)
+
+
+def _dense(events: ir.Table, items: ir.Table, users: ir.Table) -> ir.Table:
+    """Return events; an id that its vocabulary lacks becomes null."""
+    joined = events.left_join(items.select("item_id", "item"), "item_id").left_join(
+        users.select("user_id", "user"), "user_id"
+    )
+    return joined.select(*EVENT)
+
+
+def _known(examples: ir.Table) -> ir.Table:
+    return unfold(
+        examples, ["user"], {"item": "items", "timestamp": "timestamps"}
+    ).select(*EVENT)
+
+
+def _targets(examples: ir.Table) -> ir.Table:
+    counted = examples.mutate(n_known=_["items"].length())
+    lists = {"item": "targets", "timestamp": "target_timestamps"}
+    events = unfold(counted, ["user", "n_known"], lists)
+    return events.mutate(place=_.place + _.n_known).select(*EVENT)
+
+
+def _training(
+    histories: ir.Table,
+    known: Mapping[str, ir.Table],
+    examples: Mapping[str, ir.Table],
+    *,
+    trains_on_queries: bool,
+) -> ir.Table:
+    """Return what a user's first query knows; without a query, the whole history."""
+    validation, test = examples["validation"], examples["test"]
+    rest = histories.anti_join(validation, "user").anti_join(test, "user")
+    if not trains_on_queries:
+        return rest
+    later = known["test"].anti_join(validation, "user")
+    return rest.union(known["validation"]).union(later)
+
+
+def _pairs(train_sequences: ir.Table) -> ir.Table:
+    lists = {"item": "items", "timestamp": "timestamps", "target": "targets"}
+    rows = unfold(train_sequences, ["user", "window"], lists)
+    order = ibis.window(group_by="user", order_by=["window", "place"])
+    return rows.mutate(place=ibis.row_number().over(order))
+
+
+def _trained(pairs: ir.Table) -> ir.Table:
+    last = pairs.filter(_.place == _.place.max().over(group_by="user"))
+    return pairs.select("user", "item").union(last.select("user", item="target"))

@@ -1,0 +1,44 @@
+"""Queries with known answers: what a user did before, and what came then."""
+
+import ibis.expr.types as ir
+from ibis import _
+
+from .lists import collect_in_order, or_empty
+from .splits import KNOWN
+
+
+def build_examples(interactions: ir.Table, split: str) -> ir.Table:
+    """Return one query per user that has targets in `split`.
+
+    Args:
+        interactions: one row per interaction: `user` and `item` (int32), `user_id`,
+            `timestamp` (int64, seconds), `position` (int32, unique per user), `split`.
+        split: `validation` or `test`.
+
+    Returns:
+        Ordered by user: `user` (int32), `user_id`, `items` (array<int32>, all that is
+        known of the user then, oldest first; may be empty), `timestamps`
+        (array<int64>, seconds), `targets` (array<int32>, one or more) and
+        `target_timestamps` (array<int64>), oldest first.
+    """
+    targets = collect_in_order(
+        interactions.filter(_.split == split),
+        ["user", "user_id"],
+        "position",
+        {"targets": "item", "target_timestamps": "timestamp"},
+    )
+    known = collect_in_order(
+        interactions.filter(_.split.isin(KNOWN[split])),
+        ["user"],
+        "position",
+        {"items": "item", "timestamps": "timestamp"},
+    )
+    queries = targets.left_join(known, "user")
+    return queries.select(
+        "user",
+        "user_id",
+        items=or_empty(queries["items"]),
+        timestamps=or_empty(queries["timestamps"]),
+        targets=queries["targets"],
+        target_timestamps=queries["target_timestamps"],
+    ).order_by("user")

@@ -1,0 +1,123 @@
+"""Features as numbers: what a tower reads in place of values.
+
+`entity` and `known` are those of `features`.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+import numpy as np
+from ibis import _
+
+from two_tower.types import FIRST_ID, OUT_OF_VOCABULARY, PADDING, JsonObject
+
+from .features import DENSE, feature_values
+from .lists import or_empty
+from .params import Feature
+
+
+def describe_features(
+    known: ir.Table,
+    entity: str,
+    vocabulary: ir.Table,
+    features: Mapping[str, Feature],
+) -> JsonObject:
+    """Return what a tower must know of each feature to build its table.
+
+    Args:
+        known: one row per entity, with a column per feature.
+        entity: "item" or "user".
+        vocabulary: as from `feature_vocabulary`.
+        features: the declared features by name.
+
+    Returns:
+        By feature: `kind`, and `size` (rows of an embedding table: the largest id and
+        one), or for a dense one `mean` and `std` over the entities that training knows.
+    """
+    own = vocabulary.filter(_.entity == entity)
+    counts = own.group_by("feature").agg(n=_.count()).to_pyarrow().to_pylist()
+    n_values = {row["feature"]: row["n"] for row in counts}
+    return {
+        name: {"kind": one.kind}
+        | (
+            _mean_and_std(known, entity, name)
+            if one.kind == DENSE
+            else {"size": FIRST_ID + n_values.get(name, 0)}
+        )
+        for name, one in features.items()
+    }
+
+
+def _mean_and_std(known: ir.Table, entity: str, name: str) -> dict[str, float]:
+    training = known.filter((_.n_train > 0) & _[name].notnull()).order_by(entity)
+    # Summed in a fixed order: the last bits of an engine's own sum vary with threads.
+    column = training.select(value=_[name].cast("float64")).to_pyarrow()["value"]
+    numbers = column.to_numpy()
+    numbers = numbers[np.isfinite(numbers)]
+    if not len(numbers):
+        return {"mean": 0.0, "std": 1.0}
+    return {"mean": float(numbers.mean()), "std": float(numbers.std()) or 1.0}
+
+
+def encode_features(
+    known: ir.Table,
+    entity: str,
+    vocabulary: ir.Table,
+    features: Mapping[str, Feature],
+    schema: Mapping[str, Any],
+) -> ir.Table:
+    """Return the features as numbers, one row per entity.
+
+    Args:
+        known: one row per entity, with a column per feature.
+        entity: "item" or "user".
+        vocabulary: as from `feature_vocabulary`.
+        features: the declared features by name.
+        schema: as from `describe_features`.
+
+    Returns:
+        Ordered by `<entity>` (int32), and per feature: categorical → int32 id (0
+        missing, 1 unknown to the vocabulary); multi-valued and words → array<int32> of
+        ascending ids, each once, empty where missing; dense → float32, standardised,
+        0 where missing.
+    """
+    encoded = known.select(entity)
+    for name, one in features.items():
+        if one.kind == DENSE:
+            column = _standardised(known, entity, name, schema[name])
+        else:
+            own = vocabulary.filter((_.entity == entity) & (_.feature == name))
+            values = feature_values(known, entity, name, one)
+            column = _ids(values, entity, name, own, one)
+        encoded = encoded.left_join(column, entity).select(
+            *encoded.columns, **{name: _filled(column[name])}
+        )
+    return encoded.order_by(entity)
+
+
+def _standardised(
+    known: ir.Table, entity: str, name: str, scale: Mapping[str, float]
+) -> ir.Table:
+    number = known[name].cast("float64")
+    is_finite = number.notnull() & ~number.isnan() & ~number.isinf()
+    scaled = ((number - scale["mean"]) / scale["std"]).cast("float32")
+    return known.select(
+        entity, **{name: is_finite.ifelse(scaled, ibis.null("float32"))}
+    )
+
+
+def _ids(
+    values: ir.Table, entity: str, name: str, vocabulary: ir.Table, one: Feature
+) -> ir.Table:
+    """Return `<entity>` and its id, or list of ids, for entities with any value."""
+    joined = values.left_join(vocabulary.select("value", "id"), "value")
+    ids = joined.select(entity, id=_.id.fill_null(OUT_OF_VOCABULARY).cast("int32"))
+    if one.kind == "categorical":
+        return ids.group_by(entity).agg(**{name: _.id.max()})
+    return ids.distinct().group_by(entity).agg(**{name: _.id.collect().sort()})
+
+
+def _filled(column: ir.Column) -> ir.Column:
+    return or_empty(column) if column.type().is_array() else column.fill_null(PADDING)

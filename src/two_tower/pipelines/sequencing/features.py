@@ -1,0 +1,133 @@
+"""Which values the items and users have, and the ids of those that training knows.
+
+`entity` is "item" or "user" throughout; an entity's dense id is the column of that
+name. `known` tables hold one row per entity with `n_train`, its number of training
+interactions, and one column per declared feature, named like the feature.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+import ibis
+import ibis.expr.types as ir
+from ibis import _
+
+from two_tower.types import FIRST_ID
+
+from .params import Feature
+
+DENSE: Final = "dense"
+NOT_A_WORD: Final = r"[^\p{L}\p{N}]+"
+YEAR_AT_END: Final = r"\s*\(\d{4}\)\s*$"
+"""MovieLens ends titles in the year, which is a feature of its own."""
+
+
+def with_columns(
+    vocabulary: ir.Table, entity: str, table: ir.Table, features: Mapping[str, Feature]
+) -> ir.Table:
+    """Return the entities of a vocabulary with the declared columns.
+
+    Args:
+        vocabulary: `<entity>` (int32), `<entity>_id`, `n_train`.
+        entity: "item" or "user".
+        table: `<entity>_id` (unique) and other columns; it may lack entities.
+        features: the declared features by name.
+
+    Returns:
+        `<entity>`, `n_train` and a column per feature, null where `table` lacks the
+        entity.
+
+    Raises:
+        ValueError: a declared column is missing, or of a type its kind can't take.
+    """
+    key = f"{entity}_id"
+    for name, feature in features.items():
+        _check_column(entity, table, name, feature)
+    ids = table[key].cast(vocabulary[key].type())
+    columns = {name: table[one.column or name] for name, one in features.items()}
+    joined = vocabulary.left_join(table.select(**{key: ids}, **columns), key)
+    return joined.select(entity, "n_train", *features)
+
+
+def _check_column(entity: str, table: ir.Table, name: str, feature: Feature) -> None:
+    column = feature.column or name
+    where = f"feature sequencing.features.{entity}.{name}"
+    if column not in table.columns:
+        raise ValueError(
+            f"{where} needs the column {column!r}, but the {entity}s have only "
+            f"{sorted(table.columns)}; name one of these as its `column`, or set the "
+            "feature to null"
+        )
+    dtype = table[column].type()
+    if feature.kind == "multi_valued":
+        fits, needed = dtype.is_array(), "a list"
+    elif feature.kind == DENSE:
+        fits, needed = dtype.is_numeric() or dtype.is_boolean(), "a number"
+    elif feature.kind == "words":
+        fits, needed = dtype.is_string(), "a text"
+    else:
+        fits, needed = not dtype.is_nested(), "a single value"
+    if not (fits or dtype.is_null()):
+        raise ValueError(
+            f"{where} is {feature.kind!r} and needs {needed}, but the column "
+            f"{column!r} of the {entity}s is {dtype}"
+        )
+
+
+def feature_values(known: ir.Table, entity: str, name: str, one: Feature) -> ir.Table:
+    """Return which values each entity has of a feature that is not dense.
+
+    Returns:
+        `<entity>` and `value` (string), each pair once; no row where there is none.
+    """
+    column = known[name]
+    if one.kind == "multi_valued":
+        values = column.cast("array<string>")
+    elif one.kind == "words":
+        text = column.cast("string").lower().re_replace(YEAR_AT_END, "")
+        values = text.re_split(NOT_A_WORD)
+    else:
+        text = column.cast("string")
+        short = text if one.prefix is None else text.substr(0, one.prefix)
+        values = ibis.array([short])
+    rows = known.select(entity, value=values).unnest("value")
+    return rows.filter(_.value.notnull() & (_.value != "")).distinct()
+
+
+def feature_vocabulary(
+    known: ir.Table, entity: str, features: Mapping[str, Feature]
+) -> ir.Table:
+    """Number the values that training knows, in order of the value.
+
+    Args:
+        known: see the module.
+        entity: "item" or "user".
+        features: the declared features by name; dense ones have no values.
+
+    Returns:
+        `entity`, `feature`, `value` (strings), `id` (int32, from 2 on in each
+        feature), `count` (int64, entities of the training that have the value). Values
+        below the feature's `min_count` are left out, and so have id 1.
+    """
+    training = known.filter(_.n_train > 0)
+    nothing = training.select(value=ibis.literal("")).limit(0)
+    vocabulary = _numbered(nothing, entity, "", 1)  # stands even without any feature
+    for name, one in features.items():
+        if one.kind != DENSE:
+            values = feature_values(training, entity, name, one)
+            vocabulary = vocabulary.union(
+                _numbered(values, entity, name, one.min_count)
+            )
+    return vocabulary
+
+
+def _numbered(values: ir.Table, entity: str, name: str, min_count: int) -> ir.Table:
+    counts = values.group_by("value").agg(count=_.count())
+    place = ibis.row_number().over(order_by="value")
+    return counts.filter(_["count"] >= min_count).select(
+        entity=ibis.literal(entity),
+        feature=ibis.literal(name),
+        value="value",
+        id=(place + FIRST_ID).cast("int32"),
+        count=_["count"].cast("int64"),
+    )

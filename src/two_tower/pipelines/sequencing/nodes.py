@@ -1,0 +1,302 @@
+"""Nodes of the sequencing pipeline: unpack the parameters, call what does the work."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import partial
+
+import ibis.expr.types as ir
+
+from two_tower.types import FIRST_ID, JsonObject
+
+from . import audit, features, report, selection, splits, vocabularies, windows
+from .examples import build_examples
+from .feature_codes import describe_features, encode_features
+from .lists import collect_in_order
+from .params import Features, Order, Selection, Split
+
+logger = logging.getLogger(__name__)
+
+
+def keep_interactions(
+    interactions: ir.Table, selected: Selection, order: Order
+) -> ir.Table:
+    """Return the interactions that count, with each one's position in its history.
+
+    Args:
+        interactions: `event_id` (int64, unique, the order in the file), `user_id`,
+            `item_id`, `timestamp` (int64, seconds), `rating` (float32 or null).
+        selected: what counts.
+        order: what comes first within a second.
+
+    Returns:
+        The same columns and `position` (int32, from 0 with the user's oldest), ordered
+        by user and position.
+    """
+    steps = selection.selection_steps(interactions, **selected.model_dump())
+    *_, kept = steps.values()
+    return selection.number_positions(kept, ties=order.ties, seed=order.seed)
+
+
+def build_histories(kept_interactions: ir.Table) -> ir.Table:
+    """Collect what each user did, oldest first.
+
+    Args:
+        kept_interactions: as from `keep_interactions`.
+
+    Returns:
+        One row per user, by `user_id`: `user_id`, `item_ids`, `timestamps`
+        (array<int64>, seconds) and `ratings` (array<float32>, null where there is
+        none), all of the user's number of interactions.
+    """
+    lists = {"item_ids": "item_id", "timestamps": "timestamp", "ratings": "rating"}
+    histories = collect_in_order(kept_interactions, ["user_id"], "position", lists)
+    return histories.order_by("user_id")
+
+
+def assign_splits(kept_interactions: ir.Table, split: Split) -> ir.Table:
+    """Say of each interaction whether it is trained on, given or a target.
+
+    Args:
+        kept_interactions: as from `keep_interactions`.
+        split: how interactions are held out.
+
+    Returns:
+        The same columns and `split` (see `splits`), ordered by user and position.
+    """
+    validation, test = split.temporal.cuts
+    ways: dict[str, Callable[[ir.Table], ir.Table]] = {
+        "leave_one_out": splits.leave_one_out,
+        "temporal": partial(splits.temporal, validation=validation, test=test),
+        "random": partial(splits.random, **split.random.model_dump(), seed=split.seed),
+        "new_users": partial(
+            splits.new_users, **split.new_users.model_dump(), seed=split.seed
+        ),
+    }
+    return ways[split.kind](kept_interactions).order_by("user_id", "position")
+
+
+def build_item_vocabulary(split_interactions: ir.Table, items: ir.Table) -> ir.Table:
+    """Number the items; see `vocabularies.item_vocabulary`."""
+    return vocabularies.item_vocabulary(split_interactions, items)
+
+
+def build_user_vocabulary(split_interactions: ir.Table) -> ir.Table:
+    """Number the users; see `vocabularies.user_vocabulary`."""
+    return vocabularies.user_vocabulary(split_interactions)
+
+
+def build_feature_vocabulary(
+    items: ir.Table,
+    users: ir.Table,
+    item_vocabulary: ir.Table,
+    user_vocabulary: ir.Table,
+    declared: Features,
+) -> ir.Table:
+    """Number the values that training knows of each feature.
+
+    Args:
+        items: `item_id` and the declared columns.
+        users: `user_id` and the declared columns.
+        item_vocabulary: as from `build_item_vocabulary`.
+        user_vocabulary: as from `build_user_vocabulary`.
+        declared: the features.
+
+    Returns:
+        `entity`, `feature`, `value`, `id` (int32), `count` (int64), ordered by entity,
+        feature and id; see `features.feature_vocabulary`.
+    """
+    of_items, of_users = declared.of("item"), declared.of("user")
+    known_items = features.with_columns(item_vocabulary, "item", items, of_items)
+    known_users = features.with_columns(user_vocabulary, "user", users, of_users)
+    return (
+        features.feature_vocabulary(known_items, "item", of_items)
+        .union(features.feature_vocabulary(known_users, "user", of_users))
+        .order_by("entity", "feature", "id")
+    )
+
+
+def build_feature_schema(
+    *,
+    items: ir.Table,
+    users: ir.Table,
+    item_vocabulary: ir.Table,
+    user_vocabulary: ir.Table,
+    feature_vocabulary: ir.Table,
+    declared: Features,
+) -> JsonObject:
+    """Return the sizes of all tables that towers look ids up in.
+
+    Args:
+        items: `item_id` and the declared columns.
+        users: `user_id` and the declared columns.
+        item_vocabulary: as from `build_item_vocabulary`.
+        user_vocabulary: as from `build_user_vocabulary`.
+        feature_vocabulary: as from `build_feature_vocabulary`.
+        declared: the features.
+
+    Returns:
+        `item` and `user` (see `feature_codes.describe_features`), `n_items` and
+        `n_users` (the largest dense id and one).
+    """
+    of_items, of_users = declared.of("item"), declared.of("user")
+    known_items = features.with_columns(item_vocabulary, "item", items, of_items)
+    known_users = features.with_columns(user_vocabulary, "user", users, of_users)
+    return {
+        "item": describe_features(known_items, "item", feature_vocabulary, of_items),
+        "user": describe_features(known_users, "user", feature_vocabulary, of_users),
+        "n_items": FIRST_ID + int(item_vocabulary.count().execute()),
+        "n_users": FIRST_ID + int(user_vocabulary.count().execute()),
+    }
+
+
+def encode_item_features(
+    items: ir.Table,
+    item_vocabulary: ir.Table,
+    feature_vocabulary: ir.Table,
+    feature_schema: JsonObject,
+    declared: Features,
+) -> ir.Table:
+    """Return the items' features as numbers; see `feature_codes.encode_features`."""
+    own = declared.of("item")
+    known = features.with_columns(item_vocabulary, "item", items, own)
+    return encode_features(
+        known, "item", feature_vocabulary, own, feature_schema["item"]
+    )
+
+
+def encode_user_features(
+    users: ir.Table,
+    user_vocabulary: ir.Table,
+    feature_vocabulary: ir.Table,
+    feature_schema: JsonObject,
+    declared: Features,
+) -> ir.Table:
+    """Return the users' features as numbers; see `feature_codes.encode_features`."""
+    own = declared.of("user")
+    known = features.with_columns(user_vocabulary, "user", users, own)
+    return encode_features(
+        known, "user", feature_vocabulary, own, feature_schema["user"]
+    )
+
+
+def cut_training_windows(
+    split_interactions: ir.Table,
+    item_vocabulary: ir.Table,
+    user_vocabulary: ir.Table,
+    window: int,
+) -> ir.Table:
+    """Cut the training histories into windows; see `windows.cut_windows`.
+
+    Raises:
+        ValueError: `window` is not a whole number above 0.
+    """
+    if isinstance(window, bool) or not isinstance(window, int) or window < 1:
+        raise ValueError(
+            f"sequencing.window is {window!r}; it must be a whole number above 0"
+        )
+    training = split_interactions.filter(split_interactions.split == splits.TRAIN)
+    rows = vocabularies.with_dense_ids(training, item_vocabulary, user_vocabulary)
+    return windows.cut_windows(rows, window)
+
+
+def build_validation_examples(
+    split_interactions: ir.Table, item_vocabulary: ir.Table, user_vocabulary: ir.Table
+) -> ir.Table:
+    """Return the validation queries; see `examples.build_examples`."""
+    rows = vocabularies.with_dense_ids(
+        split_interactions, item_vocabulary, user_vocabulary
+    )
+    return build_examples(rows, splits.VALIDATION)
+
+
+def build_test_examples(
+    split_interactions: ir.Table, item_vocabulary: ir.Table, user_vocabulary: ir.Table
+) -> ir.Table:
+    """Return the test queries; see `examples.build_examples`."""
+    rows = vocabularies.with_dense_ids(
+        split_interactions, item_vocabulary, user_vocabulary
+    )
+    return build_examples(rows, splits.TEST)
+
+
+def report_split(
+    selected: Selection, order: Order, split: Split, **tables: ir.Table
+) -> JsonObject:
+    """Count what sequencing did to the data.
+
+    Args:
+        selected: what counts.
+        order: what comes first within a second.
+        split: how interactions are held out.
+        tables: `interactions` and the outputs of sequencing, by name.
+
+    Returns:
+        The kind of split, its cut-offs in seconds, and counts; the functions of
+        `report` name their keys.
+    """
+    steps = selection.selection_steps(tables["interactions"], **selected.model_dump())
+    counted = report.count_steps(steps)
+    logger.info(
+        "kept %d of %d interactions, of %d users and %d items",
+        counted[-1]["interactions"],
+        counted[0]["interactions"],
+        counted[-1]["users"],
+        counted[-1]["items"],
+    )
+    kept = tables["split_interactions"]
+    return {
+        "kind": split.kind,
+        "cut_offs": _cut_offs(kept, split),
+        "steps": counted,
+        "dropped_interactions": counted[0]["interactions"]
+        - counted[-1]["interactions"],
+        "ties": {
+            "handling": order.ties,
+            "share_of_consecutive_pairs": report.share_of_ties(kept),
+        },
+        "splits": report.count_splits(kept),
+        "items": report.count_unknown(tables["item_vocabulary"]),
+        "users": report.count_unknown(tables["user_vocabulary"]),
+        "train_sequences": report.count_sequences(tables["train_sequences"]),
+        "validation_examples": report.count_examples(tables["validation_examples"]),
+        "test_examples": report.count_examples(tables["test_examples"]),
+    }
+
+
+def _cut_offs(kept: ir.Table, split: Split) -> JsonObject | None:
+    if split.kind != "temporal":
+        return None
+    cuts = zip(("validation", "test"), split.temporal.cuts, strict=True)
+    return {name: int(splits.cut_off(kept, at).execute()) for name, at in cuts}
+
+
+def audit_leakage(
+    selected: Selection, order: Order, split: Split, window: int, **tables: ir.Table
+) -> JsonObject:
+    """Check that nothing a target would give away has been trained on or is known.
+
+    Args:
+        selected: what counts.
+        order: what comes first within a second.
+        split: how interactions are held out.
+        window: most pairs of a training window.
+        tables: `interactions` and the outputs of sequencing, by name.
+
+    Returns:
+        `passed` (true) and `checks`: `name`, `passed` and `detail` of each.
+
+    Raises:
+        ValueError: a check failed; the message names each that did.
+    """
+    checks = audit.run_audit(
+        tables, selection=selected, order=order, split=split, window=window
+    )
+    failed = [f"{check.name}: {check.detail}" for check in checks if not check.passed]
+    if failed:
+        raise ValueError(
+            f"the leakage audit failed in {len(failed)} of {len(checks)} checks; "
+            f"nothing must be trained on these tables. {'; '.join(failed)}"
+        )
+    logger.info("the leakage audit passed %d checks", len(checks))
+    return {"passed": True, "checks": [asdict(check) for check in checks]}

@@ -1,0 +1,160 @@
+"""What sequencing can be told; the values are in `conf/base/parameters`."""
+
+from datetime import UTC, date, datetime
+from typing import Annotated, Literal, Self, TypeAlias
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from two_tower.params import Params
+
+Share: TypeAlias = Annotated[float, Field(gt=0, lt=1)]
+SplitKind: TypeAlias = Literal["leave_one_out", "temporal", "random", "new_users"]
+RESERVED_NAMES = {"item", "item_id", "user", "user_id", "n_train"}
+
+
+class Selection(Params):
+    """Which interactions count."""
+
+    min_rating: float | None = Field(
+        description="positive at or above; null: every interaction, rated or not"
+    )
+    repeats: Literal["all", "first", "last"] = Field(
+        description="which of a user's interactions with one item are kept"
+    )
+    min_item_interactions: int = Field(
+        ge=1, description="items with fewer kept interactions are dropped"
+    )
+    min_user_interactions: int = Field(
+        ge=1, description="users with fewer are dropped, after the items"
+    )
+
+
+class Order(Params):
+    """What comes first among a user's interactions of one second."""
+
+    ties: Literal["file_order", "shuffled"]
+    seed: int = Field(description="of the shuffle")
+
+
+def _text_only(value: object) -> object:
+    if isinstance(value, str | date):  # datetime is a date; numbers are shares
+        return value
+    raise ValueError("a cut-off is a share of the interactions or a date")
+
+
+CutOff: TypeAlias = Share | Annotated[datetime, BeforeValidator(_text_only)]
+
+
+class Temporal(Params):
+    """Global cut-offs: a share of the interactions in time order, or a date (UTC)."""
+
+    validation: CutOff = Field(description="training ends just before")
+    test: CutOff = Field(description="validation ends just before")
+
+    @model_validator(mode="after")
+    def _cut_offs_ascend(self) -> Self:
+        are_shares = [isinstance(cut, float) for cut in (self.validation, self.test)]
+        if are_shares[0] == are_shares[1] and not self.cuts[0] < self.cuts[1]:
+            raise ValueError(
+                f"temporal.validation ({self.validation}) must lie before "
+                f"temporal.test ({self.test})"
+            )
+        return self
+
+    @property
+    def cuts(self) -> tuple[float | int, float | int]:
+        """Both cut-offs, dates as whole seconds since 1970 (UTC)."""
+        validation, test = (
+            cut if isinstance(cut, float) else _seconds(cut)
+            for cut in (self.validation, self.test)
+        )
+        return validation, test
+
+
+def _seconds(moment: datetime) -> int:
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return int(aware.timestamp())
+
+
+class HeldOut(Params):
+    """The shares that are held out; training keeps what is left."""
+
+    validation: float = Field(ge=0, lt=1, description="share for validation; 0: none")
+    test: Share = Field(description="share for test")
+
+    @model_validator(mode="after")
+    def _training_keeps_some(self) -> Self:
+        if self.validation + self.test >= 1:
+            raise ValueError(
+                f"validation + test is {self.validation + self.test}; "
+                "it must be below 1, so that something is left to train on"
+            )
+        return self
+
+
+class RandomInteractions(HeldOut):
+    """Shares of all interactions."""
+
+
+class NewUsers(HeldOut):
+    """Shares of the users with two interactions or more; they are held out whole."""
+
+    given: Share = Field(description="share of a held-out user's items that is known")
+
+
+class Split(Params):
+    """Which interactions are trained on; `kind` picks, its own group tunes."""
+
+    kind: SplitKind
+    seed: int = Field(description="of the draws of random and new_users")
+    temporal: Temporal
+    random: RandomInteractions
+    new_users: NewUsers
+
+
+class Feature(Params):
+    """How a column of the items or users becomes numbers."""
+
+    # A declaration names only what it needs, hence the defaults.
+    kind: Literal["categorical", "multi_valued", "words", "dense"]
+    column: str | None = Field(
+        default=None, description="where it is read from; null: the feature's name"
+    )
+    min_count: int = Field(
+        default=1,
+        ge=1,
+        description="values that fewer items (users) of the training have are unknown",
+    )
+    prefix: int | None = Field(
+        default=None, ge=1, description="only a value's first characters (categorical)"
+    )
+
+    @model_validator(mode="after")
+    def _options_fit_the_kind(self) -> Self:
+        if self.prefix is not None and self.kind != "categorical":
+            raise ValueError(f"prefix is for categorical features, not {self.kind!r}")
+        if self.min_count > 1 and self.kind == "dense":
+            raise ValueError("min_count is for features with values, not for 'dense'")
+        return self
+
+
+class Features(Params):
+    """The declared features; null in place of one, or of all, switches it off."""
+
+    item: dict[str, Feature | None] | None
+    user: dict[str, Feature | None] | None
+
+    @model_validator(mode="after")
+    def _names_are_free(self) -> Self:
+        taken = RESERVED_NAMES & ({*(self.item or {})} | {*(self.user or {})})
+        if taken:
+            raise ValueError(
+                f"features can't be called {sorted(taken)}: these names are columns of "
+                "the feature tables; choose another and give the column as `column`"
+            )
+        return self
+
+    def of(self, entity: Literal["item", "user"]) -> dict[str, Feature]:
+        """Return the features in force, by name in alphabetical order."""
+        declared = (self.item if entity == "item" else self.user) or {}
+        return {name: one for name, one in sorted(declared.items()) if one is not None}

@@ -1,0 +1,38 @@
+"""Training rows: windows that hold each (item → next item) pair exactly once."""
+
+import ibis
+import ibis.expr.types as ir
+from ibis import _
+
+from .lists import collect_in_order
+
+
+def cut_windows(training: ir.Table, size: int) -> ir.Table:
+    """Cut each user's training history into windows, from its end.
+
+    A user's n items make n - 1 pairs. Windows hold `size` pairs, but for the oldest,
+    which may be short; a window starts with the last target of the one before.
+
+    Args:
+        training: one row per interaction: `user`, `item` (int32), `timestamp` (int64,
+            seconds), `position` (int32, unique per user, ascending in time).
+        size: most pairs of a window, 1 and above.
+
+    Returns:
+        One row per window, ordered by user and window: `user` (int32), `window`
+        (int32, from 0 with the oldest), `items` (array<int32>), `timestamps`
+        (array<int64>, of the items), `targets` (array<int32>, the item after each).
+        Users with fewer than two items have no row.
+    """
+    in_time = ibis.window(group_by="user", order_by="position")
+    placed = training.mutate(
+        target=_.item.lead().over(in_time),
+        _place=ibis.row_number().over(in_time),
+        _last=_.item.count().over(group_by="user") - 2,  # the last pair's place
+    )
+    pairs = placed.filter(_.target.notnull())
+    from_end = (pairs["_last"] - pairs["_place"]) // size
+    numbered = pairs.mutate(window=(pairs["_last"] // size - from_end).cast("int32"))
+    lists = {"items": "item", "timestamps": "timestamp", "targets": "target"}
+    windows = collect_in_order(numbered, ["user", "window"], "position", lists)
+    return windows.order_by("user", "window")
