@@ -1,0 +1,1 @@
+"""Simulate a MovieLens archive whose users have known, drifting interests."""

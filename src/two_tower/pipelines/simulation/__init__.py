@@ -1,0 +1,1 @@
+"""Recipe → an archive in MovieLens format, and the interests that made it."""

@@ -1,0 +1,96 @@
+import zipfile
+from functools import partial
+
+import pytest
+from kedro.io import DatasetError
+
+from two_tower.datasets.simulated_archive import SimulatedArchiveDataset
+from two_tower.movielens.simulation.members import Member
+
+
+def _member(name, *chunks):
+    return Member(name, partial(iter, chunks))
+
+
+def _contents(members):
+    return {one.name: b"".join(one.chunks()) for one in members}
+
+
+TWO = [
+    _member("ml/README", b"made up\n"),
+    _member("ml/ratings", b"1::2::3\n", b"4::5::6\n"),
+]
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "deep" / "simulated.zip"
+
+
+@pytest.fixture
+def dataset(path):
+    return SimulatedArchiveDataset(filepath=str(path))
+
+
+def test_members_are_saved_in_order_and_loaded(dataset, path):
+    assert not dataset.exists()
+    dataset.save(TWO)
+    assert dataset.exists()
+    assert _contents(dataset.load()) == {
+        "ml/README": b"made up\n",
+        "ml/ratings": b"1::2::3\n4::5::6\n",
+    }
+    with zipfile.ZipFile(path) as archive:
+        assert archive.testzip() is None
+        assert archive.namelist() == ["ml/README", "ml/ratings"]
+
+
+def test_equal_members_give_equal_bytes_however_they_are_cut(dataset, path):
+    dataset.save(TWO)
+    first = path.read_bytes()
+    dataset.save([TWO[0], _member("ml/ratings", b"1::2::3\n4::", b"5::6\n")])
+    assert path.read_bytes() == first
+
+
+def test_no_time_and_no_owner_goes_into_the_archive(dataset, path):
+    dataset.save(TWO)
+    with zipfile.ZipFile(path) as archive:
+        dates = {member.date_time for member in archive.infolist()}
+        extras = {member.extra for member in archive.infolist()}
+    assert dates == {(1980, 1, 1, 0, 0, 0)}
+    assert extras == {b""}
+
+
+def test_a_second_save_takes_the_place_of_the_first(dataset):
+    dataset.save(TWO)
+    dataset.save([_member("other", b"x")])
+    assert _contents(dataset.load()) == {"other": b"x"}
+
+
+def test_a_save_that_fails_leaves_the_old_archive(dataset, path):
+    def broken():
+        yield b"half a line"
+        raise ValueError("no more")
+
+    dataset.save(TWO)
+    with pytest.raises(DatasetError, match="no more"):
+        dataset.save([Member("ml/ratings", broken)])
+    assert _contents(dataset.load()) == _contents(TWO)
+    assert [one.name for one in path.parent.iterdir()] == ["simulated.zip"]
+
+
+def test_members_are_written_as_they_come(dataset):
+    """A member is never held as a whole: 64 MB pass through in pieces of 1 MB."""
+    import tracemalloc
+
+    megabyte = bytes(2**20)
+    tracemalloc.start()
+    dataset.save([Member("zeros", lambda: (megabyte for _ in range(64)))])
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 8 * 2**20
+
+
+def test_an_absent_archive_is_refused_with_what_makes_it(dataset):
+    with pytest.raises(DatasetError, match="kedro run --pipelines simulation"):
+        dataset.load()
