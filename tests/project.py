@@ -12,22 +12,23 @@ SOURCE = Path(__file__).parents[1]
 
 @dataclass(frozen=True)
 class Project:
-    """Configuration and data in `folder`, the code of this repository."""
+    """A project in `folder`, with its own data."""
 
     folder: Path
 
     @classmethod
     def create(cls, folder: Path) -> "Project":
         folder.mkdir(parents=True)
-        shutil.copytree(SOURCE / "conf", folder / "conf")
+        for name in ("conf", "src"):
+            ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
+            shutil.copytree(SOURCE / name, folder / name, ignore=ignored)
         for name in ("pyproject.toml", ".telemetry"):
             shutil.copy(SOURCE / name, folder)
-        (folder / "src").symlink_to(SOURCE / "src")
         return cls(folder)
 
     def copy(self, folder: Path) -> "Project":
         """Return a project that has run as far as this one."""
-        shutil.copytree(self.folder, folder, symlinks=True)
+        shutil.copytree(self.folder, folder)
         return Project(folder)
 
     def kedro(self, *args: str) -> subprocess.CompletedProcess[str]:

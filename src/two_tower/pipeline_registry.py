@@ -2,7 +2,35 @@
 
 from kedro.pipeline import Pipeline
 
+from two_tower.pipelines.evaluation.pipeline import create_pipeline as evaluation
+from two_tower.pipelines.export.pipeline import create_pipeline as export
+from two_tower.pipelines.indexing.pipeline import create_pipeline as indexing
+from two_tower.pipelines.ingestion.pipeline import create_pipeline as ingestion
+from two_tower.pipelines.recommendation.pipeline import (
+    create_pipeline as recommendation,
+)
+from two_tower.pipelines.sequencing.pipeline import create_pipeline as sequencing
+from two_tower.pipelines.simulation.pipeline import create_pipeline as simulation
+from two_tower.pipelines.training.pipeline import create_pipeline as training
+
 
 def register_pipelines() -> dict[str, Pipeline]:
     """Return all pipelines: the stages, then what people run together."""
-    return {"__default__": Pipeline([])}
+    stages = {
+        "ingestion": ingestion(),
+        "sequencing": sequencing(),
+        "training": training(),
+        "export": export(),
+        "indexing": indexing(),
+        "evaluation": evaluation(),
+        "recommendation": recommendation(),
+    }
+    data = stages["ingestion"] + stages["sequencing"]
+    model = stages["training"] + stages["export"] + stages["indexing"]
+    return {
+        "simulation": simulation(),
+        **stages,
+        "data": data,
+        "model": model,
+        "__default__": data + model + stages["evaluation"] + stages["recommendation"],
+    }

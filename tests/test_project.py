@@ -1,0 +1,148 @@
+"""What holds for the project as a whole, whichever stages it has."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import pytest
+import yaml
+from kedro.framework.context import KedroContext
+from kedro.framework.project import pipelines
+from kedro.framework.session import KedroSession
+from kedro.framework.startup import bootstrap_project
+from kedro.pipeline.node import Node
+from kedro.validation.type_extractor import TypeExtractor
+
+PROJECT = Path(__file__).parents[1]
+FOLDERS = {
+    "raw": "01_raw",
+    "intermediate": "02_intermediate",
+    "primary": "03_primary",
+    "feature": "04_feature",
+    "model_input": "05_model_input",
+    "models": "06_models",
+    "model_output": "07_model_output",
+    "reporting": "08_reporting",
+}
+ENVIRONMENTS = sorted(
+    folder.name
+    for folder in (PROJECT / "conf").iterdir()
+    if folder.is_dir() and folder.name not in {"base", "local"}
+)
+
+bootstrap_project(PROJECT)
+
+
+def all_nodes() -> list[Node]:
+    return sorted({node for part in pipelines.values() for node in part.nodes})
+
+
+def all_datasets() -> list[str]:
+    names = {name for part in pipelines.values() for name in part.datasets()}
+    return sorted(name for name in names if not name.startswith("params:"))
+
+
+def open_project(env: str | None = None) -> Iterator[KedroContext]:
+    with KedroSession.create(PROJECT, save_on_close=False, env=env) as session:
+        yield session.load_context()
+
+
+context = pytest.fixture(scope="module")(lambda: next(open_project()))
+
+
+@pytest.fixture(scope="module")
+def config(context) -> dict[str, dict[str, Any]]:
+    """The catalog's entry for each dataset of the pipelines."""
+    resolver = context.catalog.config_resolver
+    return {name: resolver.resolve_pattern(name) for name in all_datasets()}
+
+
+def test_the_default_is_everything_from_ingestion_on():
+    stages = "ingestion sequencing training export indexing evaluation recommendation"
+    expected = {node.name for name in stages.split() for node in pipelines[name].nodes}
+    assert {node.name for node in pipelines["__default__"].nodes} == expected
+
+
+def test_the_default_reads_only_raw_tables_and_stores():
+    inputs = pipelines["__default__"].inputs()
+    assert {name for name in inputs if not name.startswith("params:")} == {
+        "raw_interactions",
+        "raw_items",
+        "raw_users",
+        "lineage",
+        "training_checkpoints",
+    }
+
+
+def test_every_stage_stands_by_itself_in_the_registry():
+    stages = {path.name for path in (PROJECT / "src/two_tower/pipelines").glob("[!_]*")}
+    assert stages <= pipelines.keys()
+
+
+@pytest.mark.parametrize("node", all_nodes(), ids=lambda node: node.name)
+def test_a_node_carries_the_name_of_its_function(node):
+    assert node.name == node.func.__name__
+
+
+def test_node_names_are_used_once():
+    names = [node.name for node in all_nodes()]
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("node", all_nodes(), ids=lambda node: node.name)
+def test_the_hints_of_a_node_exist_at_run_time(node):
+    # Kedro only warns of one that doesn't, and then checks no parameter of the node.
+    assert "return" in get_type_hints(node.func)
+
+
+def test_every_parameter_of_a_node_is_typed_and_checked():
+    asked = {name for node in all_nodes() for name in node.inputs}
+    assert "parameters" not in asked
+    checked = TypeExtractor(dict(pipelines)).extract_types_from_pipelines()
+    unchecked = asked - {f"params:{name}" for name in checked}
+    # A whole number, which its node checks by itself.
+    assert {name for name in unchecked if name.startswith("params:")} <= {
+        "params:sequencing.window"
+    }
+
+
+@pytest.mark.parametrize("name", all_datasets())
+def test_a_dataset_is_declared_with_its_layer_and_lies_in_its_folder(name, config):
+    layer = config[name]["metadata"]["kedro-viz"]["layer"]
+    folder = PROJECT / "data" / FOLDERS[layer]
+    assert Path(config[name]["filepath"]).is_relative_to(folder)
+
+
+def test_outputs_of_each_data_set_lie_apart(config):
+    made = {name for node in all_nodes() for name in node.outputs}
+    below = {Path(config[name]["filepath"]).parts[-3:] for name in made}
+    inside = {parts for parts in below if "simulated" in parts}
+    # What simulation makes is what the data set is read from, not made from it.
+    simulated = {config[name]["filepath"] for name in pipelines["simulation"].outputs()}
+    assert below - inside == {Path(path).parts[-3:] for path in simulated}
+
+
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_an_environment_only_overrides_what_the_base_declares(env):
+    base = {key for file in (PROJECT / "conf/base/catalog").glob("*.yml")
+            for key in yaml.safe_load(file.read_text())}  # fmt: skip
+    files = (PROJECT / "conf" / env).rglob("catalog*.yml")
+    keys = {key for file in files for key in yaml.safe_load(file.read_text())}
+    assert {key for key in keys if not key.startswith("_")} <= base
+
+
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_an_environment_opens_with_valid_parameters(env):
+    catalog = next(open_project(env)).catalog
+    assert all(catalog[name] is not None for name in all_datasets())
+
+
+@pytest.mark.parametrize(
+    "preset",
+    sorted(path.stem for path in (PROJECT / "conf/base/parameters/presets").iterdir()),
+)
+def test_a_preset_gives_valid_parameters(preset):
+    with KedroSession.create(
+        PROJECT, save_on_close=False, runtime_params={"preset": preset}
+    ) as session:
+        assert session.load_context().params["training"]
