@@ -25,7 +25,8 @@ class RetrievalTask(keras.Model):  # type: ignore[misc]
         self.mean_loss = keras.metrics.Mean(name="loss_per_positive")
 
     def build(self, _: Any = None) -> None:
-        self.towers.build()
+        if not self.towers.built:
+            self.towers.build()
         self.built = True
 
     def call(self, batch: dict[str, Tensor], *, training: bool = False) -> Tensor:

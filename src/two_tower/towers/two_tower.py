@@ -35,8 +35,11 @@ class TwoTower(keras.Model):
 
     def build(self, _: Any = None) -> None:
         dimension = self.item_tower.dimension
-        self.item_tower.build()
-        self.user_tower.build((None, None, dimension))
+        # Towers that come out of a file are built already.
+        if not self.item_tower.built:
+            self.item_tower.build()
+        if not self.user_tower.built:
+            self.user_tower.build((None, None, dimension))
         self.no_history = self.add_weight(
             name="no_history",
             shape=(dimension,),
