@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
+from typing import Final, Literal
 
 import ibis.expr.types as ir
 
@@ -16,6 +17,8 @@ from .lists import collect_in_order
 from .params import Features, Order, Selection, Split
 
 logger = logging.getLogger(__name__)
+
+ENTITIES: Final[tuple[Literal["item", "user"], ...]] = ("item", "user")
 
 
 def keep_interactions(
@@ -116,38 +119,27 @@ def build_feature_vocabulary(
     )
 
 
-def build_feature_schema(
-    *,
-    items: ir.Table,
-    users: ir.Table,
-    item_vocabulary: ir.Table,
-    user_vocabulary: ir.Table,
-    feature_vocabulary: ir.Table,
-    declared: Features,
-) -> JsonObject:
+def build_feature_schema(declared: Features, **tables: ir.Table) -> JsonObject:
     """Return the sizes of all tables that towers look ids up in.
 
     Args:
-        items: `item_id` and the declared columns.
-        users: `user_id` and the declared columns.
-        item_vocabulary: as from `build_item_vocabulary`.
-        user_vocabulary: as from `build_user_vocabulary`.
-        feature_vocabulary: as from `build_feature_vocabulary`.
         declared: the features.
+        tables: `items`, `users`, `item_vocabulary`, `user_vocabulary` and
+            `feature_vocabulary`.
 
     Returns:
         `item` and `user` (see `feature_codes.describe_features`), `n_items` and
         `n_users` (the largest dense id and one).
     """
-    of_items, of_users = declared.of("item"), declared.of("user")
-    known_items = features.with_columns(item_vocabulary, "item", items, of_items)
-    known_users = features.with_columns(user_vocabulary, "user", users, of_users)
-    return {
-        "item": describe_features(known_items, "item", feature_vocabulary, of_items),
-        "user": describe_features(known_users, "user", feature_vocabulary, of_users),
-        "n_items": FIRST_ID + int(item_vocabulary.count().execute()),
-        "n_users": FIRST_ID + int(user_vocabulary.count().execute()),
-    }
+    schema: JsonObject = {}
+    for entity in ENTITIES:
+        own, vocabulary = declared.of(entity), tables[f"{entity}_vocabulary"]
+        known = features.with_columns(vocabulary, entity, tables[f"{entity}s"], own)
+        schema[entity] = describe_features(
+            known, entity, tables["feature_vocabulary"], own
+        )
+        schema[f"n_{entity}s"] = FIRST_ID + int(vocabulary.count().execute())
+    return schema
 
 
 def encode_item_features(

@@ -53,12 +53,12 @@ def create_pipeline() -> Pipeline:
             Node(
                 nodes.build_feature_schema,
                 inputs={
+                    "declared": "params:sequencing.features",
                     "items": "items",
                     "users": "users",
                     "item_vocabulary": "item_vocabulary",
                     "user_vocabulary": "user_vocabulary",
                     "feature_vocabulary": "feature_vocabulary",
-                    "declared": "params:sequencing.features",
                 },
                 outputs="feature_schema",
                 name="build_feature_schema",

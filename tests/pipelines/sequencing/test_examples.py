@@ -1,0 +1,56 @@
+import ibis
+import pyarrow as pa
+
+from two_tower.pipelines.sequencing.examples import build_examples
+
+from .tables import rows
+
+
+def interactions(*events):
+    columns = ("user", "user_id", "item", "timestamp", "position", "split")
+    columns = {
+        name: list(values)
+        for name, values in zip(columns, zip(*events, strict=True), strict=True)
+    }
+    table = ibis.memtable(columns)
+    return table.cast({"user": "int32", "item": "int32", "position": "int32"})
+
+
+EVENTS = interactions(
+    (2, "a", 12, 20, 1, "validation"),
+    (2, "a", 13, 30, 2, "test"),
+    (2, "a", 11, 10, 0, "train"),
+    (3, "b", 14, 5, 1, "test"),
+    (3, "b", 15, 5, 0, "test"),
+    (4, "c", 16, 5, 0, "given"),
+    (4, "c", 17, 6, 1, "validation"),
+    (5, "d", 18, 7, 0, "train"),
+)
+
+
+def test_a_validation_query_knows_what_was_trained_on_or_given():
+    assert rows(build_examples(EVENTS, "validation")) == [
+        (2, "a", [11], [10], [12], [20]),
+        (4, "c", [16], [5], [17], [6]),
+    ]
+
+
+def test_a_test_query_knows_the_validation_item_too():
+    assert rows(build_examples(EVENTS, "test"))[0] == (
+        2,
+        "a",
+        [11, 12],
+        [10, 20],
+        [13],
+        [30],
+    )
+
+
+def test_a_query_without_a_past_has_empty_lists():
+    assert rows(build_examples(EVENTS, "test"))[1] == (3, "b", [], [], [15, 14], [5, 5])
+
+
+def test_a_split_without_targets_gives_no_query_but_all_columns():
+    examples = build_examples(EVENTS.filter(ibis._.split == "train"), "validation")
+    assert rows(examples) == []
+    assert examples.to_pyarrow().schema.field("items").type == pa.list_(pa.int32())

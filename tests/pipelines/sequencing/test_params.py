@@ -1,0 +1,97 @@
+import pytest
+from pydantic import ValidationError
+
+from two_tower.pipelines.sequencing.params import (
+    Feature,
+    Features,
+    NewUsers,
+    Order,
+    Selection,
+    Split,
+    Temporal,
+)
+
+from .tables import parameters
+
+YEAR_2000 = 946_684_800
+
+
+def test_the_base_parameters_are_allowed_and_no_group_is_forgotten():
+    base = parameters()
+    assert set(base) == {"selection", "order", "split", "window", "features"}
+    Selection(**base["selection"])
+    Order(**base["order"])
+    Split(**base["split"])
+    Features(**base["features"])
+
+
+@pytest.mark.parametrize(
+    ("validation", "test", "cuts"),
+    [
+        (0.8, 0.9, (0.8, 0.9)),
+        ("2000-01-01", "2000-01-02", (YEAR_2000, YEAR_2000 + 86_400)),
+        ("2000-01-01T01:00:00+01:00", 0.9, (YEAR_2000, 0.9)),
+    ],
+)
+def test_cut_offs_are_shares_or_moments_in_utc(validation, test, cuts):
+    assert Temporal(validation=validation, test=test).cuts == cuts
+
+
+@pytest.mark.parametrize(
+    ("validation", "test"),
+    [
+        (0.9, 0.8),
+        (0.5, 0.5),
+        ("2001-01-01", "2000-01-01"),
+        (0.5, 1.5),
+        (0.5, 978_300_000),
+        (0.5, "soon"),
+    ],
+)
+def test_other_cut_offs_are_refused(validation, test):
+    with pytest.raises(ValidationError):
+        Temporal(validation=validation, test=test)
+
+
+def test_something_must_be_left_to_train_on():
+    with pytest.raises(ValidationError, match="left to train on"):
+        NewUsers(validation=0.5, test=0.5, given=0.5)
+
+
+@pytest.mark.parametrize(
+    ("change", "key"),
+    [
+        ({"min_rating": "high"}, "min_rating"),
+        ({"repeats": "some"}, "repeats"),
+        ({"min_item_interactions": 0}, "min_item_interactions"),
+        ({"min_ratings": 3}, "min_ratings"),
+    ],
+)
+def test_an_unfit_selection_is_refused_by_name(change, key):
+    with pytest.raises(ValidationError, match=key):
+        Selection(**parameters()["selection"] | change)
+
+
+@pytest.mark.parametrize(
+    ("feature", "message"),
+    [
+        ({"kind": "text"}, "multi_valued"),  # the kinds there are
+        ({"kind": "words", "prefix": 3}, "prefix is for categorical"),
+        ({"kind": "dense", "min_count": 2}, "min_count"),
+    ],
+)
+def test_options_of_another_kind_are_refused(feature, message):
+    with pytest.raises(ValidationError, match=message):
+        Feature(**feature)
+
+
+def test_a_feature_can_be_switched_off_alone_or_with_all_others():
+    genre = {"kind": "multi_valued"}
+    declared = Features(item={"z": genre, "year": None, "a": genre}, user=None)
+    assert list(declared.of("item")) == ["a", "z"]
+    assert declared.of("user") == {}
+
+
+def test_a_feature_can_not_take_the_name_of_an_id():
+    with pytest.raises(ValidationError, match=r"can't be called \['item'\]"):
+        Features(item={"item": {"kind": "dense"}}, user=None)

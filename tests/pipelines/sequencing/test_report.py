@@ -1,0 +1,72 @@
+import pytest
+
+from two_tower.pipelines.sequencing import nodes, report
+from two_tower.pipelines.sequencing.selection import number_positions
+
+from .tables import interactions, sequence, some_interactions
+
+
+@pytest.fixture(scope="module")
+def outputs():
+    return sequence(
+        some_interactions(),
+        split={"kind": "temporal"},
+        selection={"min_item_interactions": 2, "min_rating": 2.0},
+    )
+
+
+def split_report(outputs):
+    tables, params = outputs
+    params = {name: params[name] for name in ("selected", "order", "split")}
+    names = ("interactions", "split_interactions", "train_sequences")
+    names += ("item_vocabulary", "user_vocabulary")
+    names += ("validation_examples", "test_examples")
+    return nodes.report_split(**params, **{name: tables[name] for name in names})
+
+
+def test_each_step_says_what_it_left(outputs):
+    found = split_report(outputs)
+    interactions = outputs[0]["interactions"].to_pandas()
+    positive = interactions[interactions.rating >= 2]
+    counts = positive.groupby("item_id").event_id.transform("count")
+    kept = positive[counts >= 2]
+    assert [(s["step"], s["interactions"]) for s in found["steps"]] == [
+        ("read", len(interactions)),
+        ("positive", len(positive)),
+        ("without repeats", len(positive)),
+        ("of items with enough", len(kept)),
+        ("of users with enough", len(kept)),
+    ]
+    assert found["steps"][-1]["users"] == kept.user_id.nunique()
+    assert found["steps"][-1]["items"] == kept.item_id.nunique()
+    assert found["dropped_interactions"] == len(interactions) - len(kept)
+
+
+def test_the_parts_add_up(outputs):
+    found = split_report(outputs)
+    n_kept = found["steps"][-1]["interactions"]
+    assert sum(s["interactions"] for s in found["splits"].values()) == n_kept
+    for split in ("validation", "test"):
+        targets = found[f"{split}_examples"]["targets"]
+        assert targets == found["splits"][split]["interactions"]
+    train = found["splits"]["train"]
+    pairs = train["interactions"] - train["users"]
+    assert found["train_sequences"]["pairs"] == pairs
+    assert found["items"]["all"] == found["steps"][-1]["items"]
+
+
+def test_cut_offs_are_given_in_seconds(outputs):
+    found = split_report(outputs)
+    splits = found["splits"]
+    assert found["kind"] == "temporal"
+    assert splits["train"]["last_timestamp"] < found["cut_offs"]["validation"]
+    assert splits["validation"]["first_timestamp"] == found["cut_offs"]["validation"]
+    assert splits["test"]["first_timestamp"] == found["cut_offs"]["test"]
+
+
+def test_ties_are_counted_within_users():
+    # Of user 1's two pairs one ties; user 2 has no pair, though it ties with user 1.
+    table = interactions((1, 1, 5), (1, 2, 5), (1, 3, 6), (2, 1, 6))
+    kept = number_positions(table, ties="file_order", seed=0)
+    assert report.share_of_ties(kept) == 0.5
+    assert report.share_of_ties(kept.filter(kept.user_id == 2)) == 0.0

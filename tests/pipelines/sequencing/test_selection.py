@@ -1,0 +1,76 @@
+import pytest
+
+from two_tower.pipelines.sequencing.selection import number_positions, selection_steps
+
+from .tables import interactions, rows
+
+RATED = [
+    (1, 10, 100, 4.0),
+    (1, 11, 101, 2.0),
+    (2, 10, 102, 5.0),
+    (2, 10, 103, 3.0),
+    (2, 12, 104, None),
+]
+
+
+def kept(table, **settings):
+    everything = {
+        "min_rating": None,
+        "repeats": "all",
+        "min_item_interactions": 1,
+        "min_user_interactions": 1,
+    }
+    *_, last = selection_steps(table, **everything | settings).values()
+    return sorted(row[0] for row in rows(last, "event_id"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "events"),
+    [
+        ({}, [0, 1, 2, 3, 4]),
+        ({"min_rating": 4.0}, [0, 2]),  # a row without a rating is no positive then
+        ({"repeats": "first"}, [0, 1, 2, 4]),
+        ({"repeats": "last"}, [0, 1, 3, 4]),
+        ({"min_item_interactions": 2}, [0, 2, 3]),
+        ({"min_item_interactions": 2, "min_user_interactions": 2}, [2, 3]),
+        ({"min_rating": 3.0, "repeats": "first", "min_user_interactions": 2}, []),
+    ],
+)
+def test_each_setting_drops_what_it_says(settings, events):
+    assert kept(interactions(*RATED), **settings) == events
+
+
+def test_repeats_of_one_second_go_by_their_place_in_the_file():
+    table = interactions((1, 10, 100), (1, 10, 100), (1, 10, 100))
+    assert kept(table, repeats="first") == [0]
+    assert kept(table, repeats="last") == [2]
+
+
+def positions(table, **settings):
+    numbered = number_positions(table, **{"ties": "file_order", "seed": 0} | settings)
+    return rows(numbered, "user_id", "event_id", "position")
+
+
+def test_positions_go_by_time_and_then_by_the_file():
+    table = interactions((2, 1, 9), (1, 1, 7), (1, 2, 5), (1, 3, 7), (1, 4, 6))
+    assert positions(table) == [
+        (1, 2, 0),
+        (1, 4, 1),
+        (1, 1, 2),
+        (1, 3, 3),
+        (2, 0, 0),
+    ]
+
+
+def test_shuffled_ties_stay_within_their_second_and_follow_the_seed():
+    table = interactions(*((1, i, i // 20) for i in range(40)))
+    orders = {
+        seed: [row[1] for row in positions(table, ties="shuffled", seed=seed)]
+        for seed in (0, 0, 1)
+    }
+    again = [row[1] for row in positions(table, ties="shuffled", seed=0)]
+    assert orders[0] == again != orders[1]
+    assert orders[0] != list(range(40))
+    for order in orders.values():
+        assert sorted(order[:20]) == list(range(20))
+        assert sorted(order[20:]) == list(range(20, 40))

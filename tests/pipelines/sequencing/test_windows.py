@@ -1,0 +1,80 @@
+from itertools import pairwise
+
+import ibis
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from two_tower.pipelines.sequencing.windows import cut_windows
+
+from .tables import rows
+
+SCHEMA = pa.schema(
+    [
+        ("user", pa.int32()),
+        ("item", pa.int32()),
+        ("timestamp", pa.int64()),
+        ("position", pa.int32()),
+    ]
+)
+
+
+def training(histories):
+    """Return training rows of {user: items}; item i of a user is at second 10 · i."""
+    events = [
+        {"user": user, "item": item, "timestamp": 10 * i, "position": 2 * i}
+        for user, items in histories.items()
+        for i, item in enumerate(items)
+    ]
+    return ibis.memtable(pa.Table.from_pylist(events[::-1], SCHEMA))
+
+
+def test_windows_are_cut_from_the_end_and_share_one_item():
+    assert rows(cut_windows(training({5: [11, 12, 13, 14, 15, 16]}), 2)) == [
+        (5, 0, [11], [0], [12]),
+        (5, 1, [12, 13], [10, 20], [13, 14]),
+        (5, 2, [14, 15], [30, 40], [15, 16]),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("n_items", "lengths"), [(0, []), (1, []), (2, [1]), (4, [3]), (5, [1, 3])]
+)
+def test_n_items_make_n_less_one_pairs_and_a_lone_item_no_window(n_items, lengths):
+    windows = rows(cut_windows(training({2: [7] * n_items}), 3), "items")
+    assert [len(items) for (items,) in windows] == lengths
+
+
+def test_the_types_are_those_of_the_model_inputs():
+    assert cut_windows(training({2: [7, 8]}), 3).schema() == ibis.schema(
+        {
+            "user": "int32",
+            "window": "int32",
+            "items": "array<int32>",
+            "timestamps": "array<int64>",
+            "targets": "array<int32>",
+        }
+    )
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    histories=st.dictionaries(
+        st.integers(2, 9), st.lists(st.integers(2, 40), max_size=25), max_size=4
+    ),
+    size=st.integers(1, 8),
+)
+def test_windows_hold_each_pair_once_and_only_the_oldest_is_short(histories, size):
+    found = rows(cut_windows(training(histories), size))
+    for user, items in histories.items():
+        own = [window for window in found if window[0] == user]
+        inputs = [item for window in own for item in window[2]]
+        targets = [item for window in own for item in window[4]]
+        assert list(zip(inputs, targets, strict=True)) == list(pairwise(items))
+        assert [window[1] for window in own] == list(range(len(own)))
+        assert all(len(window[2]) == size for window in own[1:])
+        assert all(1 <= len(window[2]) <= size for window in own)
+        seconds = [second for window in own for second in window[3]]
+        assert seconds == [10 * i for i in range(len(seconds))]
+    assert found == sorted(found, key=lambda window: window[:2])
