@@ -46,9 +46,9 @@ def plan_epoch(
     for bucket, width in enumerate(edges):
         own = np.flatnonzero(bucket_of_row == bucket)
         rows = rng.permutation(np.concatenate([own, left_over]))
-        n_full = len(rows) // (slots // width)
-        full, left_over = np.split(rows, [n_full * (slots // width)])
-        batches += [(width, part) for part in np.split(full, n_full) if n_full]
+        size = slots // width
+        full, left_over = np.split(rows, [len(rows) // size * size])
+        batches += [(width, part) for part in full.reshape(-1, size)]
     if len(left_over):
         batches.append((edges[-1], left_over))
     return [batches[i] for i in rng.permutation(len(batches))]
