@@ -10,7 +10,7 @@ from kedro_datasets.json import JSONDataset
 from .atomic import replace_file
 
 
-class AtomicJSONDataset(JSONDataset):  # type: ignore[misc]
+class AtomicJSONDataset(JSONDataset):
     """Save like `JSONDataset`, but a save that fails leaves the old file in place.
 
     NaN and infinity are refused: they are no JSON, and browsers can't read them.

@@ -9,7 +9,7 @@ from kedro_datasets.text import TextDataset
 from .atomic import replace_file
 
 
-class AtomicTextDataset(TextDataset):  # type: ignore[misc]
+class AtomicTextDataset(TextDataset):
     """Save UTF-8 text like `TextDataset`; a save that fails leaves the old file."""
 
     DEFAULT_FS_ARGS: ClassVar[dict[str, Any]] = {

@@ -1,20 +1,17 @@
 """A table of a MovieLens archive, which is downloaded where it is absent."""
 
 import logging
-import weakref
 from collections.abc import Callable, Iterable, Mapping
-from itertools import islice
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import ibis.expr.types as ir
 import pyarrow as pa
-import pyarrow.parquet as pq
 from kedro.io import DatasetError
 from kedro_datasets._typing import TablePreview
 from kedro_datasets.ibis import FileDataset
 
+from two_tower.datasets.scratch import bind_batches, preview_batches
 from two_tower.movielens.archive import ArchiveError, md5_of
 from two_tower.movielens.movies import MOVIES_SCHEMA, read_movies
 from two_tower.movielens.ratings import RATINGS_SCHEMA, read_ratings
@@ -33,16 +30,14 @@ TABLES: Final[Mapping[str, tuple[pa.Schema, _Read]]] = {
 """Each table's columns, and how it is read; see the functions for their meaning."""
 
 
-class MovieLensTableDataset(FileDataset):  # type: ignore[misc]
+class MovieLensTableDataset(FileDataset):
     """Load ratings, movies or users of a release as an Ibis table; never save.
 
     An archive that is there is used whatever its MD5, which is logged and is the
     dataset's fingerprint. One that isn't is downloaded, if anybody publishes it.
 
-    A load reads the text once, a piece at a time, into a Parquet file of its own in the
-    system's folder for temporary files (`TMPDIR`). The file goes when nothing made
-    from the table is left, or with the process. A release without users has an empty
-    table of them, with all its columns.
+    A load reads the text once, a piece at a time, see `scratch.bind_batches`. A release
+    without users has a table of them without rows, but with all columns.
 
     Example:
         ```yaml
@@ -87,16 +82,13 @@ class MovieLensTableDataset(FileDataset):  # type: ignore[misc]
 
     def load(self) -> ir.Table:
         archive = self._archive()
-        scratch = TemporaryDirectory(prefix="two-tower-")
-        file = Path(scratch.name, f"{self._table}.parquet")
+        schema, read = TABLES[self._table]
         try:
-            self._unpack(archive, file)
-            table = self.connection.read_parquet(str(file))
-        except BaseException:
-            scratch.cleanup()
-            raise
-        # Every expression made from the table holds on to its operation.
-        weakref.finalize(table.op(), scratch.cleanup)
+            batches = read(archive, self._release)
+            table, n_rows = bind_batches(self.connection, schema, batches)
+        except ArchiveError as error:
+            raise DatasetError(str(error)) from error
+        logger.info("read %d %s of %s", n_rows, self._table, self._origin(archive))
         return table
 
     def save(self, data: ir.Table) -> None:
@@ -110,25 +102,7 @@ class MovieLensTableDataset(FileDataset):  # type: ignore[misc]
         """Return the first rows for Kedro-Viz; nothing is downloaded for it."""
         schema, read = TABLES[self._table]
         batches = read(Path(self._filepath), self._release) if self._exists() else ()
-        rows = list(islice((r for batch in batches for r in batch.to_pylist()), nrows))
-        return TablePreview(
-            {
-                "index": list(range(len(rows))),
-                "columns": schema.names,
-                "data": [[_shown(value) for value in row.values()] for row in rows],
-            }
-        )
-
-    def _unpack(self, archive: Path, file: Path) -> None:
-        schema, read = TABLES[self._table]
-        try:
-            with pq.ParquetWriter(file, schema) as writer:
-                for batch in read(archive, self._release):
-                    writer.write_batch(batch)
-        except ArchiveError as error:
-            raise DatasetError(str(error)) from error
-        n_rows = pq.read_metadata(file).num_rows
-        logger.info("read %d %s of %s", n_rows, self._table, self._origin(archive))
+        return preview_batches(schema, batches, nrows)
 
     def _archive(self) -> Path:
         path = Path(self._filepath)
@@ -171,7 +145,3 @@ class MovieLensTableDataset(FileDataset):  # type: ignore[misc]
             "table": self._table,
             "backend": self._connection_config["backend"],
         }
-
-
-def _shown(value: Any) -> Any:
-    return ", ".join(value) if isinstance(value, list) else value

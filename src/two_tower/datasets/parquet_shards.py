@@ -27,7 +27,7 @@ ROWS_PER_GROUP: Final = 1 << 15
 PREVIEWED_LIST_ITEMS: Final = 8
 
 
-class ParquetShardsDataset(FileDataset):  # type: ignore[misc]
+class ParquetShardsDataset(FileDataset):
     """Load an Ibis table from Parquet shards; save one, or a stream of batches.
 
     Shard `i` holds the rows from `i · rows_per_shard` on, in the order they are handed

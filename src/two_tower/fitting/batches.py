@@ -78,7 +78,10 @@ def collate(
 
     position = np.arange(len(targets.values)) - targets.offsets[targets.rows]
     first_items = items.values[items.offsets[:-1][sequences.is_first[rows]]]
-    places = [targets.rows * width + position, np.full(len(first_items), n_rows * width)]
+    places = [
+        targets.rows * width + position,
+        np.full(len(first_items), n_rows * width),
+    ]
     labels = [targets.values, first_items]
 
     n_places = -(-n_rows * (width + 1) // chunk) * chunk

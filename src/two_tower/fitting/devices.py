@@ -60,4 +60,4 @@ def _hide_gpus() -> None:
     else:
         import jax
 
-        jax.config.update("jax_default_device", jax.devices("cpu")[0])
+        jax.config.update("jax_default_device", jax.devices("cpu")[0])  # type: ignore[no-untyped-call]

@@ -55,7 +55,7 @@ class TrainingState:
         )
 
 
-class EpochEnd(keras.callbacks.Callback):  # type: ignore[misc]
+class EpochEnd(keras.callbacks.Callback):
     """Validate, keep the best weights, record, save, and stop when it is time.
 
     Args:

@@ -7,7 +7,7 @@ import keras
 from two_tower.fitting.batches import BATCH_LAYOUT, Batch, EpochFeed
 
 
-class _IndexedFeed(keras.utils.PyDataset):  # type: ignore[misc]
+class _IndexedFeed(keras.utils.PyDataset):
     """A feed by batch number; every epoch has the same number of batches."""
 
     def __init__(self, feed: EpochFeed) -> None:

@@ -59,7 +59,7 @@ def full_softmax(
     )
 
 
-def in_batch_softmax(
+def in_batch_softmax(  # noqa: PLR0913
     towers: TwoTower,
     batch: dict[str, Tensor],
     *,

@@ -17,7 +17,7 @@ from rich.progress import (
 logger = logging.getLogger(__name__)
 
 
-class ProgressBar(keras.callbacks.Callback):  # type: ignore[misc]
+class ProgressBar(keras.callbacks.Callback):
     """A bar with the loss, examples per second and the time left of all training.
 
     Without a terminal there is no bar; the line that each epoch logs says the same.

@@ -10,7 +10,7 @@ from two_tower.towers.two_tower import TwoTower
 from two_tower.types import Tensor
 
 
-class RetrievalTask(keras.Model):  # type: ignore[misc]
+class RetrievalTask(keras.Model):
     """Towers under training; only the towers outlive it.
 
     Args:

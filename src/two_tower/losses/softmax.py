@@ -14,7 +14,7 @@ MASKED_LOGIT = -1e9
 SMALLEST_WEIGHT = 1e-30
 
 
-def softmax_cross_entropy(
+def softmax_cross_entropy(  # noqa: PLR0913
     queries: Tensor,
     positives: Tensor,
     labels: Tensor,
@@ -71,8 +71,8 @@ def _chunked(*, mask_hits: bool, chunk: int) -> Callable[..., Tensor]:
     gradient is made while its logits exist, and nothing of size [P, Q] ever does.
     """
 
-    @ops.custom_gradient
-    def total(
+    @ops.custom_gradient  # type: ignore[untyped-decorator]
+    def total(  # noqa: PLR0913, PLR0917 (a custom gradient takes its tensors so)
         scaled: Tensor,
         vectors: Tensor,
         own: Tensor,

@@ -43,8 +43,9 @@ def whole_catalogue(n_items: int, labels: Tensor) -> Candidates:
 
 
 def in_batch(labels: Tensor, weights: Tensor, log_shares: Tensor) -> Candidates:
-    """Return the positives of the batch itself: an item is there as often as it is
-    popular, which `log_q` makes up for.
+    """Return the positives of the batch itself.
+
+    An item is there as often as it is popular, which `log_q` makes up for.
 
     Args:
         labels: `[P]` int32 dense ids of the positives.

@@ -30,7 +30,7 @@ class ItemTower(keras.layers.Layer):
         seed: of the id dropout.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         n_items: int,
         dimension: int,

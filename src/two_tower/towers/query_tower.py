@@ -47,7 +47,8 @@ class QueryTower:
         """
         position = pc.index_in(pc.list_flatten(histories), value_set=self.item_ids)
         unknown = OUT_OF_VOCABULARY - FIRST_ID
-        dense = pc.fill_null(position, unknown).to_numpy(zero_copy_only=False) + FIRST_ID
+        known = pc.fill_null(position, unknown).to_numpy(zero_copy_only=False)
+        dense = known + FIRST_ID
         lengths = pc.list_value_length(histories).to_numpy(zero_copy_only=False)
         offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
         return self.encode_dense(Ragged(dense.astype(np.int32), offsets))

@@ -65,8 +65,10 @@ def as_seconds(column: ir.Column, written: TimestampFormat) -> ir.Column:
     found = column.type()
     if written == "datetime":
         _require(column, found.is_temporal() or found.is_string(), "dates and times")
-        epoch = ibis.timestamp("1970-01-01")
-        return column.cast("timestamp").delta(epoch, unit="second").cast("int64")
+        # A cast of text to a plain timestamp would drop "+02:00" without a word.
+        moment = column.cast("timestamp('UTC')")
+        epoch = ibis.literal("1970-01-01T00:00:00Z", type="timestamp('UTC')")
+        return moment.delta(epoch, unit="second").cast("int64")
     _require(column, found.is_numeric() or found.is_string(), written)
     whole = column.floor() if found.is_floating() else column
     number = whole.cast("int64")
@@ -109,6 +111,5 @@ def _require(column: ir.Column, is_met: bool, wanted: str) -> None:  # noqa: FBT
     if not is_met:
         raise ValueError(
             f"column {column.get_name()} was read as {column.type()}, but ingestion's "
-            f"parameters say {wanted}: correct them, or the source's types in the "
-            "catalog; `load_args: {all_varchar: true}` reads CSV as it stands"
+            f"parameters say {wanted}: correct them, or the type in the source"
         )

@@ -1,4 +1,4 @@
-"""From typed parameters to towers, objective and optimiser: the one place of choices."""
+"""From typed parameters to towers, objective, optimiser: the one place of choices."""
 
 from collections.abc import Mapping
 from functools import partial

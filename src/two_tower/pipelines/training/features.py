@@ -61,6 +61,6 @@ def read_features(
 
 def _as_rows(column: pa.ChunkedArray) -> np.ndarray[Any, Any]:
     if not pa.types.is_list(column.type):
-        return column.to_numpy()[:, None]
+        return np.asarray(column)[:, None]
     lists = Ragged.from_arrow(column)
     return lists.pad(max(int(lists.lengths.max(initial=0)), 1))

@@ -22,7 +22,7 @@ LEARNS_FROM = (
 )
 
 
-def train_two_tower(  # noqa: PLR0913 (its inputs in the catalog)
+def train_two_tower(  # noqa: PLR0913, PLR0917 (its inputs in the catalog)
     train_sequences: ir.Table,
     validation_examples: ir.Table,
     item_features: ir.Table,

@@ -1,0 +1,353 @@
+"""Each check is shown a table that a bug might have made, and must notice."""
+
+from collections.abc import Callable
+
+import ibis
+import pyarrow as pa
+import pytest
+
+from two_tower.pipelines.sequencing import nodes, selection, splits, windows
+from two_tower.pipelines.sequencing.params import Order, Selection, Split
+
+from .tables import sequence, some_interactions
+
+KINDS = ("leave_one_out", "temporal", "random", "new_users")
+SHARES = {
+    "temporal": {"validation": 0.5, "test": 0.7},
+    "new_users": {"validation": 0.2, "test": 0.3, "given": 0.5},
+}
+AUDITED = (
+    "interactions",
+    "histories",
+    "item_vocabulary",
+    "user_vocabulary",
+    "feature_vocabulary",
+    "item_features",
+    "user_features",
+    "train_sequences",
+    "validation_examples",
+    "test_examples",
+)
+
+
+def make(kind, **settings):
+    split = {"kind": kind, "seed": 1} | shares_of(kind)
+    return sequence(some_interactions(), split=split, **settings)
+
+
+def shares_of(kind):
+    return {kind: SHARES[kind]} if kind in SHARES else {}
+
+
+@pytest.fixture(scope="module")
+def outputs():
+    """Return the outputs of each kind of split; tests change copies."""
+    return {kind: make(kind) for kind in KINDS}
+
+
+def audit(outputs):
+    tables, params = outputs
+    return nodes.audit_leakage(**params, **{name: tables[name] for name in AUDITED})
+
+
+def changed(outputs, name, change: Callable[[list[dict]], object]):
+    """Return the outputs with the rows of one table changed in place by `change`."""
+    tables, params = outputs
+    arrow = tables[name].to_pyarrow()
+    table_rows = arrow.to_pylist()
+    change(table_rows)
+    table = ibis.memtable(pa.Table.from_pylist(table_rows, arrow.schema))
+    return tables | {name: table}, params
+
+
+def with_params(outputs, **params):
+    return outputs[0], outputs[1] | params
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_sound_outputs_pass(outputs, kind):
+    report = audit(outputs[kind])
+    assert report["passed"]
+    assert all(check["passed"] for check in report["checks"])
+    assert len({check["name"] for check in report["checks"]}) == 11
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"order": {"ties": "shuffled", "seed": 3}},
+        {"selection": {"min_rating": 3.0, "min_user_interactions": 4}},
+        {"selection": {"min_item_interactions": 7, "repeats": "last"}},
+        {"window": 1},
+    ],
+)
+@pytest.mark.parametrize("kind", ["leave_one_out", "random"])
+def test_sound_outputs_pass_with_other_settings(kind, settings):
+    assert audit(make(kind, **settings))["passed"]
+
+
+def first_with(rows, test):
+    return next(row for row in rows if test(row))
+
+
+def swap_two_events(rows):
+    row = first_with(rows, lambda r: len(set(r["timestamps"])) > 2)
+    row["item_ids"][0], row["item_ids"][-1] = row["item_ids"][-1], row["item_ids"][0]
+
+
+def swap_within_a_second(rows):
+    def tie(row):
+        times = row["timestamps"]
+        return [i for i in range(1, len(times)) if times[i] == times[i - 1]]
+
+    row = first_with(rows, tie)
+    i = tie(row)[0]
+    ids = row["item_ids"]
+    ids[i - 1], ids[i] = ids[i], ids[i - 1]
+
+
+def lose_an_event(rows):
+    for name in ("item_ids", "timestamps", "ratings"):
+        rows[5][name].pop()
+
+
+def shift_targets(rows):
+    row = first_with(rows, lambda r: len(r["items"]) > 1)
+    row["targets"] = row["items"]
+
+
+def train_on_the_next_item(rows):
+    """Replace the last target of a user by an item the user has not had in training."""
+    last = rows[-1]
+    met = {i for r in rows if r["user"] == last["user"] for i in r["items"]}
+    last["targets"][-1] = next(i for i in range(2, 14) if i not in met)
+
+
+def know_the_target(rows):
+    row = rows[-1]
+    row["items"].append(row["targets"][0])
+    row["timestamps"].append(row["target_timestamps"][0])
+
+
+def forget_the_last_event(rows):
+    row = first_with(rows, lambda r: len(r["items"]) > 1)
+    row["items"].pop()
+    row["timestamps"].pop()
+
+
+def swap_ids(rows):
+    rows[0]["item"], rows[1]["item"] = rows[1]["item"], rows[0]["item"]
+
+
+def swap_item_ids(rows):
+    rows[0]["item_id"], rows[1]["item_id"] = rows[1]["item_id"], rows[0]["item_id"]
+
+
+def count_one_more(rows):
+    rows[3]["n_train"] += 1
+
+
+def count_a_value_twice(rows):
+    rows[0]["count"] += 1
+
+
+def know_a_value_of_a_cold_item(rows):
+    rows.append(
+        rows[-1] | {"value": "unheard of", "id": rows[-1]["id"] + 1, "count": 1}
+    )
+
+
+def shift_a_dense_column(rows):
+    for row in rows:
+        row["length"] += 0.01
+
+
+def repeat_the_last(rows):
+    rows.append(rows[-1])
+
+
+def answer_for_another_user(rows):
+    rows[0]["user_id"] = rows[1]["user_id"]
+
+
+CORRUPTIONS = [
+    ("histories", swap_two_events, "histories_hold_each_interaction_once"),
+    ("histories", swap_within_a_second, "histories_hold_each_interaction_once"),
+    ("histories", lose_an_event, "histories_hold_each_interaction_once"),
+    ("histories", lambda rows: rows.pop(3), "histories_hold_each_interaction_once"),
+    ("item_vocabulary", swap_ids, "vocabularies_number_everything_once"),
+    ("item_vocabulary", swap_item_ids, "vocabularies_number_everything_once"),
+    ("user_vocabulary", lambda rows: rows.pop(), "vocabularies_number_everything"),
+    ("train_sequences", shift_targets, "windows_cover_each_training_pair_once"),
+    ("train_sequences", lambda rows: rows.pop(4), "windows_cover_each_training_pair"),
+    ("train_sequences", repeat_the_last, "windows_are_full_but_the_oldest"),
+    ("train_sequences", train_on_the_next_item, "windows_cover_each_training_pair"),
+    ("train_sequences", lambda rows: rows.clear(), "nothing_is_empty"),
+    ("validation_examples", know_the_target, "queries_know_the_past"),
+    ("test_examples", know_the_target, "queries_know_the_past"),
+    ("test_examples", forget_the_last_event, "queries_know_the_past"),
+    ("test_examples", repeat_the_last, "examples_have_one_row_per_user"),
+    ("test_examples", answer_for_another_user, "examples_have_one_row_per_user"),
+    ("test_examples", lambda rows: rows.pop(), "holds_out_what_it_says"),
+    ("validation_examples", lambda rows: rows.pop(), "holds_out_what_it_says"),
+    ("item_vocabulary", count_one_more, "counts_come_from_training_only"),
+    ("user_vocabulary", count_one_more, "counts_come_from_training_only"),
+    ("feature_vocabulary", count_a_value_twice, "features_come_from_training_only"),
+    (
+        "feature_vocabulary",
+        know_a_value_of_a_cold_item,
+        "features_come_from_training_only",
+    ),
+    ("item_features", shift_a_dense_column, "features_come_from_training_only"),
+]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("table", "corrupt", "check"), CORRUPTIONS)
+def test_a_corrupt_table_stops_the_run(outputs, kind, table, corrupt, check):
+    corrupted = changed(outputs[kind], table, corrupt)
+    with pytest.raises(ValueError, match=f"the leakage audit failed.*{check}"):
+        audit(corrupted)
+
+
+def test_a_test_target_in_the_training_windows_is_named():
+    outputs = make("leave_one_out")
+    tables, _ = outputs
+    target = tables["test_examples"].to_pyarrow().to_pylist()[-1]
+
+    def train_on_it(rows):
+        last = [row for row in rows if row["user"] == target["user"]][-1]
+        last["targets"][-1] = target["targets"][0]
+
+    with pytest.raises(ValueError, match="targets_are_absent_from_training"):
+        audit(changed(outputs, "train_sequences", train_on_it))
+
+
+def test_training_after_the_cut_off_is_named(outputs):
+    def later(rows):
+        rows[-1]["timestamps"][-1] = 10_000
+
+    corrupted = changed(outputs["temporal"], "train_sequences", later)
+    with pytest.raises(ValueError, match="temporal_holds_out_what_it_says"):
+        audit(corrupted)
+
+
+def test_a_cut_off_other_than_asked_is_named(outputs):
+    _, params = outputs["temporal"]
+    asked = params["split"].model_dump() | {
+        "temporal": {"validation": 0.4, "test": 0.7}
+    }
+    with pytest.raises(ValueError, match="temporal_holds_out_what_it_says"):
+        audit(with_params(outputs["temporal"], split=Split(**asked)))
+
+
+@pytest.mark.parametrize(
+    ("kind", "shares"),
+    [
+        ("random", {"validation": 0.1, "test": 0.3}),
+        ("random", {"validation": 0.0, "test": 0.2}),
+        ("new_users", {"validation": 0.2, "test": 0.3, "given": 0.3}),
+        ("new_users", {"validation": 0.2, "test": 0.5, "given": 0.5}),
+    ],
+)
+def test_shares_other_than_asked_are_named(outputs, kind, shares):
+    _, params = outputs[kind]
+    asked = params["split"].model_dump(mode="json") | {kind: shares}
+    with pytest.raises(ValueError, match=f"{kind}_holds_out_what_it_says"):
+        audit(with_params(outputs[kind], split=Split(**asked)))
+
+
+def test_a_held_out_user_in_training_is_named(outputs):
+    tables, _ = outputs["new_users"]
+    query = tables["test_examples"].to_pyarrow().to_pylist()[0]
+    items, seconds = query["items"] + query["targets"], query["timestamps"]
+
+    def train_on_them(rows):
+        window = {"user": query["user"], "window": 0, "timestamps": seconds[:1]}
+        rows.append(window | {"items": items[:1], "targets": items[1:2]})
+
+    corrupted = changed(outputs["new_users"], "train_sequences", train_on_them)
+    with pytest.raises(
+        ValueError, match=r"new_users_holds_out_what_it_says.*trained on"
+    ):
+        audit(corrupted)
+
+
+def test_windows_of_another_size_than_asked_are_named(outputs):
+    with pytest.raises(ValueError, match="windows_are_full_but_the_oldest"):
+        audit(with_params(outputs["leave_one_out"], window=4))
+
+
+def test_interactions_that_ought_to_be_dropped_are_named(outputs):
+    _, params = outputs["leave_one_out"]
+    stricter = params["selected"].model_dump() | {"min_item_interactions": 7}
+    with pytest.raises(ValueError, match="histories_hold_each_interaction_once"):
+        audit(with_params(outputs["leave_one_out"], selected=Selection(**stricter)))
+
+
+def test_shuffled_ties_still_have_to_follow_time():
+    outputs = make("leave_one_out", order={"ties": "shuffled", "seed": 3})
+    audit(changed(outputs, "histories", lambda rows: None))
+    with pytest.raises(ValueError, match="histories_hold_each_interaction_once"):
+        audit(changed(outputs, "histories", swap_two_events))
+    with pytest.raises(ValueError, match="histories_hold_each_interaction_once"):
+        audit(with_params(outputs, order=Order(ties="file_order", seed=0)))
+
+
+def held_out_too_early(kept):
+    return splits_leave_one_out(kept.mutate(position=kept.position - 1))
+
+
+splits_leave_one_out = splits.leave_one_out
+cut_windows = windows.cut_windows
+number_positions = selection.number_positions
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "bug"),
+    [
+        (splits, "leave_one_out", held_out_too_early),
+        (
+            splits,
+            "KNOWN",
+            {"validation": ("train", "test"), "test": ("train", "validation")},
+        ),
+        (
+            windows,
+            "cut_windows",
+            lambda rows, size: cut_windows(rows.filter(rows.position > 0), size),
+        ),
+        (
+            selection,
+            "number_positions",
+            lambda rows, **o: number_positions(
+                rows.mutate(event_id=-rows.event_id), **o
+            ),
+        ),
+    ],
+    ids=["split", "known", "windows", "order"],
+)
+def test_a_bug_in_what_makes_the_outputs_is_noticed(monkeypatch, module, name, bug):
+    if name == "KNOWN":
+        monkeypatch.setattr("two_tower.pipelines.sequencing.examples.KNOWN", bug)
+    else:
+        monkeypatch.setattr(module, name, bug)
+    with pytest.raises(ValueError, match="the leakage audit failed"):
+        audit(make("leave_one_out"))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_repeats_of_a_pair_are_allowed_where_the_data_have_them(kind):
+    table = some_interactions().to_pyarrow()
+    again = pa.concat_tables(
+        [
+            table,
+            table.set_column(
+                0, "event_id", pa.array(range(1000, 1000 + len(table)))
+            ).set_column(3, "timestamp", pa.compute.add(table["timestamp"], 500)),
+        ]
+    )
+    outputs = sequence(
+        ibis.memtable(again), split={"kind": kind, "seed": 1} | shares_of(kind)
+    )
+    assert audit(outputs)["passed"]
