@@ -1,0 +1,1 @@
+"""How good the retrieval is: exact, through the index, and beside the baselines."""

@@ -1,0 +1,82 @@
+"""Test queries in the form that rankings need: positions, row by row."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import ibis.expr.types as ir
+import numpy as np
+import numpy.typing as npt
+
+from two_tower.metrics.ranks import item_positions
+from two_tower.ragged import Ragged
+from two_tower.retrieval.embeddings import read_item_vectors, vectors_of
+from two_tower.types import FIRST_ID, FloatArray
+
+ITEMS_PER_BATCH: Final = 1 << 16
+
+
+@dataclass(frozen=True, eq=False)
+class TestCases:
+    """B queries with their answers.
+
+    Attributes:
+        users: `[B]` int32, dense ids, rising.
+        seen: B rows of item positions, the history of each query.
+        targets: B rows of item positions, the positives, each once.
+    """
+
+    __test__ = False  # pytest would collect it for its name
+
+    users: npt.NDArray[np.int32]
+    seen: Ragged
+    targets: Ragged
+
+
+def read_cases(test_examples: ir.Table) -> TestCases:
+    """Return the test queries in order of `user`.
+
+    Args:
+        test_examples: `user` (int32, unique), `items` and `targets` (array<int32>).
+
+    Raises:
+        ValueError: if there is no query.
+    """
+    columns = test_examples.order_by("user").select("user", "items", "targets")
+    rows = columns.to_pyarrow()
+    if not rows.num_rows:
+        raise ValueError(
+            "test_examples is empty, so there is nothing to evaluate; change the split "
+            "in the parameters of sequencing so that something is held out for test"
+        )
+    targets = Ragged.from_arrow(rows["targets"]).distinct()
+    return TestCases(
+        users=rows["user"].to_numpy(),
+        seen=item_positions(Ragged.from_arrow(rows["items"])),
+        targets=Ragged(targets.values - FIRST_ID, targets.offsets),
+    )
+
+
+def read_queries(test_queries: ir.Table, users: npt.NDArray[np.int32]) -> FloatArray:
+    """Return `[B, D]` float32, the vector of each of these users.
+
+    Args:
+        test_queries: `user` (int32, unique) and `vector` (array<float32>).
+        users: `[B]` int32, rising.
+
+    Raises:
+        ValueError: if the table's users are others.
+    """
+    rows = test_queries.order_by("user").select("user", "vector").to_pyarrow()
+    if not np.array_equal(rows["user"].to_numpy(), users):
+        raise ValueError(
+            f"test_queries has {rows.num_rows} users and test_examples {len(users)}, "
+            "and they are not the same ones; run the export pipeline again"
+        )
+    return vectors_of(rows["vector"])
+
+
+def read_vectors(item_embeddings: ir.Table) -> FloatArray:
+    """Return `[N, D]` float32, item vectors by position; errors as its reader's."""
+    n_items = int(item_embeddings.count().execute())
+    batches = item_embeddings.to_pyarrow_batches(chunk_size=ITEMS_PER_BATCH)
+    return read_item_vectors(batches, n_items).vectors

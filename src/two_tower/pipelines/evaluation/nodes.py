@@ -1,0 +1,241 @@
+"""Nodes of the evaluation pipeline: rank, measure, tell."""
+
+import logging
+
+import ibis.expr.types as ir
+import numpy as np
+import pyarrow as pa
+
+from two_tower.metrics.baselines import (
+    ease_scorer,
+    fit_ease,
+    interaction_matrix,
+    popularity_scorer,
+)
+from two_tower.metrics.ranking import mean_figures, query_figures
+from two_tower.metrics.ranks import item_positions, ranks_by
+from two_tower.metrics.scorers import dot_scorer
+from two_tower.pipelines.evaluation import plots
+from two_tower.pipelines.evaluation.cases import (
+    read_cases,
+    read_queries,
+    read_vectors,
+)
+from two_tower.pipelines.evaluation.lists import count_shown, rank_through_index
+from two_tower.pipelines.evaluation.params import Evaluation
+from two_tower.pipelines.evaluation.plots import Figure
+from two_tower.pipelines.evaluation.protocol import describe_protocol
+from two_tower.pipelines.evaluation.report import format_headline, format_report
+from two_tower.pipelines.evaluation.summary import (
+    MODEL,
+    figures_of_lists,
+    figures_of_slices,
+    intervals_of,
+)
+from two_tower.pipelines.evaluation.tables import (
+    exposure_table,
+    join_rankings,
+    ranks_table,
+    read_exposure,
+    read_ranks,
+)
+from two_tower.ragged import Ragged
+from two_tower.retrieval.bundle import IndexBundle
+from two_tower.types import JsonObject
+
+logger = logging.getLogger(__name__)
+
+
+def rank_by_two_tower(
+    test_queries: ir.Table,
+    test_examples: ir.Table,
+    item_embeddings: ir.Table,
+    item_index: IndexBundle,
+    parameters: Evaluation,
+) -> tuple[pa.Table, pa.Table]:
+    """Rank every item for each test query, exactly and through the index.
+
+    Args:
+        test_queries: `user` (int32) and `vector` (array<float32>) of each test query.
+        test_examples: `user` (int32, unique), `items` and `targets` (array<int32>).
+        item_embeddings: `item` (int32, from 2), `item_id`, `vector` (array<float32>).
+        item_index: over the same items.
+        parameters: of this pipeline.
+
+    Returns:
+        One row per positive, by user and item: `user`, `item` (int32), `n_seen`
+        (int64, length of the history), the ranks from 0 `exact` and `index` (int64,
+        null if the index' list of the longest cut-off doesn't hold it). And one row
+        per item: `item`, and in how many lists it is: `exact@<k>`, `index@<k>`.
+
+    Raises:
+        ValueError: if there is no query, or queries, items and index don't belong
+            together.
+    """
+    cases = read_cases(test_examples)
+    queries = read_queries(test_queries, cases.users)
+    vectors = read_vectors(item_embeddings)
+    if item_index.n_items != len(vectors):
+        raise ValueError(
+            f"item_index holds {item_index.n_items} items and item_embeddings "
+            f"{len(vectors)}; run the indexing pipeline again"
+        )
+    cutoffs, item_block = parameters.cutoffs, parameters.item_block
+    scorer = dot_scorer(queries, vectors)
+    exact = ranks_by(scorer, cases.targets, cases.seen, item_block=item_block)
+    exact_shown = count_shown(scorer, cases.seen, cutoffs, item_block=item_block)
+    index, index_shown = rank_through_index(item_index, queries, cases, cutoffs)
+    n_seen = cases.seen.lengths[cases.targets.rows]
+    return (
+        ranks_table(cases, {"n_seen": n_seen, "exact": exact, "index": index}),
+        exposure_table({"exact": exact_shown, "index": index_shown}, cutoffs),
+    )
+
+
+def rank_by_baselines(
+    test_examples: ir.Table,
+    item_vocabulary: ir.Table,
+    train_sequences: ir.Table,
+    parameters: Evaluation,
+) -> tuple[pa.Table, pa.Table]:
+    """Rank every item for each test query by popularity and by EASE.
+
+    Both learn from the training interactions alone. EASE is left out above the
+    catalogue size that the parameters state.
+
+    Args:
+        test_examples: `user` (int32, unique), `items` and `targets` (array<int32>).
+        item_vocabulary: `item` (int32, from 2 without gaps) and `n_train` (int64).
+        train_sequences: one row per window: `user` (int32), `items` and `targets`
+            (array<int32>); together they hold each user's training items.
+        parameters: of this pipeline.
+
+    Returns:
+        One row per positive, by user and item: `user`, `item` (int32), `n_train`
+        (int64, of the item), the ranks from 0 `popularity` and `ease` (int64). And
+        one row per item: `item`, `n_train`, and in how many lists it is:
+        `popularity@<k>`, `ease@<k>`.
+    """
+    cases = read_cases(test_examples)
+    n_train = item_vocabulary.order_by("item").n_train.to_pyarrow().to_numpy()
+    scorers = {"popularity": popularity_scorer(n_train, len(cases.users))}
+    if len(n_train) <= parameters.ease.max_items:
+        training = interaction_matrix(_training_items(train_sequences), len(n_train))
+        weights = fit_ease(training, l2=parameters.ease.l2)
+        histories = interaction_matrix(cases.seen, len(n_train))
+        scorers["ease"] = ease_scorer(weights, histories)
+    cutoffs, item_block = parameters.cutoffs, parameters.item_block
+    ranks = {
+        name: ranks_by(scorer, cases.targets, cases.seen, item_block=item_block)
+        for name, scorer in scorers.items()
+    }
+    shown = {
+        name: count_shown(scorer, cases.seen, cutoffs, item_block=item_block)
+        for name, scorer in scorers.items()
+    }
+    return (
+        ranks_table(cases, {"n_train": n_train[cases.targets.values], **ranks}),
+        exposure_table(shown, cutoffs, n_train=n_train),
+    )
+
+
+def _training_items(train_sequences: ir.Table) -> Ragged:
+    """Return one row per user: the positions of the items it was trained on."""
+    windows = train_sequences.select("user", "items", "targets").to_pyarrow()
+    items = Ragged.from_arrow(windows["items"])
+    targets = Ragged.from_arrow(windows["targets"])
+    user = windows["user"].to_numpy()
+    user_of_value = np.concatenate([user[items.rows], user[targets.rows]])
+    values = np.concatenate([items.values, targets.values])
+    order = np.argsort(user_of_value, kind="stable")
+    n_values = np.unique(user_of_value, return_counts=True)[1]
+    offsets = np.append(0, np.cumsum(n_values))
+    return item_positions(Ragged(values[order], offsets))
+
+
+def compute_metrics(  # noqa: PLR0913, PLR0917 (two families of rankings, and whence)
+    two_tower_ranks: ir.Table,
+    two_tower_exposure: ir.Table,
+    baseline_ranks: ir.Table,
+    baseline_exposure: ir.Table,
+    split_report: JsonObject,
+    parameters: Evaluation,
+) -> JsonObject:
+    """Return all figures; `docs/metrics.md` gives their formulas.
+
+    Args:
+        two_tower_ranks: as from `rank_by_two_tower`.
+        two_tower_exposure: likewise.
+        baseline_ranks: as from `rank_by_baselines`.
+        baseline_exposure: likewise.
+        split_report: `kind`, `cut_offs` and `ties` of the split.
+        parameters: of this pipeline.
+
+    Returns:
+        `protocol`; `two_tower` (`exact`, `index`) and `baselines` (`popularity`, `ease`
+        or why it was skipped) with each figure's mean; `intervals`; `slices`.
+
+    Raises:
+        ValueError: if the two tables of ranks hold other positives.
+    """
+    rankings = join_rankings(
+        read_ranks(two_tower_ranks, facts=["n_seen"]),
+        read_ranks(baseline_ranks, facts=["n_train"]),
+    )
+    exposure = read_exposure(two_tower_exposure, baseline_exposure)
+    n_train = exposure["n_train"].to_numpy()
+    figures = {
+        name: query_figures(ranks, cutoffs=parameters.cutoffs)
+        for name, ranks in rankings.ranks.items()
+    }
+    protocol = describe_protocol(
+        split_report,
+        dataset=parameters.dataset,
+        cutoffs=parameters.cutoffs,
+        headline=parameters.headline,
+        n_queries=len(rankings.ranks["exact"]),
+        n_positives=len(rankings.items),
+        n_items=len(n_train),
+        slices=parameters.slices.model_dump(mode="json"),
+    )
+    means = {
+        name: mean_figures(values)
+        | figures_of_lists(exposure, name, n_train, parameters.cutoffs)
+        for name, values in figures.items()
+    }
+    metrics = {
+        "protocol": protocol,
+        "two_tower": {name: means.pop(name) for name in MODEL},
+        "baselines": {
+            "popularity": means.pop("popularity"),
+            "ease": means.get("ease") or _why_without_ease(len(n_train), parameters),
+        },
+        "intervals": intervals_of(figures, parameters.intervals),
+        "slices": figures_of_slices(
+            rankings, n_train, parameters.slices, parameters.cutoffs
+        ),
+    }
+    logger.info(format_headline(metrics))
+    return metrics
+
+
+def write_report(metrics: JsonObject) -> str:
+    """Return the metrics as Markdown: how they came about, and what they say."""
+    return format_report(metrics)
+
+
+def plot_hit_rates(metrics: JsonObject) -> Figure:
+    """Return HR@k of all rankings over k."""
+    return plots.plot_hit_rates(metrics)
+
+
+def plot_slices(metrics: JsonObject) -> Figure:
+    """Return the headline hit rate of all rankings, slice by slice."""
+    return plots.plot_slices(metrics)
+
+
+def _why_without_ease(n_items: int, parameters: Evaluation) -> JsonObject:
+    return {
+        "skipped": f"the catalogue has {n_items} items, and evaluation.ease.max_items "
+        f"is {parameters.ease.max_items}"
+    }

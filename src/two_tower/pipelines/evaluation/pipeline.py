@@ -1,0 +1,68 @@
+"""The evaluation pipeline."""
+
+from kedro.pipeline import Node, Pipeline
+
+from . import nodes
+
+
+def create_pipeline() -> Pipeline:
+    """Return the pipeline test queries, item_index → metrics, report, plots."""
+    return Pipeline(
+        [
+            Node(
+                nodes.rank_by_two_tower,
+                inputs=[
+                    "test_queries",
+                    "test_examples",
+                    "item_embeddings",
+                    "item_index",
+                    "params:evaluation",
+                ],
+                outputs=["two_tower_ranks", "two_tower_exposure"],
+                name="rank_by_two_tower",
+            ),
+            Node(
+                nodes.rank_by_baselines,
+                inputs=[
+                    "test_examples",
+                    "item_vocabulary",
+                    "train_sequences",
+                    "params:evaluation",
+                ],
+                outputs=["baseline_ranks", "baseline_exposure"],
+                name="rank_by_baselines",
+            ),
+            Node(
+                nodes.compute_metrics,
+                inputs=[
+                    "two_tower_ranks",
+                    "two_tower_exposure",
+                    "baseline_ranks",
+                    "baseline_exposure",
+                    "split_report",
+                    "params:evaluation",
+                ],
+                outputs="metrics",
+                name="compute_metrics",
+            ),
+            Node(
+                nodes.write_report,
+                inputs="metrics",
+                outputs="report",
+                name="write_report",
+            ),
+            Node(
+                nodes.plot_hit_rates,
+                inputs="metrics",
+                outputs="hit_rates_plot",
+                name="plot_hit_rates",
+            ),
+            Node(
+                nodes.plot_slices,
+                inputs="metrics",
+                outputs="slices_plot",
+                name="plot_slices",
+            ),
+        ],
+        tags="cpu",
+    )

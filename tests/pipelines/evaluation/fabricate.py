@@ -1,0 +1,165 @@
+"""A small world for the tests of evaluation: 12 users, 30 items, real structure."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+
+import ibis
+import numpy as np
+import pyarrow as pa
+
+from tests.retrieval.fabricate import bundle_of, unit_vectors
+from two_tower.pipelines.evaluation import nodes
+from two_tower.pipelines.evaluation.params import Evaluation
+
+PARAMETERS = {
+    "dataset": "small world",
+    "cutoffs": [1, 5, 10],
+    "headline": 5,
+    "item_block": 7,
+    "ease": {"l2": 2.0, "max_items": 30},
+    "intervals": {"resamples": 50, "confidence": 0.9, "seed": 1},
+    "slices": {"history_lengths": [0, 1, 6], "head": 0.5, "mid": 0.3},
+}
+
+SPLIT_REPORT = {
+    "kind": "leave_one_out",
+    "cut_offs": None,
+    "ties": {"handling": "file_order", "share_of_consecutive_pairs": 0.25},
+}
+
+
+def parameters(**changes):
+    return Evaluation.model_validate(PARAMETERS | changes)
+
+
+def table(**columns):
+    """Lists become array<int32> or array<float32>, ids int32."""
+    types = {
+        "user": pa.int32(),
+        "item": pa.int32(),
+        "window": pa.int32(),
+        "items": pa.list_(pa.int32()),
+        "targets": pa.list_(pa.int32()),
+        "vector": pa.list_(pa.float32()),
+        "n_train": pa.int64(),
+    }
+    arrays = {name: pa.array(rows, types.get(name)) for name, rows in columns.items()}
+    return ibis.memtable(pa.table(arrays))
+
+
+@dataclass(frozen=True)
+class World:
+    """Positions of what users had in training, then for validation, then the answer.
+
+    The items from 25 on are cold, and others; user 0 has no history, user 1 a positive
+    that it has seen, user 2 three positives, one of them given twice.
+    """
+
+    n_users: int = 12
+    n_items: int = 30
+
+    @cached_property
+    def training(self):
+        rng = np.random.default_rng(11)
+        weights = 1 / np.arange(1, 26)
+        rows = [
+            rng.choice(25, 2 + user % 9, replace=False, p=weights / weights.sum())
+            for user in range(self.n_users)
+        ]
+        return [[], *(row.tolist() for row in rows[1:])]
+
+    @cached_property
+    def seen(self):
+        return [[], *([*row, 20 + i % 5] for i, row in enumerate(self.training[1:]))]
+
+    @cached_property
+    def targets(self):
+        rng = np.random.default_rng(12)
+        rows = [rng.integers(0, 30, 1).tolist() for _ in range(self.n_users)]
+        rows[1], rows[2] = [self.seen[1][0]], [29, 3, 8, 3]
+        return rows
+
+    @cached_property
+    def n_train(self):
+        return np.bincount(np.concatenate(self.training).astype(int), minlength=30)
+
+    @cached_property
+    def vectors(self):
+        return unit_vectors(self.n_items, seed=13)
+
+    @cached_property
+    def queries(self):
+        return unit_vectors(self.n_users, seed=14)
+
+    @property
+    def users(self):
+        return list(range(2, self.n_users + 2))
+
+    @property
+    def test_queries(self):
+        # In another order than the examples: tables have none of their own.
+        return table(user=self.users[::-1], vector=self.queries[::-1].tolist())
+
+    @property
+    def test_examples(self):
+        return table(
+            user=self.users,
+            items=[[item + 2 for item in row] for row in self.seen],
+            targets=[[item + 2 for item in row] for row in self.targets],
+        )
+
+    @property
+    def item_embeddings(self):
+        items = list(range(2, self.n_items + 2))
+        ids = [f"x{item}" for item in items]
+        return table(item=items, item_id=ids, vector=self.vectors.tolist())
+
+    @property
+    def item_index(self):
+        return bundle_of(self.vectors)
+
+    @property
+    def item_vocabulary(self):
+        items = list(range(2, self.n_items + 2))
+        return table(item=items[::-1], n_train=self.n_train[::-1])
+
+    @property
+    def train_sequences(self):
+        """Windows of at most four pairs, cut from the end."""
+        rows = []
+        for user, items in zip(self.users, self.training, strict=True):
+            dense = [item + 2 for item in items]
+            pairs = list(pairwise(dense))
+            starts = range(len(pairs) % 4 - 4, len(pairs), 4)
+            windows = [pairs[max(start, 0) : start + 4] for start in starts]
+            for number, window in enumerate(filter(None, windows)):
+                rows.append((user, number, *map(list, zip(*window, strict=True))))
+        user, window, items, targets = zip(*rows, strict=True)
+        return table(user=user, window=window, items=items, targets=targets)
+
+
+def model_tables(world, **changes):
+    return nodes.rank_by_two_tower(
+        world.test_queries,
+        world.test_examples,
+        world.item_embeddings,
+        world.item_index,
+        parameters(**changes),
+    )
+
+
+def baseline_tables(world, **changes):
+    return nodes.rank_by_baselines(
+        world.test_examples,
+        world.item_vocabulary,
+        world.train_sequences,
+        parameters(**changes),
+    )
+
+
+def metrics_of(world, **changes):
+    """The metrics of a world, with some parameters changed."""
+    tables = [*model_tables(world, **changes), *baseline_tables(world, **changes)]
+    lazy = [ibis.memtable(table) for table in tables]
+    return nodes.compute_metrics(*lazy, SPLIT_REPORT, parameters(**changes))

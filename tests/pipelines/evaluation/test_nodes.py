@@ -1,0 +1,242 @@
+import json
+import logging
+
+import ibis
+import numpy as np
+import pytest
+
+from tests.metrics import definitions
+from tests.pipelines.evaluation.fabricate import (
+    SPLIT_REPORT,
+    World,
+    baseline_tables,
+    metrics_of,
+    model_tables,
+    parameters,
+)
+from two_tower.pipelines.evaluation.nodes import (
+    compute_metrics,
+    rank_by_baselines,
+    rank_by_two_tower,
+)
+
+WORLD = World()
+
+
+@pytest.fixture(scope="module")
+def metrics():
+    return metrics_of(WORLD)
+
+
+def expected_ranks(scores):
+    """Ranks of each user's distinct positives, by the definition."""
+    return [
+        definitions.ranks(row, sorted(set(targets)), seen)
+        for row, targets, seen in zip(scores, WORLD.targets, WORLD.seen, strict=True)
+    ]
+
+
+def two_tower_scores():
+    return WORLD.queries.astype(float) @ WORLD.vectors.astype(float).T
+
+
+def popularity_scores():
+    return np.tile(WORLD.n_train, (WORLD.n_users, 1))
+
+
+def ease_scores():
+    """EASE item by item, as a ridge regression on the other items, in float64."""
+    training = np.zeros((WORLD.n_users, WORLD.n_items))
+    queries = np.zeros_like(training)
+    for user in range(WORLD.n_users):
+        training[user, WORLD.training[user]] = 1
+        queries[user, WORLD.seen[user]] = 1
+    weights = np.zeros((WORLD.n_items, WORLD.n_items))
+    for item in range(WORLD.n_items):
+        others = np.delete(np.arange(WORLD.n_items), item)
+        x = training[:, others]
+        gram = x.T @ x + 2.0 * np.eye(len(others))
+        weights[others, item] = np.linalg.solve(gram, x.T @ training[:, item])
+    # Rounded, so that equal scores are equal in the last bit as well.
+    return (queries @ weights).round(6)
+
+
+# covers: N8 N11 N14
+@pytest.mark.parametrize(
+    ("family", "name", "scores"),
+    [
+        ("two_tower", "exact", two_tower_scores),
+        ("two_tower", "index", two_tower_scores),
+        ("baselines", "popularity", popularity_scores),
+        ("baselines", "ease", ease_scores),
+    ],
+)
+def test_figures_follow_their_definition(metrics, family, name, scores):
+    ranks = expected_ranks(scores())
+    found = metrics[family][name]
+    for k in (1, 5, 10):
+        hit = np.mean([min(row) < k for row in ranks])
+        recall = np.mean([definitions.recall(row, k) for row in ranks])
+        ndcg = np.mean([definitions.ndcg(row, k) for row in ranks])
+        assert found[f"hr@{k}"] == pytest.approx(hit)
+        assert found[f"recall@{k}"] == pytest.approx(recall)
+        assert found[f"ndcg@{k}"] == pytest.approx(ndcg)
+    # The index serves ten items; beyond them it has no rank.
+    cut = 10 if name == "index" else 30
+    reciprocal = [
+        definitions.reciprocal_rank(row) if min(row) < cut else 0 for row in ranks
+    ]
+    assert found["mrr"] == pytest.approx(np.mean(reciprocal))
+
+
+def test_figures_of_lists_follow_their_definition(metrics):
+    scores = two_tower_scores()
+    shown = [
+        definitions.ranked_list(row, [], seen)[:5]
+        for row, seen in zip(scores, WORLD.seen, strict=True)
+    ]
+    flat = np.concatenate(shown)
+    share = (WORLD.n_train + 1) / (WORLD.n_train + 1).sum()
+    found = metrics["two_tower"]["exact"]
+    assert found["coverage@5"] == pytest.approx(len(set(flat)) / 30)
+    assert found["novelty@5"] == pytest.approx(-np.log2(share[flat]).mean())
+    fewer = [(WORLD.n_train < WORLD.n_train[item]).mean() for item in flat]
+    as_many = [(WORLD.n_train == WORLD.n_train[item]).mean() for item in flat]
+    expected = np.mean(fewer) + np.mean(as_many) / 2
+    assert found["popularity@5"] == pytest.approx(expected)
+
+
+def test_metrics_have_the_agreed_shape_and_are_json(metrics):
+    assert list(metrics) == [
+        "protocol",
+        "two_tower",
+        "baselines",
+        "intervals",
+        "slices",
+    ]
+    assert list(metrics["two_tower"]) == ["exact", "index"]
+    assert list(metrics["baselines"]) == ["popularity", "ease"]
+    assert json.loads(json.dumps(metrics, allow_nan=False)) == metrics
+
+
+def test_the_protocol_says_what_was_compared(metrics):
+    protocol = metrics["protocol"]
+    assert protocol["n_queries"] == 12
+    assert protocol["n_positives"] == 14  # user 2 has three, one of them given twice
+    assert protocol["n_items"] == 30
+    assert protocol["refit"] is False
+    for words in ("small world", "leave_one_out", "all 30 items", "worst rank"):
+        assert words in protocol["in_words"]
+
+
+# covers: X8
+def test_intervals_hold_the_figures_and_their_differences(metrics):
+    intervals = metrics["intervals"]
+    exact, ease = metrics["two_tower"]["exact"], metrics["baselines"]["ease"]
+    assert intervals["two_tower"]["ndcg@10"]["mean"] == pytest.approx(exact["ndcg@10"])
+    over = intervals["over_ease"]["hr@10"]
+    assert over["mean"] == pytest.approx(exact["hr@10"] - ease["hr@10"])
+    assert over["low"] < over["mean"] < over["high"]
+    lost = intervals["lost_through_index"]["hr@10"]
+    assert (lost["low"], lost["mean"], lost["high"]) == (0, 0, 0)
+    # An index that finds all loses what lies beyond its list.
+    index = metrics["two_tower"]["index"]
+    lost = intervals["lost_through_index"]["mrr"]
+    assert lost["mean"] == pytest.approx(exact["mrr"] - index["mrr"])
+    assert lost["mean"] > 0
+
+
+# covers: X8
+def test_slices_count_each_positive_once(metrics):
+    for slices in metrics["slices"].values():
+        assert sum(one["n_positives"] for one in slices.values()) == 14
+    lengths = metrics["slices"]["history_length"]
+    assert lengths["0"]["n_queries"] == 1
+    n_cold = sum((WORLD.n_train[row] == 0).any() for row in WORLD.targets)
+    assert metrics["slices"]["coldness"]["cold"]["n_queries"] == n_cold
+
+
+def test_a_slice_measures_its_positives_alone(metrics):
+    # Of user 2's three positives one is cold: it alone counts.
+    scores, n_train = two_tower_scores(), WORLD.n_train
+    assert sorted(n_train[[3, 8, 29]] == 0) == [False, False, True]
+    ranks = []
+    for user, targets in enumerate(WORLD.targets):
+        order = definitions.ranked_list(scores[user], targets, WORLD.seen[user])
+        cold = [order.index(item) for item in set(targets) if not n_train[item]]
+        ranks.extend([cold] if cold else [])
+    found = metrics["slices"]["coldness"]["cold"]["exact"]
+    assert found["mrr"] == pytest.approx(
+        np.mean([definitions.reciprocal_rank(row) for row in ranks])
+    )
+
+
+def test_above_its_size_ease_is_skipped_and_that_is_said():
+    small = {"l2": 2.0, "max_items": 29}
+    metrics = metrics_of(WORLD, ease=small)
+    assert "30 items" in metrics["baselines"]["ease"]["skipped"]
+    assert "over_ease" not in metrics["intervals"]
+    assert "hr@5" in metrics["baselines"]["popularity"]
+
+
+def test_the_headline_is_logged(caplog):
+    with caplog.at_level(logging.INFO, logger="two_tower"):
+        metrics = metrics_of(WORLD)
+    hit_rate = metrics["two_tower"]["exact"]["hr@5"]
+    assert f"HR@5 / NDCG@5: two-tower, exact {hit_rate:.4f}" in caplog.text
+
+
+def test_ranks_are_a_row_per_positive_with_its_facts():
+    ranks, exposure = model_tables(WORLD)
+    assert ranks.column_names == ["user", "item", "n_seen", "exact", "index"]
+    assert ranks["user"].to_pylist()[2:5] == [4, 4, 4]
+    assert ranks["item"].to_pylist()[2:5] == [5, 10, 31]
+    assert ranks["n_seen"].to_pylist()[0] == 0
+    is_far = np.array(ranks["exact"]) >= 10
+    assert ranks["index"].is_null().to_pylist() == is_far.tolist()
+    assert exposure["item"].to_pylist() == list(range(2, 32))
+    assert sum(exposure["exact@10"].to_pylist()) == 120
+
+
+def test_baselines_know_how_popular_a_positive_is():
+    ranks, exposure = baseline_tables(WORLD)
+    items = np.array(ranks["item"]) - 2
+    assert ranks["n_train"].to_pylist() == WORLD.n_train[items].tolist()
+    assert exposure["n_train"].to_pylist() == WORLD.n_train.tolist()
+
+
+def test_an_index_over_other_items_is_refused():
+    with pytest.raises(ValueError, match="item_index holds 30 items"):
+        rank_by_two_tower(
+            WORLD.test_queries,
+            WORLD.test_examples,
+            World(n_items=31).item_embeddings,
+            WORLD.item_index,
+            parameters(),
+        )
+
+
+def test_queries_of_other_users_are_refused():
+    with pytest.raises(ValueError, match="run the export pipeline again"):
+        rank_by_two_tower(
+            World(n_users=11).test_queries,
+            WORLD.test_examples,
+            WORLD.item_embeddings,
+            WORLD.item_index,
+            parameters(),
+        )
+
+
+def test_no_test_query_at_all_is_refused():
+    nobody = WORLD.test_examples.filter(ibis._.user < 0)
+    with pytest.raises(ValueError, match="test_examples is empty"):
+        rank_by_baselines(
+            nobody, WORLD.item_vocabulary, WORLD.train_sequences, parameters()
+        )
+
+
+def test_ranks_of_other_positives_are_refused():
+    model, baselines = model_tables(WORLD), baseline_tables(World(n_users=11))
+    tables = [ibis.memtable(table) for table in (*model, *baselines)]
+    with pytest.raises(ValueError, match="are not the same"):
+        compute_metrics(*tables, SPLIT_REPORT, parameters())

@@ -1,0 +1,81 @@
+import pytest
+
+from tests.pipelines.evaluation.fabricate import World, metrics_of
+from two_tower.pipelines.evaluation import nodes
+
+
+@pytest.fixture(scope="module")
+def metrics():
+    return metrics_of(World())
+
+
+def test_the_report_states_protocol_figures_and_doubts(metrics):
+    report = nodes.write_report(metrics)
+    assert report.startswith("# Evaluation on small world\n")
+    assert metrics["protocol"]["in_words"] in report
+    ease = metrics["baselines"]["ease"]
+    cells = [f"{ease[name]:.4f}" for name in ("hr@5", "recall@5", "ndcg@5", "mrr")]
+    assert f"| EASE | {' | '.join(cells)} |" in report
+    over = metrics["intervals"]["over_popularity"]["hr@5"]
+    interval = f"{over['mean']:+.4f} [{over['low']:+.4f}, {over['high']:+.4f}]"
+    assert f"| over popularity | {interval} |" in report
+    assert "90% intervals from 50 paired bootstrap resamples" in report
+
+
+def test_each_table_of_the_report_has_as_many_cells_in_every_row(metrics):
+    blocks = nodes.write_report(metrics).split("\n\n")
+    tables = [block.strip().splitlines() for block in blocks if block.startswith("|")]
+    assert len(tables) == 9
+    for lines in tables:
+        assert len({line.count("|") for line in lines}) == 1
+        assert len(lines) > 2
+
+
+def test_a_skipped_baseline_is_mentioned_with_its_reason():
+    metrics = metrics_of(World(), ease={"l2": 1, "max_items": 3})
+    report = nodes.write_report(metrics)
+    assert "EASE was left out: the catalogue has 30 items" in report
+    assert "over EASE" not in report
+
+
+def test_recall_is_shown_only_where_it_differs_from_the_hit_rate(metrics):
+    protocol = metrics["protocol"] | {"n_positives": metrics["protocol"]["n_queries"]}
+    single = metrics | {"protocol": protocol}
+    assert "Recall@" in nodes.write_report(metrics)
+    assert "Recall@" not in nodes.write_report(single)
+
+
+def test_the_curves_are_the_hit_rates(metrics):
+    figure = nodes.plot_hit_rates(metrics)
+    curves = {trace.name: trace for trace in figure.data}
+    exact = metrics["two_tower"]["exact"]
+    assert list(curves["two-tower, exact"].x) == [1, 5, 10]
+    expected = [exact[f"hr@{k}"] for k in (1, 5, 10)]
+    assert list(curves["two-tower, exact"].y) == expected
+    assert set(curves) == {
+        "90% interval",
+        "two-tower, exact",
+        "two-tower, through the index",
+        "popularity",
+        "EASE",
+    }
+    assert "small world" in figure.layout.title.text
+    assert "share of queries" in figure.layout.yaxis.title.text
+
+
+def test_the_bars_are_the_hit_rates_of_the_slices(metrics):
+    figure = nodes.plot_slices(metrics)
+    bars = [trace for trace in figure.data if trace.name == "EASE"]
+    lengths = metrics["slices"]["history_length"]
+    assert list(bars[0].y) == [one["ease"]["hr@5"] for one in lengths.values()]
+    assert [label.split("<br>")[0] for label in bars[0].x] == list(lengths)
+    assert [trace.showlegend for trace in bars] == [True, False, False]
+
+
+def test_slices_without_queries_are_left_out(metrics):
+    empty = {"n_queries": 0, "n_positives": 0}
+    coldness = metrics["slices"]["coldness"] | {"cold": empty}
+    warm_only = metrics | {"slices": metrics["slices"] | {"coldness": coldness}}
+    assert "| cold |" not in nodes.write_report(warm_only)
+    bars = nodes.plot_slices(warm_only).data[2]
+    assert [label.split("<br>")[0] for label in bars.x] == ["warm"]
