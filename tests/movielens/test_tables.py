@@ -5,7 +5,7 @@ import io
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from two_tower.movielens import ratings as ratings_module
@@ -58,6 +58,7 @@ def test_the_year_is_in_the_last_parenthesis_that_holds_one(title, year):
     assert year_of(title) == year
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\r\n"))))
 def test_any_title_survives_csv(tmp_path_factory, titles):
     text = io.StringIO()
@@ -244,6 +245,7 @@ def test_lines_and_events_are_counted_across_pieces(read, monkeypatch):
         read("ratings", "ml-1m", {"ratings.dat": f"{text}no\n"})
 
 
+@settings(deadline=None)
 @given(data=st.binary(max_size=60), piece_bytes=st.integers(1, 20))
 def test_pieces_hold_every_byte_and_end_where_lines_do(data, piece_bytes):
     with pytest.MonkeyPatch.context() as patch:
