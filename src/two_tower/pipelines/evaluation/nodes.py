@@ -153,7 +153,7 @@ def _training_items(train_sequences: ir.Table) -> Ragged:
     return item_positions(Ragged(values[order], offsets))
 
 
-def compute_metrics(  # noqa: PLR0913, PLR0917 (two families of rankings, and whence)
+def compute_metrics(
     two_tower_ranks: ir.Table,
     two_tower_exposure: ir.Table,
     baseline_ranks: ir.Table,
