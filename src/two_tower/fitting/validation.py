@@ -46,7 +46,8 @@ class Validation:
         queries = encode_histories(
             towers, self.histories, edges=self.edges, slots=self.slots
         )
-        targets = item_positions(self.targets)
+        # A repeated positive counts once.
+        targets = item_positions(self.targets).distinct()
         ranks = worst_ranks(
             queries,
             items,
