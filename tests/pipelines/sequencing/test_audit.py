@@ -1,10 +1,12 @@
 """Each check is shown a table that a bug might have made, and must notice."""
 
 from collections.abc import Callable
+from itertools import cycle
 
 import ibis
 import pyarrow as pa
 import pytest
+from ibis import _
 
 from two_tower.pipelines.sequencing import nodes, selection, splits, windows
 from two_tower.pipelines.sequencing.params import Order, Selection, Split
@@ -73,15 +75,14 @@ def test_sound_outputs_pass(outputs, kind):
 
 
 @pytest.mark.parametrize(
-    "settings",
+    ("kind", "settings"),
     [
-        {"order": {"ties": "shuffled", "seed": 3}},
-        {"selection": {"min_rating": 3.0, "min_user_interactions": 4}},
-        {"selection": {"min_item_interactions": 7, "repeats": "last"}},
-        {"window": 1},
+        ("random", {"order": {"ties": "shuffled", "seed": 3}}),
+        ("temporal", {"selection": {"min_rating": 3.0, "min_user_interactions": 4}}),
+        ("new_users", {"selection": {"min_item_interactions": 7, "repeats": "last"}}),
+        ("leave_one_out", {"window": 1}),
     ],
 )
-@pytest.mark.parametrize("kind", ["leave_one_out", "random"])
 def test_sound_outputs_pass_with_other_settings(kind, settings):
     assert audit(make(kind, **settings))["passed"]
 
@@ -202,9 +203,12 @@ CORRUPTIONS = [
 ]
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize(("table", "corrupt", "check"), CORRUPTIONS)
-def test_a_corrupt_table_stops_the_run(outputs, kind, table, corrupt, check):
+@pytest.mark.parametrize(
+    ("table", "corrupt", "check", "kind"),
+    # An audit takes half a second: each corruption meets one kind of split in turn.
+    [(*one, kind) for one, kind in zip(CORRUPTIONS, cycle(KINDS), strict=False)],
+)
+def test_a_corrupt_table_stops_the_run(outputs, table, corrupt, check, kind):
     corrupted = changed(outputs[kind], table, corrupt)
     with pytest.raises(ValueError, match=f"the leakage audit failed.*{check}"):
         audit(corrupted)
@@ -212,8 +216,7 @@ def test_a_corrupt_table_stops_the_run(outputs, kind, table, corrupt, check):
 
 def test_a_test_target_in_the_training_windows_is_named():
     outputs = make("leave_one_out")
-    tables, _ = outputs
-    target = tables["test_examples"].to_pyarrow().to_pylist()[-1]
+    target = outputs[0]["test_examples"].to_pyarrow().to_pylist()[-1]
 
     def train_on_it(rows):
         last = [row for row in rows if row["user"] == target["user"]][-1]
@@ -233,7 +236,7 @@ def test_training_after_the_cut_off_is_named(outputs):
 
 
 def test_a_cut_off_other_than_asked_is_named(outputs):
-    _, params = outputs["temporal"]
+    params = outputs["temporal"][1]
     asked = params["split"].model_dump() | {
         "temporal": {"validation": 0.4, "test": 0.7}
     }
@@ -251,15 +254,14 @@ def test_a_cut_off_other_than_asked_is_named(outputs):
     ],
 )
 def test_shares_other_than_asked_are_named(outputs, kind, shares):
-    _, params = outputs[kind]
+    params = outputs[kind][1]
     asked = params["split"].model_dump(mode="json") | {kind: shares}
     with pytest.raises(ValueError, match=f"{kind}_holds_out_what_it_says"):
         audit(with_params(outputs[kind], split=Split(**asked)))
 
 
 def test_a_held_out_user_in_training_is_named(outputs):
-    tables, _ = outputs["new_users"]
-    query = tables["test_examples"].to_pyarrow().to_pylist()[0]
+    query = outputs["new_users"][0]["test_examples"].to_pyarrow().to_pylist()[0]
     items, seconds = query["items"] + query["targets"], query["timestamps"]
 
     def train_on_them(rows):
@@ -279,7 +281,7 @@ def test_windows_of_another_size_than_asked_are_named(outputs):
 
 
 def test_interactions_that_ought_to_be_dropped_are_named(outputs):
-    _, params = outputs["leave_one_out"]
+    params = outputs["leave_one_out"][1]
     stricter = params["selected"].model_dump() | {"min_item_interactions": 7}
     with pytest.raises(ValueError, match="histories_hold_each_interaction_once"):
         audit(with_params(outputs["leave_one_out"], selected=Selection(**stricter)))
@@ -287,7 +289,7 @@ def test_interactions_that_ought_to_be_dropped_are_named(outputs):
 
 def test_shuffled_ties_still_have_to_follow_time():
     outputs = make("leave_one_out", order={"ties": "shuffled", "seed": 3})
-    audit(changed(outputs, "histories", lambda rows: None))
+    assert audit(outputs)["passed"]
     with pytest.raises(ValueError, match="histories_hold_each_interaction_once"):
         audit(changed(outputs, "histories", swap_two_events))
     with pytest.raises(ValueError, match="histories_hold_each_interaction_once"):
@@ -336,17 +338,11 @@ def test_a_bug_in_what_makes_the_outputs_is_noticed(monkeypatch, module, name, b
         audit(make("leave_one_out"))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["leave_one_out", "random"])
 def test_repeats_of_a_pair_are_allowed_where_the_data_have_them(kind):
-    table = some_interactions().to_pyarrow()
-    again = pa.concat_tables(
-        [
-            table,
-            table.set_column(
-                0, "event_id", pa.array(range(1000, 1000 + len(table)))
-            ).set_column(3, "timestamp", pa.compute.add(table["timestamp"], 500)),
-        ]
-    )
+    once = some_interactions()
+    later = once.mutate(event_id=_.event_id + 1000, timestamp=_.timestamp + 500)
+    again = once.union(later).to_pyarrow()
     outputs = sequence(
         ibis.memtable(again), split={"kind": kind, "seed": 1} | shares_of(kind)
     )
