@@ -1,0 +1,172 @@
+import ibis
+import pyarrow as pa
+import pytest
+from kedro.config import OmegaConfigLoader
+from kedro.io import DataCatalog
+from kedro.runner import SequentialRunner
+from kedro.validation.exceptions import DataValidationError
+from kedro.validation.type_extractor import TypeExtractor
+
+from two_tower.pipelines.sequencing import create_pipeline, params
+
+from .tables import (
+    BASE,
+    FEATURES,
+    interactions,
+    parameters,
+    rows,
+    some_interactions,
+    some_items,
+    some_users,
+)
+
+CONF = BASE.parents[2]
+
+
+@pytest.fixture
+def catalog_of(monkeypatch, tmp_path):
+    """Return a function that gives the project's catalog, on data in a new folder."""
+
+    def make(name, events=None, **changes):
+        folder = tmp_path / name
+        folder.mkdir()
+        monkeypatch.chdir(folder)
+        patterns = {"catalog": ["catalog/sequencing*"], "globals": ["globals*"]}
+        config = OmegaConfigLoader(
+            str(CONF),
+            base_env="base",
+            default_run_env="test",
+            config_patterns=patterns,
+            runtime_params={},
+        )
+        catalog = DataCatalog.from_config(dict(config["catalog"]))
+        base = parameters() | {"features": FEATURES} | changes
+        base["selection"] = base["selection"] | {"min_item_interactions": 1}
+        typed = {
+            "selection": params.Selection,
+            "order": params.Order,
+            "split": params.Split,
+            "features": params.Features,
+        }
+        for group, model in typed.items():
+            catalog[f"params:sequencing.{group}"] = model(**base[group])
+        catalog["params:sequencing.window"] = base["window"]
+        catalog["interactions"] = some_interactions() if events is None else events
+        catalog["items"], catalog["users"] = some_items(), some_users()
+        return catalog
+
+    return make
+
+
+def run(catalog):
+    SequentialRunner().run(create_pipeline(), catalog)
+    return catalog
+
+
+def test_everything_that_is_made_is_in_the_catalog_with_its_layer(catalog_of):
+    catalog = catalog_of("a")
+    layers = {
+        name: catalog[name].metadata["kedro-viz"]["layer"]
+        for name in create_pipeline().all_outputs()
+    }
+    assert layers == {
+        "kept_interactions": "primary",
+        "split_interactions": "primary",
+        "histories": "primary",
+        "item_vocabulary": "primary",
+        "user_vocabulary": "primary",
+        "feature_vocabulary": "primary",
+        "feature_schema": "feature",
+        "item_features": "feature",
+        "user_features": "feature",
+        "train_sequences": "model_input",
+        "validation_examples": "model_input",
+        "test_examples": "model_input",
+        "split_report": "reporting",
+        "leakage_audit": "reporting",
+    }
+
+
+def test_the_parameters_reach_the_nodes_typed():
+    found = TypeExtractor({"sequencing": create_pipeline()})
+    assert found.extract_types_from_pipelines() == {
+        "sequencing.selection": params.Selection,
+        "sequencing.order": params.Order,
+        "sequencing.split": params.Split,
+        "sequencing.features": params.Features,
+    }
+
+
+def test_two_runs_write_the_same_bytes(catalog_of, tmp_path):
+    for name in ("first", "second"):
+        catalog = run(catalog_of(name))
+        assert catalog["leakage_audit"].load()["passed"]
+    files = [
+        {
+            path.relative_to(tmp_path / name): path.read_bytes()
+            for path in (tmp_path / name).rglob("*")
+            if path.is_file()
+        }
+        for name in ("first", "second")
+    ]
+    assert len(files[0]) > 30
+    assert files[0] == files[1]
+
+
+def test_string_ids_and_no_items_or_users_are_enough(catalog_of):
+    events = some_interactions().mutate(
+        user_id=ibis._.user_id.cast("string"),
+        item_id="i" + ibis._.item_id.cast("string"),
+    )
+    nothing = {"item": None, "user": None}
+    catalog = catalog_of("a", events, features=nothing)
+    for name in ("item", "user"):
+        empty = pa.table({f"{name}_id": pa.array([], pa.int64())})
+        catalog[f"{name}s"] = ibis.memtable(empty)
+    run(catalog)
+    assert rows(catalog["item_vocabulary"].load())[:2] == [
+        (2, "i1", None, rows(catalog["item_vocabulary"].load())[0][3]),
+        (3, "i10", None, rows(catalog["item_vocabulary"].load())[1][3]),
+    ]
+    assert catalog["item_features"].load().columns == ("item",)
+    assert catalog["feature_schema"].load()["item"] == {}
+    assert catalog["histories"].load().schema()["item_ids"] == ibis.dtype(
+        "array<string>"
+    )
+
+
+def test_the_schema_counts_padding_and_the_unknown(catalog_of):
+    schema = run(catalog_of("a"))["feature_schema"].load()
+    assert schema["n_items"] == 12 + 2
+    assert schema["n_users"] == 16 + 2
+    assert schema["item"]["genres"] == {"kind": "multi_valued", "size": 4}
+    assert schema["user"]["gender"] == {"kind": "categorical", "size": 4}
+
+
+def test_histories_hold_ratings_and_keep_missing_ones(catalog_of):
+    events = interactions((1, 7, 5, 4.0), (1, 8, 4), (1, 9, 6, 0.5))
+    histories = catalog_of("a", events)
+    SequentialRunner().run(create_pipeline().to_outputs("histories"), histories)
+    assert rows(histories["histories"].load()) == [
+        (1, [8, 7, 9], [4, 5, 6], [None, 4.0, 0.5])
+    ]
+
+
+def test_data_without_a_single_target_stop_the_run(catalog_of):
+    events = interactions((1, 7, 5, 4.0), (2, 8, 4, 4.0))
+    with pytest.raises(ValueError, match=r"nothing_is_empty.*test_examples"):
+        run(catalog_of("a", events))
+
+
+@pytest.mark.parametrize("window", [0, -1, 1.5, True, None])
+def test_an_unfit_window_is_refused(catalog_of, window):
+    with pytest.raises(ValueError, match="whole number above 0"):
+        run(catalog_of("a", window=window))
+
+
+def test_a_table_with_other_columns_is_not_saved(catalog_of):
+    catalog = catalog_of("a")
+    faulty = ibis.memtable({"user": [2], "window": [0]})
+    with pytest.raises(DataValidationError, match="are declared"):
+        catalog.save("train_sequences", faulty)
+    assert not catalog["train_sequences"].exists()
