@@ -1,4 +1,5 @@
-from functools import partial
+from ast import literal_eval
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,22 @@ from two_tower.pipelines.ingestion.params import Ingestion
 from two_tower.settings import CONFIG_LOADER_ARGS
 
 PROJECT = Path(__file__).parents[3]
+DATA = "<data>"  # in place of the folder, which differs from test to test
+
+
+@cache
+def read_configuration(env):
+    loader = OmegaConfigLoader(str(PROJECT / "conf"), env=env, **CONFIG_LOADER_ARGS)
+    loader["globals"] = {**loader["globals"], "data": DATA}
+    parameters = loader["parameters"]["ingestion"]
+    catalog, names = loader["catalog"], dict(loader["globals"])
+    # Not as JSON: YAML reads a validator's key `on` as True.
+    return repr({"globals": names, "catalog": catalog, "parameters": parameters})
+
+
+def configure(env, data):
+    """Return an environment's configuration, with its data under the folder `data`."""
+    return literal_eval(read_configuration(env).replace(DATA, str(data)))
 
 
 @pytest.fixture
@@ -19,27 +36,10 @@ def data(tmp_path):
     return tmp_path
 
 
-def configure(env, data):
-    """Return an environment's configuration, with its data under the folder `data`."""
-    loader = OmegaConfigLoader(str(PROJECT / "conf"), env=env, **CONFIG_LOADER_ARGS)
-    loader["globals"] = {**loader["globals"], "data": str(data)}
-    return loader
-
-
 @pytest.fixture
 def configuration(data, monkeypatch):
     monkeypatch.chdir(PROJECT)
     return partial(configure, data=data)
-
-
-@pytest.fixture(scope="session")
-def own_data(tmp_path_factory):
-    """Return the configuration of conf/own-data, for tests that write no outputs."""
-    loader = configure("own-data", tmp_path_factory.mktemp("own-data"))
-    return {
-        "catalog": loader["catalog"],
-        "parameters": loader["parameters"]["ingestion"],
-    }
 
 
 @pytest.fixture
@@ -47,10 +47,10 @@ def ingest(configuration):
     """Return a function that runs the pipeline and returns its catalog."""
 
     def run(env):
-        loader = configuration(env)
-        catalog = DataCatalog.from_config(loader["catalog"])
-        parameters = loader["parameters"]["ingestion"]
-        catalog["params:ingestion"] = Ingestion.model_validate(parameters)
+        configured = configuration(env)
+        catalog = DataCatalog.from_config(configured["catalog"])
+        parameters = Ingestion.model_validate(configured["parameters"])
+        catalog["params:ingestion"] = parameters
         SequentialRunner().run(create_pipeline(), catalog)
         return catalog
 

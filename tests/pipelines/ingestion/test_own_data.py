@@ -21,8 +21,9 @@ def rows(table):
 
 
 @pytest.fixture
-def read(data, own_data):
+def read(data, configuration):
     """Return a function that loads text or a table as the example's catalog does."""
+    config = configuration("own-data")
 
     def load(name, content):
         path = data / name
@@ -30,7 +31,7 @@ def read(data, own_data):
             path.write_text(content)
         else:
             pq.write_table(pa.table(content), path)
-        entry = own_data["catalog"][
+        entry = config["catalog"][
             "raw_interactions" if path.suffix == ".csv" else "raw_items"
         ]
         catalog = DataCatalog.from_config({name: entry | {"filepath": str(path)}})
@@ -40,11 +41,12 @@ def read(data, own_data):
 
 
 @pytest.fixture
-def own(own_data):
+def own(configuration):
     """Return a function that gives the example's parameters, with some changed."""
+    parameters = configuration("own-data")["parameters"]
 
     def change(**changed):
-        return Ingestion.model_validate(own_data["parameters"] | changed)
+        return Ingestion.model_validate(parameters | changed)
 
     return change
 

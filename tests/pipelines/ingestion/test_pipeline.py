@@ -6,6 +6,9 @@ import pytest
 from kedro.io import DatasetError
 
 from tests.movielens.archives import FILES, RATINGS, write_archive
+from tests.movielens.simulation.recipes import small_recipe
+from two_tower.datasets.simulated_archive import SimulatedArchiveDataset
+from two_tower.movielens.simulation.members import make_archive
 
 RELEASES = sorted(set(FILES) - {"simulated"})
 
@@ -50,7 +53,7 @@ def test_every_environment_ingests_its_release(data, configuration, ingest, env)
 def test_a_releases_environment_says_only_its_name(configuration, env):
     base, own = configuration("base"), configuration(env)
     assert own["globals"] == {**base["globals"], "dataset": env}
-    assert own["parameters"]["ingestion"] == base["parameters"]["ingestion"]
+    assert own["parameters"] == base["parameters"]
 
 
 def test_users_keep_their_demographics(data, ingest):
@@ -125,3 +128,16 @@ def test_the_real_ml_100k_is_ingested(data, ingest, real_archive):  # covers: N1
         {"event_id": 0, "user_id": 196, "item_id": 242, "timestamp": 881250949}
         | {"rating": 3.0}
     ]
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_what_the_simulator_writes_is_ingested(data, ingest, release):
+    path = data / "01_raw" / f"{release}.zip"
+    members = make_archive(small_recipe(release=release))
+    SimulatedArchiveDataset(filepath=str(path)).save(members)
+    catalog = ingest(release)
+    interactions, items = catalog.load("interactions"), catalog.load("items")
+    unknown = interactions.anti_join(items, "item_id")
+    assert interactions.count().execute() == small_recipe().n_ratings
+    assert items.count().execute() == small_recipe().n_movies
+    assert unknown.count().execute() == 0

@@ -33,6 +33,7 @@ def interactions_are_sound(interactions: ir.Table) -> None:
     user_id, item_id = interactions.user_id, interactions.item_id
     rating, timestamp = interactions.rating, interactions.timestamp
     faults = {
+        "without event_id": interactions.event_id.isnull(),
         "without user_id": user_id.isnull(),
         "without item_id": item_id.isnull(),
         "without timestamp": timestamp.isnull(),
@@ -106,13 +107,14 @@ def _count_faults(
 
 
 def _require_unique(table: ir.Table, column: str, name: str) -> None:
-    n_rows, n_values = table.count(), table[column].nunique()
-    if (
-        table.aggregate(is_unique=n_rows == n_values)
-        .to_pyarrow()["is_unique"][0]
-        .as_py()
-    ):
-        return
-    repeats = table.group_by(column).having(ibis._.count() > 1).aggregate()
-    shown = repeats.order_by(column).limit(_SHOWN).to_pyarrow()[column].to_pylist()
-    raise ValueError(f"{name}.{column} must be unique, but {shown} come more than once")
+    # Sorted neighbours: a count of distinct values takes three times the memory.
+    in_order = ibis.window(order_by=column)
+    values = table.select(column)
+    neighbours = values.mutate(before=values[column].lag().over(in_order))
+    repeats = neighbours.filter(neighbours[column] == neighbours.before)
+    shown = repeats.select(column).distinct().order_by(column).limit(_SHOWN)
+    found = shown.to_pyarrow()[column].to_pylist()
+    if found:
+        raise ValueError(
+            f"{name}.{column} must be unique, but {found} come more than once"
+        )
