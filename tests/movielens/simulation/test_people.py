@@ -20,12 +20,12 @@ def _users(**changes):
 
 
 def test_chunks_hold_all_users_and_all_ratings():
-    recipe = small_recipe(n_users=250, n_ratings=7_001)
+    recipe = small_recipe(n_users=250, n_ratings=7_201)
     chunks = [make_people(recipe, chunk) for chunk in range(n_chunks(recipe))]
     assert [len(chunk.user_id) for chunk in chunks] == [100, 100, 50]
     users = np.concatenate([chunk.user_id for chunk in chunks])
     np.testing.assert_array_equal(users, np.arange(1, 251))
-    assert sum(chunk.n_ratings.sum() for chunk in chunks) == 7_001
+    assert sum(chunk.n_ratings.sum() for chunk in chunks) == 7_201
 
 
 def test_histories_keep_their_limits_and_differ():

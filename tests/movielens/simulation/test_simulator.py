@@ -47,6 +47,12 @@ def test_few_movies_take_much_and_many_take_little(counts):
     assert correlation < -0.98
 
 
+def test_some_movies_share_a_name_and_differ_in_the_year(simulation):
+    titles = simulation.movies.title
+    assert len(set(titles)) == 1_000
+    assert 950 < len({title[: -len(" (1990)")] for title in titles}) < 1_000
+
+
 def test_some_movies_arrive_late_and_some_stay_cold(simulation, counts):
     assert 0 < np.count_nonzero(counts == 0) < 50
     arrival = simulation.movies.arrival

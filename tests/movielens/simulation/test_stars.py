@@ -27,6 +27,15 @@ def test_a_better_movie_is_rated_better():
     np.testing.assert_array_equal(_stars(movie=1.0), [2, 5])
 
 
+def test_users_differ_in_how_well_they_rate():
+    recipe = small_recipe(stars=NOTHING | {"user": 0.8})
+    people = make_people(recipe, 0)
+    user = np.arange(100)
+    choices = Choices(user, np.zeros_like(user), user)
+    stars = make_stars(recipe, some_movies(1), people, choices, 0)
+    assert np.corrcoef(stars, people.bias)[0, 1] > 0.9
+
+
 def test_ratings_stay_on_the_scale():
     np.testing.assert_array_equal(_stars(match=20.0), [5, 1])
     np.testing.assert_array_equal(_stars("ml-10m", match=20.0), [5, 0.5])

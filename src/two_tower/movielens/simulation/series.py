@@ -64,7 +64,7 @@ def release_dates(
     to the present, until `catalogue.late` of all movies arrive late.
     """
     year = _years(recipe.timeline, series, interest, rng)
-    arrival = _arrivals_of_parts(recipe.timeline, series, year, rng)
+    arrival = _arrivals_of_parts(recipe.timeline, year, rng)
     late = _late_alone(recipe, series, interest, arrival, rng)
     arrival[late] = rng.integers(1, recipe.timeline.months, len(late))
     years = month_years(recipe.timeline)
@@ -89,16 +89,15 @@ def _years(
 
 
 def _arrivals_of_parts(
-    timeline: Timeline, series: Series, year: Ints, rng: np.random.Generator
+    timeline: Timeline, year: Ints, rng: np.random.Generator
 ) -> Ints:
+    """Draw months of arrival; parts keep their order, being at least a year apart."""
     start = timeline.start
-    month = (
-        (year - start.year) * 12 - (start.month - 1) + rng.integers(12, size=len(year))
+    month = (year - start.year) * 12 - (start.month - 1)
+    month += rng.integers(12, size=len(year))
+    arrival: Ints = np.where(
+        year < start.year, 0, np.clip(month, 1, timeline.months - 1)
     )
-    month = np.where(year < start.year, 0, np.clip(month, 1, timeline.months - 1))
-    # No part before the one it follows: a running maximum that starts anew per series.
-    offset = series.of * timeline.months
-    arrival: Ints = np.maximum.accumulate(month + offset) - offset
     return arrival
 
 

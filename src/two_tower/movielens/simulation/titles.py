@@ -25,16 +25,14 @@ _TEMPLATES: Final = {  # and how often each is used
 _WITHOUT_ARTICLE: Final = ("'s ", " and the ")
 _SHARE_WITH_ARTICLE: Final = 0.4
 _SHARE_INDEFINITE: Final = 0.2
-_SHARE_OF_REMAKES: Final = 0.01
 
 
 class TitleMaker:
-    """Makes titles that differ from each other, remakes in the year alone."""
+    """Makes titles that differ from each other, if only in the year, as remakes do."""
 
     def __init__(self, rng: np.random.Generator) -> None:
         self._rng = rng
         self._taken: set[str] = set()
-        self._stems: dict[tuple[str, ...], list[str]] = {}
 
     def titles(self, words: tuple[str, ...], years: Sequence[int]) -> list[str]:
         """Return the titles of one series, oldest first, sequels named after the first.
@@ -51,16 +49,12 @@ class TitleMaker:
             ]
             if self._taken.isdisjoint(made) and len(set(made)) == len(made):
                 self._taken.update(made)
-                self._stems.setdefault(words, []).append(stem)
                 return made
 
     def _pick(self, options: Sequence[str]) -> str:
         return options[int(self._rng.integers(len(options)))]
 
     def _stem(self, words: tuple[str, ...]) -> str:
-        earlier = self._stems.get(words)
-        if earlier and self._rng.random() < _SHARE_OF_REMAKES:
-            return self._pick(earlier)
         share = np.array(list(_TEMPLATES.values()))
         template = list(_TEMPLATES)[self._rng.choice(len(share), p=share / share.sum())]
         noun, other = self._rng.choice(len(words), 2, replace=False)
