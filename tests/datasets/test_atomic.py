@@ -32,6 +32,16 @@ def test_a_file_is_replaced_when_the_block_ends(tmp_path):
     assert list(target.parent.iterdir()) == [target]
 
 
+def test_who_reads_a_file_reads_on_in_the_old_one(tmp_path):
+    target = tmp_path / "report.txt"
+    target.write_text("old")
+    with target.open() as reader:
+        with replace_file(target) as new:
+            new.write_text("new")
+        assert reader.read() == "old"
+    assert target.read_text() == "new"
+
+
 def test_a_failing_block_leaves_the_old_file_and_no_other(tmp_path):
     target = tmp_path / "report.txt"
     target.write_text("old")
