@@ -1,7 +1,10 @@
 import struct
+from contextlib import suppress
 from zipfile import ZIP_BZIP2, ZIP_DEFLATED, ZIP_STORED, ZipFile
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from two_tower.movielens import archive
 from two_tower.movielens.archive import ArchiveError, md5_of, open_table
@@ -154,3 +157,26 @@ def test_an_encrypted_table_is_refused(path):
     path.write_bytes(data)
     with pytest.raises(ArchiveError, match="encrypted"):
         read(path)
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.data())
+def test_no_damage_to_an_archive_is_anything_but_an_archive_error(
+    tmp_path_factory, data
+):
+    path = tmp_path_factory.getbasetemp() / "damaged.zip"
+    whole = write_archive(path, "ml-1m").read_bytes()
+    start = data.draw(st.integers(0, len(whole) - 1))
+    n_lost = data.draw(st.integers(0, 40))
+    put = data.draw(st.binary(max_size=4))
+    path.write_bytes(whole[:start] + put + whole[start + n_lost :])
+    with suppress(ArchiveError):
+        # What reads at all, reads as it was: the CRC sees to that.
+        assert read(path).decode() == ML_1M["ml-1m/ratings.dat"]
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError, IsADirectoryError])
+def test_faults_of_the_disk_are_not_taken_for_faults_of_the_archive(tmp_path, error):
+    paths = {FileNotFoundError: tmp_path / "absent.zip", IsADirectoryError: tmp_path}
+    with pytest.raises(error):
+        read(paths[error])

@@ -1,5 +1,6 @@
 """Tables out of a release's archive, which is not trusted to be sound."""
 
+import errno
 import hashlib
 import struct
 import zlib
@@ -23,7 +24,14 @@ MIN_BOMB_BYTES: Final = 2**20
 """Members below this can't hurt, however well they are packed."""
 
 _ENCRYPTED = 0x1  # a bit of ZipInfo.flag_bits
-_CORRUPT = (BadZipFile, EOFError, struct.error, zlib.error)
+_CORRUPT = (
+    BadZipFile,
+    EOFError,
+    NotImplementedError,  # a version or feature of zip that zipfile doesn't know
+    UnicodeDecodeError,  # a member's name
+    struct.error,
+    zlib.error,
+)
 
 
 class ArchiveError(ValueError):
@@ -60,10 +68,18 @@ def open_table(path: Path, release: Release, table: TextTable) -> Iterator[IO[by
             with archive.open(member) as stream:
                 yield stream
     except _CORRUPT as error:
-        raise ArchiveError(
-            f"{path} is no whole zip archive ({error}); delete it, so that it is "
-            "downloaded again, or put a sound copy there"
-        ) from error
+        raise _no_archive(path, error) from error
+    except OSError as error:
+        if error.errno == errno.EINVAL:  # a position before the file's beginning
+            raise _no_archive(path, error) from error
+        raise
+
+
+def _no_archive(path: Path, error: Exception) -> ArchiveError:
+    return ArchiveError(
+        f"{path} is no whole zip archive ({error}); delete it, so that it is "
+        "downloaded again, or put a sound copy there"
+    )
 
 
 def _refuse_unsafe(path: Path, members: list[ZipInfo]) -> None:
@@ -94,7 +110,7 @@ def _find(
     wanted = release.path(table)
     found = [member for member in members if member.filename == wanted]
     if len(found) != 1:
-        names = sorted(member.filename for member in members if not member.is_dir())
+        names = sorted(one.filename for one in members if one.filename[-1:] != "/")
         raise ArchiveError(
             f"{path} holds {len(found)} members {wanted!r}, {release.name} has exactly "
             f"one; found are {names[:8]}. Is it the archive of another release?"
