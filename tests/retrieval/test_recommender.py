@@ -65,11 +65,20 @@ def test_a_user_alone_gets_what_the_user_gets_among_others():
         np.testing.assert_array_equal(alone.scores[0], together.scores[i])
 
 
-def test_a_large_allow_list_is_searched_by_the_index(monkeypatch):
-    monkeypatch.setattr(shown, "SMALL_CHOICE", 10)
-    allow = np.arange(0, N_ITEMS, 2)
-    found = RECOMMENDER.recommend(VECTORS[:5], ragged(*[[]] * 5), 20, allow=allow)
-    assert np.isin(found.positions, allow).all()
+def test_the_index_is_asked_for_more_until_enough_is_left(monkeypatch):
+    monkeypatch.setattr(shown, "SMALL_CHOICE", 0)
+    vectors = unit_vectors(400)
+    recommender = Recommender(bundle_of(vectors, index=annoy_over(vectors)))
+    # The half that may be shown is the one furthest from the query.
+    allow = np.argsort(vectors @ vectors[0])[:200]
+    found = recommender.recommend(vectors[:1], ragged([]), 10, allow=allow)
+    np.testing.assert_array_equal(found.positions[0], allow[:-11:-1])
+
+
+def test_an_item_that_the_index_lacks_hides_nothing_from_anybody():
+    queries = VECTORS[[N_ITEMS - 1, 0]]
+    found = THOROUGH.recommend(queries, ragged([], [NOTHING]), 1)
+    assert found.positions[:, 0].tolist() == [N_ITEMS - 1, 0]
 
 
 def test_the_index_answers_while_it_has_enough(monkeypatch):

@@ -79,7 +79,8 @@ class Recommender:
 
         Args:
             queries: `[B, D]` float, of any length above 0.
-            seen: B rows of positions, those that are hidden from one user.
+            seen: B rows of positions that are hidden from one user; `NOTHING`, an item
+                that the index lacks, hides none.
             k: items to return, at least 1.
             allow: `[M]` int64, the only positions to show; None for all.
             exclude: `[M]` int64, positions to show to nobody.
@@ -117,10 +118,9 @@ class Recommender:
         Raises:
             ValueError: if an id of `allow` or `exclude` is not in the index.
         """
-        hidden = self.find_positions(list(seen))
         found = self.recommend(
             np.asarray(query, np.float32)[np.newaxis],
-            Ragged.from_lists([hidden[hidden != NOTHING]], np.int64),
+            Ragged.from_lists([self.find_positions(list(seen))], np.int64),
             k,
             allow=None if allow is None else self.positions_of(allow),
             exclude=None if exclude is None else self.positions_of(exclude),

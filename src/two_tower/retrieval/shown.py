@@ -75,7 +75,7 @@ def search_shown(
         bundle: the index, and the vectors for exact scores.
         queries: `[B, D]` float, of any length above 0.
         k: items to return, at least 1.
-        seen: B rows of positions that are hidden from one user.
+        seen: B rows of positions that are hidden from one user; `NOTHING` hides none.
         choice: the items that are hidden from nobody.
 
     Returns:
@@ -117,9 +117,11 @@ def _plan(wanted: npt.NDArray[np.int64], choice: Choice) -> npt.NDArray[np.int64
 
 def _hide(positions: Positions, seen: Ragged, choice: Choice) -> Positions:
     """Return `[B, L]` with `NOTHING` where an item is seen or not open."""
+    # One number per row and position; the last of a row is kept for `NOTHING`.
+    width = choice.n_items + 1
     row = np.arange(len(positions))[:, np.newaxis]
     is_hidden = np.isin(
-        row * choice.n_items + positions, seen.rows * choice.n_items + seen.values
+        row * width + positions % width, seen.rows * width + seen.values % width
     )
     if choice.is_open is not None:
         is_hidden |= ~choice.is_open[positions]

@@ -55,7 +55,7 @@ def inputs(item_ids=(10, 20, 30), user_ids=(42, 7, 8), seen=((10,), (), (99, 30)
     return (
         bundle_of(ITEMS, item_ids=list(item_ids)),
         ibis.memtable(pa.table(vocabulary)),
-        embeddings(list(user_ids), USERS),
+        embeddings(list(user_ids), USERS).order_by(ibis.desc("user")),
         ibis.memtable(pa.table(history)).order_by(ibis.desc("user_id")),
     )
 

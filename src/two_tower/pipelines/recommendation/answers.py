@@ -64,13 +64,11 @@ class Answers:
         )
 
     def _positions_of_lists(self, lists: pa.Array) -> Ragged:
-        """Return each list's positions; items that the index lacks are left out."""
-        positions = self.recommender.find_positions(pc.list_flatten(lists))
-        lengths = pc.fill_null(pc.list_value_length(lists), 0).to_numpy()
-        rows = np.repeat(np.arange(len(lists)), lengths)[positions != NOTHING]
-        n_known = np.bincount(rows, minlength=len(lists))
+        """Return each list's positions, `NOTHING` for items that the index lacks."""
+        lengths = pc.fill_null(pc.list_value_length(lists), 0)
         return Ragged(
-            positions[positions != NOTHING], np.concatenate([[0], np.cumsum(n_known)])
+            self.recommender.find_positions(pc.list_flatten(lists)),
+            np.concatenate([[0], np.cumsum(lengths)], dtype=np.int64),
         )
 
     def _in_rows(self, user_ids: pa.Array, found: Found) -> pa.RecordBatch:
