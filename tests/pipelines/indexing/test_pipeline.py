@@ -35,6 +35,6 @@ def test_every_output_is_in_the_catalog_with_a_layer():
     catalog = yaml.safe_load((CONF / "catalog" / "indexing.yml").read_text())
     layers = {name: entry["metadata"]["kedro-viz"] for name, entry in catalog.items()}
     assert layers == {
-        "item_index": {"layer": "models"},
+        "item_index": {"layer": "model_output"},
         "index_report": {"layer": "reporting"},
     }
