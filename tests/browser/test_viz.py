@@ -1,4 +1,4 @@
-"""Kedro-Viz in headless Chromium: the graph, a table's preview, a plot.
+"""Kedro-Viz in headless Chromium: the graph, a table, the towers, a plot.
 
 `make screenshot` runs it with `--screenshot FILE`: it then shows the outputs of this
 repository's own last run, and keeps the picture.
@@ -98,7 +98,9 @@ def page(address):
         browser = playwright.chromium.launch(
             executable_path=chromium, args=CHROMIUM_FLAGS
         )
-        page = browser.new_page(viewport={"width": 1600, "height": 1000})
+        page = browser.new_page(
+            viewport={"width": 1400, "height": 1300}, device_scale_factor=2
+        )
         page.set_default_timeout(PATIENCE * 1000)
         state = json.dumps(json.dumps(VIZ_STATE))
         page.add_init_script(f"localStorage.setItem('KedroViz', {state})")
@@ -108,7 +110,9 @@ def page(address):
         browser.close()
 
 
-def test_the_graph_its_tables_and_its_plots_are_shown(page, address, request):
+def test_the_graph_the_tables_the_towers_and_the_plots_are_shown(
+    page, address, request
+):
     drawn = page.locator(".pipeline-node").all_text_contents()
     assert sorted(drawn) == sorted(declared_nodes(address))
     assert {"build_item_index", "histories", "recommendations"} <= set(drawn)
@@ -129,9 +133,16 @@ def test_the_graph_its_tables_and_its_plots_are_shown(page, address, request):
     ]
     page.locator(".pipeline-metadata-modal__back").click()
 
+    open_node(page, "train_two_tower")
+    page.locator(".pipeline-metadata svg .node").first.wait_for()
+
     open_node(page, "learning_curves")
     page.locator(".pipeline-metadata .js-plotly-plot .trace").first.wait_for()
     if screenshot := request.config.getoption("--screenshot"):
+        page.get_by_role("button", name="Hide menu").click()
+        page.get_by_role("button", name="Reset zoom").click()
+        page.mouse.move(0, 0)  # off the button and its hint
+        page.wait_for_timeout(2000)  # the graph moves into the room that is left
         page.screenshot(path=screenshot)
 
 
