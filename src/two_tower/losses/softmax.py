@@ -37,7 +37,8 @@ def softmax_cross_entropy(  # noqa: PLR0913
         queries: `[P, D]` float32, unit vectors; P a multiple of `chunk`.
         positives: `[P, D]` float32, unit vectors of the labels.
         labels: `[P]` int32 dense item ids.
-        weights: `[P]` float32, 0 for the padding behind all real positions.
+        weights: `[P]` float32, 0 for padding. Chunks behind the last position of a
+            weight above 0 cost nothing.
         candidates: Q columns.
         vectors: `[Q, D]` float32, unit vectors of the columns.
         temperature: divides the cosines; above 0.
@@ -49,10 +50,19 @@ def softmax_cross_entropy(  # noqa: PLR0913
         A float32 scalar in nats: reduced here, not by the caller, because the gradient
         is made in the same pass as the loss and needs the weights.
 
+    Raises:
+        ValueError: if P is known and no multiple of `chunk`.
+
     References:
         Yi et al., Sampling-Bias-Corrected Neural Modeling for Large Corpus Item
         Recommendations, RecSys 2019, section 3.
     """
+    n_positions = queries.shape[0]
+    if n_positions is not None and n_positions % chunk:
+        raise ValueError(
+            f"{n_positions} positions are no multiple of the chunk, {chunk}; "
+            "pad them with positions of weight 0"
+        )
     # A column of weight w is w columns: exp(logit + log w) = w · exp(logit).
     log_weights = ops.log(ops.maximum(candidates.weights, SMALLEST_WEIGHT))
     bias = ops.where(
@@ -81,7 +91,8 @@ def _chunked(*, mask_hits: bool, chunk: int) -> Callable[..., Tensor]:
         labels: Tensor,
         ids: Tensor,
     ) -> tuple[Tensor, Callable[..., tuple[Tensor | None, ...]]]:
-        n_real = ops.sum(ops.cast(weights > 0, "int32"))
+        place = ops.arange(1, ops.shape(weights)[0] + 1, dtype="int32")
+        end = ops.max(ops.where(weights > 0, place, 0))
         dimension = scaled.shape[-1]
         transposed = ops.transpose(vectors)
 
@@ -100,16 +111,18 @@ def _chunked(*, mask_hits: bool, chunk: int) -> Callable[..., Tensor]:
                 part_labels = ops.slice(labels, (start,), (chunk,))
                 is_hit = ops.equal(ops.expand_dims(part_labels, 1), ids)
                 logits = ops.where(is_hit, MASKED_LOGIT, logits)
-            top = ops.maximum(ops.max(logits, axis=-1), part_own)
-            exponentials = ops.exp(logits - ops.expand_dims(top, 1))
-            own_exponential = ops.exp(part_own - top)
-            partition = ops.sum(exponentials, axis=-1)
+            # The largest term is exp(0), so the partition is 1 at least: even for
+            # padding, whose own item is in no column.
+            top = ops.max(logits, axis=-1)
             if mask_hits:
-                partition += own_exponential
+                top = ops.maximum(top, part_own)
+            exponentials = ops.exp(logits - ops.expand_dims(top, 1))
+            own_exponential = ops.exp(part_own - top) if mask_hits else 0.0
+            partition = ops.sum(exponentials, axis=-1) + own_exponential
             losses = top + ops.log(partition) - part_own
             per_unit = part_weights / partition
             share = exponentials * ops.expand_dims(per_unit, 1)
-            own_share = own_exponential * per_unit if mask_hits else 0.0
+            own_share = own_exponential * per_unit
             return (
                 start + chunk,
                 loss + ops.sum(losses * part_weights),
@@ -119,7 +132,7 @@ def _chunked(*, mask_hits: bool, chunk: int) -> Callable[..., Tensor]:
             )
 
         _, loss, to_scaled, to_vectors, to_own = ops.while_loop(
-            lambda start, *_: start < n_real,
+            lambda start, *_: start < end,
             step,
             (
                 0,

@@ -1,0 +1,136 @@
+"""Small batches of queries and columns, with the loss and gradients that they have."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from functools import cache
+from typing import Any, Self
+
+import numpy as np
+
+from tests.gradients import with_gradients
+from two_tower.losses.softmax import softmax_cross_entropy
+from two_tower.negatives.candidates import Candidates
+
+PER_QUERY = ("queries", "positives", "labels", "query_weights", "own_log_q")
+PER_COLUMN = ("columns", "ids", "column_weights", "log_q")
+
+
+@dataclass(frozen=True)
+class Case:
+    """Queries that are told apart from columns."""
+
+    queries: np.ndarray
+    positives: np.ndarray
+    columns: np.ndarray
+    labels: np.ndarray
+    ids: np.ndarray
+    query_weights: np.ndarray
+    column_weights: np.ndarray
+    log_q: np.ndarray
+    own_log_q: np.ndarray
+
+    def loss_and_gradients(
+        self, *, mask_hits: bool, temperature: float = 0.5, chunk: int = 4
+    ) -> tuple[float, list[np.ndarray]]:
+        """Return the loss and its gradients in queries, positives and columns."""
+        arrays = [getattr(self, field.name) for field in fields(self)]
+        function = _loss_and_gradients(mask_hits=mask_hits, chunk=chunk)
+        loss, gradients = function(*arrays, np.float32(temperature))
+        return float(loss), [np.asarray(gradient) for gradient in gradients]
+
+    def loss(self, **options: Any) -> float:
+        """Return the loss alone."""
+        return self.loss_and_gradients(**options)[0]
+
+    def take_queries(self, rows: Any) -> Self:
+        """Return a copy with these queries, in this order."""
+        return replace(self, **{name: getattr(self, name)[rows] for name in PER_QUERY})
+
+    def take_columns(self, places: Any) -> Self:
+        """Return a copy with these columns, in this order."""
+        taken = {name: getattr(self, name)[places] for name in PER_COLUMN}
+        return replace(self, **taken)
+
+
+@cache  # JAX compiles each function anew
+def _loss_and_gradients(*, mask_hits: bool, chunk: int) -> Callable[..., Any]:
+    return with_gradients(loss_function(mask_hits=mask_hits, chunk=chunk), 3)
+
+
+def loss_function(*, mask_hits: bool, chunk: int) -> Callable[..., Any]:
+    """Return the loss as a function of a `Case`'s arrays and the temperature."""
+
+    def loss(  # noqa: PLR0913, PLR0917 (the fields of a case)
+        queries: Any,
+        positives: Any,
+        columns: Any,
+        labels: Any,
+        ids: Any,
+        query_weights: Any,
+        column_weights: Any,
+        log_q: Any,
+        own_log_q: Any,
+        temperature: Any,
+    ) -> Any:
+        return softmax_cross_entropy(
+            queries,
+            positives,
+            labels,
+            query_weights,
+            Candidates(ids, column_weights, log_q, own_log_q),
+            columns,
+            temperature=temperature,
+            mask_hits=mask_hits,
+            chunk=chunk,
+        )
+
+    return loss
+
+
+def any_case(seed: int = 0, *, n_queries: int = 8, n_columns: int = 7) -> Case:
+    """Return queries whose own item is among the columns; items repeat in both."""
+    rng = np.random.default_rng(seed)
+    ids = rng.integers(2, 6, n_columns).astype(np.int32)
+    labels = rng.choice(ids, n_queries)
+    of_item = unit(rng.normal(size=(6, 3))).astype(np.float32)
+    log_q = np.log(rng.uniform(0.05, 1, 6)).astype(np.float32)
+    return Case(
+        queries=unit(rng.normal(size=(n_queries, 3))).astype(np.float32),
+        positives=of_item[labels],
+        columns=of_item[ids],
+        labels=labels,
+        ids=ids,
+        query_weights=np.ones(n_queries, np.float32),
+        column_weights=np.ones(n_columns, np.float32),
+        log_q=log_q[ids],
+        own_log_q=log_q[labels],
+    )
+
+
+def hand_case(  # noqa: PLR0913 (the fields of a case)
+    queries: Any,
+    columns: Any,
+    *,
+    labels: list[int],
+    ids: list[int],
+    positives: Any,
+    q: list[float],
+    own_q: list[float],
+) -> Case:
+    """Return a case of lists, all weights 1; `q` are probabilities, not logarithms."""
+    return Case(
+        queries=np.array(queries, np.float32),
+        positives=np.array(positives, np.float32),
+        columns=np.array(columns, np.float32),
+        labels=np.array(labels, np.int32),
+        ids=np.array(ids, np.int32),
+        query_weights=np.ones(len(labels), np.float32),
+        column_weights=np.ones(len(ids), np.float32),
+        log_q=np.log(np.array(q, np.float32)),
+        own_log_q=np.log(np.array(own_q, np.float32)),
+    )
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """Return the vectors divided by their lengths."""
+    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
