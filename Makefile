@@ -32,7 +32,7 @@ run: $(RUN_STAMP)
 test: $(DEV_STAMP)
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
-	$(BIN)/mypy --strict src
+	$(BIN)/mypy
 	$(BIN)/lint-imports
 	KERAS_BACKEND=jax $(BIN)/pytest -m backend
 	KERAS_BACKEND=tensorflow $(BIN)/pytest
