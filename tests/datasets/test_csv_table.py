@@ -78,9 +78,9 @@ def test_a_header_alone_is_a_table_without_rows(load):
     assert rows(load("a,b\n")) == []
 
 
-def test_rows_keep_their_order(load):
-    values = [str(i) for i in range(200_000)]
-    table = load("a\n" + "\n".join(values))
+def test_rows_keep_their_order_and_line_ends_across_blocks(load):
+    values = [f"{i}\n{i}" for i in range(150_000)]  # 2 MB, two of pyarrow's blocks
+    table = load("a\n" + "".join(f'"{value}"\n' for value in values))
     assert table.to_pyarrow()["a"].to_pylist() == values
 
 

@@ -41,6 +41,7 @@ def read(tmp_path):
         ("Superman/Doomsday (2007) ", 2007),
         ("3 dev adam (Three Giant Men) (1973) ", 1973),
         ("Land Before Time III (1995) (V)", 1995),
+        ("Class of (1984) (1982)", 1982),
         ("(500) Days of Summer (2009)", 2009),
         ("2001: A Space Odyssey (1968)", 1968),
         ("Fawlty Towers (1975-1979)", 1975),
