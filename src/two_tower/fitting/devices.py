@@ -1,4 +1,4 @@
-"""Which device trains, and in what precision."""
+"""Which device trains."""
 
 import logging
 from typing import Literal
@@ -8,7 +8,6 @@ import keras
 logger = logging.getLogger(__name__)
 
 DeviceKind = Literal["auto", "cpu", "gpu"]
-Precision = Literal["float32", "mixed_bfloat16"]
 
 
 def choose_device(asked: DeviceKind) -> str:
@@ -35,11 +34,6 @@ def choose_device(asked: DeviceKind) -> str:
     chosen = "gpu" if n_gpus and asked != "cpu" else "cpu"
     logger.info("training on the %s with %s", chosen.upper(), keras.backend.backend())
     return chosen
-
-
-def set_precision(precision: Precision) -> None:
-    """Set the type that layers compute in; weights, logits and losses stay float32."""
-    keras.mixed_precision.set_global_policy(precision)
 
 
 def _count_gpus() -> int:

@@ -51,7 +51,14 @@ class ItemTower(keras.layers.Layer):
         self.seed = seed
         self.seeds = keras.random.SeedGenerator(seed)
         self.features = {
-            name: FeatureEmbedding(n_items, feature, dimension, scale, name=name)
+            name: FeatureEmbedding(
+                n_items,
+                feature,
+                dimension,
+                scale,
+                name=name,
+                dtype=self.dtype_policy,
+            )
             for name, feature in features.items()
         }
 

@@ -40,13 +40,14 @@ class MeanUserTower(keras.layers.Layer):
         self.dropout = dropout
         self.seed = seed
         self.hidden = [
-            keras.layers.Dense(units, activation="relu") for units in self.hidden_units
+            keras.layers.Dense(units, activation="relu", dtype=self.dtype_policy)
+            for units in self.hidden_units
         ]
         self.drops = [
-            keras.layers.Dropout(dropout, seed=seed + depth)
+            keras.layers.Dropout(dropout, seed=seed + depth, dtype=self.dtype_policy)
             for depth in range(len(self.hidden_units))
         ]
-        self.output_layer = keras.layers.Dense(dimension)
+        self.output_layer = keras.layers.Dense(dimension, dtype=self.dtype_policy)
 
     def build(self, shape: tuple[int | None, ...]) -> None:
         width = shape[-1]

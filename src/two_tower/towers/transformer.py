@@ -1,5 +1,6 @@
 """The user tower that reads a history with causal self-attention."""
 
+from functools import partial
 from typing import Any
 
 import keras
@@ -65,17 +66,18 @@ class TransformerBlock(keras.layers.Layer):
         self.n_heads = n_heads
         self.dropout = dropout
         self.seed = seed
-        self.attention_norm = keras.layers.LayerNormalization()
-        self.query_key_value = keras.layers.Dense(3 * dimension, use_bias=False)
-        self.attention_drop = keras.layers.Dropout(dropout, seed=seed)
-        self.attention_output = keras.layers.Dense(dimension, use_bias=False)
-        self.attention_output_drop = keras.layers.Dropout(dropout, seed=seed + 1)
-        self.feed_norm = keras.layers.LayerNormalization()
-        self.feed_in = keras.layers.Dense(
-            FEED_FORWARD_FACTOR * dimension, activation="gelu"
-        )
-        self.feed_out = keras.layers.Dense(dimension)
-        self.feed_out_drop = keras.layers.Dropout(dropout, seed=seed + 2)
+        normalise = partial(keras.layers.LayerNormalization, dtype=self.dtype_policy)
+        dense = partial(keras.layers.Dense, dtype=self.dtype_policy)
+        drop = partial(keras.layers.Dropout, dropout, dtype=self.dtype_policy)
+        self.attention_norm = normalise()
+        self.query_key_value = dense(3 * dimension, use_bias=False)
+        self.attention_drop = drop(seed=seed)
+        self.attention_output = dense(dimension, use_bias=False)
+        self.attention_output_drop = drop(seed=seed + 1)
+        self.feed_norm = normalise()
+        self.feed_in = dense(FEED_FORWARD_FACTOR * dimension, activation="gelu")
+        self.feed_out = dense(dimension)
+        self.feed_out_drop = drop(seed=seed + 2)
 
     def build(self, _: Any = None) -> None:
         slots = (None, self.dimension)
@@ -167,15 +169,21 @@ class TransformerUserTower(keras.layers.Layer):
         self.max_length = max_length
         self.dropout = dropout
         self.seed = seed
-        self.input_drop = keras.layers.Dropout(dropout, seed=seed)
+        self.input_drop = keras.layers.Dropout(
+            dropout, seed=seed, dtype=self.dtype_policy
+        )
         # A block takes three seeds of its own.
         self.blocks = [
             TransformerBlock(
-                dimension, n_heads=n_heads, dropout=dropout, seed=seed + 1 + 3 * depth
+                dimension,
+                n_heads=n_heads,
+                dropout=dropout,
+                seed=seed + 1 + 3 * depth,
+                dtype=self.dtype_policy,
             )
             for depth in range(n_blocks)
         ]
-        self.output_norm = keras.layers.LayerNormalization()
+        self.output_norm = keras.layers.LayerNormalization(dtype=self.dtype_policy)
 
     def build(self, _: Any = None) -> None:
         self.positions = self.add_weight(

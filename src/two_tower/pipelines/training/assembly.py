@@ -97,8 +97,9 @@ def assemble_towers(
         id_dropout=parameters.item_tower.id_dropout,
         scale=parameters.item_tower.scale,
         seed=parameters.seed,
+        dtype=parameters.precision,
     )
-    towers = TwoTower(item_tower, _user_tower(parameters))
+    towers = TwoTower(item_tower, _user_tower(parameters), dtype=parameters.precision)
     towers.build()
     item_tower.set_features(values)
     return towers
@@ -115,6 +116,7 @@ def _user_tower(parameters: Training) -> keras.layers.Layer:
                 hidden_units=mean.hidden_units,
                 dropout=mean.dropout,
                 seed=seed,
+                dtype=parameters.precision,
             )
         case "transformer":
             transformer = parameters.towers.transformer
@@ -125,6 +127,7 @@ def _user_tower(parameters: Training) -> keras.layers.Layer:
                 max_length=parameters.batches.buckets[-1],
                 dropout=transformer.dropout,
                 seed=seed,
+                dtype=parameters.precision,
             )
 
 

@@ -50,7 +50,7 @@ def train_two_tower(  # noqa: PLR0913, PLR0917 (its inputs in the catalog)
     """
     from keras.utils import set_random_seed
 
-    from two_tower.fitting.devices import choose_device, set_precision
+    from two_tower.fitting.devices import choose_device
     from two_tower.fitting.fit import fit
     from two_tower.fitting.sequences import Sequences
     from two_tower.pipelines.training import assembly
@@ -59,7 +59,6 @@ def train_two_tower(  # noqa: PLR0913, PLR0917 (its inputs in the catalog)
 
     logger.info("training begins: %d audit checks passed", len(leakage_audit["checks"]))
     choose_device(parameters.device)
-    set_precision(parameters.precision)
     set_random_seed(parameters.seed)
 
     sequences = Sequences.from_batches(

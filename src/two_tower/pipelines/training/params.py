@@ -6,6 +6,9 @@ from pydantic import Field, model_validator
 
 from two_tower.params import Params
 
+# NumPy takes 32 bits; layers of a tower add a little to it.
+MAX_SEED = 2**31 - 1
+
 
 class MeanTower(Params):
     """The user tower that averages a history."""
@@ -158,9 +161,11 @@ class Training(Params):
 
     backend: Literal["tensorflow", "jax"]
     device: Literal["auto", "cpu", "gpu"]
-    precision: Literal["float32", "mixed_bfloat16"]
+    precision: Literal["float32", "mixed_bfloat16"] = Field(
+        description="of the towers' arithmetic; weights and losses stay float32"
+    )
     jit_compile: bool = Field(description="compile the training step with XLA")
-    seed: int = Field(ge=0)
+    seed: int = Field(ge=0, le=MAX_SEED)
     epochs: int = Field(ge=1, description="the most; early stopping may end before")
     dimension: int = Field(ge=1, description="D of every vector")
     tower: Literal["mean", "transformer"] = Field(description="which user tower")
