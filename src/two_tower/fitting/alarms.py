@@ -1,6 +1,7 @@
 """What stops a training that has gone wrong."""
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -11,6 +12,12 @@ from two_tower.types import FloatArray
 COLLAPSED_COSINE = 0.98
 
 
+ADVICE = (
+    "Lower training.optimizer.learning_rate, set training.optimizer.clip_norm, or "
+    "raise the temperature; nothing of this epoch was kept."
+)
+
+
 class TrainingError(RuntimeError):
     """Training can't go on to anything useful."""
 
@@ -19,9 +26,18 @@ def check_finite(loss: float, *, epoch: int, step: int) -> None:
     """Raise `TrainingError` when the loss is no number."""
     if not math.isfinite(loss):
         raise TrainingError(
-            f"the loss is {loss} in epoch {epoch + 1}, step {step + 1}. Lower "
-            "training.optimizer.learning_rate, set training.optimizer.clip_norm, or "
-            "raise the temperature; nothing of this epoch was kept."
+            f"the loss is {loss} in epoch {epoch + 1}, step {step + 1}. {ADVICE}"
+        )
+
+
+def check_weights(weights: Iterable[np.ndarray], *, epoch: int) -> None:
+    """Raise `TrainingError` when a weight is no number.
+
+    An epoch's last step can break the weights after its loss was seen.
+    """
+    if not all(np.isfinite(array).all() for array in weights):
+        raise TrainingError(
+            f"weights are NaN or infinite after epoch {epoch + 1}. {ADVICE}"
         )
 
 

@@ -43,7 +43,7 @@ class CheckpointStore:
         """Replace the checkpoint; a kill at any moment leaves the old or the new."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         about = {"fingerprint": checkpoint.fingerprint, **checkpoint.about}
-        flat = {
+        flat: dict[str, Any] = {
             f"{name}/{i}": array
             for name, arrays in checkpoint.arrays.items()
             for i, array in enumerate(arrays)

@@ -7,13 +7,15 @@ from typing import Any
 import keras
 import numpy as np
 
-from two_tower.fitting.alarms import check_finite
+from two_tower.fitting.alarms import check_finite, check_spread, check_weights
 from two_tower.fitting.batches import EpochFeed
 from two_tower.fitting.checkpoints import Checkpoint, CheckpointStore
 from two_tower.fitting.early_stopping import EarlyStopping
 from two_tower.fitting.progress import log_epoch
 from two_tower.fitting.task import RetrievalTask
 from two_tower.fitting.validation import Validation
+from two_tower.towers.encode import encode_items
+from two_tower.types import FIRST_ID
 
 
 @dataclass
@@ -56,7 +58,7 @@ class TrainingState:
 
 
 class EpochEnd(keras.callbacks.Callback):
-    """Validate, keep the best weights, record, save, and stop when it is time.
+    """Check, validate, keep the best weights, record, save, and stop in time.
 
     Args:
         state: of the training; every epoch adds to it.
@@ -103,18 +105,26 @@ class EpochEnd(keras.callbacks.Callback):
             "seconds": seconds,
             "examples_per_second": self.feed.sequences.n_positives / seconds,
         }
-        is_last = epoch + 1 == self.epochs
-        if self.validation and (is_last or (epoch + 1) % self.every == 0):
-            record |= self._validate(self.validation, epoch)
+        record |= self._examine(epoch)
         self.state.history.append(record)
         log_epoch(record, epochs=self.epochs, monitor=self.state.stopping.monitor)
         self.state.save(self.store)
 
-    def _validate(self, validation: Validation, epoch: int) -> dict[str, float]:
+    def _examine(self, epoch: int) -> dict[str, float]:
+        """Raise the alarms, and return the validation's figures where it is due."""
         began = time.perf_counter()
         towers, stopping = self.state.task.towers, self.state.stopping
-        figures = validation.evaluate(towers)
-        stopping.update(epoch, figures, towers.get_weights())
+        weights = towers.get_weights()
+        check_weights(weights, epoch=epoch)
+        ids = np.arange(FIRST_ID, towers.item_tower.n_items, dtype=np.int32)
+        items = encode_items(towers, ids)
+        check_spread(items)
+
+        is_last = epoch + 1 == self.epochs
+        if not self.validation or not (is_last or (epoch + 1) % self.every == 0):
+            return {}
+        figures = self.validation.evaluate(towers, items)
+        stopping.update(epoch, figures, weights)
         if stopping.should_stop:
             self.model.stop_training = True
         return {**figures, "validation_seconds": time.perf_counter() - began}

@@ -1,6 +1,7 @@
 """Train towers, from the first epoch or from a checkpoint."""
 
 import logging
+from contextlib import closing
 from typing import Any
 
 from two_tower.fitting.batches import EpochFeed
@@ -40,7 +41,7 @@ def fit(
         `examples_per_second`, and the validation's figures where there was one.
 
     Raises:
-        TrainingError: if the loss is no number, or the item vectors collapse.
+        TrainingError: if loss or weights are no numbers, or the item vectors collapse.
     """
     state.restore(store)
     done = len(state.history)
@@ -55,17 +56,18 @@ def fit(
             epochs=epochs,
             store=store,
         )
-        bar = ProgressBar(
+        progress = ProgressBar(
             steps=len(feed), examples=feed.sequences.n_positives, epochs=epochs
         )
-        state.task.fit(
-            as_keras_input(feed),
-            epochs=epochs,
-            initial_epoch=done,
-            shuffle=False,  # the feed's own
-            verbose=0,
-            callbacks=[bar, around],
-        )
+        with closing(progress):
+            state.task.fit(
+                as_keras_input(feed),
+                epochs=epochs,
+                initial_epoch=done,
+                shuffle=False,  # the feed's own
+                verbose=0,
+                callbacks=[progress, around],
+            )
     if state.stopping.weights:
         state.task.towers.set_weights(state.stopping.weights)
         logger.info(

@@ -34,7 +34,7 @@ class ProgressBar(keras.callbacks.Callback):
         self.examples = examples
         self.epochs = epochs
 
-    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        console = Console(stderr=True)
         self.bar = Progress(
             TextColumn("epoch {task.fields[epoch]}"),
             BarColumn(),
@@ -42,13 +42,15 @@ class ProgressBar(keras.callbacks.Callback):
             TextColumn("loss {task.fields[loss]:.3f}"),
             TextColumn("{task.fields[rate]:,.0f} examples/s"),
             TimeRemainingColumn(),
-            console=Console(stderr=True),
-            disable=not Console(stderr=True).is_terminal,
+            console=console,
+            disable=not console.is_terminal,
             transient=True,
         )
         self.task = self.bar.add_task(
-            "train", total=self.steps * self.epochs, epoch=1, loss=0.0, rate=0.0
+            "train", total=steps * epochs, epoch=1, loss=0.0, rate=0.0
         )
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self.bar.start()
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -66,7 +68,8 @@ class ProgressBar(keras.callbacks.Callback):
             self.task, completed=done, rate=rate, loss=float((logs or {})["loss"])
         )
 
-    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+    def close(self) -> None:
+        """Take the bar away; Keras calls no callback when training fails."""
         self.bar.stop()
 
 

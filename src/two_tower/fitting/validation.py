@@ -3,15 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from two_tower.fitting.alarms import check_spread
 from two_tower.metrics.ranking import mean_figures, query_figures
 from two_tower.metrics.ranks import item_positions, worst_ranks
 from two_tower.ragged import Ragged
-from two_tower.towers.encode import encode_histories, encode_items
+from two_tower.towers.encode import encode_histories
 from two_tower.towers.two_tower import TwoTower
-from two_tower.types import FIRST_ID
+from two_tower.types import FloatArray
 
 
 @dataclass(frozen=True)
@@ -34,15 +31,13 @@ class Validation:
     slots: int
     item_block: int
 
-    def evaluate(self, towers: TwoTower) -> dict[str, float]:
+    def evaluate(self, towers: TwoTower, items: FloatArray) -> dict[str, float]:
         """Return the means of `query_figures`, each name with `val_` before it.
 
-        Raises:
-            TrainingError: if all items have the same vector.
+        Args:
+            towers: as trained so far.
+            items: `[N, D]`, the unit vectors of all real items, by dense id.
         """
-        ids = np.arange(FIRST_ID, towers.item_tower.n_items, dtype=np.int32)
-        items = encode_items(towers, ids)
-        check_spread(items)
         queries = encode_histories(
             towers, self.histories, edges=self.edges, slots=self.slots
         )
