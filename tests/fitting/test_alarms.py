@@ -1,0 +1,64 @@
+import math
+
+import numpy as np
+import pytest
+
+from tests.retrieval.fabricate import unit_vectors
+from two_tower.fitting.alarms import (
+    TrainingError,
+    check_finite,
+    check_spread,
+    check_weights,
+)
+
+
+# covers: X10
+@pytest.mark.parametrize("loss", [math.nan, math.inf, -math.inf])
+def test_a_loss_that_is_no_number_stops_training(loss):
+    with pytest.raises(TrainingError, match=r"epoch 3, step 5\. .*learning_rate"):
+        check_finite(loss, epoch=2, step=4)
+
+
+def test_a_finite_loss_passes():
+    check_finite(1e30, epoch=0, step=0)
+
+
+# covers: X10
+@pytest.mark.parametrize("broken", [math.nan, math.inf])
+def test_a_weight_that_is_no_number_stops_training(broken):
+    weights = [np.ones((2, 2)), np.array([0.0, broken])]
+    with pytest.raises(TrainingError, match=r"NaN or infinite after epoch 1\."):
+        check_weights(weights, epoch=0)
+
+
+def test_weights_of_any_kind_pass():
+    check_weights([np.ones(3, np.float32), np.array([7], np.int32)], epoch=0)
+
+
+# covers: X10
+def test_equal_item_vectors_are_a_collapse():
+    with pytest.raises(TrainingError, match=r"collapsed: .* cosine is 1\.000"):
+        check_spread(np.repeat(unit_vectors(1), 50, axis=0))
+
+
+# covers: X10
+def test_nearly_equal_item_vectors_are_a_collapse():
+    vectors = np.ones((50, 8)) + 0.05 * unit_vectors(50)
+    with pytest.raises(TrainingError, match="collapsed"):
+        check_spread(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+
+
+@pytest.mark.parametrize("n_items", [2, 50])
+def test_vectors_at_random_are_none(n_items):
+    check_spread(unit_vectors(n_items))
+
+
+def test_the_mean_cosine_is_over_all_pairs():
+    # Two directions at a right angle, two items each: half of all pairs have cosine 1.
+    vectors = np.array([[1, 0], [1, 0], [0, 1], [0, 1]], np.float32)
+    check_spread(vectors)
+    # An angle of 16 degrees: mean cosine (1 + cos 16°) / 2 = 0.981.
+    angle = np.deg2rad(16)
+    close = np.array([[1, 0], [np.cos(angle), np.sin(angle)]])
+    with pytest.raises(TrainingError, match=r"0\.981"):
+        check_spread(close)

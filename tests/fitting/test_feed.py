@@ -1,0 +1,59 @@
+"""What Keras' own loop is fed, epoch by epoch."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from tests.fitting.tiny import build_towers, feed_of, state_of, walks
+from two_tower.fitting.checkpoints import CheckpointStore
+from two_tower.fitting.feed import as_keras_input
+from two_tower.fitting.fit import fit
+
+KEPT = 0.9
+
+
+def entry(labels):
+    """Return a number that tells one batch from another."""
+    return float(np.dot(labels, np.arange(len(labels)))) / 1e4
+
+
+def write_down(towers, batch, *, training):
+    """Return a loss whose step by SGD makes v to 0.9 v + the batch's entry.
+
+    After training, v tells which batches there were, and in what order.
+    """
+    labels = ops.cast(batch["labels"], "float32")
+    place = ops.cumsum(ops.ones_like(labels)) - 1
+    weight = ops.sum(batch["weights"])  # the task divides by it
+    v = towers.no_history[0]
+    return weight * ((1 - KEPT) * v * v / 2 - v * ops.sum(labels * place) / 1e4)
+
+
+# covers: A41 N13
+@pytest.mark.backend
+@pytest.mark.filterwarnings("ignore:Gradients do not exist")
+def test_keras_trains_on_the_epochs_own_order(tmp_path):
+    towers, feed = build_towers(), feed_of(walks(8))
+    expected = float(towers.no_history[0])
+    for feed.epoch in range(3):
+        for batch in feed:
+            expected = KEPT * expected + entry(batch["labels"])
+    state = state_of(towers, objective=write_down, optimizer=keras.optimizers.SGD(1.0))
+    fit(state, feed, None, epochs=3, validate_every=1, store=CheckpointStore(tmp_path))
+    assert float(towers.no_history[0]) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="JAX takes arrays as they come"
+)
+def test_tensorflow_is_told_which_dimensions_vary():
+    # Both first batches are of one width: what Keras would infer, it would infer wrong.
+    feed = feed_of([[2, 3]] * 40 + [list(range(2, 9))] * 4, edges=[1, 6], slots=12)
+    spec = as_keras_input(feed).element_spec
+    assert {name: tuple(part.shape) for name, part in spec.items()} == {
+        "items": (None, None),
+        "labels": (None,),
+        "places": (None,),
+        "weights": (None,),
+    }

@@ -1,0 +1,48 @@
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from two_tower.fitting.sequences import Sequences
+
+SCHEMA = pa.schema(
+    {
+        "user": pa.int32(),
+        "window": pa.int32(),
+        "items": pa.list_(pa.int32()),
+        "targets": pa.list_(pa.int32()),
+    }
+)
+
+
+def batch(*rows):
+    return pa.RecordBatch.from_pylist(
+        [dict(zip(SCHEMA.names, row, strict=True)) for row in rows], SCHEMA
+    )
+
+
+# One user with two windows (2 3 | 4 5 6), one with a single pair (5 → 2).
+BATCHES = [
+    batch((2, 0, [2], [3]), (2, 1, [3, 4, 5], [4, 5, 6])),
+    batch((3, 0, [5], [2])),
+]
+
+
+def test_sequences_are_gathered_from_all_batches():
+    sequences = Sequences.from_batches(BATCHES)
+    assert sequences.items.values.tolist() == [2, 3, 4, 5, 5]
+    assert sequences.targets.offsets.tolist() == [0, 1, 4, 5]
+    assert sequences.is_first.tolist() == [True, False, True]
+
+
+def test_positives_are_all_targets_and_each_users_first_item():
+    sequences = Sequences.from_batches(BATCHES)
+    # 3 4 5 6 and 2 came next; 2 and 5 came first.
+    assert sequences.n_positives == 7
+    counts = sequences.count_positives(8)
+    np.testing.assert_array_equal(counts, [0, 0, 2, 1, 1, 2, 1, 0])
+
+
+@pytest.mark.parametrize("batches", [[], [batch()]])
+def test_training_on_nothing_is_one_clear_error(batches):
+    with pytest.raises(ValueError, match=r"train_sequences has no rows.*minimum"):
+        Sequences.from_batches(batches)

@@ -1,0 +1,60 @@
+import numpy as np
+import pytest
+
+from tests.fitting.tiny import N_ITEMS, build_towers, validation_of
+from two_tower.fitting.validation import Validation
+from two_tower.ragged import Ragged
+from two_tower.towers.encode import encode_items
+
+HISTORIES = [[2, 5, 9], [7, 3], [4, 4, 4, 11], [20, 21, 2, 3, 4, 5, 6, 7, 8, 10]]
+
+
+@pytest.fixture(scope="module")
+def towers():
+    return build_towers()
+
+
+@pytest.fixture(scope="module")
+def items(towers):
+    return encode_items(towers, np.arange(2, N_ITEMS, dtype=np.int32))
+
+
+def rank_of(towers, items, history, target):
+    """Return the target's place, from 0, among all items but those of the history."""
+    newest = np.array([history[-6:]], np.int32)  # the widest bucket has six places
+    lengths = np.array([newest.shape[1]], np.int32)
+    query = np.asarray(towers({"items": newest, "lengths": lengths}))[0]
+    scores = items @ query
+    own = scores[target - 2]
+    rivals = np.delete(scores, [item - 2 for item in {*history, target}])
+    return int((rivals >= own).sum())
+
+
+# covers: L26 N8
+def test_positives_are_ranked_among_all_items_but_those_seen(towers, items):
+    figures = validation_of(HISTORIES).evaluate(towers, items)
+    ranks = [rank_of(towers, items, h[:-1], h[-1]) for h in HISTORIES]
+    assert figures["val_mrr"] == pytest.approx(np.mean([1 / (r + 1) for r in ranks]))
+    for k in (1, 10):
+        hits = np.mean([rank < k for rank in ranks])
+        gains = np.mean([(rank < k) / np.log2(rank + 2) for rank in ranks])
+        assert figures[f"val_hr@{k}"] == pytest.approx(hits)
+        assert figures[f"val_ndcg@{k}"] == pytest.approx(gains)
+
+
+def test_the_block_size_changes_no_figure(towers, items):
+    split = validation_of(HISTORIES)
+    whole = Validation(**{**vars(split), "item_block": 1000})
+    assert split.evaluate(towers, items) == whole.evaluate(towers, items)
+
+
+def test_a_user_without_a_history_is_ranked_too(towers, items):
+    figures = Validation(
+        Ragged.from_lists([[]]),
+        Ragged.from_lists([[5, 9]]),
+        cutoffs=[20],
+        edges=[4],
+        slots=8,
+        item_block=50,
+    ).evaluate(towers, items)
+    assert figures["val_recall@20"] == 1.0  # of twenty items both are among the first

@@ -1,0 +1,124 @@
+"""Small histories, and the smallest trainings that still have all the parts."""
+
+from functools import partial
+
+import keras
+import numpy as np
+
+from two_tower.fitting.batches import EpochFeed
+from two_tower.fitting.early_stopping import EarlyStopping
+from two_tower.fitting.epochs import TrainingState
+from two_tower.fitting.objectives import full_softmax
+from two_tower.fitting.sequences import Sequences
+from two_tower.fitting.task import RetrievalTask
+from two_tower.fitting.validation import Validation
+from two_tower.ragged import Ragged
+from two_tower.towers.item_tower import ItemTower
+from two_tower.towers.mean import MeanUserTower
+from two_tower.towers.transformer import TransformerUserTower
+from two_tower.towers.two_tower import TwoTower
+
+N_ITEMS = 22  # twenty real items behind the two reserved ids
+EDGES = [3, 6]
+SLOTS = 24
+CHUNK = 8
+
+
+def walks(n_users=30, n_items=N_ITEMS, seed=0):
+    """Histories of 2 to 13 items, each item followed by the next one of a circle."""
+    rng = np.random.default_rng(seed)
+    n_real = n_items - 2
+    starts, lengths = rng.integers(n_real, size=n_users), rng.integers(2, 14, n_users)
+    return [
+        [int(start + step) % n_real + 2 for step in range(length)]
+        for start, length in zip(starts, lengths, strict=True)
+    ]
+
+
+def cut(histories, window):
+    """Cut histories into windows from their ends, as sequencing does."""
+    items, targets, is_first = [], [], []
+    for history in histories:
+        oldest = (len(history) - 1) % window or window
+        ends = range(oldest, len(history), window)
+        for end in ends:
+            start = max(end - window, 0)
+            items.append(history[start:end])
+            targets.append(history[start + 1 : end + 1])
+            is_first.append(start == 0)
+    return Sequences(
+        Ragged.from_lists(items), Ragged.from_lists(targets), np.array(is_first, bool)
+    )
+
+
+def feed_of(histories, *, edges=EDGES, slots=SLOTS, chunk=CHUNK, seed=1):
+    return EpochFeed(cut(histories, edges[-1]), edges, slots, chunk, seed)
+
+
+def build_towers(
+    tower="mean", *, n_items=N_ITEMS, dimension=8, dropout=0.0, seed=1, **item_options
+):
+    """Return towers whose initial weights come from the seed."""
+    keras.utils.set_random_seed(seed)
+    options = {"features": {}, "use_id": True, "id_dropout": 0.0, "scale": 0.5}
+    item_tower = ItemTower(n_items, dimension, seed=seed, **options | item_options)
+    user_towers = {
+        "mean": partial(MeanUserTower, hidden_units=[8, 8], dropout=dropout),
+        "transformer": partial(
+            TransformerUserTower,
+            n_blocks=1,
+            n_heads=2,
+            max_length=64,
+            dropout=dropout,
+        ),
+    }
+    towers = TwoTower(item_tower, user_towers[tower](dimension, seed=seed + 1))
+    towers.build()
+    return towers
+
+
+def objective_of(chunk=CHUNK):
+    return partial(full_softmax, temperature=0.2, chunk=chunk)
+
+
+def state_of(
+    towers,
+    *,
+    objective=None,
+    optimizer=None,
+    monitor="val_ndcg@10",
+    patience=9,
+    fingerprint="these data",
+    **compile_options,
+):
+    """Return what `fit` takes: a compiled task and all that goes with it."""
+    task = RetrievalTask(towers, objective or objective_of())
+    task.build()
+    task.compile(optimizer or keras.optimizers.Adam(0.01), **compile_options)
+    task.optimizer.build(task.trainable_variables)
+    return TrainingState(task, EarlyStopping(monitor, patience), fingerprint)
+
+
+def validation_of(histories):
+    """Rank each history's last item, given those before it."""
+    return Validation(
+        Ragged.from_lists([history[:-1] for history in histories]),
+        Ragged.from_lists([history[-1:] for history in histories]),
+        cutoffs=[1, 10],
+        edges=EDGES,
+        slots=SLOTS,
+        item_block=7,
+    )
+
+
+class ScriptedValidation:
+    """Gives figures known beforehand, and notes the weights it was shown."""
+
+    def __init__(self, figures, name="val_ndcg@10"):
+        self.figures = iter(figures)
+        self.name = name
+        self.seen = []
+
+    def evaluate(self, towers, items):
+        self.seen.append([np.array(weight) for weight in towers.get_weights()])
+        return {self.name: next(self.figures)}
