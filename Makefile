@@ -57,12 +57,14 @@ LOCK_OPTIONS := pyproject.toml --universal --python-version 3.11 --upgrade --qui
 	--no-annotate --custom-compile-command 'make lock'
 
 $(RUN_STAMP): | $(BIN)/python
-	$(BIN)/python -m pip install --requirement requirements.lock
+	@echo 'Installing what requirements.lock names; the first time takes minutes'
+	$(BIN)/python -m pip install --quiet --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --editable .
 	@touch $@
 
 $(DEV_STAMP): | $(BIN)/python
-	$(BIN)/python -m pip install --requirement requirements-dev.lock
+	@echo 'Installing what requirements-dev.lock names; the first time takes minutes'
+	$(BIN)/python -m pip install --quiet --requirement requirements-dev.lock
 	$(BIN)/python -m pip install --quiet --no-deps --editable .
 	@touch $@ $(RUN_STAMP)
 
