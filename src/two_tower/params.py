@@ -1,9 +1,31 @@
-"""The base of all typed parameters."""
+"""The base of all typed parameters, and what several pipelines ask for alike."""
 
-from pydantic import BaseModel, ConfigDict
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Params(BaseModel):
     """Base of all parameters: read-only, and a misspelt key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PaddedBatches(Params):
+    """How lists of different lengths become batches."""
+
+    slots: int = Field(ge=1, description="items in a batch, padding included")
+    buckets: list[int] = Field(
+        min_length=1, description="rising widths that lists are padded to"
+    )
+
+    @model_validator(mode="after")
+    def _buckets_rise_and_fit(self) -> Self:
+        if self.buckets != sorted(set(self.buckets)) or self.buckets[0] < 1:
+            raise ValueError(f"buckets is {self.buckets}; give rising widths above 0")
+        if self.slots < self.buckets[-1]:
+            raise ValueError(
+                f"slots is {self.slots}, less than the widest of buckets, "
+                f"{self.buckets[-1]}; a batch holds at least one row"
+            )
+        return self

@@ -4,8 +4,10 @@ The nodes return iterators, which the datasets drain in one save; a generator no
 be saved once per piece.
 """
 
+import math
 from collections.abc import Iterable
 
+import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
@@ -26,7 +28,17 @@ def export_query_tower(
         two_tower_model: the trained towers.
         item_vocabulary: `item` (int32, dense ids from 2 without gaps), `item_id`.
         parameters: of the export.
+
+    Raises:
+        ValueError: if a bucket is wider than what the user tower can read.
     """
+    longest = getattr(two_tower_model.user_tower, "max_length", math.inf)
+    if parameters.buckets[-1] > longest:
+        raise ValueError(
+            f"export.buckets ends in {parameters.buckets[-1]}, but the user tower "
+            f"reads {longest} items at most; end it there, or train with a wider "
+            "bucket in training.batches.buckets"
+        )
     item_ids = item_vocabulary.order_by("item").select("item_id").to_pyarrow()
     return QueryTower(
         two_tower_model,
@@ -68,13 +80,17 @@ def export_user_embeddings(
     Args:
         query_tower: raw item ids in, vectors out.
         histories: one row per user: `user_id`, `item_ids` (array), oldest first.
-        user_vocabulary: `user` (int32), `user_id`.
+        user_vocabulary: `user` (int32), `user_id`; one without a row in `histories` is
+            a user without a history.
         parameters: of the export.
 
     Returns:
         Batches ordered by `user`; `vector` is list<float32> of length 1.
     """
-    users = user_vocabulary.select("user", "user_id").join(histories, "user_id")
+    known = user_vocabulary.select("user", "user_id")
+    users = known.left_join(histories.select("user_id", "item_ids"), "user_id")
+    nothing = ibis.literal([], type=histories.item_ids.type())
+    users = users.mutate(item_ids=users.item_ids.fill_null(nothing))
     return embed_rows(
         users.order_by("user").select("user", "user_id", "item_ids"),
         size=parameters.users_per_piece,

@@ -2,16 +2,15 @@
 
 from pydantic import Field
 
-from two_tower.params import Params
+from two_tower.params import PaddedBatches
 
 
-class Export(Params):
-    """Sizes of the pieces that stream through the towers; no result depends on them."""
+class Export(PaddedBatches):
+    """Sizes of the pieces that stream through the towers.
+
+    No result depends on them, but for the widest bucket: of longer histories the
+    newest items count.
+    """
 
     items_per_piece: int = Field(ge=1)
     users_per_piece: int = Field(ge=1)
-    slots: int = Field(ge=1, description="items in a batch, padding included")
-    buckets: list[int] = Field(
-        min_length=1,
-        description="rising widths; the newest items of longer histories count",
-    )
