@@ -167,7 +167,8 @@ def assemble_optimizer(
         rate = cosine_with_warmup(
             peak=optimizer.learning_rate,
             final_share=schedule.final_share,
-            warmup_steps=schedule.warmup_steps,
+            # However short the training, it gets to the rate that was asked for.
+            warmup_steps=min(schedule.warmup_steps, total_steps // 3),
             total_steps=total_steps,
         )
     return make_optimizer(

@@ -8,8 +8,9 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 LOSS_COLOUR = "#0072B2"
-# Okabe & Ito's palette, told apart whatever one's colour vision.
-FIGURE_COLOURS = ("#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+# Okabe & Ito's palette, told apart whatever one's colour vision: one for each cut-off.
+CUTOFF_COLOURS = ("#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+DASHES = {"hr": "solid", "ndcg": "dash"}
 
 
 def draw_learning_curves(history: list[JsonObject]) -> "Figure":
@@ -37,18 +38,21 @@ def draw_learning_curves(history: list[JsonObject]) -> "Figure":
     )
     validated = [record for record in history if "val_mrr" in record]
     names = [n for n in (validated or [{}])[0] if n.startswith(("val_ndcg", "val_hr"))]
-    for i, name in enumerate(names):
+    cutoffs = list(dict.fromkeys(name.split("@")[1] for name in names))
+    for name in names:
+        kind, cutoff = name.removeprefix("val_").split("@")
+        colour = CUTOFF_COLOURS[cutoffs.index(cutoff) % len(CUTOFF_COLOURS)]
         figure.add_scatter(
             x=[record["epoch"] for record in validated],
             y=[record[name] for record in validated],
-            name=name.removeprefix("val_"),
+            name=f"{kind}@{cutoff}",
             mode="lines+markers",
-            line={"color": FIGURE_COLOURS[i % len(FIGURE_COLOURS)]},
+            line={"color": colour, "dash": DASHES[kind]},
             row=2,
             col=1,
         )
     figure.update_xaxes(title_text="epoch", row=2, col=1)
     figure.update_yaxes(title_text="nats per positive", row=1, col=1)
-    figure.update_yaxes(title_text="share of users", rangemode="tozero", row=2, col=1)
+    figure.update_yaxes(title_text="mean over users", rangemode="tozero", row=2, col=1)
     figure.update_layout(template="plotly_white", height=600)
     return figure

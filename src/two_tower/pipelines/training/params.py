@@ -2,9 +2,9 @@
 
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
-from two_tower.params import Params
+from two_tower.params import PaddedBatches, Params
 
 # NumPy takes 32 bits; layers of a tower add a little to it.
 MAX_SEED = 2**31 - 1
@@ -13,7 +13,7 @@ MAX_SEED = 2**31 - 1
 class MeanTower(Params):
     """The user tower that averages a history."""
 
-    hidden_units: list[int] = Field(
+    hidden_units: list[PositiveInt] = Field(
         min_length=2, description="widths of the ReLU layers after the mean"
     )
     dropout: float = Field(ge=0, lt=1)
@@ -107,38 +107,23 @@ class Schedule(Params):
     """How the learning rate changes over all training."""
 
     kind: Literal["constant", "cosine"]
-    warmup_steps: int = Field(ge=0, description="steps of the rise before a cosine")
+    warmup_steps: int = Field(
+        ge=0, description="steps of the rise before a cosine, at most a third of all"
+    )
     final_share: float = Field(ge=0, le=1, description="last rate over the highest")
 
 
-class Batches(Params):
-    """How sequences become batches."""
+class Batches(PaddedBatches):
+    """How sequences become batches; the widest bucket holds the longest window."""
 
-    slots: int = Field(ge=1, description="items in a batch, padding included")
-    buckets: list[int] = Field(
-        min_length=1, description="rising widths; the last holds the longest window"
-    )
     chunk: int = Field(ge=1, description="queries whose logits exist at one time")
-
-    @model_validator(mode="after")
-    def _buckets_rise_and_fit(self) -> Self:
-        if self.buckets != sorted(set(self.buckets)) or self.buckets[0] < 1:
-            raise ValueError(
-                f"batches.buckets is {self.buckets}; give rising widths above 0"
-            )
-        if self.slots < self.buckets[-1]:
-            raise ValueError(
-                f"batches.slots is {self.slots}, less than the widest bucket, "
-                f"{self.buckets[-1]}; a batch holds at least one row"
-            )
-        return self
 
 
 class ValidationParams(Params):
     """Full ranking of validation positives while training."""
 
     every: int = Field(ge=1, description="epochs between validations")
-    cutoffs: list[int] = Field(min_length=1, description="k of hr@k and ndcg@k")
+    cutoffs: list[PositiveInt] = Field(min_length=1, description="k of hr@k and ndcg@k")
     monitor: str = Field(description="figure that decides which epoch is best")
     patience: int = Field(ge=1, description="validations without a better one")
     item_block: int = Field(ge=1, description="items scored at a time")
