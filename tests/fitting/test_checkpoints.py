@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.fitting.tiny import Interrupted
 from two_tower.fitting.checkpoints import Checkpoint, CheckpointStore
 
 OURS, OTHERS = "print of these data", "print of others"
@@ -53,10 +54,6 @@ def test_a_save_takes_the_place_of_the_last(store):
     assert len(list(store.path.parent.iterdir())) == 1
 
 
-class Killed(BaseException):
-    """Nothing catches it, as nothing catches a kill."""
-
-
 # covers: X17
 @pytest.mark.parametrize(
     ("owner", "moment"),
@@ -72,11 +69,11 @@ def test_a_kill_while_saving_leaves_the_last_checkpoint(
     store.save(checkpoint(1))
 
     def kill(*args, **options):
-        raise Killed
+        raise Interrupted
 
     with monkeypatch.context() as patch:
         patch.setattr(owner, moment, kill)
-        with pytest.raises(Killed):
+        with pytest.raises(Interrupted):
             store.save(checkpoint(2))
     assert store.load(OURS).about["history"] == [{"epoch": 1}]
     store.save(checkpoint(3))

@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 
 from tests.fitting.tiny import (
+    Interrupted,
+    InterruptedStore,
     ScriptedValidation,
     build_towers,
     feed_of,
@@ -120,26 +122,6 @@ def test_the_training_under_test_has_a_history_worth_keeping(killed, unbroken):
     assert [record["epoch"] for record in history] == [1, 2, 3, 4]
     assert history[-1]["loss"] < 0.8 * history[0]["loss"]
     assert stopping["best"] == max(record["val_mrr"] for record in history)
-
-
-class Interrupted(BaseException):
-    pass
-
-
-class InterruptedStore(CheckpointStore):
-    """Raises right after the save of an epoch, from 1, or right before it."""
-
-    def __init__(self, folder, *, epoch, before=False):
-        super().__init__(folder)
-        self.epoch, self.before = epoch, before
-
-    def save(self, checkpoint):
-        is_it = len(checkpoint.about["history"]) == self.epoch
-        if is_it and self.before:
-            raise Interrupted
-        super().save(checkpoint)
-        if is_it:
-            raise Interrupted
 
 
 # covers: X17

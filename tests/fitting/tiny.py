@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from two_tower.fitting.batches import EpochFeed
+from two_tower.fitting.checkpoints import CheckpointStore
 from two_tower.fitting.early_stopping import EarlyStopping
 from two_tower.fitting.epochs import TrainingState
 from two_tower.fitting.objectives import full_softmax
@@ -122,3 +123,23 @@ class ScriptedValidation:
     def evaluate(self, towers, items):
         self.seen.append([np.array(weight) for weight in towers.get_weights()])
         return {self.name: next(self.figures)}
+
+
+class Interrupted(BaseException):
+    """Nothing catches it, as nothing catches a kill."""
+
+
+class InterruptedStore(CheckpointStore):
+    """Raises right after the save of an epoch, from 1, or right before it."""
+
+    def __init__(self, folder, *, epoch, before=False):
+        super().__init__(folder)
+        self.epoch, self.before = epoch, before
+
+    def save(self, checkpoint):
+        is_it = len(checkpoint.about["history"]) == self.epoch
+        if is_it and self.before:
+            raise Interrupted
+        super().save(checkpoint)
+        if is_it:
+            raise Interrupted

@@ -1,0 +1,30 @@
+from pathlib import Path
+
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from two_tower.pipelines.export.params import Export
+
+FILE = Path(__file__).parents[3] / "conf/base/parameters/export.yml"
+IN_CONF = yaml.safe_load(FILE.read_text())["export"]
+
+
+def test_the_parameters_in_conf_are_sound():
+    assert Export.model_validate(IN_CONF).buckets[-1] == 200
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"items_per_piece": 0}, "greater than or equal to 1"),
+        ({"users_per_piece": 0}, "greater than or equal to 1"),
+        ({"slots": 199}, "slots is 199, less than the widest of buckets, 200"),
+        ({"buckets": [50, 25]}, "rising widths above 0"),
+        ({"buckets": []}, "at least 1 item"),
+        ({"chunk": 5}, "Extra inputs are not permitted"),
+    ],
+)
+def test_a_value_that_makes_no_sense_is_refused(change, message):
+    with pytest.raises(ValidationError, match=message):
+        Export.model_validate(IN_CONF | change)

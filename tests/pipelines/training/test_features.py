@@ -1,0 +1,63 @@
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from two_tower.pipelines.training.features import chosen_features, read_features
+from two_tower.towers.features import Feature
+
+SCHEMA = {
+    "genres": {"kind": "multi_valued", "size": 6},
+    "year": {"kind": "categorical", "size": 5},
+    "length": {"kind": "dense"},
+}
+TABLE = pa.table(
+    {
+        "item": pa.array([4, 2, 3], pa.int32()),
+        "genres": pa.array([[2, 5], [], [3]], pa.list_(pa.int32())),
+        "year": pa.array([2, 3, 0], pa.int32()),
+        "length": pa.array([0.5, -1.0, 0.0], pa.float32()),
+    }
+)
+
+
+def test_a_switch_leaves_a_feature_out():
+    chosen = chosen_features(SCHEMA, use_features=True, switches={"genres": False})
+    assert list(chosen) == ["year", "length"]
+
+
+def test_features_without_a_switch_or_with_true_are_in():
+    chosen = chosen_features(SCHEMA, use_features=True, switches={"year": True})
+    assert chosen == SCHEMA
+
+
+def test_all_features_can_be_left_out():
+    assert chosen_features(SCHEMA, use_features=False, switches={}) == {}
+
+
+# covers: L29
+def test_a_switch_of_a_feature_that_is_not_there_names_those_that_are():
+    with pytest.raises(ValueError, match=r"\['tags'\], but the items have \['genres'"):
+        chosen_features(SCHEMA, use_features=True, switches={"tags": False})
+
+
+def test_values_lie_in_the_rows_of_their_dense_ids():
+    features, values = read_features(TABLE, SCHEMA, 6)
+    assert features == {
+        "genres": Feature("multi_valued", 6, 2),
+        "year": Feature("categorical", 5, 1),
+        "length": Feature("dense", 1, 1),
+    }
+    # Rows 0, 1 and 5 are padding, unknown items, and one without features.
+    assert values["genres"].tolist() == [[0, 0]] * 2 + [[0, 0], [3, 0], [2, 5], [0, 0]]
+    assert values["year"].ravel().tolist() == [0, 0, 3, 0, 2, 0]
+    assert values["length"].ravel().tolist() == [0, 0, -1, 0, 0.5, 0]
+    types = {name: array.dtype for name, array in values.items()}
+    assert types == {"genres": np.int32, "year": np.int32, "length": np.float32}
+
+
+def test_a_feature_that_no_item_has_is_one_empty_place():
+    empty = pa.array([[], [], []], pa.list_(pa.int32()))
+    table = TABLE.set_column(1, "genres", empty)
+    features, values = read_features(table, SCHEMA, 6)
+    assert features["genres"].width == 1
+    assert not values["genres"].any()

@@ -1,0 +1,40 @@
+import pytest
+from kedro.pipeline.preview_contract import MermaidPreview
+from kedro.validation import TypeExtractor
+
+from two_tower.pipelines.training.params import Training
+from two_tower.pipelines.training.pipeline import create_pipeline
+
+pytestmark = pytest.mark.filterwarnings("ignore:The 'preview_fn' feature")
+
+
+def test_the_pipeline_takes_model_inputs_and_gives_a_model_with_its_history():
+    pipeline = create_pipeline()
+    assert pipeline.inputs() == {
+        "train_sequences",
+        "validation_examples",
+        "item_features",
+        "feature_schema",
+        "leakage_audit",
+        "training_checkpoints",
+        "lineage",
+        "params:training",
+    }
+    assert pipeline.outputs() == {"two_tower_model", "learning_curves"}
+
+
+def test_kedro_sees_the_type_of_the_parameters():
+    types = TypeExtractor({"training": create_pipeline()})
+    assert types.extract_types_from_pipelines() == {"training": Training}
+
+
+def test_only_training_asks_for_a_gpu():
+    tags = {node.name: node.tags for node in create_pipeline().nodes}
+    assert tags == {"train_two_tower": {"gpu"}, "plot_learning_curves": {"cpu"}}
+
+
+def test_the_towers_are_drawn():
+    nodes = {node.name: node for node in create_pipeline().nodes}
+    drawing = nodes["train_two_tower"].preview()
+    assert isinstance(drawing, MermaidPreview)
+    assert drawing.content.strip().startswith("graph BT")
