@@ -16,6 +16,8 @@ from tests.skips import (  # noqa: F401 - pytest finds these hooks here
 # Before any test imports Keras; `make test` runs those marked `backend` on JAX too.
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# Kedro sets up logging when it is imported, for all tests that come after.
+os.environ["KEDRO_LOGGING_CONFIG"] = str(SOURCE / "tests" / "logging.yml")
 
 REAL_DATA = SOURCE.parent / "shared" / "data"
 

@@ -63,6 +63,6 @@ class Project:
 def environment() -> dict[str, str]:
     """Return this process's environment without what tests set for themselves."""
 
-    own = {"KERAS_BACKEND", "TF_CPP_MIN_LOG_LEVEL", "CI"}
+    own = {"CI", "KEDRO_LOGGING_CONFIG", "KERAS_BACKEND", "TF_CPP_MIN_LOG_LEVEL"}
     kept = {name: value for name, value in os.environ.items() if name not in own}
     return {**kept, "COLUMNS": "200"}

@@ -149,7 +149,8 @@ def test_an_environment_only_overrides_what_the_base_declares(env):
 @pytest.mark.parametrize("env", ENVIRONMENTS)
 def test_an_environment_opens_with_valid_parameters(env):
     catalog = next(open_project(env)).catalog
-    assert all(catalog[name] is not None for name in all_datasets())
+    for name in all_datasets():
+        catalog.release(name)  # opens it first; Kedro-Viz does so for each
 
 
 @pytest.mark.parametrize(

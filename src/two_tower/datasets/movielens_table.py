@@ -77,14 +77,15 @@ class MovieLensTableDataset(FileDataset):
                 raise DatasetError(
                     f"{name} is {given!r}; allowed are {', '.join(allowed)}"
                 )
-        self._release = RELEASES[release]
+        # Not `_release`: that is the method which Kedro calls to empty caches.
+        self._written_as = RELEASES[release]
         self._table = table
 
     def load(self) -> ir.Table:
         archive = self._archive()
         schema, read = TABLES[self._table]
         try:
-            batches = read(archive, self._release)
+            batches = read(archive, self._written_as)
             table, n_rows = bind_batches(self.connection, schema, batches)
         except ArchiveError as error:
             raise DatasetError(str(error)) from error
@@ -101,7 +102,7 @@ class MovieLensTableDataset(FileDataset):
     def preview(self, nrows: int = 5) -> TablePreview:
         """Return the first rows for Kedro-Viz; nothing is downloaded for it."""
         schema, read = TABLES[self._table]
-        batches = read(Path(self._filepath), self._release) if self._exists() else ()
+        batches = read(Path(self._filepath), self._written_as) if self._exists() else ()
         return preview_batches(schema, batches, nrows)
 
     def _archive(self) -> Path:
@@ -113,14 +114,14 @@ class MovieLensTableDataset(FileDataset):
     def _fetch(self, path: Path) -> None:
         from two_tower.movielens.download import DownloadError, fetch
 
-        url = self._release.url
+        url = self._written_as.url
         if url is None:
             raise DatasetError(
                 f"{path} is absent; it is part of the project: restore it from version "
                 "control, or make it with `kedro run --pipelines simulation`"
             )
         try:
-            fetch(self._release, path)
+            fetch(self._written_as, path)
         except DownloadError as error:
             raise DatasetError(
                 f"{path} is absent and can't be downloaded: {error}; get {url} some "
@@ -128,7 +129,7 @@ class MovieLensTableDataset(FileDataset):
             ) from error
 
     def _origin(self, archive: Path) -> str:
-        found, published = md5_of(archive), self._release.md5
+        found, published = md5_of(archive), self._written_as.md5
         if published is None:
             return f"{archive}, MD5 {found}"
         if found == published:
@@ -141,7 +142,7 @@ class MovieLensTableDataset(FileDataset):
     def _describe(self) -> dict[str, Any]:
         return {
             "filepath": str(self._filepath),
-            "release": self._release.name,
+            "release": self._written_as.name,
             "table": self._table,
             "backend": self._connection_config["backend"],
         }
