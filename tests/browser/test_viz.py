@@ -139,11 +139,16 @@ def test_the_graph_the_tables_the_towers_and_the_plots_are_shown(
     open_node(page, "learning_curves")
     page.locator(".pipeline-metadata .js-plotly-plot .trace").first.wait_for()
     if screenshot := request.config.getoption("--screenshot"):
-        page.get_by_role("button", name="Hide menu").click()
-        page.get_by_role("button", name="Reset zoom").click()
+        take_picture(page, screenshot)
+
+
+def take_picture(page, path: str) -> None:
+    """Show the whole graph in the room that the menu leaves; both moves take time."""
+    for button in ("Hide menu", "Reset zoom"):
+        page.get_by_role("button", name=button).click()
         page.mouse.move(0, 0)  # off the button and its hint
-        page.wait_for_timeout(2000)  # the graph moves into the room that is left
-        page.screenshot(path=screenshot)
+        page.wait_for_timeout(2000)
+    page.screenshot(path=path)
 
 
 def declared_nodes(address: str) -> list[str]:
