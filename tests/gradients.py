@@ -1,4 +1,4 @@
-"""Gradients on either back end, and the numerical ones that they are held against."""
+"""Values and gradients on either back end, and the numerical ones to compare with."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -11,34 +11,72 @@ RELATIVE, ABSOLUTE = 1e-5, 1e-6
 STEP = 1e-5  # of a central difference: its error is about the square of this
 
 
+def evaluated(function: Callable[..., Any]) -> Callable[..., np.ndarray]:
+    """Return a function of arrays that returns an array and changes no variable.
+
+    JAX compiles it as a whole (called as it is, it would compile each operation), and
+    so reads variables once, when it is first called.
+    """
+    if keras.backend.backend() != "jax":
+        return lambda *arrays: np.asarray(function(*arrays))
+    import jax
+
+    def pure(*arrays: Any) -> Any:
+        with keras.StatelessScope():  # which keeps seeds as they are
+            return function(*arrays)
+
+    compiled = jax.jit(pure)
+    return lambda *arrays: np.asarray(compiled(*arrays))
+
+
+def gradient_function(
+    function: Callable[..., Any], variables: Sequence[keras.Variable]
+) -> Callable[..., tuple[np.ndarray, list[np.ndarray]]]:
+    """Return the function of arrays → its value and its gradient in each variable.
+
+    Args:
+        function: of arrays, to a scalar; it reads the variables.
+        variables: those that it doesn't depend on have gradient 0.
+    """
+    if keras.backend.backend() == "jax":
+        return _gradients_by_jax(function, variables)
+    import tensorflow as tf
+
+    def both(*arrays: Any) -> tuple[np.ndarray, list[np.ndarray]]:
+        with tf.GradientTape() as tape:
+            value = function(*arrays)
+        found = tape.gradient(
+            value, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO
+        )
+        # The gradient of a gather is sparse until it is converted.
+        return np.asarray(value), [np.asarray(tf.convert_to_tensor(g)) for g in found]
+
+    return both
+
+
+def _gradients_by_jax(
+    function: Callable[..., Any], variables: Sequence[keras.Variable]
+) -> Callable[..., tuple[np.ndarray, list[np.ndarray]]]:
+    import jax
+
+    def pure(values: list[Any], *arrays: Any) -> Any:
+        with keras.StatelessScope(list(zip(variables, values, strict=True))):
+            return function(*arrays)
+
+    compiled = jax.jit(jax.value_and_grad(pure))
+
+    def both(*arrays: Any) -> tuple[np.ndarray, list[np.ndarray]]:
+        value, found = compiled([variable.value for variable in variables], *arrays)
+        return np.asarray(value), [np.asarray(gradient) for gradient in found]
+
+    return both
+
+
 def value_and_gradients(
     function: Callable[[], Any], variables: Sequence[keras.Variable]
 ) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Return a scalar and its gradient in each variable; 0 where it depends on none."""
-    if keras.backend.backend() == "jax":
-        return _with_jax(function, variables)
-    import tensorflow as tf
-
-    with tf.GradientTape() as tape:
-        value = function()
-    found = tape.gradient(
-        value, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO
-    )
-    return np.asarray(value), [np.asarray(ops.convert_to_tensor(g)) for g in found]
-
-
-def _with_jax(
-    function: Callable[[], Any], variables: Sequence[keras.Variable]
-) -> tuple[np.ndarray, list[np.ndarray]]:
-    import jax
-
-    def pure(values: list[Any]) -> Any:
-        with keras.StatelessScope(list(zip(variables, values, strict=True))):
-            return function()
-
-    values = [variable.value for variable in variables]
-    value, found = jax.jit(jax.value_and_grad(pure))(values)
-    return np.asarray(value), [np.asarray(gradient) for gradient in found]
+    """Return a scalar and its gradient in each variable."""
+    return gradient_function(function, variables)()
 
 
 def with_gradients(

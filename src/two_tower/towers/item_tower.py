@@ -28,6 +28,9 @@ class ItemTower(keras.layers.Layer):
         id_dropout: share of items that lose their id in a training step, in [0, 1).
         scale: standard deviation of the initial embeddings.
         seed: of the id dropout.
+
+    Raises:
+        ValueError: if there are neither ids nor features.
     """
 
     def __init__(  # noqa: PLR0913
@@ -43,6 +46,11 @@ class ItemTower(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        if not (use_id or features):
+            raise ValueError(
+                "use_id is false and there are no features, so all items would be "
+                "alike; give items ids of their own or at least one feature"
+            )
         self.n_items = n_items
         self.dimension = dimension
         self.use_id = use_id

@@ -39,17 +39,19 @@ class QueryTower:
         """Return each history's query vector.
 
         Args:
-            histories: R lists of raw item ids, oldest first; an empty one is a user
-                without a history, and an unknown id counts as out of vocabulary.
+            histories: R lists of raw item ids, oldest first; an empty or null one is a
+                user without a history, and an unknown id counts as out of vocabulary.
 
         Returns:
             `[R, D]` float32 of length 1.
         """
-        position = pc.index_in(pc.list_flatten(histories), value_set=self.item_ids)
+        # A column without any item has values of no type at all.
+        items = pc.list_flatten(histories).cast(self.item_ids.type)
+        position = pc.index_in(items, value_set=self.item_ids)
         unknown = OUT_OF_VOCABULARY - FIRST_ID
         known = pc.fill_null(position, unknown).to_numpy(zero_copy_only=False)
         dense = known + FIRST_ID
-        lengths = pc.list_value_length(histories).to_numpy(zero_copy_only=False)
+        lengths = pc.fill_null(pc.list_value_length(histories), 0).to_numpy()
         offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
         return self.encode_dense(Ragged(dense.astype(np.int32), offsets))
 

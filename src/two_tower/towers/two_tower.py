@@ -101,9 +101,9 @@ class TwoTower(keras.Model):
     def from_config(cls, config: dict[str, Any]) -> "TwoTower":
         """Rebuild the towers, then the model, from `get_config`'s answer."""
         towers = {
-            name: keras.saving.deserialize_keras_object(config.pop(name))
+            name: keras.saving.deserialize_keras_object(config[name])
             for name in ("item_tower", "user_tower")
         }
-        model = cls(**towers, **config)
+        model = cls(**{**config, **towers})
         model.build()  # so that saved weights find their variables
         return model

@@ -1,0 +1,125 @@
+"""Small towers with weights of order 1, so that nothing hides behind small numbers."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from tests.gradients import evaluated
+from two_tower.towers.features import Feature
+from two_tower.towers.item_tower import ItemTower
+from two_tower.towers.mean import MeanUserTower
+from two_tower.towers.transformer import TransformerUserTower
+from two_tower.towers.two_tower import TwoTower
+
+N_ITEMS, DIMENSION, MAX_LENGTH = 9, 4, 8
+
+EACH_TOWER = pytest.mark.parametrize("kind", ["mean", "transformer"])
+
+Batch = dict[str, np.ndarray]
+
+
+def scatter_weights(layer: keras.layers.Layer, seed: int = 0) -> None:
+    """Give every weight that is trained a value of order 1."""
+    rng = np.random.default_rng(seed)
+    for weight in layer.trainable_weights:
+        weight.assign(rng.normal(0, 0.7, weight.shape))
+
+
+def make_item_tower(
+    features: Mapping[str, Feature] | None = None,
+    *,
+    use_id: bool = True,
+    id_dropout: float = 0.0,
+    seed: int = 1,
+) -> ItemTower:
+    """Return a built item tower of `N_ITEMS`, scattered."""
+    tower = ItemTower(
+        N_ITEMS,
+        DIMENSION,
+        features=features or {},
+        use_id=use_id,
+        id_dropout=id_dropout,
+        scale=0.1,
+        seed=seed,
+    )
+    tower.build()
+    scatter_weights(tower)
+    return tower
+
+
+def make_user_tower(
+    kind: str, *, dropout: float = 0.0, n_blocks: int = 1, **options: Any
+) -> keras.layers.Layer:
+    """Return a user tower, not built."""
+    if kind == "mean":
+        return MeanUserTower(
+            DIMENSION, hidden_units=[6, 5], dropout=dropout, seed=2, **options
+        )
+    return TransformerUserTower(
+        DIMENSION,
+        n_blocks=n_blocks,
+        n_heads=2,
+        max_length=MAX_LENGTH,
+        dropout=dropout,
+        seed=2,
+        **options,
+    )
+
+
+def make_towers(
+    kind: str, *, dropout: float = 0.0, id_dropout: float = 0.0, dtype: str = "float32"
+) -> TwoTower:
+    """Return both towers, built and scattered."""
+    item_tower = ItemTower(
+        N_ITEMS,
+        DIMENSION,
+        features={},
+        use_id=True,
+        id_dropout=id_dropout,
+        scale=0.1,
+        seed=1,
+        dtype=dtype,
+    )
+    user_tower = make_user_tower(kind, dropout=dropout, dtype=dtype)
+    towers = TwoTower(item_tower, user_tower, dtype=dtype)
+    towers.build()
+    scatter_weights(towers)
+    return towers
+
+
+@cache
+def shared_towers(kind: str) -> TwoTower:
+    """Return towers without dropout, for tests that change nothing about them."""
+    return make_towers(kind)
+
+
+@cache
+def call_shared(kind: str) -> Callable[..., np.ndarray]:
+    """Return those towers as a function of `items` and `lengths`."""
+    return call_towers(shared_towers(kind))
+
+
+def call_towers(towers: TwoTower, **options: Any) -> Callable[..., np.ndarray]:
+    """Return the towers as a function of `items` and `lengths`."""
+    return evaluated(
+        lambda items, lengths: towers({"items": items, "lengths": lengths}, **options)
+    )
+
+
+def queries_of(
+    kind: str, histories: Sequence[Sequence[int]], width: int = MAX_LENGTH
+) -> np.ndarray:
+    """Return the query vectors that the shared towers have for histories."""
+    return call_shared(kind)(*pad(histories, width).values())
+
+
+def pad(histories: Sequence[Sequence[int]], width: int = MAX_LENGTH) -> Batch:
+    """Return histories as a batch: padded behind to a width."""
+    items = np.zeros((len(histories), width), np.int32)
+    for row, history in enumerate(histories):
+        items[row, : len(history)] = history
+    return {"items": items, "lengths": np.array([*map(len, histories)], np.int32)}

@@ -1,0 +1,77 @@
+import numpy as np
+import pytest
+
+from tests.towers.build import (
+    DIMENSION,
+    EACH_TOWER,
+    N_ITEMS,
+    queries_of,
+    shared_towers,
+)
+from two_tower.ragged import Ragged
+from two_tower.towers.encode import encode_histories, encode_items
+
+pytestmark = pytest.mark.backend
+
+EDGES = [2, 8]
+# Of each bucket more than a batch holds, in no order; one ends on each edge.
+HISTORIES = [
+    [3, 5, 2, 8],
+    [],
+    [4],
+    [7, 7, 3, 2, 6, 5, 8, 4],
+    [2, 3],
+    [5],
+    [],
+    [6, 2, 3, 4, 5],
+    [8, 8, 8],
+]
+
+
+# covers: Q3, Q10
+@EACH_TOWER
+def test_batches_by_length_give_what_each_history_gives_alone(kind):
+    towers, histories = shared_towers(kind), Ragged.from_lists(HISTORIES)
+    found = encode_histories(towers, histories, edges=EDGES, slots=8)
+    assert found.dtype == np.float32
+    assert found.shape == (len(HISTORIES), DIMENSION)
+    np.testing.assert_allclose(found, queries_of(kind, HISTORIES), 1e-5, 1e-6)
+    for row in range(len(HISTORIES)):
+        alone = encode_histories(towers, histories.take([row]), edges=EDGES, slots=8)
+        np.testing.assert_allclose(alone[0], found[row], 1e-5, 1e-6)
+
+
+# covers: Q10
+def test_of_a_history_longer_than_the_last_edge_the_newest_items_count():
+    long = Ragged.from_lists([[2, 2, 2, 5, 6, 7, 8], [5, 6, 7, 8]])
+    cut, whole = encode_histories(shared_towers("mean"), long, edges=[4], slots=8)
+    np.testing.assert_allclose(cut, whole, 1e-5, 1e-6)
+
+
+# covers: Q10
+def test_a_history_of_thousands_passes_through_the_mean_tower():
+    # All items equally often: the mean of a history of one of each.
+    of_each = [*range(2, N_ITEMS)]
+    histories = Ragged.from_lists([of_each * 400, of_each])
+    long, short = encode_histories(
+        shared_towers("mean"), histories, edges=[8, 2800], slots=2800
+    )
+    np.testing.assert_allclose(long, short, rtol=1e-4, atol=1e-5)
+
+
+@EACH_TOWER
+def test_no_histories_are_no_vectors(kind):
+    nobody = Ragged.from_lists([])
+    found = encode_histories(shared_towers(kind), nobody, edges=EDGES, slots=8)
+    assert found.shape == (0, DIMENSION)
+
+
+# covers: Q7
+def test_items_are_encoded_as_candidates_are():
+    towers, ids = shared_towers("mean"), np.array([5, 2, 8], np.int32)
+    found = encode_items(towers, ids)
+    table = np.float64(towers.item_tower.table.value)[ids]
+    expected = table / np.linalg.norm(table, axis=1, keepdims=True)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, 1e-5, 1e-6)
+    assert encode_items(towers, ids[:0]).shape == (0, DIMENSION)

@@ -1,0 +1,107 @@
+import numpy as np
+import pytest
+from keras import ops
+
+from tests.gradients import assert_same_as, evaluated, value_and_gradients
+from tests.towers.build import scatter_weights
+from two_tower.towers.features import Feature, FeatureEmbedding
+
+pytestmark = pytest.mark.backend
+
+GENRES = Feature("multi_valued", size=5, width=3)
+WORDS = Feature("words", size=6, width=2)
+YEAR = Feature("categorical", size=4, width=1)
+RUNTIME = Feature("dense", size=1, width=1)
+
+EACH = pytest.mark.parametrize(
+    "feature", [GENRES, WORDS, YEAR, RUNTIME], ids=lambda feature: feature.kind
+)
+
+
+def embed(feature, values):
+    """Return a scattered embedding of a feature whose entities have these values."""
+    layer = FeatureEmbedding(len(values), feature, 3, 0.1)
+    layer.build()
+    scatter_weights(layer)
+    layer.set_values(np.array(values))
+    return layer
+
+
+def test_a_categorical_value_is_the_row_of_its_id():
+    layer = embed(YEAR, [[0], [0], [2], [3], [1]])
+    found = evaluated(layer)(np.array([3, 2, 4]))
+    expected = np.asarray(layer.table.value)[[3, 2, 1]]
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("feature", [GENRES, WORDS])
+def test_several_values_are_the_mean_of_their_rows(feature):
+    empty = [0] * feature.width
+    layer = embed(feature, [[2, 4, *empty][: feature.width], [3, *empty[1:]]])
+    table = np.float64(layer.table.value)
+    found = evaluated(layer)(np.array([0, 1]))
+    np.testing.assert_allclose(found[0], (table[2] + table[4]) / 2, 1e-5, 1e-6)
+    np.testing.assert_allclose(found[1], table[3], 1e-5, 1e-6)
+
+
+def test_a_number_scales_the_vector_of_its_feature():
+    layer = embed(RUNTIME, [[0.0], [-1.5], [2.0]])
+    vector = np.asarray(layer.table.value)[0]
+    found = evaluated(layer)(np.array([1, 2]))
+    np.testing.assert_allclose(found, [-1.5 * vector, 2 * vector], rtol=1e-6)
+
+
+@EACH
+def test_a_missing_value_adds_nothing_and_learns_nothing(feature):
+    layer = embed(feature, np.zeros((3, feature.width)))
+    value, (gradient,) = value_and_gradients(
+        lambda: ops.sum(layer(np.array([0, 2]))), [layer.table]
+    )
+    assert value == 0
+    assert not gradient.any()
+
+
+@EACH
+def test_entities_come_in_any_shape(feature):
+    call = evaluated(embed(feature, np.arange(4 * feature.width).reshape(4, -1) % 4))
+    flat = call(np.array([3, 1, 0, 2, 1, 1]))
+    found = call(np.array([[3, 1, 0], [2, 1, 1]]))
+    np.testing.assert_allclose(found, np.reshape(flat, (2, 3, 3)), rtol=1e-6)
+
+
+@EACH
+def test_gradients_follow_the_definition(feature):
+    values = np.array([[0, 0, 0], [2, 0, 3], [3, 1, 0], [1, 1, 2]])[:, : feature.width]
+    layer = embed(feature, values)
+    ids, direction = np.array([1, 2, 1, 3]), np.arange(12.0).reshape(4, 3) / 10
+
+    def vector(table, entity):
+        if feature.kind == "dense":
+            return values[entity] * table[0]
+        rows = [table[value] for value in values[entity] if value]
+        return sum(rows) / max(len(rows), 1)
+
+    assert_same_as(
+        lambda table: np.sum([vector(table, i) for i in ids] * direction),
+        lambda: ops.sum(layer(ids) * direction),
+        [layer.table],
+    )
+
+
+def test_values_are_stored_but_not_trained():
+    layer = embed(RUNTIME, [[0.0], [1.0]])
+    assert [weight.name for weight in layer.trainable_weights] == ["table"]
+    assert [weight.name for weight in layer.non_trainable_weights] == ["values"]
+
+
+def test_values_of_another_shape_are_refused():
+    layer = embed(GENRES, [[0, 0, 0], [2, 3, 0]])
+    with pytest.raises(ValueError, match="shape"):
+        layer.set_values(np.zeros((2, 4)))
+
+
+def test_the_configuration_rebuilds_the_layer():
+    layer = FeatureEmbedding(7, GENRES, 3, 0.1, name="genres")
+    copy = FeatureEmbedding.from_config(layer.get_config())
+    assert copy.get_config() == layer.get_config()
+    assert copy.feature == GENRES

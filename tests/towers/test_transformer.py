@@ -1,0 +1,241 @@
+from functools import cache, partial
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from keras import ops
+
+from tests.gradients import (
+    assert_same_as,
+    evaluated,
+    value_and_gradients,
+    with_gradients,
+)
+from tests.towers.build import DIMENSION, make_user_tower, scatter_weights
+from tests.towers.definitions import attention, transformer_user
+from two_tower.towers.transformer import (
+    TransformerBlock,
+    TransformerUserTower,
+    causal_attention,
+)
+
+pytestmark = pytest.mark.backend
+
+ALL_REAL = np.ones((2, 5), bool)
+
+attend = evaluated(partial(causal_attention, drop=lambda weights: weights))
+
+
+def make_tower(**options):
+    tower = make_user_tower("transformer", **options)
+    tower.build()
+    scatter_weights(tower)
+    return tower
+
+
+@cache
+def shared_tower():
+    """Return a tower without dropout, for tests that only call it."""
+    return make_tower()
+
+
+@cache
+def call_shared():
+    """Return that tower as a function of arrays."""
+    return evaluated(shared_tower())
+
+
+def any_vectors(*shape, seed=5):
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+def mask_of(lengths, width):
+    return np.arange(width) < np.array(lengths)[:, None]
+
+
+@cache
+def slopes_of_shared():
+    """Return vectors, mask, weights → the gradient in the vectors.
+
+    Of the weighted sum of the states' first coordinates: over all coordinates a layer
+    norm's output has the same sum whatever goes in.
+    """
+    tower = shared_tower()
+    both = with_gradients(
+        lambda vectors, is_real, weights: ops.sum(
+            tower(vectors, is_real)[..., 0] * weights
+        ),
+        1,
+    )
+    return lambda *arrays: np.asarray(both(*arrays)[1][0])
+
+
+def make_tower_without_blocks():
+    """Return a tower whose states are their own item and position alone."""
+    tower = TransformerUserTower(
+        DIMENSION, n_blocks=0, n_heads=1, max_length=6, dropout=0.0, seed=1
+    )
+    tower.build()
+    scatter_weights(tower)
+    return tower
+
+
+def weights_of(tower):
+    """Return positions, the output's norm and ten weights per block, by name."""
+    weights = [tower.positions, tower.output_norm.gamma, tower.output_norm.beta]
+    for block in tower.blocks:
+        weights += [
+            block.attention_norm.gamma,
+            block.attention_norm.beta,
+            block.query_key_value.kernel,
+            block.attention_output.kernel,
+            block.feed_norm.gamma,
+            block.feed_norm.beta,
+            block.feed_in.kernel,
+            block.feed_in.bias,
+            block.feed_out.kernel,
+            block.feed_out.bias,
+        ]
+    return weights
+
+
+# covers: X1
+def test_states_and_gradients_follow_the_definition():
+    tower = make_tower(n_blocks=2)
+    vectors = keras.Variable(any_vectors(2, 3, DIMENSION))
+    lengths = [3, 2]
+    is_real = mask_of(lengths, 3)
+    direction = np.linspace(-1, 1, 24).reshape(2, 3, DIMENSION)
+    direction[~is_real] = 0
+
+    def reference(values, positions, gain, shift, *rest):
+        blocks = [rest[:10], rest[10:]]
+        total = 0.0
+        for history, length, along in zip(values, lengths, direction, strict=True):
+            states = transformer_user(
+                history[:length], positions, blocks, gain, shift, n_heads=2
+            )
+            total += np.sum(states * along[:length])
+        return total
+
+    assert_same_as(
+        reference,
+        lambda: ops.sum(tower(vectors.value, is_real) * direction),
+        [vectors, *weights_of(tower)],
+    )
+
+
+# covers: X1
+def test_attention_follows_the_definition():
+    queries, keys, values = any_vectors(3, 1, 2, 5, 3)
+    found = attend(queries, keys, values)
+    for head in range(2):
+        expected = attention(
+            *(np.float64(part[0, head]) for part in (queries, keys, values))
+        )
+        np.testing.assert_allclose(found[0, head], expected, 1e-5, 1e-6)
+
+
+# covers: X1
+def test_without_preferences_attention_is_the_mean_of_what_came_before():
+    values = any_vectors(1, 2, 5, 3)
+    zeros = np.zeros_like(values)
+    found = attend(zeros, zeros, values)
+    expected = [values[0, 1, : t + 1].mean(axis=0) for t in range(5)]
+    np.testing.assert_allclose(found[0, 1], expected, 1e-5, 1e-6)
+
+
+# covers: X1
+@settings(max_examples=10, deadline=None)
+@given(st.integers(1, 4), st.integers(0, 2**16))
+def test_a_later_item_never_changes_an_earlier_state(place, seed):
+    states_of, vectors = call_shared(), any_vectors(2, 5, DIMENSION)
+    changed = vectors.copy()
+    changed[:, place:] = any_vectors(2, 5 - place, DIMENSION, seed=seed) * 100
+    found, expected = states_of(changed, ALL_REAL), states_of(vectors, ALL_REAL)
+    np.testing.assert_allclose(found[:, :place], expected[:, :place], 1e-5, 1e-6)
+    assert not np.allclose(found[:, place], expected[:, place])
+
+
+# covers: X1
+def test_an_earlier_state_has_no_gradient_from_later_items():
+    only_the_third = np.zeros((2, 5), np.float32)
+    only_the_third[:, 2] = 1
+    slopes = slopes_of_shared()(any_vectors(2, 5, DIMENSION), ALL_REAL, only_the_third)
+    assert slopes[:, :3].any(axis=-1).all()
+    assert not slopes[:, 3:].any()
+
+
+# covers: X1, Q4
+def test_what_stands_in_padding_reaches_no_real_state_and_gets_no_gradient():
+    vectors, is_real = any_vectors(2, 5, DIMENSION), mask_of([4, 1], 5)
+    changed = np.where(is_real[..., None], vectors, np.float32(1e4))
+    found = call_shared()(changed, is_real)[is_real]
+    expected = call_shared()(vectors, is_real)[is_real]
+    np.testing.assert_allclose(found, expected, 1e-5, 1e-6)
+    slopes = slopes_of_shared()(vectors, is_real, is_real.astype(np.float32))
+    assert slopes[is_real].any(axis=-1).all()
+    assert not slopes[~is_real].any()
+
+
+# covers: X1
+def test_positions_count_from_the_newest_item():
+    # What stands before a history changes none of its states, while what comes after
+    # changes them all.
+    states_of = evaluated(make_tower_without_blocks())
+    vectors = any_vectors(1, 5, DIMENSION)
+    whole = states_of(vectors, mask_of([5], 5))
+    newest = states_of(vectors[:, 2:], mask_of([3], 3))
+    oldest = states_of(vectors[:, :3], mask_of([3], 3))
+    np.testing.assert_allclose(whole[:, 2:], newest, 1e-5, 1e-6)
+    assert (np.abs(whole[:, :3] - oldest).max(axis=-1) > 1e-3).all()
+
+
+# covers: X1
+def test_each_history_learns_as_many_positions_as_it_has_items():
+    tower, vectors = make_tower_without_blocks(), any_vectors(1, 5, DIMENSION)
+    _, (gradient,) = value_and_gradients(
+        lambda: ops.sum(tower(vectors, mask_of([3], 5))[0, :3, 0]), [tower.positions]
+    )
+    assert gradient.any(axis=1).tolist() == [True] * 3 + [False] * 3
+
+
+# covers: X1, Q10
+def test_wider_padding_changes_no_state():
+    vectors, is_real = any_vectors(2, 7, DIMENSION), mask_of([5, 2], 7)
+    wide = call_shared()(vectors, is_real)
+    narrow = call_shared()(vectors[:, :5], is_real[:, :5])
+    for row, length in enumerate([5, 2]):
+        np.testing.assert_allclose(wide[row, :length], narrow[row, :length], 1e-5, 1e-6)
+
+
+def test_a_history_of_nothing_but_padding_is_finite():
+    states = call_shared()(any_vectors(2, 5, DIMENSION), np.zeros((2, 5), bool))
+    assert np.isfinite(states).all()
+
+
+def test_every_dropout_has_a_seed_of_its_own():
+    tower = make_tower(dropout=0.5, n_blocks=2)
+    drops = [tower.input_drop]
+    for block in tower.blocks:
+        drops += [
+            block.attention_drop,
+            block.attention_output_drop,
+            block.feed_out_drop,
+        ]
+    assert len({drop.seed for drop in drops}) == len(drops)
+
+
+def test_the_configuration_rebuilds_the_tower():
+    tower = make_tower(dropout=0.25)
+    copy = TransformerUserTower.from_config(tower.get_config())
+    assert copy.get_config() == tower.get_config()
+    copy.build()
+    copy.set_weights(tower.get_weights())
+    vectors = any_vectors(2, 5, DIMENSION)
+    expected = call_shared()(vectors, ALL_REAL)
+    np.testing.assert_array_equal(evaluated(copy)(vectors, ALL_REAL), expected)
+    block = tower.blocks[0].get_config()
+    assert TransformerBlock.from_config(block).get_config() == block
