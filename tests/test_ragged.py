@@ -1,6 +1,8 @@
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from two_tower.ragged import Ragged
 
@@ -56,3 +58,29 @@ def test_arrow_columns_are_read_whole_sliced_or_in_chunks(kind):
 def test_nulls_are_refused(rows):
     with pytest.raises(ValueError, match="1 nulls"):
         Ragged.from_arrow(pa.array(rows, pa.list_(pa.int32())))
+
+
+def test_padding_stands_behind_and_the_newest_values_stay():
+    ragged = Ragged.from_lists([[3, 1], [], [2], [7, 8, 9]])
+    assert ragged.pad(2).tolist() == [[3, 1], [0, 0], [2, 0], [8, 9]]
+    assert ragged.pad(4).tolist() == [
+        [3, 1, 0, 0],
+        [0, 0, 0, 0],
+        [2, 0, 0, 0],
+        [7, 8, 9, 0],
+    ]
+
+
+def test_padded_rows_keep_the_type_of_their_values():
+    assert Ragged.from_lists([[1]]).pad(2).dtype == np.int32
+    assert Ragged.from_lists([[0.5]], float).pad(1).tolist() == [[0.5]]
+    assert Ragged.from_lists([]).pad(3).shape == (0, 3)
+
+
+@given(st.lists(st.lists(st.integers(1, 9), max_size=6), max_size=5), st.integers(1, 7))
+def test_every_padded_row_is_the_end_of_its_list(rows, width):
+    padded = Ragged.from_lists(rows).pad(width)
+    assert padded.shape == (len(rows), width)
+    for row, found in zip(rows, padded.tolist(), strict=True):
+        newest = row[-width:]
+        assert found == newest + [0] * (width - len(newest))

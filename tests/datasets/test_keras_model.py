@@ -1,0 +1,140 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from kedro.io import DatasetError
+
+from tests.towers.build import N_ITEMS, make_user_tower, pad, scatter_weights
+from two_tower.datasets.keras_model import KerasModelDataset
+from two_tower.towers.features import Feature
+from two_tower.towers.item_tower import ItemTower
+from two_tower.towers.two_tower import TwoTower
+
+# Two of a kind with tables of different size, in no alphabetical order.
+FEATURES = {
+    "year": Feature("dense", size=1, width=1),
+    "words": Feature("words", size=6, width=3),
+    "genres": Feature("multi_valued", size=4, width=2),
+    "country": Feature("categorical", size=5, width=1),
+}
+HISTORIES = [[3, 5, 2, 8], [4], [], [7, 7, 3, 2, 6, 5, 8, 4]]
+
+# What a fresh process, which knows none of the towers' classes, makes of the files.
+LOAD = """
+import sys
+import numpy as np
+from two_tower.datasets.keras_model import KerasModelDataset
+
+batch = dict(np.load(sys.argv[1]))
+for path in sys.argv[2:]:
+    towers = KerasModelDataset(filepath=path).load()
+    items = np.arange(towers.item_tower.n_items)
+    found = {"queries": towers(batch), "items": towers.item_vectors(items)}
+    np.savez(path + ".npz", **{name: np.asarray(v) for name, v in found.items()})
+"""
+
+
+def make_towers(kind, dtype="float32"):
+    """Return towers with every kind of feature, all weights scattered."""
+    item_tower = ItemTower(
+        N_ITEMS,
+        4,
+        features=FEATURES,
+        use_id=True,
+        id_dropout=0.2,
+        scale=0.1,
+        seed=1,
+        dtype=dtype,
+    )
+    user_tower = make_user_tower(kind, dropout=0.2, dtype=dtype)
+    towers = TwoTower(item_tower, user_tower, dtype=dtype)
+    towers.build()
+    scatter_weights(towers)
+    rng = np.random.default_rng(3)
+    item_tower.set_features(
+        {
+            name: rng.integers(0, about.size, (N_ITEMS, about.width))
+            if about.kind != "dense"
+            else rng.normal(size=(N_ITEMS, 1))
+            for name, about in FEATURES.items()
+        }
+    )
+    return towers
+
+
+def dataset_in(folder, name="two_tower.keras"):
+    return KerasModelDataset(filepath=str(folder / name))
+
+
+class Unsavable:
+    """A model whose save breaks off half-way."""
+
+    def save(self, path):
+        Path(path).write_bytes(b"half a model")
+        raise OSError("no space left on device")
+
+
+def test_a_fresh_process_loads_towers_that_answer_the_same(tmp_path):
+    made = {
+        tmp_path / "mean.keras": make_towers("mean"),
+        tmp_path / "transformer.keras": make_towers("transformer"),
+        tmp_path / "half.keras": make_towers("transformer", "mixed_bfloat16"),
+    }
+    for path, towers in made.items():
+        KerasModelDataset(filepath=str(path)).save(towers)
+    np.savez(tmp_path / "batch.npz", **pad(HISTORIES))
+    arguments = [str(path) for path in (tmp_path / "batch.npz", *made)]
+    subprocess.run([sys.executable, "-c", LOAD, *arguments], check=True)  # noqa: S603
+    for path, towers in made.items():
+        found = np.load(f"{path}.npz")
+        np.testing.assert_array_equal(found["queries"], towers(pad(HISTORIES)))
+        items = towers.item_vectors(np.arange(N_ITEMS))
+        np.testing.assert_array_equal(found["items"], items)
+
+
+def test_a_second_save_takes_the_place_of_the_first(tmp_path):
+    dataset, second = dataset_in(tmp_path), make_towers("mean")
+    dataset.save(make_towers("transformer"))
+    dataset.save(second)
+    for found, expected in zip(
+        dataset.load().get_weights(), second.get_weights(), strict=True
+    ):
+        np.testing.assert_array_equal(found, expected)
+    assert [path.name for path in tmp_path.iterdir()] == ["two_tower.keras"]
+
+
+def test_a_save_that_fails_leaves_the_model_before_it(tmp_path):
+    dataset = dataset_in(tmp_path)
+    dataset.save(make_towers("mean"))
+    before = (tmp_path / "two_tower.keras").read_bytes()
+    with pytest.raises(DatasetError, match="no space left"):
+        dataset.save(Unsavable())
+    assert (tmp_path / "two_tower.keras").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["two_tower.keras"]
+
+
+def test_a_first_save_that_fails_leaves_nothing(tmp_path):
+    dataset = dataset_in(tmp_path)
+    with pytest.raises(DatasetError, match="no space left"):
+        dataset.save(Unsavable())
+    assert not dataset.exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_it_exists_once_it_is_saved_in_a_folder_that_is_made(tmp_path):
+    dataset = dataset_in(tmp_path / "06_models" / "ml-100k")
+    assert not dataset.exists()
+    dataset.save(make_towers("mean"))
+    assert dataset.exists()
+
+
+def test_loading_what_was_never_saved_names_the_file(tmp_path):
+    with pytest.raises(DatasetError, match=r"two_tower\.keras"):
+        dataset_in(tmp_path).load()
+
+
+def test_another_format_is_refused_at_once():
+    with pytest.raises(DatasetError, match=r"model\.h5.*must end in \.keras"):
+        KerasModelDataset(filepath="model.h5")
