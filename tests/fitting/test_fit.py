@@ -291,12 +291,15 @@ def test_a_collapse_of_the_item_vectors_stops_training(store, validation):
         quick(state, store, validation, epochs=1)
 
 
-def test_a_failed_training_takes_its_progress_bar_away(store, monkeypatch):
+def test_a_failed_training_gives_the_terminal_back(store, monkeypatch, capfd):
     monkeypatch.setenv("FORCE_COLOR", "1")  # rich then takes stderr for a terminal
-    for _ in range(2):  # rich refuses a second bar while the first is there
-        state = state_of(build_towers(), optimizer=broken_after(1))
-        with pytest.raises(TrainingError):
-            quick(state, store)
+    monkeypatch.setenv("TERM", "xterm")
+    state = state_of(build_towers(), optimizer=broken_after(1))
+    with pytest.raises(TrainingError):
+        quick(state, store)
+    drawn = capfd.readouterr().err
+    hidden, shown = "\x1b[?25l", "\x1b[?25h"  # the cursor, while a bar is drawn
+    assert drawn.count(hidden) == drawn.count(shown) == 1
 
 
 def test_a_normal_training_is_quiet(store, capfd, caplog):
