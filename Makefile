@@ -17,7 +17,7 @@ DEV_STAMP := .venv/.installed-dev-$(firstword $(shell cksum requirements-dev.loc
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run test format viz screenshot lock
+.PHONY: help run test format viz screenshot acceptance lock
 
 help:
 	@echo 'make run     install what is needed, then train and recommend on simulated data'
@@ -46,6 +46,9 @@ viz: $(RUN_STAMP)
 
 screenshot: $(DEV_STAMP)
 	$(BIN)/pytest tests/browser --screenshot docs/images/kedro-viz.png
+
+acceptance: $(DEV_STAMP)
+	$(BIN)/python -m tests.acceptance
 
 lock: $(BIN)/python
 	$(BIN)/python -m pip install --quiet uv

@@ -203,6 +203,7 @@ CORRUPTIONS = [
 ]
 
 
+# covers: X7
 @pytest.mark.parametrize(
     ("table", "corrupt", "check", "kind"),
     # An audit takes half a second: each corruption meets one kind of split in turn.
@@ -305,6 +306,7 @@ cut_windows = windows.cut_windows
 number_positions = selection.number_positions
 
 
+# covers: X7
 @pytest.mark.parametrize(
     ("module", "name", "bug"),
     [

@@ -63,6 +63,7 @@ def random_split(n=50, seed=0, **shares):
     return dict(rows(split, "event_id", "split"))
 
 
+# covers: N3
 def test_random_holds_out_exact_shares_of_all_interactions():
     assert Counter(random_split().values()) == {
         "train": 35,
