@@ -75,8 +75,8 @@ HEAD = """# Acceptance: which test covers what
 
 Written by `make acceptance` from the `# covers:` comments of the tests, which a test
 compares with this page. Q: averaging variable-length histories. A: multi-interest
-candidate generation. L: LibRecommender's TwoTower. N: the MovieLens retrieval notebook. X:
-beyond those. Rows that aren't here aren't covered yet.
+candidate generation. L: LibRecommender's TwoTower. N: the MovieLens retrieval
+notebook. X: beyond those. Rows that aren't here aren't covered yet.
 
 | row | behaviour | tests | module |
 |---|---|---|---|
