@@ -6,7 +6,11 @@ from pydantic import ValidationError
 
 from tests.retrieval.fabricate import unit_vectors
 from two_tower.lineage import LineageStore, Record
-from two_tower.pipelines.indexing.nodes import build_item_index, sample_queries
+from two_tower.pipelines.indexing.nodes import (
+    build_item_index,
+    find_origin,
+    sample_queries,
+)
 from two_tower.pipelines.indexing.params import Indexing
 from two_tower.retrieval.bundle_files import write_bundle
 
@@ -38,9 +42,8 @@ def embeddings(entity, vectors):
 @pytest.fixture
 def lineage(tmp_path):
     store = LineageStore(tmp_path / "lineage")
-    for name in ("interactions", "two_tower_model", "item_embeddings"):
-        record = Record(f"print of {name}", "node", "run", {}, {}, {})
-        store.write(name, record)
+    origin = {"interactions": "d", "two_tower_model": "m", "items": "i"}
+    store.write("item_embeddings", Record("e", "node", "run", {}, {}, origin))
     return store
 
 
@@ -60,8 +63,23 @@ def test_the_index_meets_its_target_and_says_what_it_was_made_from(build):
     np.testing.assert_allclose(bundle.vectors, unit_vectors(400), rtol=1e-6)
     assert report["recall@10"] == bundle.recall.value >= 0.9
     assert bundle.golden.queries.shape == (4, 8)
-    assert bundle.fingerprints["two_tower_model"] == "print of two_tower_model"
-    assert bundle.fingerprints["interactions"] == "print of interactions"
+    assert bundle.fingerprints == {
+        "interactions": "d",
+        "two_tower_model": "m",
+        "item_embeddings": "e",
+    }
+
+
+def test_data_and_model_made_later_are_not_taken_for_the_embeddings_origin(lineage):
+    for name in ("interactions", "two_tower_model"):
+        lineage.write(name, Record("newer", "node", "run", {}, {}, {}))
+    origin = find_origin(lineage)
+    assert (origin["interactions"], origin["two_tower_model"]) == ("d", "m")
+
+
+def test_embeddings_of_unknown_origin_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="where item_embeddings came from; run"):
+        find_origin(LineageStore(tmp_path))
 
 
 def test_the_report_shows_recall_against_search_effort(build):

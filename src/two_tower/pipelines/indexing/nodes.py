@@ -22,9 +22,6 @@ logger = logging.getLogger(__name__)
 
 ITEMS_PER_BATCH: Final = 1 << 16
 
-STAMPED: Final = ("interactions", "two_tower_model", "item_embeddings")
-"""The data and the model that an index says it was made from."""
-
 
 def build_item_index(
     item_embeddings: ir.Table,
@@ -47,8 +44,8 @@ def build_item_index(
         `queries_per_second` of one thread, and the `trials`.
 
     Raises:
-        ValueError: if the item vectors are unsound, or no setting that may be tried
-            meets the recall target.
+        ValueError: if the item vectors are unsound or of unknown origin, or no
+            setting that may be tried meets the recall target.
     """
     n_items = int(item_embeddings.count().to_pyarrow().as_py())
     items = read_item_vectors(
@@ -78,7 +75,7 @@ def build_item_index(
         ),
         golden=ask_golden_queries(index, queries[: parameters.golden_users]),
         seed=parameters.seed,
-        fingerprints={name: lineage.fingerprint(name) for name in STAMPED},
+        fingerprints=find_origin(lineage),
     )
     logger.info(
         "%s index of %d items: recall@%d is %.3f on %d users, after %d trials",
@@ -90,6 +87,34 @@ def build_item_index(
         len(trials),
     )
     return bundle, report_on(bundle, trials) | {"build_seconds": build_seconds}
+
+
+def find_origin(lineage: LineageStore) -> dict[str, str]:
+    """Return the fingerprints of the item embeddings and of what they came from.
+
+    The data and the model are those that made the embeddings, which a later run may
+    have replaced since.
+
+    Args:
+        lineage: holds the record of `item_embeddings`.
+
+    Returns:
+        `interactions`, `two_tower_model` and `item_embeddings` → fingerprint.
+
+    Raises:
+        ValueError: if there is no such record.
+    """
+    record = lineage.find("item_embeddings")
+    if record is None:
+        raise ValueError(
+            "nothing is known of where item_embeddings came from; "
+            "run the export pipeline again"
+        )
+    return {
+        "interactions": record.ancestors["interactions"],
+        "two_tower_model": record.ancestors["two_tower_model"],
+        "item_embeddings": record.fingerprint,
+    }
 
 
 def sample_queries(user_embeddings: ir.Table, parameters: Indexing) -> FloatArray:
