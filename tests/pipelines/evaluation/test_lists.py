@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from tests.pipelines.evaluation.fabricate import World
 from tests.retrieval.fabricate import annoy_over, bundle_of
-from two_tower.metrics.ranks import ranks_by
+from two_tower.metrics.ranks import ranks_by, without_targets
 from two_tower.metrics.scorers import dot_scorer
 from two_tower.pipelines.evaluation.cases import read_cases
 from two_tower.pipelines.evaluation.lists import (
@@ -74,6 +74,26 @@ def test_a_positive_beyond_the_served_list_is_a_miss():
     exact = ranks_by(scorer, cases.targets, cases.seen, item_block=8)
     ranks, _ = rank_through_index(world.item_index, world.queries, cases, cutoffs=(4,))
     np.testing.assert_array_equal(ranks, np.where(exact < 4, exact, np.inf))
+
+
+def test_queries_are_filtered_and_searched_block_by_block(monkeypatch):
+    world = World()
+    cases = read_cases(world.test_examples)
+    asked = (world.item_index, world.queries, cases, (1, 10))
+    ranks, counts = rank_through_index(*asked)
+    sizes = []
+
+    def spy(seen, targets):
+        sizes.append(len(seen))
+        return without_targets(seen, targets)
+
+    module = "two_tower.pipelines.evaluation.lists"
+    monkeypatch.setattr(f"{module}.without_targets", spy)
+    monkeypatch.setattr(f"{module}.QUERIES_PER_SEARCH", 5)
+    in_blocks = rank_through_index(*asked)
+    assert sizes == [5, 5, 2]
+    np.testing.assert_array_equal(in_blocks[0], ranks)
+    np.testing.assert_array_equal(in_blocks[1], counts)
 
 
 def test_a_poor_index_serves_fewer_hits():

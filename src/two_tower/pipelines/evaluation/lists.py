@@ -90,22 +90,21 @@ def rank_through_index(
         `[P]` float64, in the order of the targets, infinity for those not in the
         list; and `[len(cutoffs), N]`.
     """
-    hidden = without_targets(cases.seen, cases.targets)
     everything = Choice.of(bundle.n_items, allow=None, exclude=None)
     counts = np.zeros((len(cutoffs), bundle.n_items), np.int64)
     ranks = [np.empty(0)]
     for block in _blocks(len(queries), QUERIES_PER_SEARCH):
         rows = np.arange(block.start, block.stop)
+        targets = cases.targets.take(rows)
         lists, scores = search_shown(
             bundle,
             queries[block],
             max(cutoffs),
-            seen=hidden.take(rows),
+            seen=without_targets(cases.seen.take(rows), targets),
             choice=everything,
         )
         # Cosines: both vectors are of length 1.
         margin = np.full(len(rows), ROUNDING, np.float32)
-        targets = cases.targets.take(rows)
         ranks.append(ranks_in_lists(lists, scores, targets, margin))
         counts += list_counts(lists, bundle.n_items, cutoffs)
     return np.concatenate(ranks), counts
