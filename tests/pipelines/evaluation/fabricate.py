@@ -24,8 +24,20 @@ PARAMETERS = {
 
 SPLIT_REPORT = {
     "kind": "leave_one_out",
+    "shares": None,
+    "seed": None,
     "cut_offs": None,
-    "ties": {"handling": "file_order", "share_of_consecutive_pairs": 0.25},
+    "selection": {
+        "min_rating": None,
+        "repeats": "all",
+        "min_item_interactions": 5,
+        "min_user_interactions": 1,
+    },
+    "ties": {
+        "handling": "file_order",
+        "seed": None,
+        "share_of_consecutive_pairs": 0.25,
+    },
 }
 
 

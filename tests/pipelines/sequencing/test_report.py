@@ -64,6 +64,31 @@ def test_cut_offs_are_given_in_seconds(outputs):
     assert splits["test"]["first_timestamp"] == found["cut_offs"]["test"]
 
 
+def test_a_cut_in_time_has_no_shares_and_no_seed(outputs):
+    found = split_report(outputs)
+    assert (found["shares"], found["seed"]) == (None, None)
+    assert found["ties"]["seed"] is None
+
+
+def test_what_was_kept_and_drawn_is_said_with_its_seeds():
+    found = split_report(
+        sequence(
+            some_interactions(),
+            split={"kind": "new_users", "seed": 5},
+            selection={"repeats": "last", "min_user_interactions": 2},
+            order={"ties": "shuffled", "seed": 9},
+        )
+    )
+    assert found["selection"] == {
+        "min_rating": None,
+        "repeats": "last",
+        "min_item_interactions": 1,
+        "min_user_interactions": 2,
+    }
+    assert found["shares"] == {"validation": 0.1, "test": 0.1, "given": 0.5}
+    assert (found["seed"], found["ties"]["seed"]) == (5, 9)
+
+
 def test_ties_are_counted_within_users():
     # Of user 1's two pairs one ties; user 2 has no pair, though it ties with user 1.
     table = interactions((1, 1, 5), (1, 2, 5), (1, 3, 6), (2, 1, 6))

@@ -168,7 +168,8 @@ def compute_metrics(
         two_tower_exposure: likewise.
         baseline_ranks: as from `rank_by_baselines`.
         baseline_exposure: likewise.
-        split_report: `kind`, `cut_offs` and `ties` of the split.
+        split_report: `kind`, `shares`, `seed`, `cut_offs`, `selection` and `ties` of
+            the split.
         parameters: of this pipeline.
 
     Returns:

@@ -20,6 +20,12 @@ TIES: Final = {
     "shuffled": "in a random order",
 }
 
+REPEATS: Final = {
+    "all": "all of them",
+    "first": "the first",
+    "last": "the last",
+}
+
 
 def describe_protocol(
     split_report: JsonObject,
@@ -32,7 +38,8 @@ def describe_protocol(
     """Return what must be the same where figures are compared.
 
     Args:
-        split_report: `kind`, `cut_offs` and `ties` of the split.
+        split_report: `kind`, `shares`, `seed`, `cut_offs`, `selection` and `ties` of
+            the split.
         dataset: name of the data.
         cutoffs: the k that are reported.
         headline: the k that comes first.
@@ -40,9 +47,13 @@ def describe_protocol(
     """
     protocol = {
         "dataset": dataset,
+        "selection": split_report["selection"],
         "split": split_report["kind"],
+        "shares": split_report["shares"],
+        "seed": split_report["seed"],
         "cut_offs": split_report["cut_offs"],
         "ties_in_time": split_report["ties"]["handling"],
+        "seed_of_ties_in_time": split_report["ties"]["seed"],
         "share_of_ties_in_time": split_report["ties"]["share_of_consecutive_pairs"],
         "candidates": "all items",
         "seen_items": "left out",
@@ -59,9 +70,11 @@ def describe_protocol(
 def in_words(protocol: JsonObject) -> str:
     """Return the protocol as a paragraph."""
     sentences = [
-        f"Data: {protocol['dataset']}. Split: {protocol['split']}; the positives are "
-        f"{POSITIVES[protocol['split']]}.",
-        f"Interactions of one second stand {TIES[protocol['ties_in_time']]} "
+        f"Data: {protocol['dataset']}. {_selection_in_words(protocol['selection'])}",
+        f"Split: {protocol['split']}; the positives are "
+        f"{POSITIVES[protocol['split']]}{_draw_in_words(protocol)}.",
+        f"Interactions of one second stand {TIES[protocol['ties_in_time']]}"
+        f"{_seed_in_words(protocol['seed_of_ties_in_time'])} "
         f"({protocol['share_of_ties_in_time']:.1%} of consecutive pairs).",
         f"Queries: {protocol['n_queries']:,}, positives: {protocol['n_positives']:,}.",
         f"Each query ranks all {protocol['n_items']:,} items but those its user has "
@@ -73,3 +86,28 @@ def in_words(protocol: JsonObject) -> str:
         f"{protocol['index_list_length']} items served is a miss.",
     ]
     return " ".join(sentences)
+
+
+def _selection_in_words(selection: JsonObject) -> str:
+    rating = selection["min_rating"]
+    which = (
+        "all, whatever the rating" if rating is None else f"rated {rating:g} or more"
+    )
+    return (
+        f"Interactions: {which}; of a user's repeats of one item "
+        f"{REPEATS[selection['repeats']]}; items with at least "
+        f"{selection['min_item_interactions']} of them, then users with at least "
+        f"{selection['min_user_interactions']}."
+    )
+
+
+def _draw_in_words(protocol: JsonObject) -> str:
+    """Return the shares and the seed of a random split, nothing of the others."""
+    if protocol["shares"] is None:
+        return ""
+    shares = (f"{name} {share:g}" for name, share in protocol["shares"].items())
+    return f" (shares: {', '.join(shares)}; seed {protocol['seed']})"
+
+
+def _seed_in_words(seed: int | None) -> str:
+    return "" if seed is None else f" of seed {seed}"

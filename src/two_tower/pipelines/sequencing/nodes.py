@@ -224,8 +224,9 @@ def report_split(
         tables: `interactions` and the outputs of sequencing, by name.
 
     Returns:
-        The kind of split, its cut-offs in seconds, and counts; the functions of
-        `report` name their keys.
+        The kind of split with its shares, seed and cut-offs in seconds (null where
+        there are none), the selection, and counts; the functions of `report` name
+        their keys.
     """
     steps = selection.selection_steps(tables["interactions"], **selected.model_dump())
     counted = report.count_steps(steps)
@@ -239,12 +240,15 @@ def report_split(
     kept = tables["split_interactions"]
     return {
         "kind": split.kind,
+        **_draw(split),
         "cut_offs": _cut_offs(kept, split),
+        "selection": selected.model_dump(),
         "steps": counted,
         "dropped_interactions": counted[0]["interactions"]
         - counted[-1]["interactions"],
         "ties": {
             "handling": order.ties,
+            "seed": order.seed if order.ties == "shuffled" else None,
             "share_of_consecutive_pairs": report.share_of_ties(kept),
         },
         "splits": report.count_splits(kept),
@@ -254,6 +258,14 @@ def report_split(
         "validation_examples": report.count_examples(tables["validation_examples"]),
         "test_examples": report.count_examples(tables["test_examples"]),
     }
+
+
+def _draw(split: Split) -> JsonObject:
+    """Return the shares and the seed of a split that is drawn at random."""
+    drawn = {"random": split.random, "new_users": split.new_users}
+    if split.kind not in drawn:
+        return {"shares": None, "seed": None}
+    return {"shares": drawn[split.kind].model_dump(), "seed": split.seed}
 
 
 def _cut_offs(kept: ir.Table, split: Split) -> JsonObject | None:

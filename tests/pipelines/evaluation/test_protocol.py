@@ -1,0 +1,65 @@
+import pytest
+
+from tests.pipelines.evaluation.fabricate import SPLIT_REPORT
+from two_tower.pipelines.evaluation.protocol import describe_protocol
+
+
+def protocol(**changes):
+    return describe_protocol(
+        SPLIT_REPORT | changes,
+        dataset="small world",
+        cutoffs=(1, 10),
+        headline=10,
+        n_queries=12,
+        n_positives=14,
+        n_items=30,
+    )
+
+
+def test_the_protocol_says_which_interactions_count():
+    selection = SPLIT_REPORT["selection"] | {"min_rating": 3.5, "repeats": "last"}
+    found = protocol(selection=selection)
+    assert found["selection"] == selection
+    assert (
+        "Interactions: rated 3.5 or more; of a user's repeats of one item the last; "
+        "items with at least 5 of them, then users with at least 1."
+    ) in found["in_words"]
+    assert "Interactions: all, whatever the rating;" in protocol()["in_words"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "shares", "words"),
+    [
+        (
+            "random",
+            {"validation": 0.1, "test": 0.2},
+            "whenever (shares: validation 0.1, test 0.2; seed 5).",
+        ),
+        (
+            "new_users",
+            {"validation": 0.1, "test": 0.1, "given": 0.5},
+            "are given (shares: validation 0.1, test 0.1, given 0.5; seed 5).",
+        ),
+    ],
+)
+def test_a_random_split_is_stated_with_its_shares_and_seed(kind, shares, words):
+    found = protocol(kind=kind, shares=shares, seed=5)
+    assert (found["shares"], found["seed"]) == (shares, 5)
+    assert words in found["in_words"]
+
+
+def test_a_split_without_chance_has_no_seed_in_words():
+    found = protocol()
+    assert (found["shares"], found["seed"], found["seed_of_ties_in_time"]) == (
+        None,
+        None,
+        None,
+    )
+    assert "seed" not in found["in_words"]
+
+
+def test_a_random_order_within_a_second_is_stated_with_its_seed():
+    ties = {"handling": "shuffled", "seed": 9, "share_of_consecutive_pairs": 0.25}
+    found = protocol(ties=ties)
+    assert found["seed_of_ties_in_time"] == 9
+    assert "stand in a random order of seed 9 (25.0% of" in found["in_words"]
