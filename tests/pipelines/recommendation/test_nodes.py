@@ -113,6 +113,22 @@ def test_a_number_on_the_command_line_finds_a_user_whose_id_is_text():
     assert recommend(*data, user_id=7, k=1) == [("7", 1, "a", "Alien")]
 
 
+# What --params makes of a bare 00042 and of a quoted one.
+@pytest.mark.parametrize(("asked", "is_hinted"), [(34, True), ("00043", False)])
+def test_an_unknown_number_among_text_ids_is_told_of_quotes(asked, is_hinted):
+    data = inputs(user_ids=("00042", "00007", "x"))
+    with pytest.raises(ValueError, match=f"unknown: {asked}; ") as caught:
+        recommend(*data, user_id=asked)
+    assert ("text ids that look like numbers go in quotes" in str(caught.value)) == (
+        is_hinted
+    )
+
+
+def test_a_text_id_with_leading_zeros_is_found_as_text():
+    data = inputs(user_ids=("34", "00042", "42"))
+    assert {row[0] for row in recommend(*data, user_id="00042")} == {"00042"}
+
+
 def test_several_users_come_in_the_order_of_the_table():
     assert [row[0] for row in recommend(users=[8, 42, 8], k=1)] == [42, 8]
 
@@ -209,6 +225,8 @@ def test_small_batches_give_the_same_rows_to_the_bit():
         ({"users": []}, "users"),
         ({"users": "some"}, "users"),
         ({"allow_items": []}, "allow_items"),
+        ({"user_id": True}, "user_id"),  # a bare `on`
+        ({"user_id": 1000.0}, "user_id"),  # a bare 1e3
         ({"topk": 3}, "Extra inputs"),
     ],
 )

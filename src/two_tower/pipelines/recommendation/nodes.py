@@ -20,6 +20,11 @@ logger = logging.getLogger(__name__)
 
 NAMED_IN_ERRORS: Final = 5
 
+QUOTING: Final = (
+    "; text ids that look like numbers go in quotes, or 00042 is read as 34: "
+    """--params "recommendation.user_id='00042'\""""
+)
+
 
 def recommend_items(
     item_index: IndexBundle,
@@ -89,10 +94,14 @@ def choose_users(
     found = set(chosen.user_id.cast("string").to_pyarrow().to_pylist())
     if unknown := [text for text in texts if text not in found]:
         some = user_embeddings.order_by("user").limit(NAMED_IN_ERRORS).user_id
+        is_misread = chosen.user_id.type().is_string() and any(
+            isinstance(user, int) for user in wanted
+        )
         raise ValueError(
             f"{len(unknown)} of {len(texts)} users asked for are unknown: "
             f"{', '.join(unknown[:NAMED_IN_ERRORS])}; user_embeddings has {n_users} "
             f"users, for example {', '.join(map(str, some.to_pyarrow()))}"
+            f"{QUOTING if is_misread else ''}"
         )
     return chosen
 

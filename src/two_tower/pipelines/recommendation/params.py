@@ -2,18 +2,20 @@
 
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import Field
+from pydantic import Field, StrictInt
 
 from two_tower.params import Params
 
-RawId: TypeAlias = int | str
+# Strict, or a bare `on` or `1e3` on the command line would stand for user 1 or 1000.
+RawId: TypeAlias = StrictInt | str
 Ids: TypeAlias = Annotated[tuple[RawId, ...], Field(min_length=1)]
 
 
 class Recommendation(Params):
     """Who gets recommendations, how many, and of which items.
 
-    Ids are matched by how they read, so 42 also means the id "42".
+    Ids are matched by how they read, so 42 also means the id "42". YAML reads a bare
+    00042 as 34 and 1_000 as 1000: where ids are text, such ones go in quotes.
     """
 
     k: int = Field(ge=1, description="items per user; fewer if no more may be shown")
