@@ -180,6 +180,21 @@ def test_more_users_than_that_are_not_logged(caplog):
     assert "Casino" not in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("asked", "line"),
+    [
+        ({}, None),
+        ({"user_id": 42}, "hold the users asked for alone, 1 of them"),
+        ({"users": [42, 7, "7"], "logged_users": 1}, "asked for alone, 2 of them"),
+    ],
+)
+def test_a_table_of_some_users_alone_is_announced(caplog, asked, line):
+    caplog.set_level(logging.INFO)
+    recommend(**asked)
+    assert ("alone" in caplog.text) == bool(line)
+    assert (line or "") in caplog.text
+
+
 def test_users_for_whom_too_few_items_are_left_are_counted_in_the_log(caplog):
     caplog.set_level(logging.INFO)
     recommend(k=3)

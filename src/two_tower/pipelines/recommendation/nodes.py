@@ -64,7 +64,14 @@ def recommend_items(
         exclude=_positions(recommender, parameters.exclude_items),
         users_per_batch=parameters.users_per_batch,
     )
-    if wanted == "all" or len(wanted) > parameters.logged_users:
+    if wanted == "all":
+        return answers
+    logger.info(
+        "recommendations will hold the users asked for alone, %d of them; "
+        "a run that names nobody makes everybody's again",
+        len(set(map(str, wanted))),
+    )
+    if len(wanted) > parameters.logged_users:
         return answers
     batches = list(answers)
     logger.info("recommendations:\n%s", "\n".join(map(format_lists, batches)))

@@ -19,7 +19,9 @@ class Recommendation(Params):
     """
 
     k: int = Field(ge=1, description="items per user; fewer if no more may be shown")
-    users: Literal["all"] | Ids = Field(description="raw ids, or all users")
+    users: Literal["all"] | Ids = Field(
+        description="raw ids, or all users; the table then holds these users alone"
+    )
     user_id: RawId | None = Field(
         description="the raw id of one user, in place of `users`; null for none"
     )
