@@ -8,6 +8,7 @@ import ibis.expr.types as ir
 from .params import FeatureType, IdType, TimestampFormat
 
 _MILLISECONDS = 1000  # per second
+_WHOLE_NUMBER = r"^\s*[+-]?[0-9]+\s*$"
 
 
 def require_columns(
@@ -47,8 +48,7 @@ def as_id(column: ir.Column, id_type: IdType) -> ir.Column:
     if id_type == "text":
         _require(column, found.is_string() or found.is_uuid(), "text")
         return column.cast("string")
-    _require(column, found.is_integer() or found.is_string(), "whole numbers")
-    return column.cast("int64")
+    return _as_integer(column)
 
 
 def as_seconds(column: ir.Column, written: TimestampFormat) -> ir.Column:
@@ -70,7 +70,8 @@ def as_seconds(column: ir.Column, written: TimestampFormat) -> ir.Column:
         epoch = ibis.literal("1970-01-01T00:00:00Z", type="timestamp('UTC')")
         return moment.delta(epoch, unit="second").cast("int64")
     _require(column, found.is_numeric() or found.is_string(), written)
-    whole = column.floor() if found.is_floating() else column
+    # A cast of anything but integers rounds.
+    whole = column if found.is_integer() else column.cast("float64").floor()
     number = whole.cast("int64")
     return number // _MILLISECONDS if written == "milliseconds" else number
 
@@ -81,7 +82,8 @@ def as_feature(column: ir.Column, kept: FeatureType, separator: str) -> ir.Colum
     Args:
         column: of a type that can be kept so; text can be kept as any.
         kept: `text` (string), `integer` (int64), `number` (float32) or `list`
-            (array<string>, without blanks and never null).
+            (array<string>, without blanks and never null). Text that is none of the
+            numbers asked for fails when the table is computed.
         separator: between the values of a list that is given as text.
 
     Raises:
@@ -95,10 +97,20 @@ def as_feature(column: ir.Column, kept: FeatureType, separator: str) -> ir.Colum
         _require(column, not found.is_nested(), "text")
         return column.cast("string")
     if kept == "integer":
-        _require(column, found.is_integer() or found.is_string(), "whole numbers")
-        return column.cast("int64")
+        return _as_integer(column)
     _require(column, found.is_numeric() or found.is_string(), "numbers")
     return column.cast("float32")
+
+
+def _as_integer(column: ir.Column) -> ir.Column:
+    found = column.type()
+    _require(column, found.is_integer() or found.is_string(), "whole numbers")
+    if found.is_integer():
+        return column.cast("int64")
+    # A cast would round "1.5" and take "1e3" for 1000. Of any other text it fails and
+    # shows it: so of these, with a reason.
+    refused = ibis.literal(f"{column.get_name()} is no whole number: ") + column
+    return column.re_search(_WHOLE_NUMBER).ifelse(column, refused).cast("int64")
 
 
 def _as_list(values: ir.ArrayValue) -> ir.ArrayValue:

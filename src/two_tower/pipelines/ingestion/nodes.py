@@ -25,7 +25,11 @@ def type_interactions(raw_interactions: ir.Table, parameters: Ingestion) -> ir.T
     source = raw_interactions
     require_columns(source, columns.model_dump().values(), "raw_interactions")
     # Without a column for it, the rows' own order in the file: DuckDB keeps that.
-    event_id = source[columns.event_id] if columns.event_id else ibis.row_number()
+    event_id = (
+        as_id(source[columns.event_id], "integer")
+        if columns.event_id
+        else ibis.row_number()
+    )
     rating = source[columns.rating] if columns.rating else ibis.null()
     return source.select(
         event_id=event_id.cast("int64"),
