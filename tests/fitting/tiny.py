@@ -57,19 +57,28 @@ def feed_of(histories, *, edges=EDGES, slots=SLOTS, chunk=CHUNK, seed=1):
 
 
 def build_towers(
-    tower="mean", *, n_items=N_ITEMS, dimension=8, dropout=0.0, seed=1, **item_options
+    tower="mean",
+    *,
+    n_items=N_ITEMS,
+    dimension=8,
+    max_length=64,
+    dropout=0.0,
+    seed=1,
+    **item_options,
 ):
     """Return towers whose initial weights come from the seed."""
     keras.utils.set_random_seed(seed)
     options = {"features": {}, "use_id": True, "id_dropout": 0.0, "scale": 0.5}
     item_tower = ItemTower(n_items, dimension, seed=seed, **options | item_options)
     user_towers = {
-        "mean": partial(MeanUserTower, hidden_units=[8, 8], dropout=dropout),
+        "mean": partial(
+            MeanUserTower, hidden_units=[8, 8], max_length=max_length, dropout=dropout
+        ),
         "transformer": partial(
             TransformerUserTower,
             n_blocks=1,
             n_heads=2,
-            max_length=64,
+            max_length=max_length,
             dropout=dropout,
         ),
     }
@@ -89,15 +98,16 @@ def state_of(
     optimizer=None,
     monitor="val_ndcg@10",
     patience=9,
-    fingerprint="these data",
-    **compile_options,
+    jit_compile=False,
 ):
     """Return what `fit` takes: a compiled task and all that goes with it."""
     task = RetrievalTask(towers, objective or objective_of())
     task.build()
-    task.compile(optimizer or keras.optimizers.Adam(0.01), **compile_options)
+    # Without it Keras runs JAX one operation at a time.
+    jit_compile = jit_compile or keras.backend.backend() == "jax"
+    task.compile(optimizer or keras.optimizers.Adam(0.01), jit_compile=jit_compile)
     task.optimizer.build(task.trainable_variables)
-    return TrainingState(task, EarlyStopping(monitor, patience), fingerprint)
+    return TrainingState(task, EarlyStopping(monitor, patience), "these data")
 
 
 def validation_of(histories):

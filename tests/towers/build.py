@@ -57,7 +57,12 @@ def make_user_tower(
     """Return a user tower, not built."""
     if kind == "mean":
         return MeanUserTower(
-            DIMENSION, hidden_units=[6, 5], dropout=dropout, seed=2, **options
+            DIMENSION,
+            hidden_units=[6, 5],
+            max_length=MAX_LENGTH,
+            dropout=dropout,
+            seed=2,
+            **options,
         )
     return TransformerUserTower(
         DIMENSION,

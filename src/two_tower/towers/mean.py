@@ -17,6 +17,8 @@ class MeanUserTower(keras.layers.Layer):
     Args:
         dimension: D of the user's vector.
         hidden_units: widths of the ReLU layers between the mean and the vector.
+        max_length: the longest history in training; of longer ones the newest items
+            are to be given.
         dropout: share of units dropped after each ReLU layer, in [0, 1).
         seed: of the dropout.
 
@@ -30,6 +32,7 @@ class MeanUserTower(keras.layers.Layer):
         dimension: int,
         *,
         hidden_units: Sequence[int],
+        max_length: int,
         dropout: float,
         seed: int,
         **kwargs: Any,
@@ -37,6 +40,7 @@ class MeanUserTower(keras.layers.Layer):
         super().__init__(**kwargs)
         self.dimension = dimension
         self.hidden_units = list(hidden_units)
+        self.max_length = max_length
         self.dropout = dropout
         self.seed = seed
         self.hidden = [
@@ -82,6 +86,7 @@ class MeanUserTower(keras.layers.Layer):
             **super().get_config(),
             "dimension": self.dimension,
             "hidden_units": self.hidden_units,
+            "max_length": self.max_length,
             "dropout": self.dropout,
             "seed": self.seed,
         }

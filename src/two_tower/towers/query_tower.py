@@ -12,10 +12,12 @@ import pyarrow.compute as pc
 
 from two_tower.ragged import Ragged
 from two_tower.towers.encode import encode_histories
-from two_tower.types import FIRST_ID, OUT_OF_VOCABULARY, FloatArray
+from two_tower.types import FIRST_ID, FloatArray
 
 if TYPE_CHECKING:  # Kedro opens what uses this module, and must not import Keras
     from two_tower.towers.two_tower import TwoTower
+
+UNKNOWN = -1  # the position of an id that no item has
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +42,7 @@ class QueryTower:
 
         Args:
             histories: R lists of raw item ids, oldest first; an empty or null one is a
-                user without a history, and an unknown id counts as out of vocabulary.
+                user without a history. An unknown id says nothing and is left out.
 
         Returns:
             `[R, D]` float32 of length 1.
@@ -48,12 +50,13 @@ class QueryTower:
         # A column without any item has values of no type at all.
         items = pc.list_flatten(histories).cast(self.item_ids.type)
         position = pc.index_in(items, value_set=self.item_ids)
-        unknown = OUT_OF_VOCABULARY - FIRST_ID
-        known = pc.fill_null(position, unknown).to_numpy(zero_copy_only=False)
-        dense = known + FIRST_ID
+        dense = (
+            pc.fill_null(position, UNKNOWN).to_numpy(zero_copy_only=False) + FIRST_ID
+        )
         lengths = pc.fill_null(pc.list_value_length(histories), 0).to_numpy()
         offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
-        return self.encode_dense(Ragged(dense.astype(np.int32), offsets))
+        known = Ragged(dense.astype(np.int32), offsets).keep(dense >= FIRST_ID)
+        return self.encode_dense(known)
 
     def encode_dense(self, histories: Ragged) -> FloatArray:
         """Return the same for R rows of dense int32 item ids."""

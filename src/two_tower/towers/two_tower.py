@@ -23,7 +23,8 @@ class TwoTower(keras.Model):
     Args:
         item_tower: embeds candidates and the items of histories.
         user_tower: a layer from `[B, T, D]` item vectors and their `[B, T]` mask to
-            `[B, T, D]`, the user as of each position.
+            `[B, T, D]`, the user as of each position; its `max_length` is the longest
+            T that it was trained on.
     """
 
     def __init__(

@@ -14,7 +14,11 @@ IN_BATCH = {"objective": "in_batch_softmax"}
 
 def towers_of(*changes, preset="mean"):
     return assembly.assemble_towers(
-        parameters(*changes, preset=preset), n_items=N_ITEMS, features={}, values={}
+        parameters(*changes, preset=preset),
+        n_items=N_ITEMS,
+        features={},
+        values={},
+        max_length=7,
     )
 
 
@@ -23,13 +27,14 @@ def test_the_mean_tower_has_the_layers_that_were_asked_for():
     tower = towers_of(change).user_tower
     assert isinstance(tower, MeanUserTower)
     assert (tower.hidden_units, tower.dropout, tower.dimension) == ([12, 9], 0.3, 16)
+    assert tower.max_length == 7
 
 
-def test_the_transformer_reads_as_much_as_the_widest_bucket_holds():
+def test_the_transformer_has_the_blocks_that_were_asked_for():
     change = {"towers": {"transformer": {"n_blocks": 2, "n_heads": 4, "dropout": 0.3}}}
     tower = towers_of(change, preset="transformer").user_tower
     assert isinstance(tower, TransformerUserTower)
-    assert (tower.n_blocks, tower.n_heads, tower.max_length) == (2, 4, 8)
+    assert (tower.n_blocks, tower.n_heads, tower.max_length) == (2, 4, 7)
     assert tower.dropout == 0.3
 
 
@@ -50,9 +55,14 @@ def test_the_feed_is_as_asked():
     assert (feed.edges, feed.slots, feed.chunk, feed.seed) == ([4, 8], 64, 32, 7)
 
 
+def test_a_bucket_that_no_window_needs_is_left_out():
+    feed = assembly.assemble_feed(parameters(), cut([[2, 3, 4]], 8))
+    assert feed.edges == [4]
+
+
 def test_without_held_out_users_there_is_no_validation():
     nobody = Ragged.from_lists([])
-    assert assembly.assemble_validation(parameters(), nobody, nobody) is None
+    assert assembly.assemble_validation(parameters(), nobody, nobody, edges=[4]) is None
 
 
 def test_full_softmax_is_the_default():

@@ -4,7 +4,6 @@ The nodes return iterators, which the datasets drain in one save; a generator no
 be saved once per piece.
 """
 
-import math
 from collections.abc import Iterable
 
 import ibis
@@ -28,22 +27,14 @@ def export_query_tower(
         two_tower_model: the trained towers.
         item_vocabulary: `item` (int32, dense ids from 2 without gaps), `item_id`.
         parameters: of the export.
-
-    Raises:
-        ValueError: if a bucket is wider than what the user tower can read.
     """
-    longest = getattr(two_tower_model.user_tower, "max_length", math.inf)
-    if parameters.buckets[-1] > longest:
-        raise ValueError(
-            f"export.buckets ends in {parameters.buckets[-1]}, but the user tower "
-            f"reads {longest} items at most; end it there, or train with a wider "
-            "bucket in training.batches.buckets"
-        )
+    longest = two_tower_model.user_tower.max_length
+    narrower = [width for width in parameters.buckets if width < longest]
     item_ids = item_vocabulary.order_by("item").select("item_id").to_pyarrow()
     return QueryTower(
         two_tower_model,
         item_ids["item_id"].combine_chunks(),
-        parameters.buckets,
+        [*narrower, longest],
         parameters.slots,
     )
 

@@ -8,8 +8,7 @@ from two_tower.params import PaddedBatches
 class Export(PaddedBatches):
     """Sizes of the pieces that stream through the towers.
 
-    No result depends on them, but for the widest bucket: of longer histories the
-    newest items count.
+    No result depends on them: how much of a history counts is up to the model.
     """
 
     items_per_piece: int = Field(ge=1)

@@ -1,6 +1,7 @@
 """From typed parameters to towers, objective, optimiser: the one place of choices."""
 
-from collections.abc import Mapping
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import keras
@@ -27,6 +28,9 @@ from two_tower.towers.two_tower import TwoTower
 def assemble_feed(parameters: Training, sequences: Sequences) -> EpochFeed:
     """Return the batches of each epoch.
 
+    Buckets that no window needs are left out, so that no position is served that
+    training has not seen.
+
     Raises:
         ValueError: if a window is longer than the widest bucket.
     """
@@ -38,22 +42,28 @@ def assemble_feed(parameters: Training, sequences: Sequences) -> EpochFeed:
             f"widest of training.batches.buckets {batches.buckets}; add a bucket, or "
             "lower sequencing.window"
         )
-    return EpochFeed(
-        sequences, batches.buckets, batches.slots, batches.chunk, parameters.seed
-    )
+    edges = batches.buckets[: bisect_left(batches.buckets, longest) + 1]
+    return EpochFeed(sequences, edges, batches.slots, batches.chunk, parameters.seed)
 
 
 def assemble_validation(
-    parameters: Training, histories: Ragged, targets: Ragged
+    parameters: Training, histories: Ragged, targets: Ragged, *, edges: Sequence[int]
 ) -> Validation | None:
-    """Return what is ranked while training, or None where nothing is held out."""
+    """Return what is ranked while training, or None where nothing is held out.
+
+    Args:
+        parameters: of training.
+        histories: dense item ids, oldest first.
+        targets: dense ids of the positives.
+        edges: widths that histories are padded to, as in training.
+    """
     if not len(histories):
         return None
     return Validation(
         histories,
         targets,
         cutoffs=parameters.validation.cutoffs,
-        edges=parameters.batches.buckets,
+        edges=edges,
         slots=parameters.batches.slots,
         item_block=parameters.validation.item_block,
     )
@@ -72,7 +82,8 @@ def assemble_state(
     total_steps = len(feed) * parameters.epochs
     task.compile(
         optimizer=assemble_optimizer(parameters, total_steps=total_steps),
-        jit_compile=parameters.jit_compile,
+        # Keras runs a step of JAX that isn't compiled one operation at a time.
+        jit_compile=parameters.jit_compile or parameters.backend == "jax",
     )
     task.optimizer.build(task.trainable_variables)
     stopping = EarlyStopping(
@@ -87,8 +98,17 @@ def assemble_towers(
     n_items: int,
     features: Mapping[str, Feature],
     values: Mapping[str, np.ndarray],
+    max_length: int,
 ) -> TwoTower:
-    """Return the built, untrained model that the parameters describe."""
+    """Return the built, untrained model that the parameters describe.
+
+    Args:
+        parameters: of training.
+        n_items: rows of the item table, reserved ids included.
+        features: name → what an item's feature is.
+        values: name → `[n_items, width]`, each item's values.
+        max_length: the longest history that training sees.
+    """
     item_tower = ItemTower(
         n_items,
         parameters.dimension,
@@ -99,13 +119,15 @@ def assemble_towers(
         seed=parameters.seed,
         dtype=parameters.precision,
     )
-    towers = TwoTower(item_tower, _user_tower(parameters), dtype=parameters.precision)
+    towers = TwoTower(
+        item_tower, _user_tower(parameters, max_length), dtype=parameters.precision
+    )
     towers.build()
     item_tower.set_features(values)
     return towers
 
 
-def _user_tower(parameters: Training) -> keras.layers.Layer:
+def _user_tower(parameters: Training, max_length: int) -> keras.layers.Layer:
     # The item tower has the seed itself.
     seed = parameters.seed + 1
     match parameters.tower:
@@ -114,6 +136,7 @@ def _user_tower(parameters: Training) -> keras.layers.Layer:
             return MeanUserTower(
                 parameters.dimension,
                 hidden_units=mean.hidden_units,
+                max_length=max_length,
                 dropout=mean.dropout,
                 seed=seed,
                 dtype=parameters.precision,
@@ -124,7 +147,7 @@ def _user_tower(parameters: Training) -> keras.layers.Layer:
                 parameters.dimension,
                 n_blocks=transformer.n_blocks,
                 n_heads=transformer.n_heads,
-                max_length=parameters.batches.buckets[-1],
+                max_length=max_length,
                 dropout=transformer.dropout,
                 seed=seed,
                 dtype=parameters.precision,

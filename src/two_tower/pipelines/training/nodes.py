@@ -83,6 +83,7 @@ def train_two_tower(  # noqa: PLR0913, PLR0917 (its inputs in the catalog)
         n_items=feature_schema["n_items"],
         features=features,
         values=values,
+        max_length=feed.edges[-1],
     )
     state = assembly.assemble_state(
         parameters, towers, feed, fingerprint_training(lineage, parameters)
@@ -94,6 +95,7 @@ def train_two_tower(  # noqa: PLR0913, PLR0917 (its inputs in the catalog)
             parameters,
             Ragged.from_arrow(held_out["items"]),
             Ragged.from_arrow(held_out["targets"]),
+            edges=feed.edges,
         ),
         epochs=parameters.epochs,
         validate_every=parameters.validation.every,
