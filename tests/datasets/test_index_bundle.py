@@ -5,8 +5,8 @@ import pytest
 from kedro.io import DatasetError
 
 from tests.retrieval.fabricate import annoy_over, bundle_of, unit_vectors
+from two_tower.atomic import current_version
 from two_tower.datasets import index_bundle
-from two_tower.datasets.atomic import current_version
 from two_tower.datasets.index_bundle import IndexBundleDataset
 
 

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kedro.io import DatasetError
 
+from two_tower.atomic import current_version
 from two_tower.datasets import parquet_shards
-from two_tower.datasets.atomic import current_version
 from two_tower.datasets.parquet_shards import ParquetShardsDataset
 
 SCHEMA = pa.schema([("item", pa.int32()), ("ids", pa.list_(pa.int64()))])

@@ -5,8 +5,8 @@ import pytest
 from kedro.io import DatasetError
 
 from tests.fitting.tiny import N_ITEMS, build_towers
+from two_tower.atomic import current_version
 from two_tower.datasets import query_tower as module
-from two_tower.datasets.atomic import current_version
 from two_tower.datasets.query_tower import QueryTowerDataset
 from two_tower.towers.query_tower import QueryTower
 

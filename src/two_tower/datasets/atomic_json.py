@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from kedro.io.core import get_filepath_str
 from kedro_datasets.json import JSONDataset
 
-from .atomic import replace_file
+from two_tower.atomic import replace_file
 
 
 class AtomicJSONDataset(JSONDataset):

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from kedro.io.core import get_filepath_str
 from kedro_datasets.text import TextDataset
 
-from .atomic import replace_file
+from two_tower.atomic import replace_file
 
 
 class AtomicTextDataset(TextDataset):

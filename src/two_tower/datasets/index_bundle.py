@@ -7,10 +7,9 @@ from typing import Any, Final
 from kedro.io import AbstractDataset, DatasetError
 from kedro_datasets._typing import JSONPreview
 
+from two_tower.atomic import current_version, replace_folder
 from two_tower.retrieval.bundle import IndexBundle
 from two_tower.retrieval.bundle_files import read_about, read_bundle, write_bundle
-
-from .atomic import current_version, replace_folder
 
 PREVIEWED: Final = (
     "backend",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from kedro.io import AbstractDataset, DatasetError
 
-from .atomic import replace_file
+from two_tower.atomic import replace_file
 
 if TYPE_CHECKING:
     import keras

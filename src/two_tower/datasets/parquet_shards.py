@@ -16,7 +16,7 @@ from kedro.io import DatasetError
 from kedro_datasets._typing import TablePreview
 from kedro_datasets.ibis import FileDataset
 
-from .atomic import current_version, file_sha256, replace_folder
+from two_tower.atomic import current_version, file_sha256, replace_folder
 
 Rows: TypeAlias = ir.Table | pa.Table | pa.RecordBatchReader | Iterable[pa.RecordBatch]
 

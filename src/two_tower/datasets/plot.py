@@ -10,7 +10,7 @@ from kedro.io import AbstractDataset, DatasetError
 from kedro.io.core import get_protocol_and_path
 from kedro_datasets._typing import PlotlyPreview
 
-from .atomic import replace_file
+from two_tower.atomic import replace_file
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

@@ -8,10 +8,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from kedro.io import AbstractDataset, DatasetError
 
+from two_tower.atomic import current_version, replace_folder
 from two_tower.towers.query_tower import QueryTower
 from two_tower.types import FIRST_ID
 
-from .atomic import current_version, replace_folder
 from .keras_model import KerasModelDataset
 
 MODEL = "towers.keras"

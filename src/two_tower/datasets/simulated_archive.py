@@ -8,9 +8,8 @@ from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from kedro.io import AbstractDataset, DatasetError
 
+from two_tower.atomic import replace_file
 from two_tower.movielens.simulation.members import Member
-
-from .atomic import replace_file
 
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)  # the oldest time that a zip archive can hold
 _UNIX: Final = 3

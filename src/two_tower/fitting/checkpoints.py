@@ -2,12 +2,13 @@
 
 import json
 import logging
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from two_tower.atomic import replace_file
 
 logger = logging.getLogger(__name__)
 
@@ -41,19 +42,14 @@ class CheckpointStore:
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Replace the checkpoint; a kill at any moment leaves the old or the new."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         about = {"fingerprint": checkpoint.fingerprint, **checkpoint.about}
         flat: dict[str, Any] = {
             f"{name}/{i}": array
             for name, arrays in checkpoint.arrays.items()
             for i, array in enumerate(arrays)
         }
-        unfinished = self.path.with_name(".checkpoint.saving.npz")
-        with unfinished.open("wb") as file:
-            np.savez(file, about=np.array(json.dumps(about)), **flat)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(self.path)
+        with replace_file(self.path) as new:
+            np.savez(new, about=np.array(json.dumps(about)), **flat)
 
     def load(self, fingerprint: str) -> Checkpoint | None:
         """Return the checkpoint of these data and parameters, or None.

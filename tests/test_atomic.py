@@ -1,6 +1,6 @@
 import pytest
 
-from two_tower.datasets.atomic import (
+from two_tower.atomic import (
     current_version,
     folder_digest,
     replace_file,
