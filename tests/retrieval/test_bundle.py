@@ -49,6 +49,12 @@ def test_a_bundle_reads_back_as_it_was(tmp_path, ids, make_index):
     np.testing.assert_array_equal(before.scores, after.scores)
 
 
+def test_a_bundle_says_how_large_it_is_on_disk(folder):
+    others = [path for path in folder.iterdir() if path.name != "about.json"]
+    about = json.loads((folder / "about.json").read_text())
+    assert about["bytes"] == sum(len(path.read_bytes()) for path in others)
+
+
 # covers: X12
 def test_two_builds_from_one_seed_are_the_same_bytes(tmp_path):
     contents = []

@@ -1,7 +1,6 @@
 """Annoy, a forest of random projection trees, as an index."""
 
 import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -69,12 +68,6 @@ class AnnoyTrees:
     def parameters(self) -> dict[str, int]:
         n_trees = self.trees.get_n_trees()
         return {"n_trees": n_trees, "search_k": self.search_k, "at_k": self.at_k}
-
-    @property
-    def n_bytes(self) -> int:
-        with tempfile.TemporaryDirectory() as folder:
-            self.save(Path(folder))
-            return (Path(folder) / FILE_NAME).stat().st_size
 
     def with_search_k(self, search_k: int) -> Self:
         """Return the same trees with another search effort; nothing is built."""

@@ -1,7 +1,7 @@
 """An index bundle as a folder of files: written whole, checked when it is read.
 
-`about.json` holds in words what the bundle says of itself, and every other file's
-SHA-256: `vectors.npy` (`[N, D]` float32, mapped into memory when read),
+`about.json` holds in words what the bundle says of itself, the size of the other files
+and each one's SHA-256: `vectors.npy` (`[N, D]` float32, mapped into memory when read),
 `item_ids.arrow`, `golden_queries.npy`, `golden_positions.npy`, `golden_scores.npy`, and
 what the back end adds (Annoy its `trees.ann`, exact search nothing).
 """
@@ -53,8 +53,12 @@ def write_bundle(bundle: IndexBundle, folder: Path) -> None:
     np.save(folder / GOLDEN_SCORES, bundle.golden.found.scores)
     _write_ids(bundle.item_ids, folder / ITEM_IDS)
     bundle.index.save(folder)
-    files = {path.name: file_hash(path) for path in sorted(folder.iterdir())}
-    text = json.dumps(describe_bundle(bundle) | {"files": files}, indent=2)
+    paths = sorted(folder.iterdir())
+    on_disk = {
+        "bytes": sum(path.stat().st_size for path in paths),
+        "files": {path.name: file_hash(path) for path in paths},
+    }
+    text = json.dumps(describe_bundle(bundle) | on_disk, indent=2)
     (folder / ABOUT).write_text(text + "\n", encoding="utf-8")
 
 

@@ -40,10 +40,6 @@ class ExactIndex:
     def parameters(self) -> dict[str, int]:
         return {}
 
-    @property
-    def n_bytes(self) -> int:
-        return 0
-
     def search(self, queries: FloatArray, k: int) -> Found:
         return search_exactly(queries, self._vectors, k)
 

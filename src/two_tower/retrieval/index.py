@@ -52,11 +52,6 @@ class Index(Protocol):
         """What it was built with and what a search spends; enough to open it again."""
         ...
 
-    @property
-    def n_bytes(self) -> int:
-        """Size on disk, in bytes, without the item vectors themselves."""
-        ...
-
     def search(self, queries: FloatArray, k: int) -> Found:
         """Return the `k` nearest items of each query.
 

@@ -40,8 +40,9 @@ def build_item_index(
 
     Returns:
         The bundle, and a report: the settings, `recall@<k>` and its `target`,
-        `n_items`, `bytes` on disk, `build_seconds` with all trials,
-        `queries_per_second` of one thread, and the `trials`.
+        `n_items`, `vector_bytes`, `build_seconds` with all trials,
+        `queries_per_second` of one thread, and the `trials`. The bundle's size on disk
+        is known once it is saved; its `about.json` says it.
 
     Raises:
         ValueError: if the item vectors are unsound or of unknown origin, or no
@@ -159,7 +160,7 @@ def report_on(bundle: IndexBundle, trials: list[Trial]) -> JsonObject:
         "sample_users": bundle.recall.n_queries,
         "n_items": bundle.n_items,
         "dimension": bundle.dimension,
-        "bytes": bundle.index.n_bytes + bundle.vectors.nbytes,
+        "vector_bytes": bundle.vectors.nbytes,
         "queries_per_second": trials[-1].queries_per_second,
         "trials": [
             trial.parameters
