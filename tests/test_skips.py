@@ -1,4 +1,4 @@
-"""A skipped test fails in CI, unless it needs a GPU; see skips.py."""
+"""A skipped test fails in CI, but for want of a GPU or real data; see skips.py."""
 
 import subprocess
 import sys
@@ -16,12 +16,20 @@ def test_without_chromium():
 def test_known():
     assert False
 """
-GPU_SKIPS = """
+ALLOWED_SKIPS = """
 import pytest
 
 @pytest.mark.gpu
 def test_on_a_gpu():
     pytest.skip("no GPU")
+
+@pytest.fixture(scope="module")
+def ratings():
+    pytest.skip("no archive")
+
+@pytest.mark.movielens
+def test_real_ratings(ratings):
+    pass
 """
 
 
@@ -29,7 +37,7 @@ def run_pytest(folder: Path, test: str, ci: str) -> subprocess.CompletedProcess[
     plugin = Path(__file__).with_name("skips.py")
     (folder / "conftest.py").write_bytes(plugin.read_bytes())
     (folder / "test_it.py").write_text(test)
-    (folder / "pytest.ini").write_text("[pytest]\nmarkers = gpu")
+    (folder / "pytest.ini").write_text("[pytest]\nmarkers =\n  gpu\n  movielens")
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
         cwd=folder,
@@ -51,6 +59,6 @@ def test_a_module_that_skips_itself_is_a_failure_in_ci(tmp_path):
     assert "1 error" in run_pytest(tmp_path, module, ci="true").stdout
 
 
-@pytest.mark.parametrize(("test", "ci"), [(SKIPS, ""), (GPU_SKIPS, "true")])
-def test_a_skip_elsewhere_or_for_want_of_a_gpu_is_none(tmp_path, test, ci):
+@pytest.mark.parametrize(("test", "ci"), [(SKIPS, ""), (ALLOWED_SKIPS, "true")])
+def test_a_skip_elsewhere_or_for_want_of_gpu_or_real_data_is_none(tmp_path, test, ci):
     assert run_pytest(tmp_path, test, ci).returncode == 0
