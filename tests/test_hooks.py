@@ -42,26 +42,39 @@ def folder(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
-def run(folder: Path, *nodes: str, env: str | None = None, factor: int = 2) -> None:
-    """Run the named nodes, all of them if none is named."""
-    catalog = make_catalog(folder, factor)
+def run(
+    folder: Path,
+    *nodes: str,
+    factor: int = 2,
+    raw: dict[str, Any] | None = None,
+    **about_run: Any,
+) -> None:
+    """Run the named nodes, all of them if none is named, as a session does."""
+    catalog = make_catalog(folder, factor, raw)
     part = PIPELINE.only_nodes(*nodes) if nodes else PIPELINE
     manager = _create_hook_manager()
     manager.register(LineageHooks())
     run_params = {
         "run_id": "2026-01-01T00.00.00.000Z",
-        "env": env,
+        "env": None,
         "pipeline_names": [],
         "runtime_params": {},
         "project_path": str(folder),
+        **about_run,
     }
     about = {"run_params": run_params, "pipeline": part, "catalog": catalog}
     manager.hook.before_pipeline_run(**about)
-    SequentialRunner().run(part, catalog, manager, run_id=run_params["run_id"])
+    try:
+        SequentialRunner().run(part, catalog, manager, run_id=run_params["run_id"])
+    except Exception as error:
+        manager.hook.on_pipeline_error(**about, error=error)
+        raise
     manager.hook.after_pipeline_run(**about, run_result={})
 
 
-def make_catalog(folder: Path, factor: int) -> DataCatalog:
+def make_catalog(
+    folder: Path, factor: int, raw: dict[str, Any] | None = None
+) -> DataCatalog:
     def json_file(name: str) -> dict[str, Any]:
         return {
             "type": "two_tower.datasets.atomic_json.AtomicJSONDataset",
@@ -71,6 +84,7 @@ def make_catalog(folder: Path, factor: int) -> DataCatalog:
     catalog = DataCatalog.from_config(
         {
             **{name: json_file(name) for name in ("raw", "scaled", "added")},
+            **({"raw": raw} if raw else {}),
             "run_record": json_file("run_record"),
             "lineage": {
                 "type": "two_tower.datasets.lineage_store.LineageStoreDataset",
@@ -153,3 +167,12 @@ def test_a_run_leaves_a_record_of_its_data_and_packages(folder):
     assert found["pipelines"] == ["__default__"]
     assert found["sources"] == {"raw": lineage(folder, "scaled")["inputs"]["raw"]}
     assert {"kedro", "keras", "tensorflow"} <= found["packages"].keys()
+
+
+def test_a_source_without_a_file_is_refused_with_the_ways_out(folder):
+    with pytest.raises(
+        ValueError,
+        match=r"its dataset MemoryDataset has no filepath; "
+        r"give the class a method `fingerprint\(\) -> str`, or .*{lineage: false}",
+    ):
+        run(folder, "scale", raw={"type": "MemoryDataset", "data": [1, 2]})

@@ -60,6 +60,25 @@ def test_a_file_has_the_same_fingerprint_wherever_it_lies(tmp_path):
     )
 
 
+def test_a_pattern_has_the_fingerprint_of_the_files_it_matches(tmp_path):
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "1.csv").write_text("a")
+        (tmp_path / name / "2.csv").write_text("b")
+    (tmp_path / "other" / "notes.txt").write_text("of no account")
+    one, other = (
+        fingerprint_files(str(tmp_path / name / "*.csv")) for name in ("one", "other")
+    )
+    assert one == other == fingerprint_files(str(tmp_path / "one"))
+    (tmp_path / "other" / "2.csv").write_text("c")
+    assert fingerprint_files(str(tmp_path / "other" / "*.csv")) != one
+
+
+def test_a_pattern_that_matches_nothing_has_no_fingerprint(tmp_path):
+    with pytest.raises(FileNotFoundError, match="ratings"):
+        fingerprint_files(str(tmp_path / "ratings-*.csv"))
+
+
 def test_a_missing_file_has_no_fingerprint(tmp_path):
     with pytest.raises(FileNotFoundError, match="ratings"):
         fingerprint_files(str(tmp_path / "ratings"))

@@ -168,8 +168,14 @@ def _fingerprint_source(name: str, catalog: DataCatalog) -> str:
     dataset = catalog[name]
     if hasattr(dataset, "fingerprint"):
         return str(dataset.fingerprint())
-    config = catalog.config_resolver.resolve_pattern(name)
-    return fingerprint_files(config["filepath"])
+    filepath = catalog.config_resolver.resolve_pattern(name).get("filepath")
+    if filepath is None:
+        raise ValueError(
+            f"no fingerprint can be taken of {name}, which no node makes: its dataset "
+            f"{type(dataset).__name__} has no filepath; give the class a method "
+            "`fingerprint() -> str`, or the catalog entry `metadata: {lineage: false}`"
+        )
+    return fingerprint_files(filepath)
 
 
 def _producers() -> dict[str, str]:

@@ -7,6 +7,7 @@ is fingerprinted by its content.
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 import fsspec
 
 READ_SIZE = 1 << 20
+MAGIC = re.compile(r"[*?[]")  # begins what a pattern leaves open
 
 
 @dataclass(frozen=True)
@@ -97,16 +99,21 @@ def fingerprint_output(
 
 
 def fingerprint_files(path: str) -> str:
-    """Return the fingerprint of a file, or of all files under a folder.
+    """Return the fingerprint of a file, or of all files of a folder or pattern.
 
     Args:
-        path: of the local file system, or any address that fsspec knows.
+        path: of the local file system, or any address that fsspec knows; it may be a
+            pattern with `*`, `?` or `[…]`.
 
     Raises:
         FileNotFoundError: there is no file.
     """
     system, root = fsspec.core.url_to_fs(path)
     files = system.find(root)
+    if not files and (magic := MAGIC.search(root)):
+        # A pattern may match folders, and with `**` what is in them once more.
+        files = {file for match in system.glob(root) for file in system.find(match)}
+        root = root[: magic.start()].rpartition("/")[0]
     if not files:
         raise FileNotFoundError(f"there is no file at {path}")
     digest = hashlib.sha256()
