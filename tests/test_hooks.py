@@ -139,6 +139,24 @@ def test_inputs_of_different_makes_are_refused_with_the_way_out(folder):
         run(folder, "add", env="ml-1m")
 
 
+def test_the_way_out_repeats_the_runs_params(folder):
+    run(folder)
+    (folder / "raw.json").write_text("[1, 3]")
+    params = {"preset": "mean", "training": {"epochs": 3, "device": None}}
+    with pytest.raises(
+        ValueError,
+        match="run: kedro run --env ml-1m --params "
+        r"preset=mean,training.epochs=3,training.device=null --from-inputs raw$",
+    ):
+        run(folder, "add", env="ml-1m", runtime_params=params)
+
+
+def test_params_of_the_way_out_are_quoted_for_the_shell(folder):
+    (folder / "scaled.json").write_text("[5]")
+    with pytest.raises(ValueError, match=r"--params 'report.title=A b' --from-nodes"):
+        run(folder, "add", runtime_params={"report": {"title": "A b"}})
+
+
 def test_the_way_out_leads_out(folder):
     run(folder)
     (folder / "raw.json").write_text("[1, 3]")

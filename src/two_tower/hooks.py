@@ -1,5 +1,8 @@
 """What Kedro calls around a run: the Keras back end, and the lineage of datasets."""
 
+import json
+import shlex
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,13 +56,13 @@ class LineageHooks:
     """Record what each dataset was made from, and refuse inputs that don't match."""
 
     def __init__(self) -> None:
-        self._env: str | None = None
+        self._command = "kedro run"
         self._sources: dict[str, str] = {}
         self._making: dict[str, _Making] = {}
 
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any]) -> None:
-        self._env = run_params["env"]
+        self._command = _command(run_params["env"], run_params["runtime_params"])
         self._sources.clear()
 
     @hook_impl
@@ -129,7 +132,7 @@ class LineageHooks:
             raise ValueError(
                 f"nothing is known of where {name} came from: its last making was not "
                 "finished, or it was put there by hand; "
-                f"run: {self._command()} --from-nodes {producer}"
+                f"run: {self._command} --from-nodes {producer}"
             )
         return {**record.ancestors, name: record.fingerprint}
 
@@ -145,11 +148,28 @@ class LineageHooks:
         what = describe_disagreement(roots[0], found[roots[0]])
         return (
             f"{node.name} can't mix its inputs: {what}; "
-            f"run: {self._command()} --from-inputs {','.join(roots)}"
+            f"run: {self._command} --from-inputs {','.join(roots)}"
         )
 
-    def _command(self) -> str:
-        return f"kedro run --env {self._env}" if self._env else "kedro run"
+
+def _command(env: str | None, runtime_params: Mapping[str, Any]) -> str:
+    """Return the command that runs with the same environment and `--params`."""
+    words = ["kedro", "run", *(["--env", env] if env else [])]
+    given = [f"{name}={_written(value)}" for name, value in _flatten(runtime_params)]
+    return shlex.join([*words, *(["--params", ",".join(given)] if given else [])])
+
+
+def _flatten(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield each value of nested mappings under its keys, joined by dots."""
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from ((f"{name}.{key}", inner) for key, inner in _flatten(value))
+        else:
+            yield name, value
+
+
+def _written(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _is_parameter(name: str) -> bool:
