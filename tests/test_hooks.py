@@ -12,6 +12,7 @@ from kedro.runner import SequentialRunner
 
 import two_tower.hooks
 from two_tower.hooks import LineageHooks
+from two_tower.lineage import fingerprint_files
 from two_tower.params import Params
 
 
@@ -182,9 +183,20 @@ def test_a_run_leaves_a_record_of_its_data_and_packages(folder):
     run(folder, env="ml-1m")
     found = json.loads((folder / "run_record.json").read_text())
     assert found["env"] == "ml-1m"
+    assert found["error"] is None
     assert found["pipelines"] == ["__default__"]
     assert found["sources"] == {"raw": lineage(folder, "scaled")["inputs"]["raw"]}
     assert {"kedro", "keras", "tensorflow"} <= found["packages"].keys()
+
+
+def test_a_failed_run_leaves_a_record_with_its_error(folder):
+    run(folder)
+    (folder / "raw.json").write_text("[1, 3]")
+    with pytest.raises(ValueError, match="mix"):
+        run(folder, "add", run_id="2026-01-02T00.00.00.000Z")
+    found = json.loads((folder / "run_record.json").read_text())
+    assert found["error"].startswith("ValueError: add can't mix its inputs: scaled")
+    assert found["sources"] == {"raw": fingerprint_files(str(folder / "raw.json"))}
 
 
 def test_a_source_without_a_file_is_refused_with_the_ways_out(folder):

@@ -2,7 +2,7 @@
 
 import json
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -113,12 +113,22 @@ class LineageHooks:
     def after_pipeline_run(
         self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog
     ) -> None:
-        store = catalog["lineage"].load()
-        records = [store.find(name) for name in sorted(pipeline.all_outputs())]
-        ancestors = gather_ancestors(record.ancestors for record in records if record)
-        made = _producers()
-        sources = {name: found for name, found in ancestors.items() if name not in made}
+        sources = _find_sources(_find_records(pipeline, catalog))
         catalog["run_record"].save(describe_run(run_params, sources))
+
+    @hook_impl
+    def on_pipeline_error(
+        self,
+        error: Exception,
+        run_params: dict[str, Any],
+        pipeline: Pipeline,
+        catalog: DataCatalog,
+    ) -> None:
+        # Of what this run didn't get to make there may be records of earlier runs.
+        records = _find_records(pipeline, catalog)
+        own = [record for record in records if record.run == run_params["run_id"]]
+        sources = {**_find_sources(own), **self._sources}
+        catalog["run_record"].save(describe_run(run_params, sources, error))
 
     def _origin(
         self, name: str, catalog: DataCatalog, store: LineageStore
@@ -170,6 +180,20 @@ def _flatten(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 def _written(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def _find_records(pipeline: Pipeline, catalog: DataCatalog) -> list[Record]:
+    """Return the records of what the pipeline makes, where there are any."""
+    store = catalog["lineage"].load()
+    records = (store.find(name) for name in sorted(pipeline.all_outputs()))
+    return [record for record in records if record]
+
+
+def _find_sources(records: Iterable[Record]) -> dict[str, str]:
+    """Return what the records' datasets came from and no node made."""
+    ancestors = gather_ancestors(record.ancestors for record in records)
+    made = _producers()
+    return {name: found for name, found in ancestors.items() if name not in made}
 
 
 def _is_parameter(name: str) -> bool:

@@ -23,16 +23,20 @@ RECORDED_PACKAGES = (
 
 
 def describe_run(
-    run_params: Mapping[str, Any], sources: Mapping[str, str]
+    run_params: Mapping[str, Any],
+    sources: Mapping[str, str],
+    error: Exception | None = None,
 ) -> dict[str, Any]:
     """Return the record of a run, of the types that JSON knows.
 
     Args:
         run_params: what Kedro's hooks are told of a run.
         sources: the datasets that no node made, name → fingerprint.
+        error: what ended the run, if it failed.
     """
     return {
         "run": run_params["run_id"],
+        "error": f"{type(error).__name__}: {error}" if error else None,
         "env": run_params["env"],
         "pipelines": run_params["pipeline_names"] or ["__default__"],
         "params": run_params["runtime_params"],
