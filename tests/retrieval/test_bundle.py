@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from two_tower.retrieval import bundle_files
+from two_tower.atomic import file_sha256
 from two_tower.retrieval.bundle_files import read_bundle, write_bundle
 from two_tower.retrieval.exact import ExactIndex
 
@@ -27,7 +27,7 @@ def replace_part(folder, name, array):
     """Swap a file for a sound one that doesn't belong, hash and all."""
     np.save(folder / name, array)
     about = json.loads((folder / "about.json").read_text())
-    about["files"][name] = bundle_files.file_hash(folder / name)
+    about["files"][name] = file_sha256(folder / name)
     (folder / "about.json").write_text(json.dumps(about))
 
 

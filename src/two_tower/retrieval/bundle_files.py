@@ -6,7 +6,6 @@ and each one's SHA-256: `vectors.npy` (`[N, D]` float32, mapped into memory when
 what the back end adds (Annoy its `trees.ann`, exact search nothing).
 """
 
-import hashlib
 import json
 import logging
 from dataclasses import asdict
@@ -17,6 +16,7 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
+from two_tower.atomic import file_sha256
 from two_tower.retrieval.annoy_trees import AnnoyTrees
 from two_tower.retrieval.bundle import (
     GoldenQueries,
@@ -56,7 +56,7 @@ def write_bundle(bundle: IndexBundle, folder: Path) -> None:
     paths = sorted(folder.iterdir())
     on_disk = {
         "bytes": sum(path.stat().st_size for path in paths),
-        "files": {path.name: file_hash(path) for path in paths},
+        "files": {path.name: file_sha256(path) for path in paths},
     }
     text = json.dumps(describe_bundle(bundle) | on_disk, indent=2)
     (folder / ABOUT).write_text(text + "\n", encoding="utf-8")
@@ -174,7 +174,7 @@ def _require_hashes(folder: Path, files: dict[str, str]) -> None:
         path = folder / name
         if not path.is_file():
             raise ValueError(f"{path} is missing; {_REBUILD}")
-        if file_hash(path) != expected:
+        if file_sha256(path) != expected:
             raise ValueError(
                 f"{path} is damaged: its SHA-256 is not the one in {ABOUT}; {_REBUILD}"
             )
@@ -189,12 +189,6 @@ def _write_ids(item_ids: pa.Array, path: Path) -> None:
 def _read_ids(path: Path) -> pa.Array:
     with pa.ipc.open_file(str(path)) as file:
         return file.read_all().column("item_id").combine_chunks()
-
-
-def file_hash(path: Path) -> str:
-    """Return the SHA-256 of a file in hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 _REBUILD: Final = "run the indexing pipeline again"
