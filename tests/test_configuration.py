@@ -7,7 +7,11 @@ from typing import Any
 
 import pytest
 from kedro.config import OmegaConfigLoader
+from kedro.io import DataCatalog
+from kedro.runner import SequentialRunner
 
+from two_tower.movielens.simulation.recipe import Recipe
+from two_tower.pipelines.simulation.pipeline import create_pipeline
 from two_tower.pipelines.training.params import Training
 from two_tower.settings import CONFIG_LOADER_ARGS
 
@@ -41,3 +45,16 @@ def test_the_preset_of_your_own_gives_valid_parameters(conf):
     loader = configure(conf, "local", preset="small")
     training = Training.model_validate(loader["parameters"]["training"])
     assert training.towers.transformer.n_blocks == 1
+
+
+def test_the_simulation_of_your_own_is_what_its_environment_reads(conf):
+    loader = configure(conf, "simulated-20m")
+    recipe = loader["parameters"]["simulation"]
+    assert Recipe.model_validate(recipe).n_ratings == 20_000_000
+    few = {"n_users": 100, "n_movies": 1_000, "n_ratings": 3_000}
+    catalog = DataCatalog.from_config(loader["catalog"])
+    catalog["params:simulation"] = Recipe.model_validate({**recipe, **few})
+    SequentialRunner().run(create_pipeline(), catalog)
+    assert catalog.load("raw_interactions").count().execute() == 3_000
+    made = {path.name for path in (conf.parent / "data" / "01_raw").iterdir()}
+    assert made == {"simulated-20m.zip", "simulated-20m_interests"}

@@ -94,3 +94,29 @@ def test_members_are_written_as_they_come(dataset):
 def test_an_absent_archive_is_refused_with_what_makes_it(dataset):
     with pytest.raises(DatasetError, match="kedro run --pipelines simulation"):
         dataset.load()
+
+
+@pytest.mark.parametrize("name", ["ml-100k", "ml-20m", "ml-latest"])
+def test_nothing_is_saved_under_the_name_of_a_published_release(tmp_path, name):
+    path = tmp_path / f"{name}.zip"
+    path.write_text("a download")
+    with pytest.raises(DatasetError, match=f"place of the published {name}"):
+        SimulatedArchiveDataset(filepath=str(path), release=name).save(TWO)
+    assert path.read_text() == "a download"
+
+
+@pytest.mark.parametrize("release", ["simulated", "own-data"])
+def test_an_archive_in_another_format_than_it_is_read_by_is_refused(path, release):
+    dataset = SimulatedArchiveDataset(filepath=str(path), release=release)
+    with pytest.raises(
+        DatasetError, match=f"read as the release '{release}', but .*20"
+    ):
+        dataset.save([_member("ml-20m/ratings.csv", b"1,2,3.0,4")])
+    assert not path.exists()
+
+
+def test_an_archive_in_the_format_that_it_is_read_by_is_saved(path):
+    # `simulated` is written as ml-1m is.
+    dataset = SimulatedArchiveDataset(filepath=str(path), release="simulated")
+    dataset.save([_member("ml-1m/ratings.dat", b"1::2::3::4")])
+    assert path.exists()
