@@ -11,7 +11,8 @@ from kedro.pipeline import Node, Pipeline
 from kedro.runner import SequentialRunner
 
 import two_tower.hooks
-from two_tower.hooks import LineageHooks
+from two_tower.fitting.checkpoints import Checkpoint, CheckpointStore
+from two_tower.hooks import CheckpointHooks, LineageHooks
 from two_tower.lineage import fingerprint_files
 from two_tower.params import Params
 
@@ -206,3 +207,16 @@ def test_a_source_without_a_file_is_refused_with_the_ways_out(folder):
         r"give the class a method `fingerprint\(\) -> str`, or .*{lineage: false}",
     ):
         run(folder, "scale", raw={"type": "MemoryDataset", "data": [1, 2]})
+
+
+# covers: X17
+def test_a_checkpoint_goes_when_the_last_output_of_its_training_is_saved(tmp_path):
+    store = CheckpointStore(tmp_path)
+    store.save(Checkpoint("of these data", {}, {}))
+    training = Node(lambda store: (1, 2), "training_checkpoints", ["model", "history"])
+    hooks = CheckpointHooks()
+    hooks.before_node_run(inputs={"training_checkpoints": store})
+    hooks.after_dataset_saved(dataset_name="model", node=training)
+    assert store.load("of these data")
+    hooks.after_dataset_saved(dataset_name="history", node=training)
+    assert store.load("of these data") is None

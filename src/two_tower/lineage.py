@@ -15,6 +15,8 @@ from typing import Any
 
 import fsspec
 
+from two_tower.atomic import replace_file
+
 READ_SIZE = 1 << 20
 MAGIC = re.compile(r"[*?[]")  # begins what a pattern leaves open
 
@@ -68,11 +70,9 @@ class LineageStore:
 
     def write(self, name: str, record: Record) -> None:
         """Keep the record of the dataset `name`; an older one is replaced at once."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        scratch = self._path(name).with_suffix(".saving")
         text = json.dumps(asdict(record), indent=2, sort_keys=True)
-        scratch.write_text(text + "\n", encoding="utf-8")
-        scratch.replace(self._path(name))
+        with replace_file(self._path(name)) as new:
+            new.write_text(text + "\n", encoding="utf-8")
 
     def forget(self, name: str) -> None:
         """Remove the record of the dataset `name`, as before it is written anew."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from two_tower.hooks import BackendHooks, LineageHooks
+from two_tower.hooks import BackendHooks, CheckpointHooks, LineageHooks
 
 
 def merge_preset(common: DictConfig, presets: DictConfig, name: str) -> Any:
@@ -29,7 +29,7 @@ def merge_preset(common: DictConfig, presets: DictConfig, name: str) -> Any:
 # kedro viz, is experimental.
 warnings.filterwarnings("ignore", message="The 'preview_fn' feature is experimental")
 
-HOOKS = (BackendHooks(), LineageHooks())
+HOOKS = (BackendHooks(), CheckpointHooks(), LineageHooks())
 CONFIG_LOADER_ARGS = {
     "base_env": "base",
     "default_run_env": "local",

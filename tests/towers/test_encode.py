@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -39,6 +41,23 @@ def test_batches_by_length_give_what_each_history_gives_alone(kind):
     for row in range(len(HISTORIES)):
         alone = encode_histories(towers, histories.take([row]), edges=EDGES, slots=8)
         np.testing.assert_allclose(alone[0], found[row], 1e-5, 1e-6)
+
+
+# covers: Q10
+def test_each_history_is_padded_to_the_narrowest_edge_that_holds_it():
+    shapes = []
+
+    def predict_on_batch(batch):
+        shapes.append(batch["items"].shape)
+        return np.ones((len(batch["items"]), DIMENSION))
+
+    towers = SimpleNamespace(
+        item_tower=SimpleNamespace(dimension=DIMENSION),
+        predict_on_batch=predict_on_batch,
+    )
+    # Of lengths 0, 1 and 2 there are 5, of 3 to 8 there are 4.
+    encode_histories(towers, Ragged.from_lists(HISTORIES), edges=EDGES, slots=8)
+    assert shapes == [(4, 2), (4, 2), (1, 8), (1, 8), (1, 8), (1, 8)]
 
 
 # covers: Q10

@@ -26,7 +26,7 @@ def fit(
     """Train the state's towers and leave the best epoch's weights in them.
 
     A checkpoint of the same data and parameters is gone on from, to the result that an
-    unbroken run would have had; when training has ended it is removed.
+    unbroken run would have had. The last one stays: what follows may fail.
 
     Args:
         state: a compiled task, its early stopping and an empty history.
@@ -76,5 +76,4 @@ def fit(
             state.stopping.monitor,
             state.stopping.best,
         )
-    store.clear()
     return state.history

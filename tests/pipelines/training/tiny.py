@@ -1,5 +1,6 @@
 """The project's own parameters made small, and tables that are quickly learned."""
 
+import os
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ CONF = Path(__file__).parents[3] / "conf"
 INT_LISTS = pa.list_(pa.int32())
 
 SMALL = {
+    "backend": os.environ["KERAS_BACKEND"],
     "device": "cpu",
     "epochs": 2,
     "dimension": 16,

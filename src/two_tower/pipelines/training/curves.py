@@ -26,7 +26,7 @@ def draw_learning_curves(history: list[JsonObject]) -> "Figure":
         cols=1,
         shared_xaxes=True,
         subplot_titles=("Training loss", "Validation, all items ranked"),
-        vertical_spacing=0.2,
+        vertical_spacing=0.28,
     )
     figure.add_scatter(
         x=[record["epoch"] for record in history],
