@@ -55,7 +55,7 @@ def test_a_preset_exists(preset):
 
 @pytest.mark.parametrize("param", named(r"--params ([^\s`]+)"))
 def test_a_parameter_exists(param, parameters):
-    name = param.partition("=")[0]
+    name = param.strip('"').partition("=")[0]
     value = parameters
     for key in [] if name in WITHOUT_A_PLACE else name.split("."):
         value = value[key]
