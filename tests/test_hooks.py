@@ -1,6 +1,7 @@
 """The lineage hooks around small pipelines of one or two nodes."""
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +158,14 @@ def test_params_of_the_way_out_are_quoted_for_the_shell(folder):
     (folder / "scaled.json").write_text("[5]")
     with pytest.raises(ValueError, match=r"--params 'report.title=A b' --from-nodes"):
         run(folder, "add", runtime_params={"report": {"title": "A b"}})
+
+
+def test_params_that_look_like_numbers_stay_text_in_the_way_out(folder):
+    (folder / "scaled.json").write_text("[5]")
+    with pytest.raises(ValueError, match="run: kedro run --params") as refusal:
+        run(folder, "add", runtime_params={"user_id": "00042", "engine": "duckdb"})
+    words = shlex.split(str(refusal.value).partition("run: ")[2])
+    assert words[3] == "user_id='00042',engine=duckdb"
 
 
 def test_the_way_out_leads_out(folder):

@@ -11,6 +11,7 @@ from kedro.framework.project import pipelines
 from kedro.io import DataCatalog
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
+from omegaconf import OmegaConf
 from pydantic import BaseModel
 
 from two_tower.backend import choose_backend, import_keras_quietly
@@ -201,7 +202,11 @@ def _flatten(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _written(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+    """Return what `--params` reads as this value: text like 007 only in quotes."""
+    if not isinstance(value, str):
+        return json.dumps(value)
+    is_read_as_text = OmegaConf.from_dotlist([f"value={value}"]).value == value
+    return value if is_read_as_text else f"'{value}'"
 
 
 def _find_records(pipeline: Pipeline, catalog: DataCatalog) -> list[Record]:
