@@ -53,7 +53,7 @@ def test_a_preset_exists(preset):
     assert (PROJECT / f"conf/base/parameters/presets/{preset}.yml").is_file()
 
 
-@pytest.mark.parametrize("param", named(r"--params ([^\s`]+)"))
+@pytest.mark.parametrize("param", named(r"--params \"?([^\s`\"]+)"))
 def test_a_parameter_exists(param, parameters):
     name = param.strip('"').partition("=")[0]
     value = parameters
