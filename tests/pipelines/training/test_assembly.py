@@ -55,9 +55,11 @@ def test_the_feed_is_as_asked():
     assert (feed.edges, feed.slots, feed.chunk, feed.seed) == ([4, 8], 64, 32, 7)
 
 
-def test_a_bucket_that_no_window_needs_is_left_out():
-    feed = assembly.assemble_feed(parameters(), cut([[2, 3, 4]], 8))
-    assert feed.edges == [4]
+@pytest.mark.parametrize(("longest", "edges"), [(2, [2]), (4, [4]), (7, [4, 7])])
+def test_the_last_bucket_is_as_wide_as_the_longest_window(longest, edges):
+    histories = [[2, 3], list(range(2, 3 + longest))]
+    feed = assembly.assemble_feed(parameters(), cut(histories, 8))
+    assert feed.edges == edges
 
 
 def test_without_held_out_users_there_is_no_validation():

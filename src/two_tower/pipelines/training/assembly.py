@@ -1,6 +1,5 @@
 """From typed parameters to towers, objective, optimiser: the one place of choices."""
 
-from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from functools import partial
 
@@ -28,8 +27,8 @@ from two_tower.towers.two_tower import TwoTower
 def assemble_feed(parameters: Training, sequences: Sequences) -> EpochFeed:
     """Return the batches of each epoch.
 
-    Buckets that no window needs are left out, so that no position is served that
-    training has not seen.
+    The last bucket is as wide as the longest window, so that no position is served
+    that training has not seen.
 
     Raises:
         ValueError: if a window is longer than the widest bucket.
@@ -42,7 +41,7 @@ def assemble_feed(parameters: Training, sequences: Sequences) -> EpochFeed:
             f"widest of training.batches.buckets {batches.buckets}; add a bucket, or "
             "lower sequencing.window"
         )
-    edges = batches.buckets[: bisect_left(batches.buckets, longest) + 1]
+    edges = [*(width for width in batches.buckets if width < longest), longest]
     return EpochFeed(sequences, edges, batches.slots, batches.chunk, parameters.seed)
 
 
