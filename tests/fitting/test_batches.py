@@ -3,7 +3,7 @@
 from collections import Counter
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.fitting.tiny import EDGES, cut, feed_of, walks
@@ -57,6 +57,7 @@ def pairs_in(histories, window):
 
 
 # covers: Q10 N5
+@settings(deadline=None)
 @given(SHAPES)
 def test_every_pair_and_every_first_item_is_trained_once_an_epoch(shape):
     edges, _, _, histories = shape
@@ -64,6 +65,7 @@ def test_every_pair_and_every_first_item_is_trained_once_an_epoch(shape):
     assert trained == pairs_in(histories, edges[-1])
 
 
+@settings(deadline=None)
 @given(SHAPES)
 def test_shapes_depend_on_the_width_alone(shape):
     edges, slots, chunk, _ = shape
@@ -80,6 +82,7 @@ def test_shapes_depend_on_the_width_alone(shape):
         } == BATCH_LAYOUT
 
 
+@settings(deadline=None)
 @given(SHAPES)
 def test_padding_stands_behind_all_that_is_real(shape):
     for batch in feed_for(shape):
@@ -89,12 +92,14 @@ def test_padding_stands_behind_all_that_is_real(shape):
         assert not batch["labels"][batch["weights"] == 0].any()
 
 
+@settings(deadline=None)
 @given(SHAPES)
 def test_at_most_one_batch_is_not_full(shape):
     filled = [batch["items"][:, 0].all() for batch in feed_for(shape)]
     assert filled.count(False) <= 1
 
 
+@settings(deadline=None)
 @given(SHAPES)
 def test_the_number_of_batches_is_the_same_in_every_epoch(shape):
     counts = {len(list(feed_for(shape, epoch=epoch))) for epoch in range(3)}

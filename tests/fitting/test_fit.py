@@ -125,7 +125,13 @@ def test_the_training_under_test_has_a_history_worth_keeping(killed, unbroken):
 
 
 # covers: X17
-@pytest.mark.parametrize(("epoch", "before", "done"), [(4, True, 3), (4, False, 4)])
+@pytest.mark.parametrize(
+    ("epoch", "before", "done"),
+    [
+        pytest.param(4, True, 3, marks=pytest.mark.backend),
+        pytest.param(4, False, 4),
+    ],
+)
 def test_a_resumed_training_ends_as_the_unbroken_one(
     epoch, before, done, unbroken, tmp_path, caplog
 ):
@@ -143,7 +149,6 @@ def test_a_training_killed_while_saving_is_gone_on_from(killed, unbroken):
     assert process.wait(timeout=300) == -signal.SIGKILL
     assert len(store.load("these data").about["history"]) == 2
     assert_same(contents(train(store)), unbroken)
-    assert store.load("these data") is None
 
 
 # covers: X17
@@ -152,7 +157,8 @@ def test_a_checkpoint_has_the_state_of_every_random_generator(store):
     state_of(towers).save(store)
     arrays = store.load("these data").arrays["variables"]
     # Of the ids, of the input, and of three places in the one block.
-    assert [array.dtype.name for array in arrays].count("uint32") == 1 + 1 + 3
+    states = [array for array in arrays if array.shape == (2,)]
+    assert len(states) == 1 + 1 + 3
 
 
 # covers: X12

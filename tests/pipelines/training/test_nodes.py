@@ -62,12 +62,13 @@ def vectors_of(towers):
 
 
 # covers: X12
-def test_the_seed_decides_every_vector(tmp_path, store):
-    change = {"epochs": 1, "item_tower": {"id_dropout": 0.2}}
-    found = [
-        vectors_of(train(tmp_path, parameters(change, {"seed": seed}), store=store)[0])
-        for seed in (1, 1, 2)
-    ]
+def test_the_seed_decides_every_vector(tmp_path):
+    def trained_with(seed, name):
+        asked = {"epochs": 1, "item_tower": {"id_dropout": 0.2}, "seed": seed}
+        store = CheckpointStore(tmp_path / name)
+        return vectors_of(train(tmp_path, parameters(asked), store=store)[0])
+
+    found = [trained_with(seed, name) for seed, name in ((1, "a"), (1, "b"), (2, "c"))]
     np.testing.assert_array_equal(found[0], found[1])
     assert not np.allclose(found[0], found[2], atol=0.1)
 
