@@ -20,6 +20,7 @@ def encode_dense(rows):
     return query_tower([*"abcdefg"]).encode_dense(Ragged.from_lists(rows))
 
 
+# covers: N7
 @pytest.mark.parametrize("item_ids", [[10, 30, 20, 50, 40, 70, 60], [*"abcdefg"]])
 def test_raw_ids_are_looked_up_in_the_vocabulary(item_ids):
     histories = pa.array([[item_ids[2], item_ids[0]], [item_ids[6]]])
@@ -27,6 +28,7 @@ def test_raw_ids_are_looked_up_in_the_vocabulary(item_ids):
     np.testing.assert_array_equal(found, encode_dense([[4, 2], [8]]))
 
 
+# covers: N7
 def test_an_unknown_id_says_nothing():
     # Training may never have met the out-of-vocabulary row: it would add noise.
     found = query_tower([*"abcdefg"]).encode(pa.array([["b", "new", "c"], ["new"]]))

@@ -219,22 +219,24 @@ def test_a_history_of_nothing_but_padding_is_finite():
 DROPS = ["input_drop", "attention_drop", "attention_output_drop", "feed_out_drop"]
 
 
-def drops_of(tower):
-    """Return the name of each dropout of a tower of one block → the layer."""
-    return {
-        name: getattr(tower.blocks[0], name, None) or getattr(tower, name)
-        for name in DROPS
-    }
+# covers: L11
+@pytest.mark.parametrize("training", [False, True])
+def test_each_dropout_is_passed_and_told_whether_this_is_training(training):
+    tower, passed = make_tower(), []
 
+    def record(name):
+        def drop(values, *, training):
+            passed.append((name, training))
+            return values
 
-@pytest.mark.parametrize("name", DROPS)
-def test_each_dropout_drops_only_while_training(name):
-    tower, vectors = make_tower(), any_vectors(2, 5, DIMENSION)
-    drops_of(tower)[name].rate = 0.5
-    expected = call_shared()(vectors, ALL_REAL)
-    np.testing.assert_array_equal(evaluated(tower)(vectors, ALL_REAL), expected)
-    training = evaluated(partial(tower, training=True))(vectors, ALL_REAL)
-    assert not np.allclose(training, expected)
+        return drop
+
+    for name in DROPS:
+        holder = tower if name == "input_drop" else tower.blocks[0]
+        setattr(holder, name, record(name))
+    call = evaluated(partial(tower, training=training))
+    call(any_vectors(2, 5, DIMENSION), ALL_REAL)
+    assert passed == [(name, training) for name in DROPS]
 
 
 def test_every_dropout_has_a_seed_of_its_own():
