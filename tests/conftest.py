@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.project import SOURCE, Project
 from tests.skips import (  # noqa: F401 - pytest finds these hooks here
@@ -18,6 +19,10 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 # Kedro sets up logging when it is imported, for all tests that come after.
 os.environ["KEDRO_LOGGING_CONFIG"] = str(SOURCE / "tests" / "logging.yml")
+
+# How long an example takes says more of the machine than of the code.
+settings.register_profile("two-tower", deadline=None)
+settings.load_profile("two-tower")
 
 REAL_DATA = SOURCE.parent / "shared" / "data"
 
