@@ -126,7 +126,7 @@ def test_all_weights_learn_together(kind):
 @EACH_TOWER
 def test_the_padding_row_has_no_say_whatever_it_holds(kind):
     towers = make_towers(kind)
-    table = np.array(towers.item_tower.table.value)
+    table = np.asarray(towers.item_tower.table.value).copy()
     table[0] = 1e4
     towers.item_tower.table.assign(table)
     found = call_towers(towers)(*pad(HISTORIES).values())
