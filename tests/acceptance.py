@@ -76,7 +76,8 @@ HEAD = """# Acceptance: which test covers what
 Written by `make acceptance` from the `# covers:` comments of the tests, which a test
 compares with this page. Q: averaging variable-length histories. A: multi-interest
 candidate generation. L: LibRecommender's TwoTower. N: the MovieLens retrieval
-notebook. X: beyond those. Rows that aren't here aren't covered yet.
+notebook. X: beyond those. A row says what is covered so far; rows that aren't here
+aren't covered yet.
 
 | row | behaviour | tests | module |
 |---|---|---|---|

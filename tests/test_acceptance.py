@@ -8,4 +8,5 @@ def test_every_row_that_a_test_names_is_known():
 
 
 def test_the_page_is_up_to_date():
-    assert PAGE.read_text(encoding="utf-8") == page(), "run `make acceptance`"
+    is_up_to_date = PAGE.read_text(encoding="utf-8") == page()
+    assert is_up_to_date, "run `make acceptance`"
