@@ -7,8 +7,8 @@ from kedro.config import OmegaConfigLoader
 from kedro.io import DataCatalog
 from kedro.runner import SequentialRunner
 
-from two_tower.pipelines.ingestion import create_pipeline
 from two_tower.pipelines.ingestion.params import Ingestion
+from two_tower.pipelines.ingestion.pipeline import create_pipeline
 from two_tower.settings import CONFIG_LOADER_ARGS
 
 PROJECT = Path(__file__).parents[3]

@@ -8,10 +8,10 @@ import pyarrow as pa
 import pytest
 from ibis import _
 
-from two_tower.pipelines.sequencing import nodes, selection, splits, windows
+from tests.sequences.tables import sequence, some_interactions
+from two_tower.pipelines.sequencing import nodes
 from two_tower.pipelines.sequencing.params import Order, Selection, Split
-
-from .tables import sequence, some_interactions
+from two_tower.sequences import selection, splits, windows
 
 KINDS = ("leave_one_out", "temporal", "random", "new_users")
 SHARES = {
@@ -333,7 +333,7 @@ number_positions = selection.number_positions
 )
 def test_a_bug_in_what_makes_the_outputs_is_noticed(monkeypatch, module, name, bug):
     if name == "KNOWN":
-        monkeypatch.setattr("two_tower.pipelines.sequencing.examples.KNOWN", bug)
+        monkeypatch.setattr("two_tower.sequences.examples.KNOWN", bug)
     else:
         monkeypatch.setattr(module, name, bug)
     with pytest.raises(ValueError, match="the leakage audit failed"):

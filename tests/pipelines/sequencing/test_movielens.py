@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from tests.conftest import REAL_DATA
+from tests.sequences.tables import rows, sequence
 from two_tower.pipelines.sequencing import nodes
 
-from .tables import rows, sequence
 from .test_audit import AUDITED
 
 pytestmark = pytest.mark.movielens

@@ -1,6 +1,7 @@
 import pytest
 from pydantic import ValidationError
 
+from tests.sequences.tables import parameters
 from two_tower.pipelines.sequencing.params import (
     Feature,
     Features,
@@ -10,8 +11,6 @@ from two_tower.pipelines.sequencing.params import (
     Split,
     Temporal,
 )
-
-from .tables import parameters
 
 YEAR_2000 = 946_684_800
 

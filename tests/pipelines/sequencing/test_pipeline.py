@@ -7,9 +7,7 @@ from kedro.runner import SequentialRunner
 from kedro.validation.exceptions import DataValidationError
 from kedro.validation.type_extractor import TypeExtractor
 
-from two_tower.pipelines.sequencing import create_pipeline, params
-
-from .tables import (
+from tests.sequences.tables import (
     BASE,
     FEATURES,
     interactions,
@@ -19,6 +17,8 @@ from .tables import (
     some_items,
     some_users,
 )
+from two_tower.pipelines.sequencing import params
+from two_tower.pipelines.sequencing.pipeline import create_pipeline
 
 CONF = BASE.parents[2]
 

@@ -1,9 +1,9 @@
 import pytest
 
-from two_tower.pipelines.sequencing import nodes, report
-from two_tower.pipelines.sequencing.selection import number_positions
-
-from .tables import interactions, sequence, some_interactions
+from tests.sequences.tables import interactions, sequence, some_interactions
+from two_tower.pipelines.sequencing import nodes
+from two_tower.sequences import counts
+from two_tower.sequences.selection import number_positions
 
 
 @pytest.fixture(scope="module")
@@ -93,5 +93,5 @@ def test_ties_are_counted_within_users():
     # Of user 1's two pairs one ties; user 2 has no pair, though it ties with user 1.
     table = interactions((1, 1, 5), (1, 2, 5), (1, 3, 6), (2, 1, 6))
     kept = number_positions(table, ties="file_order", seed=0)
-    assert report.share_of_ties(kept) == 0.5
-    assert report.share_of_ties(kept.filter(kept.user_id == 2)) == 0.0
+    assert counts.share_of_ties(kept) == 0.5
+    assert counts.share_of_ties(kept.filter(kept.user_id == 2)) == 0.0

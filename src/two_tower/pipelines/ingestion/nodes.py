@@ -6,7 +6,7 @@ import ibis
 import ibis.expr.types as ir
 
 from .columns import as_feature, as_id, as_seconds, require_columns
-from .params import Feature, Ingestion
+from .params import FeatureColumn, Ingestion
 
 
 def type_interactions(raw_interactions: ir.Table, parameters: Ingestion) -> ir.Table:
@@ -84,7 +84,7 @@ def type_users(raw_users: ir.Table, parameters: Ingestion) -> ir.Table:
 
 
 def _type_features(
-    table: ir.Table, features: Iterable[Feature], separator: str
+    table: ir.Table, features: Iterable[FeatureColumn], separator: str
 ) -> dict[str, ir.Column]:
     return {
         feature.name: as_feature(table[feature.column], feature.type, separator)

@@ -54,7 +54,7 @@ class Columns(Params):
     users: UserColumns
 
 
-class Feature(Params):
+class FeatureColumn(Params):
     """A column of items or users to keep; sequencing's parameters say what it means.
 
     `type` says how it is kept: `text` and `integer` suit categories, `number`
@@ -69,8 +69,8 @@ class Feature(Params):
 class Features(Params):
     """The columns of items and users to keep."""
 
-    items: tuple[Feature, ...]
-    users: tuple[Feature, ...]
+    items: tuple[FeatureColumn, ...]
+    users: tuple[FeatureColumn, ...]
 
     @model_validator(mode="after")
     def _names_are_free_and_unique(self) -> Self:

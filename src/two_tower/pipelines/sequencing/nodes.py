@@ -8,12 +8,20 @@ from typing import Final, Literal
 
 import ibis.expr.types as ir
 
+from two_tower.sequences import (
+    counts,
+    features,
+    selection,
+    splits,
+    vocabularies,
+    windows,
+)
+from two_tower.sequences.examples import build_examples
+from two_tower.sequences.feature_codes import describe_features, encode_features
+from two_tower.sequences.lists import collect_in_order
 from two_tower.types import FIRST_ID, JsonObject
 
-from . import audit, features, report, selection, splits, vocabularies, windows
-from .examples import build_examples
-from .feature_codes import describe_features, encode_features
-from .lists import collect_in_order
+from . import audit
 from .params import Features, Order, Selection, Split
 
 logger = logging.getLogger(__name__)
@@ -225,11 +233,11 @@ def report_split(
 
     Returns:
         The kind of split with its shares, seed and cut-offs in seconds (null where
-        there are none), the selection, and counts; the functions of `report` name
+        there are none), the selection, and counts; the functions of `counts` name
         their keys.
     """
     steps = selection.selection_steps(tables["interactions"], **selected.model_dump())
-    counted = report.count_steps(steps)
+    counted = counts.count_steps(steps)
     logger.info(
         "kept %d of %d interactions, of %d users and %d items",
         counted[-1]["interactions"],
@@ -249,14 +257,14 @@ def report_split(
         "ties": {
             "handling": order.ties,
             "seed": order.seed if order.ties == "shuffled" else None,
-            "share_of_consecutive_pairs": report.share_of_ties(kept),
+            "share_of_consecutive_pairs": counts.share_of_ties(kept),
         },
-        "splits": report.count_splits(kept),
-        "items": report.count_unknown(tables["item_vocabulary"]),
-        "users": report.count_unknown(tables["user_vocabulary"]),
-        "train_sequences": report.count_sequences(tables["train_sequences"]),
-        "validation_examples": report.count_examples(tables["validation_examples"]),
-        "test_examples": report.count_examples(tables["test_examples"]),
+        "splits": counts.count_splits(kept),
+        "items": counts.count_unknown(tables["item_vocabulary"]),
+        "users": counts.count_unknown(tables["user_vocabulary"]),
+        "train_sequences": counts.count_sequences(tables["train_sequences"]),
+        "validation_examples": counts.count_examples(tables["validation_examples"]),
+        "test_examples": counts.count_examples(tables["test_examples"]),
     }
 
 

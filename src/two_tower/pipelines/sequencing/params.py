@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self, TypeAlias
 from pydantic import BeforeValidator, Field, model_validator
 
 from two_tower.params import Params
+from two_tower.sequences.declared import DeclaredFeature
 
 Share: TypeAlias = Annotated[float, Field(gt=0, lt=1)]
 SplitKind: TypeAlias = Literal["leave_one_out", "temporal", "random", "new_users"]
@@ -112,37 +113,11 @@ class Split(Params):
     new_users: NewUsers
 
 
-class Feature(Params):
-    """How a column of the items or users becomes numbers."""
-
-    # A declaration names only what it needs, hence the defaults.
-    kind: Literal["categorical", "multi_valued", "words", "dense"]
-    column: str | None = Field(
-        default=None, description="where it is read from; null: the feature's name"
-    )
-    min_count: int = Field(
-        default=1,
-        ge=1,
-        description="values that fewer items (users) of the training have are unknown",
-    )
-    prefix: int | None = Field(
-        default=None, ge=1, description="only a value's first characters (categorical)"
-    )
-
-    @model_validator(mode="after")
-    def _options_fit_the_kind(self) -> Self:
-        if self.prefix is not None and self.kind != "categorical":
-            raise ValueError(f"prefix is for categorical features, not {self.kind!r}")
-        if self.min_count > 1 and self.kind == "dense":
-            raise ValueError("min_count is for features with values, not for 'dense'")
-        return self
-
-
 class Features(Params):
     """The declared features; null in place of one, or of all, switches it off."""
 
-    item: dict[str, Feature | None] | None
-    user: dict[str, Feature | None] | None
+    item: dict[str, DeclaredFeature | None] | None
+    user: dict[str, DeclaredFeature | None] | None
 
     @model_validator(mode="after")
     def _names_are_free(self) -> Self:
@@ -154,7 +129,7 @@ class Features(Params):
             )
         return self
 
-    def of(self, entity: Literal["item", "user"]) -> dict[str, Feature]:
+    def of(self, entity: Literal["item", "user"]) -> dict[str, DeclaredFeature]:
         """Return the features in force, by name in alphabetical order."""
         declared = (self.item if entity == "item" else self.user) or {}
         return {name: one for name, one in sorted(declared.items()) if one is not None}

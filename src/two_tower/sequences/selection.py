@@ -6,7 +6,7 @@ import ibis
 import ibis.expr.types as ir
 from ibis import _
 
-from .draws import draw
+from two_tower.sequences.draws import draw
 
 
 def selection_steps(

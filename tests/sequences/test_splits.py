@@ -3,10 +3,9 @@ from collections import Counter
 import ibis
 import pytest
 
-from two_tower.pipelines.sequencing import splits
-from two_tower.pipelines.sequencing.selection import number_positions
-
-from .tables import interactions, rows
+from tests.sequences.tables import interactions, rows
+from two_tower.sequences import splits
+from two_tower.sequences.selection import number_positions
 
 
 def kept(*events):

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 import ibis.expr.types as ir
 
-from . import audit_checks as checks
-from .audit_rules import violations_of_split
-from .audit_tables import gather_evidence
-from .params import Order, Selection, Split
+from two_tower.pipelines.sequencing.params import Order, Selection, Split
+
+from . import checks
+from .rules import violations_of_split
+from .tables import gather_evidence
 
 SHOWN_VIOLATIONS = 3
 

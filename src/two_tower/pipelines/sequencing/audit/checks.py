@@ -7,10 +7,10 @@ import ibis
 import ibis.expr.types as ir
 from ibis import _
 
+from two_tower.sequences.lists import unfold
 from two_tower.types import FIRST_ID
 
-from .audit_tables import EVENT, Evidence, differences
-from .lists import unfold
+from .tables import EVENT, Evidence, differences
 
 LARGEST_MEAN: Final = 1e-3
 """Of a standardised float32 column over the entities that training knows."""

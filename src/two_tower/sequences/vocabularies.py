@@ -4,9 +4,8 @@ import ibis
 import ibis.expr.types as ir
 from ibis import _
 
+from two_tower.sequences.splits import TRAIN
 from two_tower.types import FIRST_ID
-
-from .splits import TRAIN
 
 
 def item_vocabulary(split_interactions: ir.Table, items: ir.Table) -> ir.Table:

@@ -1,8 +1,7 @@
 import pytest
 
-from two_tower.pipelines.sequencing.selection import number_positions, selection_steps
-
-from .tables import interactions, rows
+from tests.sequences.tables import interactions, rows
+from two_tower.sequences.selection import number_positions, selection_steps
 
 RATED = [
     (1, 10, 100, 4.0),

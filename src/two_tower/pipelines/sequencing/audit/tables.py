@@ -11,8 +11,8 @@ import ibis
 import ibis.expr.types as ir
 from ibis import _
 
-from .lists import unfold
-from .params import Selection
+from two_tower.pipelines.sequencing.params import Selection
+from two_tower.sequences.lists import unfold
 
 EVENT = ("user", "place", "item", "timestamp")
 

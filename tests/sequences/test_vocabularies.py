@@ -2,9 +2,8 @@ import ibis
 import pyarrow as pa
 import pytest
 
-from two_tower.pipelines.sequencing import vocabularies
-
-from .tables import rows
+from tests.sequences.tables import rows
+from two_tower.sequences import vocabularies
 
 
 def split_interactions(*events):

@@ -12,9 +12,8 @@ import ibis
 import ibis.expr.types as ir
 from ibis import _
 
+from two_tower.sequences.declared import DeclaredFeature
 from two_tower.types import FIRST_ID
-
-from .params import Feature
 
 DENSE: Final = "dense"
 NOT_A_WORD: Final = r"[^\p{L}\p{N}]+"
@@ -23,7 +22,10 @@ YEAR_AT_END: Final = r"\s*\(\d{4}\)\s*$"
 
 
 def with_columns(
-    vocabulary: ir.Table, entity: str, table: ir.Table, features: Mapping[str, Feature]
+    vocabulary: ir.Table,
+    entity: str,
+    table: ir.Table,
+    features: Mapping[str, DeclaredFeature],
 ) -> ir.Table:
     """Return the entities of a vocabulary with the declared columns.
 
@@ -49,7 +51,9 @@ def with_columns(
     return joined.select(entity, "n_train", *features)
 
 
-def _check_column(entity: str, table: ir.Table, name: str, feature: Feature) -> None:
+def _check_column(
+    entity: str, table: ir.Table, name: str, feature: DeclaredFeature
+) -> None:
     column = feature.column or name
     where = f"feature sequencing.features.{entity}.{name}"
     if column not in table.columns:
@@ -74,7 +78,9 @@ def _check_column(entity: str, table: ir.Table, name: str, feature: Feature) -> 
         )
 
 
-def feature_values(known: ir.Table, entity: str, name: str, one: Feature) -> ir.Table:
+def feature_values(
+    known: ir.Table, entity: str, name: str, one: DeclaredFeature
+) -> ir.Table:
     """Return which values each entity has of a feature that is not dense.
 
     Returns:
@@ -95,7 +101,7 @@ def feature_values(known: ir.Table, entity: str, name: str, one: Feature) -> ir.
 
 
 def feature_vocabulary(
-    known: ir.Table, entity: str, features: Mapping[str, Feature]
+    known: ir.Table, entity: str, features: Mapping[str, DeclaredFeature]
 ) -> ir.Table:
     """Number the values that training knows, in order of the value.
 

@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from two_tower.pipelines.sequencing.windows import cut_windows
-
-from .tables import rows
+from tests.sequences.tables import rows
+from two_tower.sequences.windows import cut_windows
 
 SCHEMA = pa.schema(
     [

@@ -3,14 +3,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from two_tower.pipelines.sequencing.feature_codes import (
+from tests.sequences.tables import rows
+from two_tower.sequences.declared import DeclaredFeature
+from two_tower.sequences.feature_codes import (
     describe_features,
     encode_features,
 )
-from two_tower.pipelines.sequencing.features import feature_vocabulary, with_columns
-from two_tower.pipelines.sequencing.params import Feature
-
-from .tables import rows
+from two_tower.sequences.features import feature_vocabulary, with_columns
 
 
 def known(values, n_train=None, dtype=None):
@@ -28,7 +27,7 @@ def known(values, n_train=None, dtype=None):
 
 
 def numbered(values, **feature):
-    features = {"f": Feature(**feature)}
+    features = {"f": DeclaredFeature(**feature)}
     return feature_vocabulary(values, "item", features).order_by("id"), features
 
 
@@ -126,7 +125,7 @@ def test_the_schema_gives_the_rows_an_embedding_table_needs():
 def test_codes_have_the_types_models_read():
     kinds = {"c": "categorical", "m": "multi_valued", "w": "words", "d": "dense"}
     values = known(["a"]).mutate(c="f", m=ibis.array(["x"]), w="f", d=ibis.literal(1.5))
-    features = {name: Feature(kind=kind) for name, kind in kinds.items()}
+    features = {name: DeclaredFeature(kind=kind) for name, kind in kinds.items()}
     table = feature_vocabulary(values, "item", features)
     schema = describe_features(values, "item", table, features)
     codes = encode_features(values, "item", table, features, schema)
@@ -153,7 +152,7 @@ ITEMS = ibis.memtable({"item_id": ["b", "z"], "year": [1, 2], "n": [[1], [2]]})
 
 
 def test_columns_come_by_id_and_are_null_where_the_table_lacks_the_item():
-    columns = {"when": Feature(kind="categorical", column="year")}
+    columns = {"when": DeclaredFeature(kind="categorical", column="year")}
     table = with_columns(VOCABULARY, "item", ITEMS, columns)
     assert rows(table.order_by("item"), "item", "when") == [(2, None), (3, 1)]
 
@@ -174,7 +173,7 @@ def test_columns_come_by_id_and_are_null_where_the_table_lacks_the_item():
 )
 def test_a_column_that_does_not_fit_is_one_clear_error(feature, message):
     with pytest.raises(ValueError, match=message):
-        with_columns(VOCABULARY, "item", ITEMS, {"f": Feature(**feature)})
+        with_columns(VOCABULARY, "item", ITEMS, {"f": DeclaredFeature(**feature)})
 
 
 def test_standardised_columns_have_mean_zero_and_deviation_one():

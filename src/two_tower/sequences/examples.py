@@ -3,8 +3,8 @@
 import ibis.expr.types as ir
 from ibis import _
 
-from .lists import collect_in_order, or_empty
-from .splits import KNOWN
+from two_tower.sequences.lists import collect_in_order, or_empty
+from two_tower.sequences.splits import KNOWN
 
 
 def build_examples(interactions: ir.Table, split: str) -> ir.Table:

@@ -11,18 +11,17 @@ import ibis.expr.types as ir
 import numpy as np
 from ibis import _
 
+from two_tower.sequences.declared import DeclaredFeature
+from two_tower.sequences.features import DENSE, feature_values
+from two_tower.sequences.lists import or_empty
 from two_tower.types import FIRST_ID, OUT_OF_VOCABULARY, PADDING, JsonObject
-
-from .features import DENSE, feature_values
-from .lists import or_empty
-from .params import Feature
 
 
 def describe_features(
     known: ir.Table,
     entity: str,
     vocabulary: ir.Table,
-    features: Mapping[str, Feature],
+    features: Mapping[str, DeclaredFeature],
 ) -> JsonObject:
     """Return what a tower must know of each feature to build its table.
 
@@ -65,7 +64,7 @@ def encode_features(
     known: ir.Table,
     entity: str,
     vocabulary: ir.Table,
-    features: Mapping[str, Feature],
+    features: Mapping[str, DeclaredFeature],
     schema: Mapping[str, Any],
 ) -> ir.Table:
     """Return the features as numbers, one row per entity.
@@ -109,7 +108,7 @@ def _standardised(
 
 
 def _ids(
-    values: ir.Table, entity: str, name: str, vocabulary: ir.Table, one: Feature
+    values: ir.Table, entity: str, name: str, vocabulary: ir.Table, one: DeclaredFeature
 ) -> ir.Table:
     """Return `<entity>` and its id, or list of ids, for entities with any value."""
     joined = values.left_join(vocabulary.select("value", "id"), "value")

@@ -8,8 +8,9 @@ import ibis.expr.types as ir
 import numpy as np
 from ibis import _
 
-from .audit_tables import Evidence
-from .params import Split
+from two_tower.pipelines.sequencing.params import Split
+
+from .tables import Evidence
 
 
 def violations_of_split(

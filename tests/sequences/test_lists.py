@@ -1,8 +1,7 @@
 import ibis
 
-from two_tower.pipelines.sequencing.lists import collect_in_order, or_empty, unfold
-
-from .tables import rows
+from tests.sequences.tables import rows
+from two_tower.sequences.lists import collect_in_order, or_empty, unfold
 
 EVENTS = ibis.memtable(
     {

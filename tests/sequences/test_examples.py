@@ -1,9 +1,8 @@
 import ibis
 import pyarrow as pa
 
-from two_tower.pipelines.sequencing.examples import build_examples
-
-from .tables import rows
+from tests.sequences.tables import rows
+from two_tower.sequences.examples import build_examples
 
 
 def interactions(*events):

@@ -11,7 +11,7 @@ import yaml
 from two_tower.pipelines.sequencing import nodes
 from two_tower.pipelines.sequencing.params import Features, Order, Selection, Split
 
-BASE = Path(__file__).parents[3] / "conf" / "base" / "parameters" / "sequencing.yml"
+BASE = Path(__file__).parents[2] / "conf" / "base" / "parameters" / "sequencing.yml"
 SCHEMA = ibis.schema(
     {
         "event_id": "int64",

@@ -1,0 +1,1 @@
+"""From interactions to what towers read: splits, histories, windows, ids, features."""
