@@ -3,7 +3,6 @@ from pydantic import ValidationError
 
 from tests.sequences.tables import parameters
 from two_tower.pipelines.sequencing.params import (
-    Feature,
     Features,
     NewUsers,
     Order,
@@ -11,6 +10,7 @@ from two_tower.pipelines.sequencing.params import (
     Split,
     Temporal,
 )
+from two_tower.sequences.declared import DeclaredFeature
 
 YEAR_2000 = 946_684_800
 
@@ -81,7 +81,7 @@ def test_an_unfit_selection_is_refused_by_name(change, key):
 )
 def test_options_of_another_kind_are_refused(feature, message):
     with pytest.raises(ValidationError, match=message):
-        Feature(**feature)
+        DeclaredFeature(**feature)
 
 
 def test_a_feature_can_be_switched_off_alone_or_with_all_others():
