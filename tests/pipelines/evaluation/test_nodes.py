@@ -5,8 +5,7 @@ import ibis
 import numpy as np
 import pytest
 
-from tests.metrics import definitions
-from tests.pipelines.evaluation.fabricate import (
+from tests.evaluation.fabricate import (
     SPLIT_REPORT,
     World,
     baseline_tables,
@@ -14,6 +13,7 @@ from tests.pipelines.evaluation.fabricate import (
     model_tables,
     parameters,
 )
+from tests.metrics import definitions
 from two_tower.pipelines.evaluation.nodes import (
     compute_metrics,
     rank_by_baselines,

@@ -1,7 +1,7 @@
 import pytest
 from pydantic import ValidationError
 
-from tests.pipelines.evaluation.fabricate import PARAMETERS, parameters
+from tests.evaluation.fabricate import PARAMETERS, parameters
 
 
 def slices(**changes):

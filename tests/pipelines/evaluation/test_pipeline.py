@@ -7,7 +7,7 @@ from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 from kedro.validation import TypeExtractor
 
-from tests.pipelines.evaluation.fabricate import SPLIT_REPORT, World, parameters
+from tests.evaluation.fabricate import SPLIT_REPORT, World, parameters
 from two_tower.pipelines.evaluation.params import Evaluation
 from two_tower.pipelines.evaluation.pipeline import create_pipeline
 

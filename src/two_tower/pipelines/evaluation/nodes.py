@@ -3,9 +3,32 @@
 import logging
 
 import ibis.expr.types as ir
-import numpy as np
 import pyarrow as pa
 
+from two_tower.evaluation import plots
+from two_tower.evaluation.cases import (
+    read_cases,
+    read_queries,
+    read_training_items,
+    read_vectors,
+)
+from two_tower.evaluation.lists import count_shown, rank_through_index
+from two_tower.evaluation.plots import Figure
+from two_tower.evaluation.protocol import describe_protocol
+from two_tower.evaluation.report import format_headline, format_report
+from two_tower.evaluation.summary import (
+    MODEL,
+    figures_of_lists,
+    figures_of_slices,
+    intervals_of,
+)
+from two_tower.evaluation.tables import (
+    exposure_table,
+    join_rankings,
+    ranks_table,
+    read_exposure,
+    read_ranks,
+)
 from two_tower.metrics.baselines import (
     ease_scorer,
     fit_ease,
@@ -13,33 +36,9 @@ from two_tower.metrics.baselines import (
     popularity_scorer,
 )
 from two_tower.metrics.ranking import mean_figures, query_figures
-from two_tower.metrics.ranks import item_positions, ranks_by
+from two_tower.metrics.ranks import ranks_by
 from two_tower.metrics.scorers import dot_scorer
-from two_tower.pipelines.evaluation import plots
-from two_tower.pipelines.evaluation.cases import (
-    read_cases,
-    read_queries,
-    read_vectors,
-)
-from two_tower.pipelines.evaluation.lists import count_shown, rank_through_index
 from two_tower.pipelines.evaluation.params import Evaluation
-from two_tower.pipelines.evaluation.plots import Figure
-from two_tower.pipelines.evaluation.protocol import describe_protocol
-from two_tower.pipelines.evaluation.report import format_headline, format_report
-from two_tower.pipelines.evaluation.summary import (
-    MODEL,
-    figures_of_lists,
-    figures_of_slices,
-    intervals_of,
-)
-from two_tower.pipelines.evaluation.tables import (
-    exposure_table,
-    join_rankings,
-    ranks_table,
-    read_exposure,
-    read_ranks,
-)
-from two_tower.ragged import Ragged
 from two_tower.retrieval.bundle import IndexBundle
 from two_tower.types import JsonObject
 
@@ -120,7 +119,9 @@ def rank_by_baselines(
     n_train = item_vocabulary.order_by("item").n_train.to_pyarrow().to_numpy()
     scorers = {"popularity": popularity_scorer(n_train, len(cases.users))}
     if len(n_train) <= parameters.ease.max_items:
-        training = interaction_matrix(_training_items(train_sequences), len(n_train))
+        training = interaction_matrix(
+            read_training_items(train_sequences), len(n_train)
+        )
         weights = fit_ease(training, l2=parameters.ease.l2)
         histories = interaction_matrix(cases.seen, len(n_train))
         scorers["ease"] = ease_scorer(weights, histories)
@@ -137,20 +138,6 @@ def rank_by_baselines(
         ranks_table(cases, {"n_train": n_train[cases.targets.values], **ranks}),
         exposure_table(shown, cutoffs, n_train=n_train),
     )
-
-
-def _training_items(train_sequences: ir.Table) -> Ragged:
-    """Return one row per user: the positions of the items it was trained on."""
-    windows = train_sequences.select("user", "items", "targets").to_pyarrow()
-    items = Ragged.from_arrow(windows["items"])
-    targets = Ragged.from_arrow(windows["targets"])
-    user = windows["user"].to_numpy()
-    user_of_value = np.concatenate([user[items.rows], user[targets.rows]])
-    values = np.concatenate([items.values, targets.values])
-    order = np.argsort(user_of_value, kind="stable")
-    n_values = np.unique(user_of_value, return_counts=True)[1]
-    offsets = np.append(0, np.cumsum(n_values))
-    return item_positions(Ragged(values[order], offsets))
 
 
 def compute_metrics(
@@ -211,9 +198,9 @@ def compute_metrics(
             "popularity": means.pop("popularity"),
             "ease": means.get("ease") or _why_without_ease(len(n_train), parameters),
         },
-        "intervals": intervals_of(figures, parameters.intervals),
+        "intervals": intervals_of(figures, **parameters.intervals.model_dump()),
         "slices": figures_of_slices(
-            rankings, n_train, parameters.slices, parameters.cutoffs
+            rankings, n_train, parameters.cutoffs, **parameters.slices.model_dump()
         ),
     }
     logger.info(format_headline(metrics))

@@ -6,6 +6,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from two_tower.evaluation.cases import TestCases
 from two_tower.metrics.catalogue import list_counts
 from two_tower.metrics.ranks import (
     QUERY_BLOCK,
@@ -15,7 +16,6 @@ from two_tower.metrics.ranks import (
     without_targets,
 )
 from two_tower.metrics.scorers import ROUNDING, Scorer
-from two_tower.pipelines.evaluation.cases import TestCases
 from two_tower.ragged import Ragged
 from two_tower.retrieval.bundle import IndexBundle
 from two_tower.retrieval.index import NOTHING, Positions

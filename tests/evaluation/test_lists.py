@@ -3,16 +3,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.pipelines.evaluation.fabricate import World
+from tests.evaluation.fabricate import World
 from tests.retrieval.fabricate import annoy_over, bundle_of
-from two_tower.metrics.ranks import ranks_by, without_targets
-from two_tower.metrics.scorers import dot_scorer
-from two_tower.pipelines.evaluation.cases import read_cases
-from two_tower.pipelines.evaluation.lists import (
+from two_tower.evaluation.cases import read_cases
+from two_tower.evaluation.lists import (
     count_shown,
     rank_through_index,
     top_lists,
 )
+from two_tower.metrics.ranks import ranks_by, without_targets
+from two_tower.metrics.scorers import dot_scorer
 from two_tower.ragged import Ragged
 
 
@@ -87,7 +87,7 @@ def test_queries_are_filtered_and_searched_block_by_block(monkeypatch):
         sizes.append(len(seen))
         return without_targets(seen, targets)
 
-    module = "two_tower.pipelines.evaluation.lists"
+    module = "two_tower.evaluation.lists"
     monkeypatch.setattr(f"{module}.without_targets", spy)
     monkeypatch.setattr(f"{module}.QUERIES_PER_SEARCH", 5)
     in_blocks = rank_through_index(*asked)

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
 
+from two_tower.evaluation.tables import Rankings
 from two_tower.metrics.catalogue import catalogue_figures
 from two_tower.metrics.intervals import bootstrap_intervals, paired_difference
 from two_tower.metrics.ranking import Figures, mean_figures, query_figures
@@ -16,8 +18,6 @@ from two_tower.metrics.slices import (
     history_slices,
     popularity_slices,
 )
-from two_tower.pipelines.evaluation import params
-from two_tower.pipelines.evaluation.tables import Rankings
 from two_tower.ragged import Ragged
 from two_tower.types import JsonObject
 
@@ -46,30 +46,31 @@ def figures_of_lists(
 
 
 def intervals_of(
-    figures: Mapping[str, Figures], settings: params.Intervals
+    figures: Mapping[str, Figures], *, resamples: int, confidence: float, seed: int
 ) -> JsonObject:
     """Return bootstrap intervals of the model's figures, and of its differences.
 
     Args:
         figures: of `exact`, `index` and the baselines, query by query.
-        settings: of the bootstrap.
+        resamples: how often the queries are drawn.
+        confidence: share of the resamples inside an interval.
+        seed: of the draws.
 
     Returns:
-        The settings; `two_tower`, the exact figures; `over_<baseline>`, by how much
-        they are above a baseline's; and `lost_through_index`. Each holds `mean`,
+        The three settings; `two_tower`, the exact figures; `over_<baseline>`, by how
+        much they are above a baseline's; and `lost_through_index`. Each holds `mean`,
         `low` and `high` of every figure.
     """
     groups = {"two_tower": figures["exact"]}
     for name in figures.keys() - set(MODEL):
         groups[f"over_{name}"] = paired_difference(figures["exact"], figures[name])
     groups["lost_through_index"] = paired_difference(figures["exact"], figures["index"])
-    return settings.model_dump() | {
-        group: {
-            name: asdict(interval)
-            for name, interval in bootstrap_intervals(
-                values, **settings.model_dump()
-            ).items()
-        }
+    measure = partial(
+        bootstrap_intervals, resamples=resamples, confidence=confidence, seed=seed
+    )
+    settings = {"resamples": resamples, "confidence": confidence, "seed": seed}
+    return settings | {
+        group: {name: asdict(interval) for name, interval in measure(values).items()}
         for group, values in sorted(groups.items())
     }
 
@@ -77,25 +78,26 @@ def intervals_of(
 def figures_of_slices(
     rankings: Rankings,
     n_train: Counts,
-    settings: params.Slices,
     cutoffs: Sequence[int],
+    *,
+    history_lengths: Sequence[int],
+    head: float,
+    mid: float,
 ) -> JsonObject:
     """Return `figures_of_slice` of each slice, by what they go by.
 
     Args:
         rankings: of P positives, with `n_seen`, the length of the history before each.
         n_train: `[N]`, training interactions of each item.
-        settings: where to cut.
         cutoffs: the k.
+        history_lengths: the shortest of each group, rising from 0.
+        head: share of the training interactions that the head holds.
+        mid: share that the mid holds.
     """
     items = rankings.items
     slices = {
-        "history_length": history_slices(
-            rankings.facts["n_seen"], settings.history_lengths
-        ),
-        "item_popularity": popularity_slices(
-            n_train, items, head=settings.head, mid=settings.mid
-        ),
+        "history_length": history_slices(rankings.facts["n_seen"], history_lengths),
+        "item_popularity": popularity_slices(n_train, items, head=head, mid=mid),
         "coldness": coldness_slices(n_train, items),
     }
     return {

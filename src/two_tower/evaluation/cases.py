@@ -80,3 +80,22 @@ def read_vectors(item_embeddings: ir.Table) -> FloatArray:
     n_items = int(item_embeddings.count().execute())
     batches = item_embeddings.to_pyarrow_batches(chunk_size=ITEMS_PER_BATCH)
     return read_item_vectors(batches, n_items).vectors
+
+
+def read_training_items(train_sequences: ir.Table) -> Ragged:
+    """Return one row per user: the positions of the items it was trained on.
+
+    Args:
+        train_sequences: one row per window: `user` (int32), `items` and `targets`
+            (array<int32>).
+    """
+    windows = train_sequences.select("user", "items", "targets").to_pyarrow()
+    items = Ragged.from_arrow(windows["items"])
+    targets = Ragged.from_arrow(windows["targets"])
+    user = windows["user"].to_numpy()
+    user_of_value = np.concatenate([user[items.rows], user[targets.rows]])
+    values = np.concatenate([items.values, targets.values])
+    order = np.argsort(user_of_value, kind="stable")
+    n_values = np.unique(user_of_value, return_counts=True)[1]
+    offsets = np.append(0, np.cumsum(n_values))
+    return item_positions(Ragged(values[order], offsets))

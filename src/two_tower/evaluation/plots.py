@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from two_tower.pipelines.evaluation.report import NAMES, rankings_of
+from two_tower.evaluation.report import NAMES, rankings_of
 from two_tower.types import JsonObject
 
 if TYPE_CHECKING:

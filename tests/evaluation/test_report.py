@@ -1,7 +1,8 @@
 import pytest
 
-from tests.pipelines.evaluation.fabricate import World, metrics_of
-from two_tower.pipelines.evaluation import nodes
+from tests.evaluation.fabricate import World, metrics_of
+from two_tower.evaluation.plots import plot_hit_rates, plot_slices
+from two_tower.evaluation.report import format_report
 
 
 @pytest.fixture(scope="module")
@@ -10,7 +11,7 @@ def metrics():
 
 
 def test_the_report_states_protocol_figures_and_doubts(metrics):
-    report = nodes.write_report(metrics)
+    report = format_report(metrics)
     assert report.startswith("# Evaluation on small world\n")
     assert metrics["protocol"]["in_words"] in report
     ease = metrics["baselines"]["ease"]
@@ -23,7 +24,7 @@ def test_the_report_states_protocol_figures_and_doubts(metrics):
 
 
 def test_each_table_of_the_report_has_as_many_cells_in_every_row(metrics):
-    blocks = nodes.write_report(metrics).split("\n\n")
+    blocks = format_report(metrics).split("\n\n")
     tables = [block.strip().splitlines() for block in blocks if block.startswith("|")]
     assert len(tables) == 9
     for lines in tables:
@@ -33,7 +34,7 @@ def test_each_table_of_the_report_has_as_many_cells_in_every_row(metrics):
 
 def test_a_skipped_baseline_is_mentioned_with_its_reason():
     metrics = metrics_of(World(), ease={"l2": 1, "max_items": 3})
-    report = nodes.write_report(metrics)
+    report = format_report(metrics)
     assert "EASE was left out: the catalogue has 30 items" in report
     assert "over EASE" not in report
 
@@ -41,12 +42,12 @@ def test_a_skipped_baseline_is_mentioned_with_its_reason():
 def test_recall_is_shown_only_where_it_differs_from_the_hit_rate(metrics):
     protocol = metrics["protocol"] | {"n_positives": metrics["protocol"]["n_queries"]}
     single = metrics | {"protocol": protocol}
-    assert "Recall@" in nodes.write_report(metrics)
-    assert "Recall@" not in nodes.write_report(single)
+    assert "Recall@" in format_report(metrics)
+    assert "Recall@" not in format_report(single)
 
 
 def test_the_curves_are_the_hit_rates(metrics):
-    figure = nodes.plot_hit_rates(metrics)
+    figure = plot_hit_rates(metrics)
     curves = {trace.name: trace for trace in figure.data}
     exact = metrics["two_tower"]["exact"]
     assert list(curves["two-tower, exact"].x) == [1, 5, 10]
@@ -64,7 +65,7 @@ def test_the_curves_are_the_hit_rates(metrics):
 
 
 def test_the_bars_are_the_hit_rates_of_the_slices(metrics):
-    figure = nodes.plot_slices(metrics)
+    figure = plot_slices(metrics)
     bars = [trace for trace in figure.data if trace.name == "EASE"]
     lengths = metrics["slices"]["history_length"]
     assert list(bars[0].y) == [one["ease"]["hr@5"] for one in lengths.values()]
@@ -76,6 +77,6 @@ def test_slices_without_queries_are_left_out(metrics):
     empty = {"n_queries": 0, "n_positives": 0}
     coldness = metrics["slices"]["coldness"] | {"cold": empty}
     warm_only = metrics | {"slices": metrics["slices"] | {"coldness": coldness}}
-    assert "| cold |" not in nodes.write_report(warm_only)
-    bars = nodes.plot_slices(warm_only).data[2]
+    assert "| cold |" not in format_report(warm_only)
+    bars = plot_slices(warm_only).data[2]
     assert [label.split("<br>")[0] for label in bars.x] == ["warm"]

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from two_tower.pipelines.evaluation.cases import TestCases
+from two_tower.evaluation.cases import TestCases
 from two_tower.ragged import Ragged
 from two_tower.types import FIRST_ID
 

@@ -1,7 +1,7 @@
 import pytest
 
-from tests.pipelines.evaluation.fabricate import SPLIT_REPORT
-from two_tower.pipelines.evaluation.protocol import describe_protocol
+from tests.evaluation.fabricate import SPLIT_REPORT
+from two_tower.evaluation.protocol import describe_protocol
 
 
 def protocol(**changes):

@@ -1,0 +1,1 @@
+"""One evaluation: test queries, their ranks and lists, figures, report and plots."""
