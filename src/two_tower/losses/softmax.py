@@ -6,10 +6,7 @@ from typing import Any
 from keras import ops
 
 from two_tower.negatives.candidates import Candidates
-from two_tower.types import Tensor
-
-# exp() of it is 0, yet it is finite, so that no 0 · ∞ arises in a gradient.
-MASKED_LOGIT = -1e9
+from two_tower.types import MASKED_LOGIT, Tensor
 
 SMALLEST_WEIGHT = 1e-30
 

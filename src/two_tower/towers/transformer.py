@@ -6,10 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from two_tower.types import Tensor
-
-# exp() of it is 0 in every float type, yet it is finite, so that no 0 · ∞ arises.
-MASKED_LOGIT = -1e9
+from two_tower.types import MASKED_LOGIT, Tensor
 
 # Width of the layer between a block's two dense layers, as in the Transformer paper.
 FEED_FORWARD_FACTOR = 4
