@@ -17,6 +17,7 @@ from kedro_datasets._typing import TablePreview
 from kedro_datasets.ibis import FileDataset
 
 from two_tower.atomic import current_version, file_sha256, replace_folder
+from two_tower.pieces import cut_tables
 
 Rows: TypeAlias = ir.Table | pa.Table | pa.RecordBatchReader | Iterable[pa.RecordBatch]
 
@@ -172,7 +173,7 @@ def _write_shards(
     groups = [ROWS_PER_GROUP] * whole + [rest] * bool(rest)
     shards: list[dict[str, Any]] = []
     with ExitStack() as open_file:
-        for i, group in enumerate(_cut(batches, schema, cycle(groups))):
+        for i, group in enumerate(cut_tables(batches, schema, cycle(groups))):
             if i % len(groups) == 0:
                 open_file.close()
                 shards.append({"file": f"{len(shards):05d}.parquet", "rows": 0})
@@ -185,23 +186,6 @@ def _write_shards(
         path = folder / shard["file"]
         shard |= {"bytes": path.stat().st_size, "sha256": file_sha256(path)}
     return shards
-
-
-def _cut(
-    batches: Iterable[pa.RecordBatch], schema: pa.Schema, sizes: Iterator[int]
-) -> Iterator[pa.Table]:
-    """Yield the rows in tables of the given sizes, and at least one table."""
-    size = next(sizes)
-    waiting = schema.empty_table()
-    is_first = True
-    for batch in batches:
-        rows = pa.Table.from_batches([batch]).cast(schema)
-        waiting = pa.concat_tables([waiting, rows])
-        while waiting.num_rows >= size:
-            yield waiting.slice(0, size).combine_chunks()
-            waiting, size, is_first = waiting.slice(size), next(sizes), False
-    if waiting.num_rows or is_first:
-        yield waiting.combine_chunks()
 
 
 def _validate_shards(

@@ -1,7 +1,6 @@
 """Test queries in the form that rankings need: positions, row by row."""
 
 from dataclasses import dataclass
-from typing import Final
 
 import ibis.expr.types as ir
 import numpy as np
@@ -9,10 +8,8 @@ import numpy.typing as npt
 
 from two_tower.metrics.ranks import item_positions
 from two_tower.ragged import Ragged
-from two_tower.retrieval.embeddings import read_item_vectors, vectors_of
+from two_tower.retrieval.embeddings import vectors_of
 from two_tower.types import FIRST_ID, FloatArray
-
-ITEMS_PER_BATCH: Final = 1 << 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,13 +70,6 @@ def read_queries(test_queries: ir.Table, users: npt.NDArray[np.int32]) -> FloatA
             "and they are not the same ones; run the export pipeline again"
         )
     return vectors_of(rows["vector"])
-
-
-def read_vectors(item_embeddings: ir.Table) -> FloatArray:
-    """Return `[N, D]` float32, item vectors by position; errors as its reader's."""
-    n_items = int(item_embeddings.count().execute())
-    batches = item_embeddings.to_pyarrow_batches(chunk_size=ITEMS_PER_BATCH)
-    return read_item_vectors(batches, n_items).vectors
 
 
 def read_training_items(train_sequences: ir.Table) -> Ragged:

@@ -16,6 +16,7 @@ from two_tower.metrics.ranks import (
     without_targets,
 )
 from two_tower.metrics.scorers import ROUNDING, Scorer
+from two_tower.pieces import row_slices
 from two_tower.ragged import Ragged
 from two_tower.retrieval.bundle import IndexBundle
 from two_tower.retrieval.index import NOTHING, Positions
@@ -44,7 +45,7 @@ def top_lists(
         `[b, k]` item positions, best first, equal scores by position, padded with
         `NOTHING`.
     """
-    for rows in _blocks(scorer.n_queries, QUERY_BLOCK):
+    for rows in row_slices(scorer.n_queries, QUERY_BLOCK):
         block_seen = seen.take(np.arange(rows.start, rows.stop))
         best: Keys = np.empty((rows.stop - rows.start, 0), np.uint64)
         for columns, scores in score_blocks(scorer, rows, item_block):
@@ -93,7 +94,7 @@ def rank_through_index(
     everything = Choice.of(bundle.n_items, allow=None, exclude=None)
     counts = np.zeros((len(cutoffs), bundle.n_items), np.int64)
     ranks = [np.empty(0)]
-    for block in _blocks(len(queries), QUERIES_PER_SEARCH):
+    for block in row_slices(len(queries), QUERIES_PER_SEARCH):
         rows = np.arange(block.start, block.stop)
         targets = cases.targets.take(rows)
         lists, scores = search_shown(
@@ -108,8 +109,3 @@ def rank_through_index(
         ranks.append(ranks_in_lists(lists, scores, targets, margin))
         counts += list_counts(lists, bundle.n_items, cutoffs)
     return np.concatenate(ranks), counts
-
-
-def _blocks(n_rows: int, size: int) -> Iterator[slice]:
-    for start in range(0, n_rows, size):
-        yield slice(start, min(start + size, n_rows))

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from two_tower.metrics.scorers import Scorer, dot_scorer
+from two_tower.pieces import row_slices
 from two_tower.ragged import Ragged
 from two_tower.types import FIRST_ID, FloatArray
 
@@ -86,13 +87,10 @@ def ranks_by(
     """
     _check(scorer, targets, seen)
     ranks = np.empty(len(targets.values), np.int64)
-    for start in range(0, scorer.n_queries, QUERY_BLOCK):
-        stop = min(start + QUERY_BLOCK, scorer.n_queries)
-        pairs = slice(targets.offsets[start], targets.offsets[stop])
+    for rows in row_slices(scorer.n_queries, QUERY_BLOCK):
+        pairs = slice(targets.offsets[rows.start], targets.offsets[rows.stop])
         if pairs.start < pairs.stop:
-            ranks[pairs] = _ranks_of_block(
-                scorer, slice(start, stop), targets, seen, item_block
-            )
+            ranks[pairs] = _ranks_of_block(scorer, rows, targets, seen, item_block)
     return ranks
 
 
@@ -115,8 +113,7 @@ def ranks_in_lists(
         is not in the list.
     """
     place = np.full(len(targets.values), NOWHERE)
-    for start in range(0, len(place), PAIR_BLOCK):
-        pairs = slice(start, start + PAIR_BLOCK)
+    for pairs in row_slices(len(place), PAIR_BLOCK):
         same = lists[targets.rows[pairs]] == targets.values[pairs, None]
         place[pairs] = np.where(same.any(axis=1), same.argmax(axis=1), NOWHERE)
     is_found = place != NOWHERE
@@ -143,8 +140,7 @@ def score_blocks(
     Raises:
         ValueError: if a score is NaN or infinite.
     """
-    for start in range(0, scorer.n_items, item_block):
-        columns = slice(start, min(start + item_block, scorer.n_items))
+    for columns in row_slices(scorer.n_items, item_block):
         scores = scorer.block(rows, columns)
         if not np.isfinite([scores.min(), scores.max()]).all():
             raise ValueError(
@@ -191,8 +187,7 @@ def _ranks_of_block(
     for columns, scores in blocks:
         mask_items(scores, columns, seen.rows, seen)
         mask_items(scores, columns, targets.rows, targets)
-        for start in range(0, len(rank), QUERY_BLOCK):
-            pairs = slice(start, start + QUERY_BLOCK)
+        for pairs in row_slices(len(rank), QUERY_BLOCK):
             ahead = scores[targets.rows[pairs]] >= bar[pairs, None]
             rank[pairs] += np.count_nonzero(ahead, axis=1)
     return rank

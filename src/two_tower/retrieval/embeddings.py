@@ -1,8 +1,10 @@
 """Vectors out of Arrow batches, in the order of the index."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +12,13 @@ import pyarrow as pa
 
 from two_tower.ragged import Ragged
 from two_tower.types import FIRST_ID, FloatArray
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir  # serving does without it
+
+
+ITEMS_PER_BATCH: Final = 1 << 16
+"""Vectors copied at a time: 16 MB of 64 dimensions."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +32,18 @@ class ItemVectors:
 
     item_ids: pa.Array
     vectors: FloatArray
+
+
+def read_item_embeddings(item_embeddings: ir.Table) -> ItemVectors:
+    """Return every item's id and vector; errors as of `read_item_vectors`.
+
+    Args:
+        item_embeddings: one row per item: `item` (int32, dense ids from 2 without
+            gaps), `item_id`, `vector` (array<float32>), in any order.
+    """
+    n_items = int(item_embeddings.count().execute())
+    batches = item_embeddings.to_pyarrow_batches(chunk_size=ITEMS_PER_BATCH)
+    return read_item_vectors(batches, n_items)
 
 
 def read_item_vectors(batches: Iterable[pa.RecordBatch], n_items: int) -> ItemVectors:

@@ -1,11 +1,12 @@
 """Exact search: every item is scored, in blocks of bounded memory."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, Final, Self
 
 import numpy as np
 
+from two_tower.pieces import row_slices
 from two_tower.retrieval.index import NOTHING, Found, Positions, normalise_queries
 from two_tower.retrieval.ranking import in_order, keep_greatest, pack, unpack
 from two_tower.types import FloatArray
@@ -76,9 +77,9 @@ def search_exactly(
     items_per_block = max(1, min(len(chosen), max(ITEMS_PER_BLOCK, 2 * n_found)))
     positions = np.full((len(queries), k), NOTHING, np.int64)
     scores = np.full((len(queries), k), -np.inf, np.float32)
-    for rows in _blocks(len(queries), SCORES_PER_BLOCK // items_per_block):
+    for rows in row_slices(len(queries), SCORES_PER_BLOCK // items_per_block):
         best = np.zeros((len(queries[rows]), 0), np.uint64)
-        for items in _blocks(len(chosen), items_per_block):
+        for items in row_slices(len(chosen), items_per_block):
             block = vectors[items if among is None else among[items]]
             keys = pack(queries[rows] @ block.T, chosen[np.newaxis, items])
             best = keep_greatest(np.concatenate([best, keys], axis=1), n_found)
@@ -101,15 +102,9 @@ def rescore(queries: FloatArray, vectors: FloatArray, positions: Positions) -> F
     """
     scores = np.full(positions.shape, -np.inf, np.float32)
     length = positions.shape[1]
-    for rows in _blocks(len(queries), PAIRS_PER_BLOCK // max(1, length)):
+    for rows in row_slices(len(queries), PAIRS_PER_BLOCK // max(1, length)):
         # An empty place (-1) reads the last vector; its score is thrown away below.
         nearby = vectors[positions[rows]]
         scores[rows] = np.einsum("bd,bld->bl", queries[rows], nearby)
     scores = np.where(positions == NOTHING, np.float32(-np.inf), scores)
     return in_order(positions, scores, length)
-
-
-def _blocks(n_rows: int, size: int) -> Iterator[slice]:
-    """Yield slices of `size` rows, at least one, that cover `n_rows`."""
-    for start in range(0, n_rows, max(1, size)):
-        yield slice(start, start + max(1, size))

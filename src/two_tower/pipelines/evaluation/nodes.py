@@ -10,7 +10,6 @@ from two_tower.evaluation.cases import (
     read_cases,
     read_queries,
     read_training_items,
-    read_vectors,
 )
 from two_tower.evaluation.lists import count_shown, rank_through_index
 from two_tower.evaluation.plots import Figure
@@ -40,6 +39,7 @@ from two_tower.metrics.ranks import ranks_by
 from two_tower.metrics.scorers import dot_scorer
 from two_tower.pipelines.evaluation.params import Evaluation
 from two_tower.retrieval.bundle import IndexBundle
+from two_tower.retrieval.embeddings import read_item_embeddings
 from two_tower.types import JsonObject
 
 logger = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ def rank_by_two_tower(
     """
     cases = read_cases(test_examples)
     queries = read_queries(test_queries, cases.users)
-    vectors = read_vectors(item_embeddings)
+    vectors = read_item_embeddings(item_embeddings).vectors
     if item_index.n_items != len(vectors):
         raise ValueError(
             f"item_index holds {item_index.n_items} items and item_embeddings "

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Iterable
 from time import perf_counter
-from typing import Final
 
 import ibis.expr.types as ir
 import numpy as np
@@ -12,15 +11,13 @@ from ibis import _
 from two_tower.lineage import LineageStore
 from two_tower.pipelines.indexing.params import Indexing
 from two_tower.retrieval.bundle import IndexBundle, Recall, ask_golden_queries
-from two_tower.retrieval.embeddings import read_item_vectors, vectors_of
+from two_tower.retrieval.embeddings import read_item_embeddings, vectors_of
 from two_tower.retrieval.exact import ExactIndex
 from two_tower.retrieval.index import Index, require_unit_rows
 from two_tower.retrieval.tuning import Trial, grow_annoy, tune
 from two_tower.types import FloatArray, JsonObject
 
 logger = logging.getLogger(__name__)
-
-ITEMS_PER_BATCH: Final = 1 << 16
 
 
 def build_item_index(
@@ -48,10 +45,7 @@ def build_item_index(
         ValueError: if the item vectors are unsound or of unknown origin, or no
             setting that may be tried meets the recall target.
     """
-    n_items = int(item_embeddings.count().to_pyarrow().as_py())
-    items = read_item_vectors(
-        item_embeddings.to_pyarrow_batches(chunk_size=ITEMS_PER_BATCH), n_items
-    )
+    items = read_item_embeddings(item_embeddings)
     require_unit_rows(items.vectors)
     queries = sample_queries(user_embeddings, parameters)
 
