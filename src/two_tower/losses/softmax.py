@@ -1,7 +1,7 @@
 """Softmax cross-entropy against any set of candidates, in bounded memory."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from keras import ops
 
@@ -9,6 +9,18 @@ from two_tower.negatives.candidates import Candidates
 from two_tower.types import MASKED_LOGIT, Tensor
 
 SMALLEST_WEIGHT = 1e-30
+
+
+class Excluded(NamedTuple):
+    """Candidates that are no negatives of a query: its user's other positives.
+
+    Attributes:
+        columns: `[R, Q]` bool, True where column q is left out for row r.
+        rows: `[P]` int32, the row of each query.
+    """
+
+    columns: Tensor
+    rows: Tensor
 
 
 def softmax_cross_entropy(  # noqa: PLR0913
@@ -22,13 +34,16 @@ def softmax_cross_entropy(  # noqa: PLR0913
     temperature: float | Tensor,
     mask_hits: bool,
     chunk: int,
+    excluded: Excluded | None = None,
 ) -> Tensor:
     """Return the weighted sum of each positive's cross-entropy against candidates.
 
-    A logit is the cosine over the temperature, less log q. Candidates that are the
-    query's own item are then masked (accidental hits: probability exactly 0), and the
-    own item stands in the softmax once. Without masking the own item must be among
-    the candidates, and stands there as often as it is drawn.
+    In this order: the score is divided by the temperature, log q is subtracted, and
+    what is no negative is masked (probability exactly 0). Masked are, with
+    `mask_hits`, the columns of the query's own item (accidental hits), which then
+    stands in the softmax once; and the columns that `excluded` names, but never the
+    own item. Without `mask_hits` the own item must be among the candidates, and stands
+    there as often as it is drawn.
 
     Args:
         queries: `[P, D]` float32, unit vectors; P a multiple of `chunk`.
@@ -42,6 +57,7 @@ def softmax_cross_entropy(  # noqa: PLR0913
         mask_hits: whether columns equal to a query's label are left out.
         chunk: queries whose logits exist at one time: memory is `chunk` · Q floats,
             whatever P.
+        excluded: what else is left out, or None for nothing.
 
     Returns:
         A float32 scalar in nats: reduced here, not by the caller, because the gradient
@@ -68,7 +84,9 @@ def softmax_cross_entropy(  # noqa: PLR0913
     scaled = queries / temperature
     own = ops.sum(scaled * positives, axis=-1) - candidates.own_log_q
     run = _chunked(mask_hits=mask_hits, chunk=chunk)
-    return run(scaled, vectors, own, bias, weights, labels, candidates.ids)
+    return run(
+        scaled, vectors, own, bias, weights, labels, candidates.ids, *(excluded or ())
+    )
 
 
 def _chunked(*, mask_hits: bool, chunk: int) -> Callable[..., Tensor]:
@@ -87,6 +105,7 @@ def _chunked(*, mask_hits: bool, chunk: int) -> Callable[..., Tensor]:
         weights: Tensor,
         labels: Tensor,
         ids: Tensor,
+        *excluded: Tensor,
     ) -> tuple[Tensor, Callable[..., tuple[Tensor | None, ...]]]:
         place = ops.arange(1, ops.shape(weights)[0] + 1, dtype="int32")
         end = ops.max(ops.where(weights > 0, place, 0))
@@ -104,10 +123,19 @@ def _chunked(*, mask_hits: bool, chunk: int) -> Callable[..., Tensor]:
             part_own = ops.slice(own, (start,), (chunk,))
             part_weights = ops.slice(weights, (start,), (chunk,))
             logits = ops.matmul(part, transposed) + bias
-            if mask_hits:
+            if mask_hits or excluded:
                 part_labels = ops.slice(labels, (start,), (chunk,))
-                is_hit = ops.equal(ops.expand_dims(part_labels, 1), ids)
-                logits = ops.where(is_hit, MASKED_LOGIT, logits)
+                left_out = ops.equal(ops.expand_dims(part_labels, 1), ids)
+                if excluded:
+                    columns, rows = excluded
+                    part_rows = ops.slice(rows, (start,), (chunk,))
+                    part_columns = ops.take(columns, part_rows, axis=0)
+                    left_out = (
+                        ops.logical_or(left_out, part_columns)
+                        if mask_hits
+                        else ops.logical_and(ops.logical_not(left_out), part_columns)
+                    )
+                logits = ops.where(left_out, MASKED_LOGIT, logits)
             # The largest term is exp(0), so the partition is 1 at least: even for
             # padding, whose own item is in no column.
             top = ops.max(logits, axis=-1)
@@ -150,6 +178,7 @@ def _chunked(*, mask_hits: bool, chunk: int) -> Callable[..., Tensor]:
                 ops.zeros_like(weights),
                 None,
                 None,
+                *(None for _ in excluded),
             )
 
         return loss, gradient
