@@ -15,11 +15,12 @@ pytestmark = pytest.mark.backend
 
 
 def test_the_whole_catalogue_holds_each_real_item_once_and_for_sure():
-    ids, weights, log_q, own_log_q = whole_catalogue(5, np.array([4, 2, 2, 0]))
+    ids, weights, log_q, own_log_q, own_column = whole_catalogue(5, np.array([4, 2, 2, 0]))
     assert np.asarray(ids).tolist() == [2, 3, 4]
     assert np.asarray(weights).tolist() == [1, 1, 1]
     assert np.asarray(log_q).tolist() == [0, 0, 0]
     assert np.asarray(own_log_q).tolist() == [0, 0, 0, 0]
+    assert own_column is None
 
 
 # covers: L5, L18, N9
@@ -27,7 +28,7 @@ def test_the_batch_holds_its_positives_with_the_log_of_their_shares():
     log_shares = np.log(np.array([1, 1, 0.5, 0.25], np.float32))
     labels = np.array([3, 2, 3, 0], np.int32)
     weights = np.array([1, 1, 1, 0], np.float32)
-    ids, column_weights, log_q, own_log_q = in_batch(labels, weights, log_shares)
+    ids, column_weights, log_q, own_log_q, _ = in_batch(labels, weights, log_shares)
     assert np.asarray(ids).tolist() == [3, 2, 3, 0]
     np.testing.assert_allclose(log_q[:3], [log(1 / 4), log(1 / 2), log(1 / 4)])
     np.testing.assert_array_equal(own_log_q, log_q)

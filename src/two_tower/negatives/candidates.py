@@ -1,41 +1,103 @@
-"""What every source of negatives hands to every loss."""
+"""What every source of negatives takes and hands over."""
 
 from typing import NamedTuple
 
 import numpy as np
-from keras import ops
+import numpy.typing as npt
 
-from two_tower.types import FIRST_ID, FloatArray, Tensor
+from two_tower.types import FIRST_ID, FloatArray, IntArray, Tensor
 
 # An item that training never saw has share 0; this keeps its logarithm finite.
 SMALLEST_SHARE = 1e-8
 
 
+class Positives(NamedTuple):
+    """The places of a batch: who did what.
+
+    Attributes:
+        users: `[P]` int32 dense user ids; `OUT_OF_VOCABULARY` or less where unknown.
+        labels: `[P]` int32 dense item ids.
+        weights: `[P]` float32; 0 for padding, which no source draws from.
+    """
+
+    users: IntArray
+    labels: IntArray
+    weights: FloatArray
+
+    @property
+    def is_real(self) -> npt.NDArray[np.bool_]:
+        """`[P]` bool, false for padding."""
+        return self.weights > 0
+
+
 class Candidates(NamedTuple):
     """The items that a batch of queries is told apart from.
 
+    Shared by all queries (`[Q]`), or n for each query of its own (`[P, n]`).
+
     Attributes:
-        ids: `[Q]` int32 dense item ids.
-        weights: `[Q]` float32, how many negatives a column stands for; 0 leaves it
-            out.
-        log_q: `[Q]` float32, natural log of the probability with which the source
-            draws the column's item (≤ 0; 0 where every item is there for sure).
+        ids: `[Q]` or `[P, n]` int32 dense item ids.
+        weights: same shape, float32, how many negatives a column stands for; 0 leaves
+            it out.
+        log_q: same shape, float32, natural log of q, the number of times that the
+            source is expected to draw the column's item; 0 where there is nothing to
+            correct. Sources that draw the labels themselves leave out a factor that
+            all q have in common, `own_log_q` included: a softmax does not see it.
         own_log_q: `[P]` float32, the same for each query's own item.
+        own_column: `[P]` int32, a column that holds the query's own item (any, for
+            padding), from sources that draw the labels themselves; otherwise None.
     """
 
     ids: Tensor
     weights: Tensor
     log_q: Tensor
     own_log_q: Tensor
+    own_column: Tensor | None = None
+
+
+def beside_the_positives(
+    ids: IntArray,
+    expected: float | npt.NDArray[np.floating],
+    positives: Positives,
+    *,
+    log_q: bool,
+    is_found: npt.ArrayLike = True,
+) -> Candidates:
+    """Return drawn ids as candidates of queries whose own items are there for sure.
+
+    With q = 1 for the own item, the corrected sum of exponentials is an unbiased
+    estimate of the sum over all items that can be drawn.
+
+    Args:
+        ids: `[Q]` or `[P, n]` int32. Of the latter, those that are the query's own
+            item get weight 0.
+        expected: of a shape that broadcasts to that of `ids`, how many times each id
+            is expected among them; above 0.
+        positives: `[P]`.
+        log_q: whether to correct; without, all logs are 0.
+        is_found: bool, broadcasts to `ids`, false where there was nothing to draw.
+    """
+    is_drawn = np.broadcast_to(is_found, ids.shape)
+    if ids.ndim > 1:
+        is_drawn = is_drawn & (ids != positives.labels[:, None])
+    logs = np.log(expected) if log_q else 0.0
+    return Candidates(
+        ids,
+        is_drawn.astype(np.float32),
+        np.broadcast_to(logs, ids.shape).astype(np.float32),
+        np.zeros(len(positives.labels), np.float32),
+    )
 
 
 def whole_catalogue(n_items: int, labels: Tensor) -> Candidates:
-    """Return every real item, once and for sure.
+    """Return every real item, once and for sure; runs in the graph.
 
     Args:
         n_items: rows of the item table, reserved ids included.
         labels: `[P]` int32 dense ids of the positives.
     """
+    from keras import ops  # here, for the rest of the engine needs no Keras
+
     ids = ops.arange(FIRST_ID, n_items, dtype="int32")
     certain = ops.zeros_like(ids, dtype="float32")
     own_certain = ops.zeros_like(labels, dtype="float32")
@@ -43,7 +105,7 @@ def whole_catalogue(n_items: int, labels: Tensor) -> Candidates:
 
 
 def in_batch(labels: Tensor, weights: Tensor, log_shares: Tensor) -> Candidates:
-    """Return the positives of the batch itself.
+    """Return the positives of the batch itself; runs in the graph.
 
     An item is there as often as it is popular, which `log_q` makes up for.
 
@@ -57,6 +119,8 @@ def in_batch(labels: Tensor, weights: Tensor, log_shares: Tensor) -> Candidates:
         Yi et al., Sampling-Bias-Corrected Neural Modeling for Large Corpus Item
         Recommendations, RecSys 2019.
     """
+    from keras import ops
+
     log_q = ops.take(log_shares, labels, axis=0)
     is_drawn = ops.cast(weights > 0, "float32")
     return Candidates(labels, is_drawn, log_q, log_q)

@@ -1,0 +1,59 @@
+"""Negatives that the user has rated low."""
+
+import numpy as np
+
+from two_tower.negatives.candidates import Candidates, Positives, beside_the_positives
+from two_tower.negatives.source import Source, State
+from two_tower.ragged import Ragged
+from two_tower.types import PADDING
+
+
+class LowRated(Source):
+    """Draws with replacement from the items that the user explicitly dislikes.
+
+    Args:
+        disliked: one row per dense user id, from 0: dense item ids.
+        count: n, how many to draw for each positive (`[P, n]`).
+        log_q: whether to correct, by log(n / number of items that the user dislikes).
+        fallback: draws for users who dislike nothing, n for each positive; None gives
+            them weight 0.
+    """
+
+    def __init__(
+        self, disliked: Ragged, *, count: int, log_q: bool, fallback: Source | None
+    ) -> None:
+        self._lengths = disliked.lengths
+        self._starts = disliked.offsets[:-1]
+        # One more, for the start of an empty last row to be a place.
+        self._items = np.append(disliked.values, PADDING).astype(np.int32)
+        self._count = count
+        self._log_q = log_q
+        self._fallback = fallback
+
+    def draw(self, positives: Positives, rng: np.random.Generator) -> Candidates:
+        n_disliked = self._lengths[positives.users][:, None]
+        at_least_one = np.maximum(n_disliked, 1)
+        shape = (len(positives.users), self._count)
+        ranks = rng.integers(0, at_least_one, shape)
+        own = beside_the_positives(
+            self._items[self._starts[positives.users][:, None] + ranks],
+            self._count / at_least_one,
+            positives,
+            log_q=self._log_q,
+            is_found=n_disliked > 0,
+        )
+        if self._fallback is None:
+            return own
+        other = self._fallback.draw(positives, rng)
+        return own._replace(
+            ids=np.where(n_disliked > 0, own.ids, other.ids),
+            weights=np.where(n_disliked > 0, own.weights, other.weights),
+            log_q=np.where(n_disliked > 0, own.log_q, other.log_q),
+        )
+
+    def state(self) -> State:
+        return self._fallback.state() if self._fallback else {}
+
+    def restore(self, state: State) -> None:
+        if self._fallback:
+            self._fallback.restore(state)

@@ -1,0 +1,59 @@
+"""Negatives from the positives of the last batches."""
+
+import numpy as np
+
+from two_tower.negatives.candidates import Candidates, Positives
+from two_tower.negatives.frequencies import Frequencies
+from two_tower.negatives.in_batch import observed_log_share
+from two_tower.negatives.source import Source, State
+from two_tower.types import PADDING
+
+
+class Queue(Source):
+    """The last `size` positive ids, oldest first, the current batch at the end.
+
+    Only ids are kept: they are embedded with today's weights, so that no negative is
+    stale and all take gradient. Slots that are not filled yet have weight 0.
+
+    Args:
+        size: Q, at least the places of a batch.
+        frequencies: what log q is made of, log share; None for no correction.
+
+    References:
+        Zhou et al., Contrastive Learning for Debiased Candidate Generation in
+        Large-Scale Recommender Systems, KDD 2021.
+    """
+
+    def __init__(self, size: int, frequencies: Frequencies | None) -> None:
+        self._ids = np.full(size, PADDING, np.int32)
+        self._frequencies = frequencies
+
+    def draw(self, positives: Positives, rng: np.random.Generator) -> Candidates:
+        """Push the batch, then return the whole queue.
+
+        Raises:
+            ValueError: if the batch has more places than the queue.
+        """
+        size, n_places = len(self._ids), len(positives.labels)
+        if size < n_places:
+            raise ValueError(
+                f"a batch of {n_places} places does not fit into a queue of {size} "
+                "ids; make the queue larger, or the batches smaller"
+            )
+        is_real = positives.is_real
+        pushed = positives.labels[is_real]
+        self._ids = np.concatenate([self._ids[len(pushed) :], pushed])
+        own_column = np.zeros(n_places, np.int32)
+        own_column[is_real] = np.arange(size - len(pushed), size)
+        log_q = observed_log_share(self._frequencies, positives, self._ids)
+        weights = (self._ids != PADDING).astype(np.float32)
+        return Candidates(self._ids, weights, log_q, log_q[own_column], own_column)
+
+    def state(self) -> State:
+        learned = self._frequencies.state() if self._frequencies else {}
+        return {"ids": self._ids.copy(), **learned}
+
+    def restore(self, state: State) -> None:
+        self._ids = state["ids"].copy()
+        if self._frequencies:
+            self._frequencies.restore(state)
