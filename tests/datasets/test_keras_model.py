@@ -6,11 +6,16 @@ import numpy as np
 import pytest
 from kedro.io import DatasetError
 
-from tests.towers.build import N_ITEMS, make_user_tower, pad, scatter_weights
+from tests.towers.build import (
+    N_ITEMS,
+    history_towers,
+    make_encoder,
+    new_item_tower,
+    pad,
+    scatter_weights,
+)
 from two_tower.datasets.keras_model import KerasModelDataset
 from two_tower.towers.features import Feature
-from two_tower.towers.item_tower import ItemTower
-from two_tower.towers.two_tower import TwoTower
 
 # Two of a kind with tables of different size, in no alphabetical order.
 FEATURES = {
@@ -30,7 +35,7 @@ from two_tower.datasets.keras_model import KerasModelDataset
 batch = dict(np.load(sys.argv[1]))
 for path in sys.argv[2:]:
     towers = KerasModelDataset(filepath=path).load()
-    items = np.arange(towers.item_tower.n_items)
+    items = np.arange(towers.item_tower.n_entities)
     found = {"queries": towers(batch), "items": towers.item_vectors(items)}
     np.savez(path + ".npz", **{name: np.asarray(v) for name, v in found.items()})
 """
@@ -38,18 +43,8 @@ for path in sys.argv[2:]:
 
 def make_towers(kind, dtype="float32"):
     """Return towers with every kind of feature, all weights scattered."""
-    item_tower = ItemTower(
-        N_ITEMS,
-        4,
-        features=FEATURES,
-        use_id=True,
-        id_dropout=0.2,
-        scale=0.1,
-        seed=1,
-        dtype=dtype,
-    )
-    user_tower = make_user_tower(kind, dropout=0.2, dtype=dtype)
-    towers = TwoTower(item_tower, user_tower, dtype=dtype)
+    item_tower = new_item_tower(FEATURES, id_dropout=0.2, dtype=dtype)
+    towers = history_towers(item_tower, make_encoder(kind, dropout=0.2, dtype=dtype))
     towers.build()
     scatter_weights(towers)
     rng = np.random.default_rng(3)

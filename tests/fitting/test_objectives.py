@@ -43,10 +43,10 @@ def mean_tower_vectors(towers, histories):
             vectors.append(as_array(towers.no_history.value))
             continue
         state = table[list(history)].mean(axis=0)
-        for layer in towers.user_tower.hidden:
+        for layer in towers.history_encoder.hidden:
             weights = as_array(layer.kernel.value), as_array(layer.bias.value)
             state = np.maximum(state @ weights[0] + weights[1], 0)
-        last = towers.user_tower.output_layer
+        last = towers.history_encoder.output_layer
         vectors.append(state @ as_array(last.kernel.value) + as_array(last.bias.value))
     return unit(np.array(vectors)), unit(table)
 

@@ -14,7 +14,7 @@ from two_tower.fitting.sequences import Sequences
 from two_tower.fitting.task import RetrievalTask
 from two_tower.fitting.validation import Validation
 from two_tower.ragged import Ragged
-from two_tower.towers.item_tower import ItemTower
+from two_tower.towers.entity_tower import EntityTower
 from two_tower.towers.mean import MeanUserTower
 from two_tower.towers.transformer import TransformerUserTower
 from two_tower.towers.two_tower import TwoTower
@@ -68,9 +68,19 @@ def build_towers(
 ):
     """Return towers whose initial weights come from the seed."""
     keras.utils.set_random_seed(seed)
-    options = {"features": {}, "use_id": True, "id_dropout": 0.0, "scale": 0.5}
-    item_tower = ItemTower(n_items, dimension, seed=seed, **options | item_options)
-    user_towers = {
+    options = {
+        "features": {},
+        "use_id": True,
+        "id_dropout": 0.0,
+        "embedding": dimension,
+        "combine": "sum",
+        "mlp": None,
+        "l2": 0.0,
+        "n_rows": n_items,
+        "scale": 0.5,
+    }
+    item_tower = EntityTower(n_items, dimension, seed=seed, **options | item_options)
+    encoders = {
         "mean": partial(
             MeanUserTower, hidden_units=[8, 8], max_length=max_length, dropout=dropout
         ),
@@ -82,7 +92,13 @@ def build_towers(
             dropout=dropout,
         ),
     }
-    towers = TwoTower(item_tower, user_towers[tower](dimension, seed=seed + 1))
+    towers = TwoTower(
+        item_tower,
+        history_encoder=encoders[tower](dimension, seed=seed + 1),
+        profile=None,
+        fusion=None,
+        normalise=True,
+    )
     towers.build()
     return towers
 

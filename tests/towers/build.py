@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from tests.gradients import evaluated
+from two_tower.towers.entity_tower import EntityTower
 from two_tower.towers.features import Feature
-from two_tower.towers.item_tower import ItemTower
 from two_tower.towers.mean import MeanUserTower
 from two_tower.towers.transformer import TransformerUserTower
 from two_tower.towers.two_tower import TwoTower
@@ -29,32 +29,44 @@ def scatter_weights(layer: keras.layers.Layer, seed: int = 0) -> None:
         weight.assign(rng.normal(0, 0.7, weight.shape))
 
 
-def make_item_tower(
+def new_item_tower(
     features: Mapping[str, Feature] | None = None,
     *,
-    use_id: bool = True,
-    id_dropout: float = 0.0,
-    seed: int = 1,
-) -> ItemTower:
-    """Return a built item tower of `N_ITEMS`, scattered."""
-    tower = ItemTower(
-        N_ITEMS,
-        DIMENSION,
-        features=features or {},
-        use_id=use_id,
-        id_dropout=id_dropout,
-        scale=0.1,
-        seed=seed,
+    n_entities: int = N_ITEMS,
+    dimension: int = DIMENSION,
+    **options: Any,
+) -> EntityTower:
+    """Return a tower, not built: ids and features added up unless options differ."""
+    defaults = {
+        "use_id": True,
+        "id_dropout": 0.0,
+        "embedding": DIMENSION,
+        "combine": "sum",
+        "mlp": None,
+        "l2": 0.0,
+        "n_rows": n_entities,
+        "scale": 0.1,
+        "seed": 1,
+    }
+    return EntityTower(
+        n_entities, dimension, features=features or {}, **defaults | options
     )
+
+
+def make_item_tower(
+    features: Mapping[str, Feature] | None = None, **options: Any
+) -> EntityTower:
+    """Return a built item tower of `N_ITEMS`, scattered."""
+    tower = new_item_tower(features, **options)
     tower.build()
     scatter_weights(tower)
     return tower
 
 
-def make_user_tower(
+def make_encoder(
     kind: str, *, dropout: float = 0.0, n_blocks: int = 1, **options: Any
 ) -> keras.layers.Layer:
-    """Return a user tower, not built."""
+    """Return a history encoder, not built."""
     if kind == "mean":
         return MeanUserTower(
             DIMENSION,
@@ -75,22 +87,26 @@ def make_user_tower(
     )
 
 
+def history_towers(item_tower: EntityTower, encoder: keras.layers.Layer) -> TwoTower:
+    """Return a model that reads histories and no profiles, not built."""
+    return TwoTower(
+        item_tower,
+        history_encoder=encoder,
+        profile=None,
+        fusion=None,
+        normalise=True,
+        dtype=encoder.dtype_policy,
+    )
+
+
 def make_towers(
     kind: str, *, dropout: float = 0.0, id_dropout: float = 0.0, dtype: str = "float32"
 ) -> TwoTower:
     """Return both towers, built and scattered."""
-    item_tower = ItemTower(
-        N_ITEMS,
-        DIMENSION,
-        features={},
-        use_id=True,
-        id_dropout=id_dropout,
-        scale=0.1,
-        seed=1,
-        dtype=dtype,
+    towers = history_towers(
+        new_item_tower(id_dropout=id_dropout, dtype=dtype),
+        make_encoder(kind, dropout=dropout, dtype=dtype),
     )
-    user_tower = make_user_tower(kind, dropout=dropout, dtype=dtype)
-    towers = TwoTower(item_tower, user_tower, dtype=dtype)
     towers.build()
     scatter_weights(towers)
     return towers

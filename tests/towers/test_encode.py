@@ -6,6 +6,7 @@ import pytest
 from tests.towers.build import (
     DIMENSION,
     EACH_TOWER,
+    MAX_LENGTH,
     N_ITEMS,
     queries_of,
     shared_towers,
@@ -30,16 +31,21 @@ HISTORIES = [
 ]
 
 
+def encode(towers, histories, **options):
+    """Return the query vectors of histories whose users nobody knows."""
+    return encode_histories(towers, histories, np.ones(len(histories)), **options)
+
+
 # covers: Q3, Q10
 @EACH_TOWER
 def test_batches_by_length_give_what_each_history_gives_alone(kind):
     towers, histories = shared_towers(kind), Ragged.from_lists(HISTORIES)
-    found = encode_histories(towers, histories, edges=EDGES, slots=8)
+    found = encode(towers, histories, edges=EDGES, slots=8)
     assert found.dtype == np.float32
     assert found.shape == (len(HISTORIES), DIMENSION)
     np.testing.assert_allclose(found, queries_of(kind, HISTORIES), 1e-5, 1e-6)
     for row in range(len(HISTORIES)):
-        alone = encode_histories(towers, histories.take([row]), edges=EDGES, slots=8)
+        alone = encode(towers, histories.take([row]), edges=EDGES, slots=8)
         np.testing.assert_allclose(alone[0], found[row], 1e-5, 1e-6)
 
 
@@ -52,18 +58,20 @@ def test_each_history_is_padded_to_the_narrowest_edge_that_holds_it():
         return np.ones((len(batch["items"]), DIMENSION))
 
     towers = SimpleNamespace(
-        item_tower=SimpleNamespace(dimension=DIMENSION),
+        dimension=DIMENSION,
+        max_length=MAX_LENGTH,
+        profile=None,
         predict_on_batch=predict_on_batch,
     )
     # Of lengths 0, 1 and 2 there are 5, of 3 to 8 there are 4.
-    encode_histories(towers, Ragged.from_lists(HISTORIES), edges=EDGES, slots=8)
+    encode(towers, Ragged.from_lists(HISTORIES), edges=EDGES, slots=8)
     assert shapes == [(4, 2), (4, 2), (1, 8), (1, 8), (1, 8), (1, 8)]
 
 
 # covers: Q10
 def test_of_a_history_longer_than_the_last_edge_the_newest_items_count():
     long = Ragged.from_lists([[2, 2, 2, 5, 6, 7, 8], [5, 6, 7, 8]])
-    cut, whole = encode_histories(shared_towers("mean"), long, edges=[4], slots=8)
+    cut, whole = encode(shared_towers("mean"), long, edges=[4], slots=8)
     np.testing.assert_allclose(cut, whole, 1e-5, 1e-6)
 
 
@@ -72,16 +80,14 @@ def test_a_history_of_thousands_passes_through_the_mean_tower():
     # All items equally often: the mean of a history of one of each.
     of_each = [*range(2, N_ITEMS)]
     histories = Ragged.from_lists([of_each * 400, of_each])
-    long, short = encode_histories(
-        shared_towers("mean"), histories, edges=[8, 2800], slots=2800
-    )
+    long, short = encode(shared_towers("mean"), histories, edges=[8, 2800], slots=2800)
     np.testing.assert_allclose(long, short, rtol=1e-4, atol=1e-5)
 
 
 @EACH_TOWER
 def test_no_histories_are_no_vectors(kind):
     nobody = Ragged.from_lists([])
-    found = encode_histories(shared_towers(kind), nobody, edges=EDGES, slots=8)
+    found = encode(shared_towers(kind), nobody, edges=EDGES, slots=8)
     assert found.shape == (0, DIMENSION)
 
 

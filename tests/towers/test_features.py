@@ -20,16 +20,21 @@ EACH = pytest.mark.parametrize(
 
 def embed(feature, values):
     """Return a scattered embedding of a feature whose entities have these values."""
-    layer = FeatureEmbedding(len(values), feature, 3, 0.1)
+    layer = FeatureEmbedding(len(values), feature, 3, scale=0.1, l2=0.0)
     layer.build()
     scatter_weights(layer)
     layer.set_values(np.array(values))
     return layer
 
 
+def vectors_of(layer):
+    """Return the function of entities → the vectors of their stored values."""
+    return evaluated(lambda ids: layer(layer.values_of(ids)))
+
+
 def test_a_categorical_value_is_the_row_of_its_id():
     layer = embed(YEAR, [[0], [0], [2], [3], [1]])
-    found = evaluated(layer)(np.array([3, 2, 4]))
+    found = vectors_of(layer)(np.array([3, 2, 4]))
     expected = np.asarray(layer.table.value)[[3, 2, 1]]
     np.testing.assert_allclose(found, expected, rtol=1e-6)
 
@@ -39,7 +44,7 @@ def test_several_values_are_the_mean_of_their_rows(feature):
     empty = [0] * feature.width
     layer = embed(feature, [[2, 4, *empty][: feature.width], [3, *empty[1:]]])
     table = np.float64(layer.table.value)
-    found = evaluated(layer)(np.array([0, 1]))
+    found = vectors_of(layer)(np.array([0, 1]))
     np.testing.assert_allclose(found[0], (table[2] + table[4]) / 2, 1e-5, 1e-6)
     np.testing.assert_allclose(found[1], table[3], 1e-5, 1e-6)
 
@@ -47,7 +52,7 @@ def test_several_values_are_the_mean_of_their_rows(feature):
 def test_a_number_scales_the_vector_of_its_feature():
     layer = embed(RUNTIME, [[0.0], [-1.5], [2.0]])
     vector = np.asarray(layer.table.value)[0]
-    found = evaluated(layer)(np.array([1, 2]))
+    found = vectors_of(layer)(np.array([1, 2]))
     np.testing.assert_allclose(found, [-1.5 * vector, 2 * vector], rtol=1e-6)
 
 
@@ -55,7 +60,7 @@ def test_a_number_scales_the_vector_of_its_feature():
 def test_a_missing_value_adds_nothing_and_learns_nothing(feature):
     layer = embed(feature, np.zeros((3, feature.width)))
     value, (gradient,) = value_and_gradients(
-        lambda: ops.sum(layer(np.array([0, 2]))), [layer.table]
+        lambda: ops.sum(layer(layer.values_of(np.array([0, 2])))), [layer.table]
     )
     assert value == 0
     assert not gradient.any()
@@ -63,7 +68,8 @@ def test_a_missing_value_adds_nothing_and_learns_nothing(feature):
 
 @EACH
 def test_entities_come_in_any_shape(feature):
-    call = evaluated(embed(feature, np.arange(4 * feature.width).reshape(4, -1) % 4))
+    values = np.arange(4 * feature.width).reshape(4, -1) % 4
+    call = vectors_of(embed(feature, values))
     flat = call(np.array([3, 1, 0, 2, 1, 1]))
     found = call(np.array([[3, 1, 0], [2, 1, 1]]))
     np.testing.assert_allclose(found, np.reshape(flat, (2, 3, 3)), rtol=1e-6)
@@ -83,7 +89,7 @@ def test_gradients_follow_the_definition(feature):
 
     assert_same_as(
         lambda table: np.sum([vector(table, i) for i in ids] * direction),
-        lambda: ops.sum(layer(ids) * direction),
+        lambda: ops.sum(layer(layer.values_of(ids)) * direction),
         [layer.table],
     )
 
@@ -101,7 +107,7 @@ def test_values_of_another_shape_are_refused():
 
 
 def test_the_configuration_rebuilds_the_layer():
-    layer = FeatureEmbedding(7, GENRES, 3, 0.1, name="genres")
+    layer = FeatureEmbedding(7, GENRES, 3, scale=0.1, l2=0.5, name="genres")
     copy = FeatureEmbedding.from_config(layer.get_config())
     assert copy.get_config() == layer.get_config()
     assert copy.feature == GENRES

@@ -4,7 +4,7 @@ import pytest
 from keras import ops
 
 from tests.gradients import assert_same_as
-from tests.towers.build import DIMENSION, make_user_tower, scatter_weights
+from tests.towers.build import DIMENSION, make_encoder, scatter_weights
 from tests.towers.definitions import mean_user
 from two_tower.towers.mean import MeanUserTower
 
@@ -14,7 +14,7 @@ IS_REAL = np.array([[True, True, True], [True, True, False]])
 
 
 def make_tower(**options):
-    tower = make_user_tower("mean", **options)
+    tower = make_encoder("mean", **options)
     tower.build((None, None, DIMENSION))
     scatter_weights(tower)
     return tower

@@ -13,7 +13,7 @@ from tests.gradients import (
     value_and_gradients,
     with_gradients,
 )
-from tests.towers.build import DIMENSION, make_user_tower, scatter_weights
+from tests.towers.build import DIMENSION, make_encoder, scatter_weights
 from tests.towers.definitions import attention, transformer_user
 from two_tower.towers.transformer import (
     TransformerBlock,
@@ -29,7 +29,7 @@ attend = evaluated(partial(causal_attention, drop=lambda weights: weights))
 
 
 def make_tower(**options):
-    tower = make_user_tower("transformer", **options)
+    tower = make_encoder("transformer", **options)
     tower.build()
     scatter_weights(tower)
     return tower

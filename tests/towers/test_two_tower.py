@@ -65,8 +65,8 @@ def test_queries_and_items_are_unit_vectors(kind):
 # covers: Q1, Q3, Q5, Q6, Q7, Q8, Q9, Q12
 def test_the_mean_tower_trains_end_to_end_as_defined():
     towers = make_towers("mean")
-    user_tower = towers.user_tower
-    layers = [*user_tower.hidden, user_tower.output_layer]
+    encoder = towers.history_encoder
+    layers = [*encoder.hidden, encoder.output_layer]
     weights = [weight for layer in layers for weight in (layer.kernel, layer.bias)]
     labels = np.array([6, 2, 5, 3], np.int32)
 
@@ -198,7 +198,7 @@ def test_a_query_of_an_earlier_place_knows_nothing_of_what_came_later(kind):
     towers = shared_towers(kind)
     places = np.array([0, 1, MAX_LENGTH], np.int32)  # row 0 twice, then row 1
     queries = evaluated(
-        lambda items: towers.queries(towers.item_tower(items), items, places)
+        lambda items: towers.queries({"items": items, "places": places})
     )
     found = queries(pad([[3, 5, 7, 4], [4, 2]])["items"])
     expected = queries(pad([[3, 5, 2, 8], [4, 6]])["items"])
@@ -211,7 +211,7 @@ def test_places_of_a_batch_are_row_by_row_and_no_history_behind_them(kind):
     towers = shared_towers(kind)
     newest = np.array([3, MAX_LENGTH, 4 * MAX_LENGTH, 4 * MAX_LENGTH - 1], np.int32)
     queries = evaluated(
-        lambda items: towers.queries(towers.item_tower(items), items, newest)
+        lambda items: towers.queries({"items": items, "places": newest})
     )
     found = queries(pad(HISTORIES)["items"])
     np.testing.assert_allclose(found, queries_of(kind, HISTORIES), 1e-5, 1e-6)
@@ -221,7 +221,7 @@ def test_places_of_a_batch_are_row_by_row_and_no_history_behind_them(kind):
 def test_the_mean_tower_trains_each_place_as_the_history_cut_there():
     towers, places = shared_towers("mean"), np.arange(4, dtype=np.int32)
     queries = evaluated(
-        lambda items: towers.queries(towers.item_tower(items), items, places)
+        lambda items: towers.queries({"items": items, "places": places})
     )
     found = queries(pad([HISTORIES[0]])["items"])
     cut = [HISTORIES[0][: t + 1] for t in range(4)]

@@ -43,7 +43,7 @@ class QueryTowerDataset(AbstractDataset[QueryTower, QueryTower]):
         towers = KerasModelDataset(filepath=str(folder / MODEL)).load()
         item_ids = pq.read_table(folder / ITEM_IDS)["item_id"].combine_chunks()
         about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
-        n_known = towers.item_tower.n_items - about["reserved_ids"]
+        n_known = towers.item_tower.n_entities - about["reserved_ids"]
         if n_known != len(item_ids):
             raise DatasetError(
                 f"{folder} has {len(item_ids)} item ids for a model of {n_known} "

@@ -116,7 +116,7 @@ class EpochEnd(keras.callbacks.Callback):
         towers, stopping = self.state.task.towers, self.state.stopping
         weights = towers.get_weights()
         check_weights(weights, epoch=epoch)
-        ids = np.arange(FIRST_ID, towers.item_tower.n_items, dtype=np.int32)
+        ids = np.arange(FIRST_ID, towers.item_tower.n_entities, dtype=np.int32)
         items = encode_items(towers, ids)
         check_spread(items)
 

@@ -7,7 +7,6 @@ from keras import ops
 from two_tower.losses.softmax import softmax_cross_entropy
 from two_tower.negatives.candidates import in_batch, whole_catalogue
 from two_tower.towers.two_tower import TwoTower
-from two_tower.towers.vectors import to_unit_length
 from two_tower.types import FIRST_ID, Tensor
 
 
@@ -39,20 +38,18 @@ def full_softmax(
     The item tower runs once over the catalogue; histories look their items up in the
     outcome.
     """
-    items, labels = batch["items"], batch["labels"]
-    every_id = ops.arange(towers.item_tower.n_items, dtype="int32")
+    labels = batch["labels"]
+    every_id = ops.arange(towers.item_tower.n_entities, dtype="int32")
     catalogue = towers.item_tower(every_id, training=training)
-    queries = towers.queries(
-        ops.take(catalogue, items, axis=0), items, batch["places"], training=training
-    )
-    unit = to_unit_length(ops.cast(catalogue, "float32"))
+    queries = towers.queries(batch, catalogue=catalogue, training=training)
+    candidates = towers.as_scored(catalogue)
     return softmax_cross_entropy(
         queries,
-        ops.take(unit, labels, axis=0),
+        ops.take(candidates, labels, axis=0),
         labels,
         batch["weights"],
-        whole_catalogue(towers.item_tower.n_items, labels),
-        unit[FIRST_ID:],
+        whole_catalogue(towers.item_tower.n_entities, labels),
+        candidates[FIRST_ID:],
         temperature=temperature,
         mask_hits=False,
         chunk=chunk,
@@ -73,15 +70,9 @@ def in_batch_softmax(  # noqa: PLR0913
 
     The cost of a step does not depend on the catalogue's size.
     """
-    items, labels, weights = batch["items"], batch["labels"], batch["weights"]
-    queries = towers.queries(
-        towers.item_tower(items, training=training),
-        items,
-        batch["places"],
-        training=training,
-    )
-    positives = towers.item_tower(labels, training=training)
-    positives = to_unit_length(ops.cast(positives, "float32"))
+    labels, weights = batch["labels"], batch["weights"]
+    queries = towers.queries(batch, training=training)
+    positives = towers.as_scored(towers.item_tower(labels, training=training))
     return softmax_cross_entropy(
         queries,
         positives,

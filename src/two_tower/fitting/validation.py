@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from two_tower.metrics.ranking import mean_figures, query_figures
 from two_tower.metrics.ranks import item_positions, worst_ranks
 from two_tower.ragged import Ragged
 from two_tower.towers.encode import encode_histories
 from two_tower.towers.two_tower import TwoTower
-from two_tower.types import FloatArray
+from two_tower.types import OUT_OF_VOCABULARY, FloatArray
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,11 @@ class Validation:
             items: `[N, D]`, the unit vectors of all real items, by dense id.
         """
         queries = encode_histories(
-            towers, self.histories, edges=self.edges, slots=self.slots
+            towers,
+            self.histories,
+            np.full(len(self.histories), OUT_OF_VOCABULARY, np.int32),
+            edges=self.edges,
+            slots=self.slots,
         )
         # A repeated positive counts once.
         targets = item_positions(self.targets).distinct()

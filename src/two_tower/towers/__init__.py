@@ -3,4 +3,11 @@
 
 def register_towers() -> None:
     """Make every tower known to Keras by name, so that saved models load."""
-    from two_tower.towers import mean, transformer, two_tower  # noqa: F401
+    from two_tower.towers import (  # noqa: F401
+        entity_tower,
+        features,
+        mean,
+        mlp,
+        transformer,
+        two_tower,
+    )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,47 +18,63 @@ ITEMS_AT_A_TIME = 16_384
 
 
 def encode_histories(
-    towers: TwoTower, histories: Ragged, *, edges: Sequence[int], slots: int
+    towers: TwoTower,
+    histories: Ragged,
+    users: IntArray,
+    *,
+    edges: Sequence[int],
+    slots: int,
+    values: Mapping[str, np.ndarray] | None = None,
 ) -> FloatArray:
-    """Return each history's query vector.
+    """Return each user's query vector, by history, profile, or both.
 
     Histories of similar length share a batch; of longer ones than the last edge the
-    newest items count.
+    newest items count. A model without a history encoder reads none of them.
 
     Args:
         towers: a built model.
         histories: R rows of dense int32 item ids, oldest first; a row may be empty.
-        edges: rising widths that batches are padded to.
-        slots: items in a batch, padding included.
+        users: `[R]` int32 dense ids, 0 or 1 for unknown users; a model without a
+            profile does not read them.
+        edges: rising widths that histories are padded to.
+        slots: items in a batch, padding included; without histories, users.
+        values: feature → `[R, width]`, what is known of the users now, in place of what
+            is stored; None for what is stored.
 
     Returns:
-        `[R, D]` float32 of length 1.
+        `[R, D]` float32, of length 1 if the model normalises.
     """
+    reads_history = towers.max_length > 0
+    edges = edges if reads_history else [1]
     lengths = np.minimum(histories.lengths, edges[-1])
-    vectors = np.empty((len(histories), towers.item_tower.dimension), np.float32)
+    vectors = np.empty((len(histories), towers.dimension), np.float32)
     for width, rows in _batches(lengths, edges, slots):
         # A full batch every time, so that each width has one shape to compile.
         n_rows = max(slots // width, 1)
-        items = np.zeros((n_rows, width), np.int32)
-        items[: len(rows)] = histories.take(rows).pad(width)
-        padded_lengths = np.zeros(n_rows, np.int32)
-        padded_lengths[: len(rows)] = lengths[rows]
-        batch = {"items": items, "lengths": padded_lengths}
+        batch: dict[str, Any] = {}
+        if reads_history:
+            batch["items"] = _fill(histories.take(rows).pad(width), n_rows)
+            batch["lengths"] = _fill(lengths[rows].astype(np.int32), n_rows)
+        if towers.profile is not None:
+            batch["users"] = _fill(users[rows], n_rows)
+            if values:
+                given = {name: _fill(v[rows], n_rows) for name, v in values.items()}
+                batch["values"] = given
         vectors[rows] = np.asarray(towers.predict_on_batch(batch))[: len(rows)]
     return vectors
 
 
 def encode_items(towers: TwoTower, ids: IntArray) -> FloatArray:
-    """Return the items' unit vectors.
+    """Return the items' vectors.
 
     Args:
         towers: a built model.
         ids: `[N]` int32 dense item ids.
 
     Returns:
-        `[N, D]` float32 of length 1.
+        `[N, D]` float32, of length 1 if the model normalises.
     """
-    vectors = np.empty((len(ids), towers.item_tower.dimension), np.float32)
+    vectors = np.empty((len(ids), towers.dimension), np.float32)
     for start in range(0, len(ids), ITEMS_AT_A_TIME):
         piece = slice(start, start + ITEMS_AT_A_TIME)
         vectors[piece] = np.asarray(towers.item_vectors(ids[piece]))
@@ -74,3 +90,10 @@ def _batches(
         size = max(slots // width, 1)
         for start in range(0, len(rows), size):
             yield width, rows[start : start + size]
+
+
+def _fill(rows: np.ndarray, n_rows: int) -> np.ndarray:
+    """Return the rows with zeros behind them, `n_rows` in all."""
+    filled = np.zeros((n_rows, *rows.shape[1:]), rows.dtype)
+    filled[: len(rows)] = rows
+    return filled

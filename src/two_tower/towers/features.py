@@ -32,13 +32,17 @@ class Feature:
 
 @keras.saving.register_keras_serializable("two_tower")
 class FeatureEmbedding(keras.layers.Layer):
-    """Embed one feature of given entities, from a stored table of its values.
+    """Embed the values of one feature, and keep those of the known entities.
+
+    A missing value, id 0 or the number 0, adds nothing and learns nothing. Id 1 is that
+    of values out of the vocabulary and has a row of its own.
 
     Args:
-        n_entities: rows of the stored table, reserved dense ids included.
+        n_entities: rows of the stored values, reserved dense ids included.
         feature: what kind of feature it is; a `Feature` or its fields.
-        dimension: D.
+        dimension: width of the vector.
         scale: standard deviation of the initial embeddings.
+        l2: times the sum of the table's squares is added to the loss; 0 for none.
     """
 
     def __init__(
@@ -46,7 +50,9 @@ class FeatureEmbedding(keras.layers.Layer):
         n_entities: int,
         feature: Feature | Mapping[str, Any],
         dimension: int,
+        *,
         scale: float,
+        l2: float,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -54,13 +60,13 @@ class FeatureEmbedding(keras.layers.Layer):
         self.feature = feature if isinstance(feature, Feature) else Feature(**feature)
         self.dimension = dimension
         self.scale = scale
+        self.l2 = l2
 
     def build(self, _: Any = None) -> None:
-        is_dense = self.feature.kind == "dense"
         self.values = self.add_weight(
             name="values",
             shape=(self.n_entities, self.feature.width),
-            dtype="float32" if is_dense else "int32",
+            dtype="float32" if self.feature.kind == "dense" else "int32",
             initializer="zeros",
             trainable=False,
         )
@@ -68,6 +74,7 @@ class FeatureEmbedding(keras.layers.Layer):
             name="table",
             shape=(self.feature.size, self.dimension),
             initializer=keras.initializers.RandomNormal(stddev=self.scale),
+            regularizer=keras.regularizers.L2(self.l2) if self.l2 else None,
         )
         self.built = True
 
@@ -75,9 +82,20 @@ class FeatureEmbedding(keras.layers.Layer):
         """Store each entity's value: `[n_entities, width]`, int ids or floats."""
         self.values.assign(values)
 
-    def call(self, ids: Tensor) -> Tensor:
-        """Return `[..., D]` float for the entities of dense `ids` `[...]`."""
-        values = ops.take(self.values, ids, axis=0)
+    def values_of(self, ids: Tensor) -> Tensor:
+        """Return the stored `[..., width]` values of dense `ids` `[...]`."""
+        return ops.take(self.values, ids, axis=0)
+
+    def call(self, values: Tensor) -> Tensor:
+        """Return the values' vectors.
+
+        Args:
+            values: `[..., width]` int32 ids, padded with 0 (of any width, where the
+                feature has several), or `[..., 1]` float32 for a `dense` one.
+
+        Returns:
+            `[..., dimension]` float.
+        """
         if self.feature.kind == "dense":
             return ops.cast(values, self.compute_dtype) * ops.squeeze(self.table, 0)
         vectors = ops.take(self.table, values, axis=0)
@@ -90,4 +108,5 @@ class FeatureEmbedding(keras.layers.Layer):
             "feature": asdict(self.feature),
             "dimension": self.dimension,
             "scale": self.scale,
+            "l2": self.l2,
         }

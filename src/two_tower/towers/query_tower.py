@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from two_tower.ragged import Ragged
 from two_tower.towers.encode import encode_histories
-from two_tower.types import FIRST_ID, FloatArray
+from two_tower.types import FIRST_ID, OUT_OF_VOCABULARY, FloatArray
 
 if TYPE_CHECKING:  # Kedro opens what uses this module, and must not import Keras
     from two_tower.towers.two_tower import TwoTower
@@ -61,5 +61,9 @@ class QueryTower:
     def encode_dense(self, histories: Ragged) -> FloatArray:
         """Return the same for R rows of dense int32 item ids."""
         return encode_histories(
-            self.towers, histories, edges=self.edges, slots=self.slots
+            self.towers,
+            histories,
+            np.full(len(histories), OUT_OF_VOCABULARY, np.int32),
+            edges=self.edges,
+            slots=self.slots,
         )

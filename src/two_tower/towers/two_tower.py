@@ -1,11 +1,13 @@
-"""The two-tower model: histories and items in, unit vectors out."""
+"""The two-tower model: histories and profiles on one side, items on the other."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import keras
 from keras import ops
 
-from two_tower.towers.item_tower import ItemTower
+from two_tower.towers.entity_tower import EntityTower
+from two_tower.towers.mlp import Mlp
 from two_tower.towers.vectors import to_unit_length
 from two_tower.types import PADDING, Tensor
 
@@ -14,88 +16,177 @@ NO_HISTORY_SCALE = 0.02
 
 @keras.saving.register_keras_serializable("two_tower")
 class TwoTower(keras.Model):
-    """A user tower on top of the item tower that the candidates use too.
+    """A query side of a history, a profile, or both, and the items that it looks for.
 
-    Both ends are unit vectors, so the score of a user and an item is their cosine and
-    an angular index keeps the model's order. A user without a history gets a learned
-    vector.
+    With `normalise` both ends are unit vectors, so the score of a user and an item is
+    their cosine and an angular index keeps the model's order; without, the score is
+    their dot product. A user without a history gets a learned vector.
 
     Args:
         item_tower: embeds candidates and the items of histories.
-        user_tower: a layer from `[B, T, D]` item vectors and their `[B, T]` mask to
-            `[B, T, D]`, the user as of each position; its `max_length` is the longest
-            T that it was trained on.
+        history_encoder: a layer from `[B, T, D]` item vectors and their `[B, T]` mask
+            to `[B, T, H]`, the user as of each position; its `max_length` is the
+            longest T that it was trained on. None reads no history.
+        profile: embeds users by what they are; None knows no more than their history.
+        fusion: `hidden_units`, `batch_norm`, `dropout` and `seed` of the `Mlp` from
+            history and profile side by side to D, where there are both.
+        normalise: whether queries and items have length 1.
+
+    Raises:
+        ValueError: if there is neither history nor profile, if a fusion is given for
+            one of them or none for both, or if queries are not as wide as items.
     """
 
     def __init__(
-        self, item_tower: ItemTower, user_tower: keras.layers.Layer, **kwargs: Any
+        self,
+        item_tower: EntityTower,
+        *,
+        history_encoder: keras.layers.Layer | None,
+        profile: EntityTower | None,
+        fusion: Mapping[str, Any] | None,
+        normalise: bool,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        _check_sides(item_tower, history_encoder, profile, fusion)
         self.item_tower = item_tower
-        self.user_tower = user_tower
+        self.history_encoder = history_encoder
+        self.profile = profile
+        self.fusion_options = None if fusion is None else dict(fusion)
+        self.normalise = normalise
+        self.fusion = (
+            None
+            if fusion is None
+            else Mlp(
+                output=item_tower.dimension,
+                name="fusion",
+                dtype=self.dtype_policy,
+                **fusion,
+            )
+        )
+
+    @property
+    def dimension(self) -> int:
+        """D of queries and items."""
+        return self.item_tower.dimension
+
+    @property
+    def max_length(self) -> int:
+        """The longest history that training saw; 0 for a model that reads none."""
+        return self.history_encoder.max_length if self.history_encoder else 0
 
     def build(self, _: Any = None) -> None:
-        dimension = self.item_tower.dimension
         # Towers that come out of a file are built already.
         if not self.item_tower.built:
             self.item_tower.build()
-        if not self.user_tower.built:
-            self.user_tower.build((None, None, dimension))
-        self.no_history = self.add_weight(
-            name="no_history",
-            shape=(dimension,),
-            initializer=keras.initializers.RandomNormal(stddev=NO_HISTORY_SCALE),
-        )
+        if self.history_encoder is not None:
+            if not self.history_encoder.built:
+                self.history_encoder.build((None, None, self.dimension))
+            self.no_history = self.add_weight(
+                name="no_history",
+                shape=(self.history_encoder.dimension,),
+                initializer=keras.initializers.RandomNormal(stddev=NO_HISTORY_SCALE),
+            )
+        if self.profile is not None and not self.profile.built:
+            self.profile.build()
+        if self.fusion is not None:
+            sides = (self.history_encoder, self.profile)
+            self.fusion.build((None, sum(side.dimension for side in sides)))
         self.built = True
 
-    def call(self, inputs: dict[str, Tensor], *, training: bool = False) -> Tensor:
-        """Return each history's query vector.
+    def call(self, inputs: dict[str, Any], *, training: bool = False) -> Tensor:
+        """Return each user's query vector.
 
         Args:
-            inputs: `items` `[B, T]` int32 dense ids, oldest first, padded behind;
-                `lengths` `[B]` int32, 0 for a user without a history.
+            inputs: what the model reads of: `items` `[B, T]` int32 dense ids, oldest
+                first, padded behind; `lengths` `[B]` int32, 0 for a user without a
+                history; `users` `[B]` int32 dense ids, 0 or 1 for unknown ones; and, if
+                they are to stand for what is stored, `values`, feature → `[B, width]`
+                (see `EntityTower.call`).
             training: whether to drop.
 
         Returns:
-            `[B, D]` float32 of length 1.
+            `[B, D]` float32.
         """
-        items, lengths = inputs["items"], inputs["lengths"]
-        batch, width = ops.shape(items)[0], ops.shape(items)[1]
-        newest = ops.arange(batch, dtype="int32") * width + lengths - 1
-        places = ops.where(lengths > 0, newest, batch * width)
-        vectors = self.item_tower(items, training=training)
-        return self.queries(vectors, items, places, training=training)
+        batch = dict(inputs)
+        if self.history_encoder is not None:
+            n_rows, width = ops.shape(batch["items"])[0], ops.shape(batch["items"])[1]
+            newest = ops.arange(n_rows, dtype="int32") * width + batch["lengths"] - 1
+            batch["places"] = ops.where(batch["lengths"] > 0, newest, n_rows * width)
+        return self.queries(batch, training=training)
 
     def queries(
-        self, vectors: Tensor, items: Tensor, places: Tensor, *, training: bool = False
+        self,
+        batch: Mapping[str, Any],
+        *,
+        catalogue: Tensor | None = None,
+        training: bool = False,
     ) -> Tensor:
-        """Return the query vectors of some places of a batch of histories.
+        """Return the query vectors of some places of a batch.
 
         Args:
-            vectors: `[B, T, D]` float, the item tower's vectors of `items`.
-            items: `[B, T]` int32 dense ids, padded behind.
-            places: `[P]` int32, row · T + position, or B · T for no history at all.
+            batch: what the model reads of: `items` `[B, T]` int32 dense ids, padded
+                behind, and `places` `[P]` int32, row · T + position, or B · T for no
+                history at all; `users` `[B]` int32 and `rows` `[P]` int32, the row of
+                each place (without it, place p is row p), and, maybe, `values`.
+            catalogue: `[n_entities, D]` float, the item tower's vectors of every dense
+                id, to look items of histories up in; None embeds each by itself.
             training: whether to drop.
 
         Returns:
-            `[P, D]` float32 of length 1.
+            `[P, D]` float32.
         """
+        sides = []
+        if self.history_encoder is not None:
+            sides.append(self._of_history(batch, catalogue, training=training))
+        if self.profile is not None:
+            sides.append(self._of_profile(batch, training=training))
+        if self.fusion is not None:
+            sides = [self.fusion(ops.concatenate(sides, axis=-1), training=training)]
+        return self.as_scored(sides[0])
+
+    def item_vectors(self, ids: Tensor) -> Tensor:
+        """Return the candidates' `[N, D]` float32 vectors of `[N]` dense ids."""
+        return self.as_scored(self.item_tower(ids))
+
+    def as_scored(self, vectors: Tensor) -> Tensor:
+        """Return a tower's vectors as float32 and, with `normalise`, of length 1."""
+        vectors = ops.cast(vectors, "float32")
+        return to_unit_length(vectors) if self.normalise else vectors
+
+    def _of_history(
+        self, batch: Mapping[str, Any], catalogue: Tensor | None, *, training: bool
+    ) -> Tensor:
+        items = batch["items"]
+        vectors = (
+            self.item_tower(items, training=training)
+            if catalogue is None
+            else ops.take(catalogue, items, axis=0)
+        )
         is_real = ops.not_equal(items, PADDING)
-        states = self.user_tower(vectors, is_real, training=training)
+        states = self.history_encoder(vectors, is_real, training=training)
         states = ops.reshape(states, (-1, states.shape[-1]))
         no_history = ops.cast(ops.expand_dims(self.no_history, 0), states.dtype)
         states = ops.concatenate([states, no_history])
-        return to_unit_length(ops.cast(ops.take(states, places, axis=0), "float32"))
+        return ops.take(states, batch["places"], axis=0)
 
-    def item_vectors(self, ids: Tensor) -> Tensor:
-        """Return the candidates' `[N, D]` float32 unit vectors of `[N]` dense ids."""
-        return to_unit_length(ops.cast(self.item_tower(ids), "float32"))
+    def _of_profile(self, batch: Mapping[str, Any], *, training: bool) -> Tensor:
+        # Once for each row: a sequence has many places and one user.
+        vectors = self.profile(
+            batch["users"], training=training, values=batch.get("values")
+        )
+        rows = batch.get("rows")
+        return vectors if rows is None else ops.take(vectors, rows, axis=0)
 
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
-            "item_tower": keras.saving.serialize_keras_object(self.item_tower),
-            "user_tower": keras.saving.serialize_keras_object(self.user_tower),
+            **{
+                name: keras.saving.serialize_keras_object(getattr(self, name))
+                for name in ("item_tower", "history_encoder", "profile")
+            },
+            "fusion": self.fusion_options,
+            "normalise": self.normalise,
         }
 
     @classmethod
@@ -103,8 +194,34 @@ class TwoTower(keras.Model):
         """Rebuild the towers, then the model, from `get_config`'s answer."""
         towers = {
             name: keras.saving.deserialize_keras_object(config[name])
-            for name in ("item_tower", "user_tower")
+            for name in ("item_tower", "history_encoder", "profile")
         }
         model = cls(**{**config, **towers})
         model.build()  # so that saved weights find their variables
         return model
+
+
+def _check_sides(
+    item_tower: EntityTower,
+    history_encoder: keras.layers.Layer | None,
+    profile: EntityTower | None,
+    fusion: Mapping[str, Any] | None,
+) -> None:
+    sides = {"history_encoder": history_encoder, "profile": profile}
+    given = {name: side for name, side in sides.items() if side is not None}
+    if not given:
+        raise ValueError(
+            "there is neither a history_encoder nor a profile, so all queries would be "
+            "alike; give at least one of them"
+        )
+    if (fusion is not None) != (len(given) == len(sides)):
+        raise ValueError(
+            f"of the query side there is {sorted(given)}, and fusion is {fusion}; it "
+            "joins a history_encoder and a profile, and neither alone needs it"
+        )
+    for name, side in given.items():
+        if fusion is None and side.dimension != item_tower.dimension:
+            raise ValueError(
+                f"{name} makes queries of width {side.dimension} for items of width "
+                f"{item_tower.dimension}; give both the same dimension"
+            )

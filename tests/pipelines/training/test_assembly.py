@@ -24,7 +24,7 @@ def towers_of(*changes, preset="mean"):
 
 def test_the_mean_tower_has_the_layers_that_were_asked_for():
     change = {"towers": {"mean": {"hidden_units": [12, 9], "dropout": 0.3}}}
-    tower = towers_of(change).user_tower
+    tower = towers_of(change).history_encoder
     assert isinstance(tower, MeanUserTower)
     assert (tower.hidden_units, tower.dropout, tower.dimension) == ([12, 9], 0.3, 16)
     assert tower.max_length == 7
@@ -32,7 +32,7 @@ def test_the_mean_tower_has_the_layers_that_were_asked_for():
 
 def test_the_transformer_has_the_blocks_that_were_asked_for():
     change = {"towers": {"transformer": {"n_blocks": 2, "n_heads": 4, "dropout": 0.3}}}
-    tower = towers_of(change, preset="transformer").user_tower
+    tower = towers_of(change, preset="transformer").history_encoder
     assert isinstance(tower, TransformerUserTower)
     assert (tower.n_blocks, tower.n_heads, tower.max_length) == (2, 4, 7)
     assert tower.dropout == 0.3
@@ -40,7 +40,7 @@ def test_the_transformer_has_the_blocks_that_were_asked_for():
 
 def test_the_item_tower_is_as_asked():
     tower = towers_of({"item_tower": {"id_dropout": 0.2, "scale": 0.5}}).item_tower
-    assert (tower.id_dropout, tower.use_id, tower.n_items) == (0.2, True, N_ITEMS)
+    assert (tower.id_dropout, tower.use_id, tower.n_entities) == (0.2, True, N_ITEMS)
     assert np.std(np.asarray(tower.table.value)) == pytest.approx(0.5, rel=0.15)
 
 

@@ -28,7 +28,7 @@ def export_query_tower(
         item_vocabulary: `item` (int32, dense ids from 2 without gaps), `item_id`.
         parameters: of the export.
     """
-    longest = two_tower_model.user_tower.max_length
+    longest = two_tower_model.max_length
     narrower = [width for width in parameters.buckets if width < longest]
     item_ids = item_vocabulary.order_by("item").select("item_id").to_pyarrow()
     return QueryTower(

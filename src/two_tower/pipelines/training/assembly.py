@@ -17,8 +17,8 @@ from two_tower.fitting.validation import Validation
 from two_tower.negatives.candidates import log_share_of_rows
 from two_tower.pipelines.training.params import Training
 from two_tower.ragged import Ragged
+from two_tower.towers.entity_tower import EntityTower
 from two_tower.towers.features import Feature
-from two_tower.towers.item_tower import ItemTower
 from two_tower.towers.mean import MeanUserTower
 from two_tower.towers.transformer import TransformerUserTower
 from two_tower.towers.two_tower import TwoTower
@@ -75,7 +75,7 @@ def assemble_state(
     fingerprint: str,
 ) -> TrainingState:
     """Return the towers with objective and optimiser, ready for the first epoch."""
-    counts = feed.sequences.count_positives(towers.item_tower.n_items)
+    counts = feed.sequences.count_positives(towers.item_tower.n_entities)
     task = RetrievalTask(towers, assemble_objective(parameters, counts))
     task.build()
     total_steps = len(feed) * parameters.epochs
@@ -108,25 +108,35 @@ def assemble_towers(
         values: name → `[n_items, width]`, each item's values.
         max_length: the longest history that training sees.
     """
-    item_tower = ItemTower(
+    item_tower = EntityTower(
         n_items,
         parameters.dimension,
         features=features,
         use_id=parameters.item_tower.use_id,
         id_dropout=parameters.item_tower.id_dropout,
+        embedding=parameters.dimension,
+        combine="sum",
+        mlp=None,
+        l2=0.0,
+        n_rows=n_items,
         scale=parameters.item_tower.scale,
         seed=parameters.seed,
         dtype=parameters.precision,
     )
     towers = TwoTower(
-        item_tower, _user_tower(parameters, max_length), dtype=parameters.precision
+        item_tower,
+        history_encoder=_history_encoder(parameters, max_length),
+        profile=None,
+        fusion=None,
+        normalise=True,
+        dtype=parameters.precision,
     )
     towers.build()
     item_tower.set_features(values)
     return towers
 
 
-def _user_tower(parameters: Training, max_length: int) -> keras.layers.Layer:
+def _history_encoder(parameters: Training, max_length: int) -> keras.layers.Layer:
     # The item tower has the seed itself.
     seed = parameters.seed + 1
     match parameters.tower:
