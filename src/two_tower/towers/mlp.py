@@ -39,8 +39,9 @@ class Mlp(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        is_one = isinstance(hidden_units, int)
-        self.hidden_units = [hidden_units] if is_one else list(hidden_units)
+        self.hidden_units = (
+            [hidden_units] if isinstance(hidden_units, int) else list(hidden_units)
+        )
         self.output_units = output
         self.batch_norm = batch_norm
         self.dropout = dropout

@@ -90,8 +90,8 @@ class TwoTower(keras.Model):
         if self.profile is not None and not self.profile.built:
             self.profile.build()
         if self.fusion is not None:
-            sides = (self.history_encoder, self.profile)
-            self.fusion.build((None, sum(side.dimension for side in sides)))
+            sides = [s for s in (self.history_encoder, self.profile) if s is not None]
+            self.fusion.build((None, sum(int(side.dimension) for side in sides)))
         self.built = True
 
     def call(self, inputs: dict[str, Any], *, training: bool = False) -> Tensor:
@@ -138,9 +138,17 @@ class TwoTower(keras.Model):
         """
         sides = []
         if self.history_encoder is not None:
-            sides.append(self._of_history(batch, catalogue, training=training))
+            items = batch["items"]
+            vectors = self._history_vectors(items, catalogue, training=training)
+            is_real = ops.not_equal(items, PADDING)
+            states = self.history_encoder(vectors, is_real, training=training)
+            sides.append(self._at_places(states, batch["places"]))
         if self.profile is not None:
-            sides.append(self._of_profile(batch, training=training))
+            values = batch.get("values")
+            vectors = self.profile(batch["users"], training=training, values=values)
+            # Made once for each row: a sequence has many places and one user.
+            rows = batch.get("rows")
+            sides.append(vectors if rows is None else ops.take(vectors, rows, axis=0))
         if self.fusion is not None:
             sides = [self.fusion(ops.concatenate(sides, axis=-1), training=training)]
         return self.as_scored(sides[0])
@@ -154,29 +162,18 @@ class TwoTower(keras.Model):
         vectors = ops.cast(vectors, "float32")
         return to_unit_length(vectors) if self.normalise else vectors
 
-    def _of_history(
-        self, batch: Mapping[str, Any], catalogue: Tensor | None, *, training: bool
+    def _history_vectors(
+        self, items: Tensor, catalogue: Tensor | None, *, training: bool
     ) -> Tensor:
-        items = batch["items"]
-        vectors = (
-            self.item_tower(items, training=training)
-            if catalogue is None
-            else ops.take(catalogue, items, axis=0)
-        )
-        is_real = ops.not_equal(items, PADDING)
-        states = self.history_encoder(vectors, is_real, training=training)
+        if catalogue is None:
+            return self.item_tower(items, training=training)
+        return ops.take(catalogue, items, axis=0)
+
+    def _at_places(self, states: Tensor, places: Tensor) -> Tensor:
+        """Return the `[P, H]` states of places, the learned vector behind them all."""
         states = ops.reshape(states, (-1, states.shape[-1]))
         no_history = ops.cast(ops.expand_dims(self.no_history, 0), states.dtype)
-        states = ops.concatenate([states, no_history])
-        return ops.take(states, batch["places"], axis=0)
-
-    def _of_profile(self, batch: Mapping[str, Any], *, training: bool) -> Tensor:
-        # Once for each row: a sequence has many places and one user.
-        vectors = self.profile(
-            batch["users"], training=training, values=batch.get("values")
-        )
-        rows = batch.get("rows")
-        return vectors if rows is None else ops.take(vectors, rows, axis=0)
+        return ops.take(ops.concatenate([states, no_history]), places, axis=0)
 
     def get_config(self) -> dict[str, Any]:
         return {
