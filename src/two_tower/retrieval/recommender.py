@@ -2,21 +2,21 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
-import pandas as pd
+import numpy.typing as npt
 import pyarrow as pa
 
 from two_tower.ragged import Ragged
 from two_tower.retrieval.bundle import IndexBundle
 from two_tower.retrieval.index import NOTHING, Found, Positions
+from two_tower.retrieval.lookup import IdLookup
+from two_tower.retrieval.popularity import rank_popular
 from two_tower.retrieval.shown import Choice, search_shown
 from two_tower.types import FloatArray
 
 ItemId: TypeAlias = int | str
-
-NAMED_IN_ERRORS: Final = 5
 
 
 @dataclass(frozen=True)
@@ -42,29 +42,23 @@ class Recommender:
     Attributes:
         bundle: the index and its items.
         titles: `[N]` Arrow strings by position, null where an item has none.
+        counts: `[N]` int64 by position, how often training has met each item.
     """
 
-    def __init__(
-        self,
-        bundle: IndexBundle,
-        item_ids: Any = (),
-        titles: Any = (),
-    ) -> None:
+    def __init__(self, bundle: IndexBundle, items: pa.Table | None = None) -> None:
         """Make ready to answer.
 
         Args:
             bundle: the index and its items.
-            item_ids: `[M]` list or Arrow array of the items with titles, in any order;
-                those that the index lacks are passed over.
-            titles: `[M]` list or Arrow array of strings; null where there is none.
+            items: what is known of them, in any order: `item_id` and, where there is
+                any, `title` (string, null where there is none) and `n_train` (int64,
+                interactions of the training). Items that the index lacks are passed
+                over.
         """
         self.bundle = bundle
-        self._lookup = pd.Index(bundle.item_ids.to_pandas())
-        positions = self.find_positions(item_ids)
-        # An item that the index lacks (-1) writes to the last place, which is cut off.
-        by_position = np.full(bundle.n_items + 1, None, object)
-        by_position[positions] = np.asarray(titles, object)
-        self.titles = pa.array(by_position[:NOTHING], pa.string())
+        self._lookup = IdLookup(bundle.item_ids, what="items", where="the index")
+        self.titles = pa.array(self._by_position(items, "title", None), pa.string())
+        self.counts = self._by_position(items, "n_train", 0).astype(np.int64)
 
     def recommend(
         self,
@@ -137,25 +131,45 @@ class Recommender:
         seen = Ragged.from_lists([position], np.int64)
         return self._named(self.recommend(self.bundle.vectors[position], seen, k))
 
+    def recommend_popular(
+        self,
+        seen: Ragged,
+        k: int,
+        *,
+        allow: Positions | None = None,
+        exclude: Positions | None = None,
+    ) -> Found:
+        """Return the `k` most popular items that may be shown to each user.
+
+        It is for users of whom nothing is known, so that no query can be made.
+
+        Args:
+            seen: B rows of positions that are hidden from one user.
+            k: items to return, at least 1.
+            allow: `[M]` int64, the only positions to show; None for all.
+            exclude: `[M]` int64, positions to show to nobody.
+
+        Returns:
+            `[B, k]` as `recommend`; the scores are shares of the training's
+            interactions, in [0, 1].
+
+        Raises:
+            ValueError: if the items' counts were not given.
+        """
+        return rank_popular(
+            self.counts,
+            k,
+            seen=seen,
+            choice=Choice.of(self.bundle.n_items, allow=allow, exclude=exclude),
+        )
+
     def positions_of(self, item_ids: Iterable[ItemId]) -> Positions:
         """Return the positions of these items.
 
         Raises:
             ValueError: naming the items that are not in the index.
         """
-        asked = list(item_ids)
-        positions = self.find_positions(asked)
-        unknown = [asked[i] for i in np.flatnonzero(positions == NOTHING)]
-        if unknown:
-            raise ValueError(
-                f"{len(unknown)} of {len(asked)} items are not among the "
-                f"{self.bundle.n_items} of the index (first: "
-                f"{unknown[:NAMED_IN_ERRORS]}; its ids are of type "
-                f"{self.bundle.item_ids.type}, such as "
-                f"{self.bundle.item_ids[0].as_py()!r}); drop them from the request, or "
-                "run the indexing pipeline on data that have them"
-            )
-        return positions
+        return self._lookup.require(item_ids)
 
     def find_positions(self, item_ids: Any) -> Positions:
         """Return the positions of these items, `NOTHING` for those not in the index.
@@ -163,12 +177,18 @@ class Recommender:
         Args:
             item_ids: a list, NumPy array or Arrow array of raw ids.
         """
-        if isinstance(item_ids, pa.Array | pa.ChunkedArray):
-            item_ids = item_ids.to_pandas()
-        if not len(item_ids):
-            return np.empty(0, np.int64)
-        positions = self._lookup.get_indexer(pd.Index(item_ids))
-        return np.asarray(positions, np.int64)
+        return self._lookup.find(item_ids)
+
+    def _by_position(
+        self, items: pa.Table | None, column: str, default: Any
+    ) -> npt.NDArray[np.object_]:
+        """Return `[N]`, a column of the items by position."""
+        values = np.full(self.bundle.n_items + 1, default, object)
+        if items is not None and column in items.column_names:
+            positions = self.find_positions(items["item_id"])
+            # An item that the index lacks (-1) writes to the last place.
+            values[positions] = np.asarray(items[column], object)
+        return values[:NOTHING]
 
     def _named(self, found: Found) -> list[RecommendedItem]:
         """Return the only row of `found` in raw ids."""

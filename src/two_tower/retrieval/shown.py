@@ -97,7 +97,7 @@ def search_shown(
                 )
             else:
                 found = bundle.index.search(queries[rows], int(size))
-            left = _hide(found.positions, seen.take(rows), choice)
+            left = hide(found.positions, seen.take(rows), choice)
             # It takes several lists side by side: there a user's further vectors fit.
             positions[rows], scores[rows] = best_of(left, found.scores, k)
         is_short = positions[pending, -1] == NOTHING
@@ -115,8 +115,14 @@ def _plan(wanted: npt.NDArray[np.int64], choice: Choice) -> npt.NDArray[np.int64
     return 2 ** np.ceil(np.log2(wanted / share_open)).astype(np.int64)
 
 
-def _hide(positions: Positions, seen: Ragged, choice: Choice) -> Positions:
-    """Return `[B, L]` with `NOTHING` where an item is seen or not open."""
+def hide(positions: Positions, seen: Ragged, choice: Choice) -> Positions:
+    """Return `[B, L]` positions with `NOTHING` where an item is seen or not open.
+
+    Args:
+        positions: `[B, L]` int64.
+        seen: B rows of positions that are hidden from one user; `NOTHING` hides none.
+        choice: the items that are hidden from nobody.
+    """
     # One number per row and position; the last of a row is kept for `NOTHING`.
     width = choice.n_items + 1
     row = np.arange(len(positions))[:, np.newaxis]

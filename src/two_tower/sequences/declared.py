@@ -1,10 +1,12 @@
-"""How a declared feature is written down in the parameters of sequencing."""
+"""How declared features are written down in the parameters of sequencing."""
 
-from typing import Literal, Self
+from typing import Final, Literal, Self
 
 from pydantic import Field, model_validator
 
 from two_tower.params import Params
+
+RESERVED_NAMES: Final = {"item", "item_id", "user", "user_id", "n_train"}
 
 
 class DeclaredFeature(Params):
@@ -31,3 +33,25 @@ class DeclaredFeature(Params):
         if self.min_count > 1 and self.kind == "dense":
             raise ValueError("min_count is for features with values, not for 'dense'")
         return self
+
+
+class Features(Params):
+    """The declared features; null in place of one, or of all, switches it off."""
+
+    item: dict[str, DeclaredFeature | None] | None
+    user: dict[str, DeclaredFeature | None] | None
+
+    @model_validator(mode="after")
+    def _names_are_free(self) -> Self:
+        taken = RESERVED_NAMES & ({*(self.item or {})} | {*(self.user or {})})
+        if taken:
+            raise ValueError(
+                f"features can't be called {sorted(taken)}: these names are columns of "
+                "the feature tables; choose another and give the column as `column`"
+            )
+        return self
+
+    def of(self, entity: Literal["item", "user"]) -> dict[str, DeclaredFeature]:
+        """Return the features in force, by name in alphabetical order."""
+        declared = (self.item if entity == "item" else self.user) or {}
+        return {name: one for name, one in sorted(declared.items()) if one is not None}

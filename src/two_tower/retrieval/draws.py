@@ -1,0 +1,81 @@
+"""Recommendations drawn at random, the better ones more often."""
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from two_tower.retrieval.index import NOTHING, Found, Positions
+
+# The constants of SplitMix64 (Steele, Lea and Flood, Fast Splittable Pseudorandom
+# Number Generators, OOPSLA 2014): a step, and two odd factors that mix all bits.
+_STEP: Final = np.uint64(0x9E3779B97F4A7C15)
+_FIRST: Final = np.uint64(0xBF58476D1CE4E5B9)
+_SECOND: Final = np.uint64(0x94D049BB133111EB)
+_MANTISSA: Final = np.uint64(11)  # 64 - 53: a float64 keeps 53 bits
+
+
+def draw_by_score(
+    found: Found,
+    users: npt.NDArray[np.int64],
+    k: int,
+    *,
+    temperature: float,
+    seed: int,
+) -> Found:
+    """Return `k` items of each list, drawn with probability softmax(score / τ).
+
+    They are drawn one after the other and not put back: the k greatest of
+    score / τ + Gumbel noise are distributed so. The noise depends on the seed, the user
+    and the item alone, so a user's items don't change with the users asked about
+    beside.
+
+    Args:
+        found: `[B, L]`, the items to draw from.
+        users: `[B]` int64, a number for each user.
+        k: items to draw, of at most L.
+        temperature: τ above 0; small ones draw nearly the best items alone.
+        seed: of the noise.
+
+    Returns:
+        `[B, k]` in the order of the draws, with their scores as they were.
+
+    References:
+        Kool, van Hoof and Welling, Stochastic Beams and Where to Find Them: The
+        Gumbel-Top-k Trick for Sampling Sequences Without Replacement, ICML 2019.
+    """
+    noise = gumbel_noise(users[:, np.newaxis], found.positions, seed=seed)
+    keys = found.scores.astype(np.float64) / temperature + noise
+    keys = np.where(found.positions == NOTHING, -np.inf, keys)
+    drawn = np.argsort(-keys, axis=1, kind="stable")[:, :k]
+    return Found(
+        np.take_along_axis(found.positions, drawn, axis=1),
+        np.take_along_axis(found.scores, drawn, axis=1),
+    )
+
+
+def gumbel_noise(
+    users: npt.NDArray[np.int64], positions: Positions, *, seed: int
+) -> npt.NDArray[np.float64]:
+    """Return one number of the standard Gumbel distribution per user and item.
+
+    Args:
+        users: `[…]` int64.
+        positions: `[…]` int64 that broadcast to them.
+        seed: others give other numbers.
+    """
+    state = _mixed(np.full(1, seed, np.uint64))
+    state = _mixed(state ^ users.astype(np.uint64))
+    bits = _mixed(state ^ positions.astype(np.uint64)) >> _MANTISSA
+    # Half a step from 0 and from 1, where the logarithms below have no value.
+    uniform = (bits.astype(np.float64) + 0.5) / 2**53
+    return -np.log(-np.log(uniform))
+
+
+def _mixed(state: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """Return 64 bits that look random, others for each state."""
+    with np.errstate(over="ignore"):
+        mixed = state + _STEP
+        mixed = (mixed ^ (mixed >> np.uint64(30))) * _FIRST
+        mixed = (mixed ^ (mixed >> np.uint64(27))) * _SECOND
+    return mixed ^ (mixed >> np.uint64(31))

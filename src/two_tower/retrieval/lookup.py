@@ -1,0 +1,66 @@
+"""Where raw ids stand in a list of them."""
+
+from collections.abc import Iterable
+from functools import cached_property
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from two_tower.retrieval.index import NOTHING, Positions
+
+NAMED_IN_ERRORS: Final = 5
+
+
+class IdLookup:
+    """Finds ids in the order of a vocabulary; it is hashed once, at the first question.
+
+    Attributes:
+        ids: `[N]` int64 or string, each once; position i is the i-th.
+        what: what the ids are of, in the plural, for errors.
+        where: what holds them, for errors.
+    """
+
+    def __init__(self, ids: pa.Array, *, what: str, where: str) -> None:
+        self.ids = ids
+        self.what = what
+        self.where = where
+
+    @cached_property
+    def _index(self) -> "pd.Index[Any]":
+        return pd.Index(self.ids.to_pandas())
+
+    def find(self, asked: Any) -> Positions:
+        """Return the positions of these ids, `NOTHING` for those that are unknown.
+
+        Args:
+            asked: `[M]` list, NumPy array or Arrow array of raw ids.
+
+        Returns:
+            `[M]` int64.
+        """
+        if isinstance(asked, pa.Array | pa.ChunkedArray):
+            asked = asked.to_pandas()
+        if not len(asked):
+            return np.empty(0, np.int64)
+        return np.asarray(self._index.get_indexer(pd.Index(asked)), np.int64)
+
+    def require(self, asked: Iterable[Any]) -> Positions:
+        """Return the positions of these ids, all of them known.
+
+        Raises:
+            ValueError: naming the first ids that are unknown, and what ids are like.
+        """
+        ids = list(asked)
+        positions = self.find(ids)
+        unknown = [ids[i] for i in np.flatnonzero(positions == NOTHING)]
+        if unknown:
+            raise ValueError(
+                f"{len(unknown)} of {len(ids)} {self.what} are not among the "
+                f"{len(self.ids)} of {self.where} (first: "
+                f"{unknown[:NAMED_IN_ERRORS]}; its ids are of type {self.ids.type}, "
+                f"such as {self.ids[0].as_py()!r}); drop them from the request, or "
+                "run the pipelines on data that have them"
+            )
+        return positions

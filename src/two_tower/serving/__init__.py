@@ -1,0 +1,1 @@
+"""What turns a request in raw ids and values into a query vector."""

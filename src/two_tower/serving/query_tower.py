@@ -1,0 +1,201 @@
+"""The query tower as it is served: raw ids and values in, query vectors out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from two_tower.ragged import Ragged
+from two_tower.retrieval.index import NOTHING
+from two_tower.retrieval.lookup import IdLookup
+from two_tower.retrieval.reduction import reduce_items, reduce_queries
+from two_tower.serving.requests import encode_values
+from two_tower.serving.vocabularies import Vocabularies
+from two_tower.towers.encode import encode_histories, encode_items
+from two_tower.types import (
+    FIRST_ID,
+    OUT_OF_VOCABULARY,
+    FloatArray,
+    IntArray,
+    JsonObject,
+)
+
+if TYPE_CHECKING:  # Kedro opens what uses this module, and must not import Keras
+    from two_tower.towers.two_tower import TwoTower
+
+
+@dataclass(frozen=True, eq=False)
+class QueryTower:
+    """Towers with all that a request, or another training, needs to know of them.
+
+    All vectors that come out have length 1, so that an angular index keeps the model's
+    order. Towers that don't normalise are served with one more dimension (`reduction`).
+
+    Attributes:
+        towers: the trained model, built.
+        vocabularies: what its dense ids stand for.
+        average_query: `[D]` float32 of length 1, the direction of the users' mean.
+        largest_norm: length of the longest item vector of towers that don't
+            normalise; None of others.
+        edges: rising widths that histories are padded to; the last is the most items
+            of a history that count.
+        slots: items in a batch, padding included.
+        origin: `fingerprints` of the data and the model, and the `parameters` that it
+            was trained with.
+    """
+
+    towers: TwoTower
+    vocabularies: Vocabularies
+    average_query: FloatArray
+    largest_norm: float | None
+    edges: Sequence[int]
+    slots: int
+    origin: JsonObject
+
+    @property
+    def dimension(self) -> int:
+        """D of all vectors that come out."""
+        return self.towers.item_tower.dimension + (self.largest_norm is not None)
+
+    def encode(
+        self,
+        histories: pa.ListArray,
+        users: Any = None,
+        features: pa.Table | None = None,
+        *,
+        strict: bool = False,
+    ) -> FloatArray:
+        """Return the query vectors of R requests.
+
+        What is unknown is no error: an unknown item of a history says nothing and is
+        left out, an unknown user or value counts as any unknown one.
+
+        Args:
+            histories: R lists of raw item ids, oldest first; an empty or null one is a
+                user without a history.
+            users: R raw user ids (list or Arrow array), null for a user without one;
+                None if no user has one.
+            features: R rows of columns that user features are read from (see the
+                declared features); they take the place of what is stored of a known
+                user, who keeps the features whose column is not among them.
+            strict: refuse unknown items, users and values.
+
+        Returns:
+            `[R, D]` float32 of length 1.
+
+        Raises:
+            ValueError: if the arguments differ in length, ids are of another type
+                than the model's, no feature reads a column, or (`strict`) something
+                is unknown.
+        """
+        _require_lengths(histories, users, features)
+        return self.encode_dense(
+            self._dense_histories(histories, strict=strict),
+            self._dense_users(users, len(histories), strict=strict),
+            {}
+            if features is None
+            else encode_values(features, self.vocabularies, "user", strict=strict),
+        )
+
+    def encode_dense(
+        self,
+        histories: Ragged,
+        users: IntArray | None = None,
+        values: Mapping[str, np.ndarray] | None = None,
+    ) -> FloatArray:
+        """Return the same for dense ids and encoded values.
+
+        Args:
+            histories: R rows of dense int32 item ids.
+            users: `[R]` int32 dense user ids; None for unknown users.
+            values: name of the feature → `[R, width]`, in place of stored ones.
+        """
+        if users is None:
+            users = np.full(len(histories), OUT_OF_VOCABULARY, np.int32)
+        vectors = encode_histories(
+            self.towers,
+            histories,
+            users,
+            edges=self.edges,
+            slots=self.slots,
+            values=values or None,
+        )
+        return vectors if self.largest_norm is None else reduce_queries(vectors)
+
+    def encode_items(self, ids: IntArray) -> FloatArray:
+        """Return the `[N, D]` float32 unit vectors of `[N]` int32 dense item ids."""
+        vectors = encode_items(self.towers, ids)
+        if self.largest_norm is None:
+            return vectors
+        return reduce_items(vectors, self.largest_norm)
+
+    def cold_query(self, policy: Literal["learned", "average"]) -> FloatArray:
+        """Return the `[D]` query for a user of whom nothing is known.
+
+        Args:
+            policy: `learned` is what the towers say of nobody; `average` the direction
+                of all users' mean.
+        """
+        if policy == "average":
+            return self.average_query
+        return self.encode_dense(Ragged.from_lists([[]]))[0]
+
+    def _dense_histories(self, histories: pa.ListArray, *, strict: bool) -> Ragged:
+        lookup = self.vocabularies.item_lookup
+        # A column without any item has values of no type at all.
+        items = _cast(pc.list_flatten(histories), lookup)
+        dense = _dense(items, lookup, strict=strict)
+        lengths = pc.fill_null(pc.list_value_length(histories), 0).to_numpy()
+        offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
+        return Ragged(dense, offsets).keep(dense >= FIRST_ID)
+
+    def _dense_users(self, users: Any, n_rows: int, *, strict: bool) -> IntArray:
+        dense = np.full(n_rows, OUT_OF_VOCABULARY, np.int32)
+        if users is None:
+            return dense
+        lookup = self.vocabularies.user_lookup
+        column = users if isinstance(users, pa.Array) else _combined(users)
+        named = column.is_valid().to_numpy(zero_copy_only=False)
+        dense[named] = _dense(_cast(column.drop_null(), lookup), lookup, strict=strict)
+        return dense
+
+
+def _combined(users: Any) -> pa.Array:
+    if isinstance(users, pa.ChunkedArray):
+        return users.combine_chunks()
+    return pa.array(users)
+
+
+def _cast(ids: pa.Array, lookup: IdLookup) -> pa.Array:
+    """Return ids of the vocabulary's type, as 32 bits may have become 64."""
+    try:
+        return ids.cast(lookup.ids.type)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise ValueError(
+            f"the ids of the {lookup.what} are {ids.type}, but those of "
+            f"{lookup.where} are {lookup.ids.type}: {error}"
+        ) from error
+
+
+def _dense(ids: pa.Array, lookup: IdLookup, *, strict: bool) -> IntArray:
+    """Return dense int32 ids, 1 for unknown ones."""
+    positions = lookup.require(ids.to_pylist()) if strict else lookup.find(ids)
+    dense = np.where(positions == NOTHING, OUT_OF_VOCABULARY, positions + FIRST_ID)
+    return dense.astype(np.int32)
+
+
+def _require_lengths(histories: pa.ListArray, users: Any, features: Any) -> None:
+    lengths = {
+        "histories": len(histories),
+        "users": len(histories) if users is None else len(users),
+        "features": len(histories) if features is None else features.num_rows,
+    }
+    if len(set(lengths.values())) > 1:
+        raise ValueError(
+            f"a request has one row per user in everything, but there are {lengths}"
+        )
