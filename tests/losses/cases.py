@@ -1,18 +1,29 @@
 """Small batches of queries and columns, with the loss and gradients that they have."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Self
 
 import numpy as np
 
 from tests.gradients import with_gradients
-from two_tower.losses.softmax import softmax_cross_entropy
+from two_tower.losses.softmax import Excluded, softmax_cross_entropy
 from two_tower.negatives.candidates import Candidates
 
 PER_QUERY = ("queries", "positives", "labels", "query_weights", "own_log_q")
 PER_COLUMN = ("columns", "ids", "column_weights", "log_q")
+ALWAYS = (
+    "queries",
+    "positives",
+    "columns",
+    "labels",
+    "ids",
+    "query_weights",
+    "column_weights",
+    "log_q",
+    "own_log_q",
+)
 
 
 @dataclass(frozen=True)
@@ -28,14 +39,21 @@ class Case:
     column_weights: np.ndarray
     log_q: np.ndarray
     own_log_q: np.ndarray
+    excluded: np.ndarray | None = None  # [rows, columns]
+    rows: np.ndarray | None = None
+
+    def arguments(self, temperature: float = 0.5) -> list[np.ndarray]:
+        """Return what `loss_function` takes."""
+        arrays = [getattr(self, name) for name in ALWAYS]
+        optional = [] if self.excluded is None else [self.excluded, self.rows]
+        return [*arrays, np.array(temperature, np.float32), *optional]
 
     def loss_and_gradients(
         self, *, mask_hits: bool, temperature: float = 0.5, chunk: int = 4
     ) -> tuple[float, list[np.ndarray]]:
         """Return the loss and its gradients in queries, positives and columns."""
-        arrays = [getattr(self, field.name) for field in fields(self)]
         function = _loss_and_gradients(mask_hits=mask_hits, chunk=chunk)
-        loss, gradients = function(*arrays, np.float32(temperature))
+        loss, gradients = function(*self.arguments(temperature))
         return float(loss), [np.asarray(gradient) for gradient in gradients]
 
     def loss(self, **options: Any) -> float:
@@ -44,12 +62,20 @@ class Case:
 
     def take_queries(self, rows: Any) -> Self:
         """Return a copy with these queries, in this order."""
-        return replace(self, **{name: getattr(self, name)[rows] for name in PER_QUERY})
+        taken = {name: getattr(self, name)[rows] for name in PER_QUERY}
+        own_rows = None if self.rows is None else self.rows[rows]
+        return replace(self, **taken, rows=own_rows)
 
     def take_columns(self, places: Any) -> Self:
         """Return a copy with these columns, in this order."""
         taken = {name: getattr(self, name)[places] for name in PER_COLUMN}
-        return replace(self, **taken)
+        excluded = None if self.excluded is None else self.excluded[:, places]
+        return replace(self, **taken, excluded=excluded)
+
+    def excluding(self, excluded: np.ndarray, rows: np.ndarray | None = None) -> Self:
+        """Return a copy without these columns; `rows` are the queries if not told."""
+        own = np.arange(len(self.queries)) if rows is None else rows
+        return replace(self, excluded=excluded, rows=own.astype(np.int32))
 
 
 @cache  # JAX compiles each function anew
@@ -58,7 +84,7 @@ def _loss_and_gradients(*, mask_hits: bool, chunk: int) -> Callable[..., Any]:
 
 
 def loss_function(*, mask_hits: bool, chunk: int) -> Callable[..., Any]:
-    """Return the loss as a function of a `Case`'s arrays and the temperature."""
+    """Return the loss as a function of a `Case`'s arguments."""
 
     def loss(  # noqa: PLR0913, PLR0917 (the fields of a case)
         queries: Any,
@@ -71,6 +97,7 @@ def loss_function(*, mask_hits: bool, chunk: int) -> Callable[..., Any]:
         log_q: Any,
         own_log_q: Any,
         temperature: Any,
+        *excluded: Any,
     ) -> Any:
         return softmax_cross_entropy(
             queries,
@@ -82,6 +109,7 @@ def loss_function(*, mask_hits: bool, chunk: int) -> Callable[..., Any]:
             temperature=temperature,
             mask_hits=mask_hits,
             chunk=chunk,
+            excluded=Excluded(*excluded) if excluded else None,
         )
 
     return loss

@@ -1,4 +1,4 @@
-from dataclasses import fields, replace
+from dataclasses import replace
 from math import exp, log
 
 import keras
@@ -8,13 +8,36 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.gradients import assert_same_as, traced_shapes, with_gradients
-from tests.losses.cases import any_case, hand_case, loss_function
+from tests.losses.cases import any_case, hand_case, loss_function, unit
 from tests.losses.definitions import cross_entropy
 from two_tower.negatives.candidates import in_batch, log_share_of_rows, whole_catalogue
 
 pytestmark = pytest.mark.backend
 
 BOTH = pytest.mark.parametrize("mask_hits", [False, True])
+
+
+def named(case):
+    """Return what the definition takes by name."""
+    taken = ("labels", "ids", "query_weights", "column_weights", "log_q", "own_log_q")
+    return {name: getattr(case, name) for name in (*taken, "excluded", "rows")}
+
+
+def assert_follows_the_definition(case, *, mask_hits):
+    """Compare loss and gradients, the temperature's too, with the definition's."""
+    # The temperature is a tensor too, as when it is learned.
+    arguments = case.arguments()
+    inputs = [keras.Variable(arguments[place]) for place in (0, 1, 2, 9)]
+
+    def loss():
+        *vectors, temperature = (variable.value for variable in inputs)
+        function = loss_function(mask_hits=mask_hits, chunk=4)
+        return function(*vectors, *arguments[3:9], temperature, *arguments[10:])
+
+    def reference(*values):
+        return cross_entropy(*values, **named(case), mask_hits=mask_hits)
+
+    assert_same_as(reference, loss, inputs)
 
 
 def assert_same(found, expected):
@@ -30,30 +53,34 @@ def test_the_loss_and_its_gradients_follow_the_definition(mask_hits):
     case = any_case()
     case.query_weights[:] = [1, 2, 0.5, 1, 1, 1, 0, 0]
     case.column_weights[:] = [1, 0, 2, 1, 0.25, 1, 1]
-    *_, labels, ids, _, _, log_q, own_log_q = arrays = [
-        getattr(case, field.name) for field in fields(case)
-    ]
-    temperature = np.array(0.5, np.float32)  # a tensor, as when it is learned
-    inputs = [keras.Variable(array) for array in (*arrays[:3], temperature)]
+    assert_follows_the_definition(case, mask_hits=mask_hits)
+
+
+# covers: L20, X3
+@BOTH
+def test_with_exclusions_too_and_rows_may_have_several_queries(mask_hits):
+    case = any_case()
+    case.column_weights[:] = [1, 0, 2, 1, 0.25, 1, 1]
+    excluded = np.random.default_rng(3).random((3, 7)) < 0.4
+    case = case.excluding(excluded, rows=np.array([0, 0, 2, 2, 2, 1, 0, 1]))
+    assert_follows_the_definition(case, mask_hits=mask_hits)
+
+
+# covers: L19
+def test_the_logarithm_of_a_learned_temperature_has_the_right_gradient():
+    case = any_case()
+    log_temperature = keras.Variable(-1.5)
 
     def loss():
-        *vectors, divisor = (variable.value for variable in inputs)
-        function = loss_function(mask_hits=mask_hits, chunk=4)
-        return function(*vectors, *arrays[3:], divisor)
+        arguments = case.arguments()
+        arguments[9] = keras.ops.exp(log_temperature.value)
+        return loss_function(mask_hits=True, chunk=4)(*arguments)
 
-    def reference(*values):
-        return cross_entropy(
-            *values,
-            labels=labels,
-            ids=ids,
-            query_weights=case.query_weights,
-            column_weights=case.column_weights,
-            log_q=log_q,
-            own_log_q=own_log_q,
-            mask_hits=mask_hits,
-        )
+    def reference(exponent):
+        vectors = case.arguments()[:3]
+        return cross_entropy(*vectors, np.exp(exponent), **named(case), mask_hits=True)
 
-    assert_same_as(reference, loss, inputs)
+    assert_same_as(reference, loss, [log_temperature])
 
 
 # covers: Q9
@@ -132,7 +159,8 @@ def test_in_batch_logits_are_the_diagonal_softmax_of_the_paper(seed):
     case = any_case(seed)
     log_shares = np.log(np.random.default_rng(seed).dirichlet(np.ones(6)))
     ids, drawn, log_q, own_log_q = map(
-        np.asarray, in_batch(case.labels, case.query_weights, np.float32(log_shares))
+        np.asarray,
+        in_batch(case.labels, case.query_weights, np.float32(log_shares))[:4],
     )
     batch = replace(
         case,
@@ -174,23 +202,59 @@ def test_no_tensor_spans_positions_and_catalogue(mask_hits):
     n_queries, n_columns, chunk = 24, 37, 4
     case = any_case(n_queries=n_queries, n_columns=n_columns)
     shapes = traced_shapes(
-        loss_function(mask_hits=mask_hits, chunk=chunk),
-        3,
-        [*(getattr(case, field.name) for field in fields(case)), np.float32(0.5)],
+        loss_function(mask_hits=mask_hits, chunk=chunk), 3, case.arguments()
     )
     assert (chunk, n_columns) in shapes, "the trace does not see the chunks"
     assert max(np.prod(np.abs(shape)) for shape in shapes) == chunk * n_columns
 
 
+# covers: X2, X3
+@BOTH
+def test_exclusions_are_taken_a_chunk_at_a_time(mask_hits):
+    # Two rows of exclusions for 24 queries: [queries, columns] is never made of them.
+    excluded, rows = np.zeros((2, 37), bool), np.repeat([0, 1], 12)
+    case = any_case(n_queries=24, n_columns=37).excluding(excluded, rows)
+    function = loss_function(mask_hits=mask_hits, chunk=4)
+    shapes = traced_shapes(function, 3, case.arguments())
+    assert max(np.prod(np.abs(shape)) for shape in shapes) == 4 * 37
+
+
 # covers: X2
-def test_a_compiled_step_has_the_same_loss_and_gradients():
-    case = any_case()
-    arrays = [getattr(case, field.name) for field in fields(case)]
+@pytest.mark.parametrize("excluded", [None, np.eye(8, 7, dtype=bool)])
+def test_a_compiled_step_has_the_same_loss_and_gradients(excluded):
+    case = any_case() if excluded is None else any_case().excluding(excluded)
     function = loss_function(mask_hits=True, chunk=4)
     compiled = with_gradients(function, 3, compile_it=True)
-    assert_same(
-        compiled(*arrays, np.float32(0.5)), case.loss_and_gradients(mask_hits=True)
-    )
+    assert_same(compiled(*case.arguments()), case.loss_and_gradients(mask_hits=True))
+
+
+# covers: L20, N10, X3
+@BOTH
+def test_an_excluded_column_might_as_well_not_be_there(mask_hits):
+    case = any_case()
+    case.ids[0] = 99  # an item that is no query's own
+    far = replace(case, columns=case.columns.copy(), log_q=case.log_q.copy())
+    far.columns[0], far.log_q[0] = 100, -20  # it would win, were it there
+    without = np.zeros((8, 7), bool)
+    without[:, 0] = True
+    loss, gradients = far.excluding(without).loss_and_gradients(mask_hits=mask_hits)
+    rest = case.take_columns(slice(1, None)).loss_and_gradients(mask_hits=mask_hits)
+    assert_same((loss, [*gradients[:2], gradients[2][1:]]), rest)
+    assert not gradients[2][0].any()
+
+
+# covers: L20, X3
+@BOTH
+def test_a_query_whose_every_rival_is_excluded_loses_nothing(mask_hits):
+    # Only its own item is left; each stands among the columns once.
+    case = any_case().take_columns([0] * 7)
+    case.ids[:], case.columns[:] = range(2, 9), unit(np.eye(7, 3) + 0.1)
+    case.labels[:] = [2, 3, 4, 5, 6, 7, 8, 2]
+    case.positives[:], case.own_log_q[:] = case.columns[case.labels - 2], case.log_q[0]
+    case = case.excluding(np.ones((8, 7), bool))
+    loss, gradients = case.loss_and_gradients(mask_hits=mask_hits, temperature=0.01)
+    assert loss == pytest.approx(0, abs=1e-4)
+    np.testing.assert_allclose(gradients[0], 0, atol=1e-4)
 
 
 # covers: Q10
@@ -289,7 +353,9 @@ def test_over_a_whole_catalogue_masking_makes_no_difference():
     case.columns[:] = np.eye(3, dtype="float32")[[0, 1, 2, 0, 1, 2, 0]]
     case.labels[:] = [2, 3, 4, 5, 6, 7, 8, 2]
     case.positives[:] = case.columns[case.labels - 2]
-    ids, weights, log_q, own_log_q = map(np.asarray, whole_catalogue(9, case.labels))
+    ids, weights, log_q, own_log_q = map(
+        np.asarray, whole_catalogue(9, case.labels)[:4]
+    )
     case = replace(case, ids=ids, column_weights=weights)
     case = replace(case, log_q=log_q, own_log_q=own_log_q)
     masked = case.loss_and_gradients(mask_hits=True)

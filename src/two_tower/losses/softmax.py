@@ -46,13 +46,13 @@ def softmax_cross_entropy(  # noqa: PLR0913
     there as often as it is drawn.
 
     Args:
-        queries: `[P, D]` float32, unit vectors; P a multiple of `chunk`.
-        positives: `[P, D]` float32, unit vectors of the labels.
+        queries: `[P, D]` float, unit vectors; P a multiple of `chunk`.
+        positives: `[P, D]` float, unit vectors of the labels.
         labels: `[P]` int32 dense item ids.
         weights: `[P]` float32, 0 for padding. Chunks behind the last position of a
             weight above 0 cost nothing.
         candidates: Q columns.
-        vectors: `[Q, D]` float32, unit vectors of the columns.
+        vectors: `[Q, D]` float, unit vectors of the columns.
         temperature: divides the cosines; above 0.
         mask_hits: whether columns equal to a query's label are left out.
         chunk: queries whose logits exist at one time: memory is `chunk` · Q floats,
@@ -76,6 +76,9 @@ def softmax_cross_entropy(  # noqa: PLR0913
             f"{n_positions} positions are no multiple of the chunk, {chunk}; "
             "pad them with positions of weight 0"
         )
+    queries, positives, vectors = (
+        ops.cast(tensor, "float32") for tensor in (queries, positives, vectors)
+    )
     # A column of weight w is w columns: exp(logit + log w) = w · exp(logit).
     log_weights = ops.log(ops.maximum(candidates.weights, SMALLEST_WEIGHT))
     bias = ops.where(

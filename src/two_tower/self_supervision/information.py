@@ -5,6 +5,8 @@ from itertools import combinations_with_replacement
 import numpy as np
 import numpy.typing as npt
 
+from two_tower.types import PADDING
+
 Symbols = npt.NDArray[np.int64]
 
 
@@ -35,10 +37,11 @@ def mutual_information(
 
 
 def _of_pair(one: Symbols, other: Symbols, shares: npt.NDArray[np.float64]) -> float:
-    cells, cell = np.unique(np.stack([one, other]), axis=1, return_inverse=True)
-    joint = np.bincount(cell.ravel(), shares)
-    of_one = np.bincount(one, shares)[cells[0]]
-    of_other = np.bincount(other, shares)[cells[1]]
+    n_others = int(other.max()) + 1
+    pairs, pair = np.unique(one * n_others + other, return_inverse=True)
+    joint = np.bincount(pair, shares)
+    of_one = np.bincount(one, shares)[pairs // n_others]
+    of_other = np.bincount(other, shares)[pairs % n_others]
     return max(float(joint @ np.log(joint / (of_one * of_other))), 0.0)
 
 
@@ -50,6 +53,6 @@ def set_symbols(sets: npt.NDArray[np.integer]) -> Symbols:
             where there are fewer.
     """
     ordered = np.sort(sets, axis=1)
-    ordered[:, 1:][ordered[:, 1:] == ordered[:, :-1]] = 0
+    ordered[:, 1:][ordered[:, 1:] == ordered[:, :-1]] = PADDING
     _, symbols = np.unique(np.sort(ordered, axis=1), axis=0, return_inverse=True)
     return symbols.ravel().astype(np.int64)
