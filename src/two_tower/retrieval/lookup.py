@@ -29,7 +29,8 @@ class IdLookup:
 
     @cached_property
     def _index(self) -> "pd.Index[Any]":
-        return pd.Index(self.ids.to_pandas())
+        index: pd.Index[Any] = pd.Index(self.ids.to_pandas())
+        return index
 
     def find(self, asked: Any) -> Positions:
         """Return the positions of these ids, `NOTHING` for those that are unknown.

@@ -119,7 +119,7 @@ class Recommender:
             allow=None if allow is None else self.positions_of(allow),
             exclude=None if exclude is None else self.positions_of(exclude),
         )
-        return self._named(found)
+        return self.named(found)
 
     def nearest_items(self, item_id: ItemId, k: int) -> list[RecommendedItem]:
         """Return at most `k` items nearest to an item, itself left out.
@@ -129,7 +129,7 @@ class Recommender:
         """
         position = self.positions_of([item_id])
         seen = Ragged.from_lists([position], np.int64)
-        return self._named(self.recommend(self.bundle.vectors[position], seen, k))
+        return self.named(self.recommend(self.bundle.vectors[position], seen, k))
 
     def recommend_popular(
         self,
@@ -190,8 +190,8 @@ class Recommender:
             values[positions] = np.asarray(items[column], object)
         return values[:NOTHING]
 
-    def _named(self, found: Found) -> list[RecommendedItem]:
-        """Return the only row of `found` in raw ids."""
+    def named(self, found: Found) -> list[RecommendedItem]:
+        """Return the only row of `found` in raw ids, with titles."""
         return [
             RecommendedItem(
                 rank=rank,

@@ -143,7 +143,8 @@ class QueryTower:
         """
         if policy == "average":
             return self.average_query
-        return self.encode_dense(Ragged.from_lists([[]]))[0]
+        (query,) = self.encode_dense(Ragged.from_lists([[]]))
+        return np.asarray(query)
 
     def _dense_histories(self, histories: pa.ListArray, *, strict: bool) -> Ragged:
         lookup = self.vocabularies.item_lookup

@@ -10,52 +10,83 @@ import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
+from two_tower.lineage import LineageStore
 from two_tower.pipelines.export.embeddings import embed_rows
 from two_tower.pipelines.export.params import Export
 from two_tower.ragged import Ragged
-from two_tower.towers.encode import encode_items
-from two_tower.towers.query_tower import QueryTower
-from two_tower.types import KerasModel
+from two_tower.sequences.declared import Features
+from two_tower.serving.assembly import (
+    assemble_query_tower,
+    describe_origin,
+    sample_users,
+)
+from two_tower.serving.query_tower import QueryTower
+from two_tower.serving.vocabularies import Vocabularies
+from two_tower.types import JsonObject, KerasModel
 
 
-def export_query_tower(
-    two_tower_model: KerasModel, item_vocabulary: ir.Table, parameters: Export
+def export_query_tower(  # noqa: PLR0913, PLR0917 (its inputs in the catalog)
+    two_tower_model: KerasModel,
+    item_vocabulary: ir.Table,
+    user_vocabulary: ir.Table,
+    feature_vocabulary: ir.Table,
+    feature_schema: JsonObject,
+    histories: ir.Table,
+    lineage: LineageStore,
+    declared: Features,
+    parameters: Export,
 ) -> QueryTower:
-    """Return the query tower as it is served: raw item ids in, vectors out.
+    """Return the query tower as it is served: raw ids and values in, vectors out.
 
     Args:
         two_tower_model: the trained towers.
-        item_vocabulary: `item` (int32, dense ids from 2 without gaps), `item_id`.
+        item_vocabulary: `item` (int32, dense ids from 2 without gaps), `item_id`,
+            `title`, `n_train`.
+        user_vocabulary: `user` (int32, as `item`), `user_id`, `n_train`.
+        feature_vocabulary: `entity`, `feature`, `value`, `id`, `count`.
+        feature_schema: kind and size of each feature.
+        histories: one row per user: `user_id`, `item_ids` (array), oldest first.
+        lineage: what the model was made from.
+        declared: which columns the features are read from.
         parameters: of the export.
     """
-    longest = two_tower_model.max_length
-    narrower = [width for width in parameters.buckets if width < longest]
-    item_ids = item_vocabulary.order_by("item").select("item_id").to_pyarrow()
-    return QueryTower(
+    vocabularies = Vocabularies(
+        items=item_vocabulary.order_by("item").to_pyarrow(),
+        users=user_vocabulary.order_by("user").to_pyarrow(),
+        values=feature_vocabulary.order_by("entity", "feature", "id").to_pyarrow(),
+        schema=feature_schema,
+        declared=declared,
+    )
+    drawn = sample_users(
+        user_vocabulary, n=parameters.average_users, seed=parameters.seed
+    )
+    return assemble_query_tower(
         two_tower_model,
-        item_ids["item_id"].combine_chunks(),
-        [*narrower, longest],
-        parameters.slots,
+        vocabularies,
+        with_histories(drawn, histories).to_pyarrow(),
+        buckets=parameters.buckets,
+        slots=parameters.slots,
+        origin=describe_origin(lineage),
     )
 
 
 def export_item_embeddings(
-    two_tower_model: KerasModel, item_vocabulary: ir.Table, parameters: Export
+    query_tower: QueryTower, parameters: Export
 ) -> Iterable[pa.RecordBatch]:
     """Return `item` (int32), `item_id` and `vector` of all items.
 
     Args:
-        two_tower_model: the trained towers.
-        item_vocabulary: `item` (int32, dense ids from 2 without gaps), `item_id`.
+        query_tower: the towers and their items.
         parameters: of the export.
 
     Returns:
         Batches ordered by `item`; `vector` is list<float32> of length 1.
     """
+    items = ibis.memtable(query_tower.vocabularies.items)
     return embed_rows(
-        item_vocabulary.order_by("item").select("item", "item_id"),
+        items.order_by("item").select("item", "item_id"),
         size=parameters.items_per_piece,
-        embed=lambda rows: encode_items(two_tower_model, rows["item"].to_numpy()),
+        embed=lambda rows: query_tower.encode_items(rows["item"].to_numpy()),
         keep=2,
     )
 
@@ -69,7 +100,7 @@ def export_user_embeddings(
     """Return `user` (int32), `user_id` and `vector` of all users, as of today.
 
     Args:
-        query_tower: raw item ids in, vectors out.
+        query_tower: raw ids in, vectors out.
         histories: one row per user: `user_id`, `item_ids` (array), oldest first.
         user_vocabulary: `user` (int32), `user_id`; one without a row in `histories` is
             a user without a history.
@@ -78,14 +109,12 @@ def export_user_embeddings(
     Returns:
         Batches ordered by `user`; `vector` is list<float32> of length 1.
     """
-    known = user_vocabulary.select("user", "user_id")
-    users = known.left_join(histories.select("user_id", "item_ids"), "user_id")
-    nothing = ibis.literal([], type=histories.item_ids.type())
-    users = users.mutate(item_ids=users.item_ids.fill_null(nothing))
     return embed_rows(
-        users.order_by("user").select("user", "user_id", "item_ids"),
+        with_histories(user_vocabulary, histories),
         size=parameters.users_per_piece,
-        embed=lambda rows: query_tower.encode(rows["item_ids"].combine_chunks()),
+        embed=lambda rows: query_tower.encode(
+            rows["item_ids"].combine_chunks(), rows["user_id"]
+        ),
         keep=2,
     )
 
@@ -96,7 +125,7 @@ def export_test_queries(
     """Return `user` (int32), `user_id` and `vector` as of just before the test items.
 
     Args:
-        query_tower: histories in, vectors out.
+        query_tower: histories and users in, vectors out.
         test_examples: `user` (int32), `user_id`, `items` (array<int32>, dense ids).
         parameters: of the export.
 
@@ -106,6 +135,31 @@ def export_test_queries(
     return embed_rows(
         test_examples.order_by("user").select("user", "user_id", "items"),
         size=parameters.users_per_piece,
-        embed=lambda rows: query_tower.encode_dense(Ragged.from_arrow(rows["items"])),
+        embed=lambda rows: query_tower.encode_dense(
+            Ragged.from_arrow(rows["items"]), rows["user"].to_numpy()
+        ),
         keep=2,
     )
+
+
+def export_cold_queries(query_tower: QueryTower) -> JsonObject:
+    """Return the queries for users of whom nothing is known.
+
+    They lie apart from the query tower, so that users can be served without its model.
+
+    Returns:
+        `learned` and `average` → D numbers, see `QueryTower.cold_query`.
+    """
+    return {
+        "learned": query_tower.cold_query("learned").tolist(),
+        "average": query_tower.cold_query("average").tolist(),
+    }
+
+
+def with_histories(users: ir.Table, histories: ir.Table) -> ir.Table:
+    """Return `user`, `user_id` and `item_ids`, empty without a history, by `user`."""
+    known = users.select("user", "user_id")
+    joined = known.left_join(histories.select("user_id", "item_ids"), "user_id")
+    nothing = ibis.literal([], type=histories.item_ids.type())
+    filled = joined.mutate(item_ids=joined.item_ids.fill_null(nothing))
+    return filled.order_by("user").select("user", "user_id", "item_ids")

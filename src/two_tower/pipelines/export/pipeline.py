@@ -1,4 +1,4 @@
-"""The export pipeline."""
+"""The export pipelines."""
 
 from kedro.pipeline import Node, Pipeline
 
@@ -6,18 +6,40 @@ from . import nodes
 
 
 def create_pipeline() -> Pipeline:
-    """Return the pipeline two_tower_model → embeddings and the query tower."""
+    """Return the pipeline two_tower_model → the query tower and embeddings."""
+    query_tower = Node(
+        nodes.export_query_tower,
+        inputs=[
+            "two_tower_model",
+            "item_vocabulary",
+            "user_vocabulary",
+            "feature_vocabulary",
+            "feature_schema",
+            "histories",
+            "lineage",
+            "params:sequencing.features",
+            "params:export",
+        ],
+        outputs="query_tower",
+        name="export_query_tower",
+    )
+    test_queries = Node(
+        nodes.export_test_queries,
+        inputs=["query_tower", "test_examples", "params:export"],
+        outputs="test_queries",
+        name="export_test_queries",
+    )
+    exported = Pipeline([query_tower, test_queries], tags="gpu")
+    return exported + create_embedding_pipeline()
+
+
+def create_embedding_pipeline() -> Pipeline:
+    """Return the pipeline query_tower → what recommendation and the index need."""
     return Pipeline(
         [
             Node(
-                nodes.export_query_tower,
-                inputs=["two_tower_model", "item_vocabulary", "params:export"],
-                outputs="query_tower",
-                name="export_query_tower",
-            ),
-            Node(
                 nodes.export_item_embeddings,
-                inputs=["two_tower_model", "item_vocabulary", "params:export"],
+                inputs=["query_tower", "params:export"],
                 outputs="item_embeddings",
                 name="export_item_embeddings",
             ),
@@ -33,10 +55,10 @@ def create_pipeline() -> Pipeline:
                 name="export_user_embeddings",
             ),
             Node(
-                nodes.export_test_queries,
-                inputs=["query_tower", "test_examples", "params:export"],
-                outputs="test_queries",
-                name="export_test_queries",
+                nodes.export_cold_queries,
+                inputs="query_tower",
+                outputs="cold_queries",
+                name="export_cold_queries",
             ),
         ],
         tags="gpu",

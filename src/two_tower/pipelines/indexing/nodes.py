@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterable
 from time import perf_counter
+from typing import Final
 
 import ibis.expr.types as ir
 import numpy as np
@@ -18,6 +19,13 @@ from two_tower.retrieval.tuning import Trial, grow_annoy, tune
 from two_tower.types import FloatArray, JsonObject
 
 logger = logging.getLogger(__name__)
+
+ORIGINS: Final = (
+    "interactions",
+    "two_tower_model",
+    "deployed_query_tower",
+    "query_tower",
+)
 
 
 def build_item_index(
@@ -94,7 +102,9 @@ def find_origin(lineage: LineageStore) -> dict[str, str]:
         lineage: holds the record of `item_embeddings`.
 
     Returns:
-        `interactions`, `two_tower_model` and `item_embeddings` → fingerprint.
+        `item_embeddings`, `query_tower` and, of these, what they came from, → their
+        fingerprint: `interactions` and `two_tower_model`, or, of embeddings to which
+        items were added, the `deployed_query_tower`.
 
     Raises:
         ValueError: if there is no such record.
@@ -105,9 +115,9 @@ def find_origin(lineage: LineageStore) -> dict[str, str]:
             "nothing is known of where item_embeddings came from; "
             "run the export pipeline again"
         )
+    came_from = [name for name in ORIGINS if name in record.ancestors]
     return {
-        "interactions": record.ancestors["interactions"],
-        "two_tower_model": record.ancestors["two_tower_model"],
+        **{name: record.ancestors[name] for name in came_from},
         "item_embeddings": record.fingerprint,
     }
 

@@ -1,0 +1,97 @@
+"""Recommendations for one user at a time, from a request in raw ids and values."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+
+from two_tower.ragged import Ragged
+from two_tower.retrieval.bundle import IndexBundle
+from two_tower.retrieval.index import NOTHING
+from two_tower.retrieval.recommender import ItemId, RecommendedItem, Recommender
+from two_tower.serving.pairing import require_pair
+from two_tower.serving.query_tower import QueryTower
+from two_tower.types import FloatArray
+
+ColdStart: TypeAlias = Literal["learned", "average", "popular"]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is known of a user when they ask.
+
+    Attributes:
+        history: raw item ids, oldest first.
+        user_id: None for a user without one.
+        features: column → raw value, in place of what is stored of the user.
+    """
+
+    history: Sequence[ItemId] = ()
+    user_id: ItemId | None = None
+    features: Mapping[str, Any] | None = None
+
+
+class RetrievalService:
+    """Encodes a request and searches the index; item vectors are made beforehand."""
+
+    def __init__(self, tower: QueryTower, bundle: IndexBundle) -> None:
+        """Make ready to answer.
+
+        Raises:
+            ValueError: if the tower and the index are not of one model.
+        """
+        require_pair(tower, bundle)
+        self.tower = tower
+        self.recommender = Recommender(bundle, tower.vocabularies.items)
+
+    def recommend(
+        self,
+        request: Request,
+        k: int,
+        *,
+        cold_start: ColdStart = "learned",
+        strict: bool = False,
+    ) -> list[RecommendedItem]:
+        """Return at most `k` items that are not in the request's history.
+
+        Args:
+            request: of one user.
+            k: items to return, at least 1.
+            cold_start: what a user gets of whom nothing is known: the query that the
+                towers have `learned` for nobody, the `average` query, or the most
+                `popular` items.
+            strict: refuse unknown items, users and values.
+
+        Raises:
+            ValueError: as of `QueryTower.encode`.
+        """
+        seen = self.recommender.find_positions(list(request.history))
+        # Asked for even if it isn't used: it checks the request.
+        query = self._encode(request, strict=strict)
+        if not self._is_cold(request, seen):
+            return self.recommender.recommend_to(query, request.history, k)
+        if cold_start == "popular":
+            hidden = Ragged.from_lists([seen], np.int64)
+            return self.recommender.named(self.recommender.recommend_popular(hidden, k))
+        query = self.tower.cold_query(cold_start)
+        return self.recommender.recommend_to(query, request.history, k)
+
+    def _encode(self, request: Request, *, strict: bool) -> FloatArray:
+        item_type = self.tower.vocabularies.item_lookup.ids.type
+        history = pa.array([list(request.history)], pa.list_(item_type))
+        users = None if request.user_id is None else [request.user_id]
+        features = request.features and pa.table(
+            {column: [value] for column, value in request.features.items()}
+        )
+        (query,) = self.tower.encode(history, users, features or None, strict=strict)
+        return np.asarray(query)
+
+    def _is_cold(self, request: Request, seen: Any) -> bool:
+        """Tell whether no item, user or feature says anything of the user."""
+        users = [] if request.user_id is None else [request.user_id]
+        known_user = self.tower.vocabularies.user_lookup.find(users) != NOTHING
+        return bool(
+            not known_user.any() and not request.features and (seen == NOTHING).all()
+        )
