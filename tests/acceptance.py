@@ -23,6 +23,8 @@ ROWS = {
     "Q10": "length buckets: the same losses, far less padding",
     "Q11": "masking by `mask_zero` gives the same numbers",
     "Q12": "the item table and the layers above train together",
+    "A35": "a FIFO queue of positives, the current batch in it, its size checked",
+    "A37": "slots of the queue that are not filled yet have weight 0",
     "A41": "training data are shuffled globally",
     "A51": "the learning rate asked for is the one used; gradients are clipped",
     "L1": "task and option errors come at once and name the choices",

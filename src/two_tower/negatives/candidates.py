@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from two_tower.types import FIRST_ID, FloatArray, IntArray, Tensor
+from two_tower.types import FIRST_ID, PADDING, FloatArray, IntArray, Tensor
 
 # An item that training never saw has share 0; this keeps its logarithm finite.
 SMALLEST_SHARE = 1e-8
@@ -56,7 +56,7 @@ class Candidates(NamedTuple):
 
 
 def beside_the_positives(
-    ids: IntArray,
+    ids: npt.NDArray[np.integer],
     expected: float | npt.NDArray[np.floating],
     positives: Positives,
     *,
@@ -69,15 +69,17 @@ def beside_the_positives(
     estimate of the sum over all items that can be drawn.
 
     Args:
-        ids: `[Q]` or `[P, n]` int32. Of the latter, those that are the query's own
+        ids: `[Q]` or `[P, n]` int. Of the latter, those that are the query's own
             item get weight 0.
         expected: of a shape that broadcasts to that of `ids`, how many times each id
             is expected among them; above 0.
         positives: `[P]`.
         log_q: whether to correct; without, all logs are 0.
-        is_found: bool, broadcasts to `ids`, false where there was nothing to draw.
+        is_found: bool, broadcasts to `ids`, false where there was nothing to draw: the
+            id becomes padding, of weight 0.
     """
     is_drawn = np.broadcast_to(is_found, ids.shape)
+    ids = np.where(is_drawn, ids, PADDING).astype(np.int32)
     if ids.ndim > 1:
         is_drawn = is_drawn & (ids != positives.labels[:, None])
     logs = np.log(expected) if log_q else 0.0

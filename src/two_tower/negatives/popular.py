@@ -51,7 +51,7 @@ class Popular(Source):
         # probability 0.
         items = np.searchsorted(self._cumulated, rng.random(shape), side="right")
         return beside_the_positives(
-            (items + FIRST_ID).astype(np.int32),
+            items + FIRST_ID,
             self._expected[items],
             positives,
             log_q=self._log_q,

@@ -48,8 +48,10 @@ class Unconsumed(Source):
             is_found=n_unconsumed > 0,
         )
 
-    def _items_of_rank(self, users: IntArray, ranks: npt.NDArray[np.int64]) -> IntArray:
+    def _items_of_rank(
+        self, users: IntArray, ranks: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.int64]:
         """Return each user's unconsumed item of a rank, from 0 for the lowest id."""
         keys = users.astype(np.int64) * self._n_items + ranks
         n_passed = np.searchsorted(self._keys, keys, side="right")
-        return (FIRST_ID + ranks + n_passed - self._offsets[users]).astype(np.int32)
+        return FIRST_ID + ranks + n_passed - self._offsets[users]

@@ -1,0 +1,78 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.negatives.batches import as_columns_per_place, cross_entropy, places
+from two_tower.negatives.candidates import log_share_of_rows
+from two_tower.negatives.frequencies import ExactFrequencies
+from two_tower.negatives.in_batch import InBatch
+
+RNG = np.random.default_rng(0)
+
+
+# covers: L5, X3
+def test_each_item_of_the_batch_has_one_column_that_counts_its_places():
+    found = InBatch(block=4, frequencies=None).draw(places([5, 3, 5, 5, 9, 3]), RNG)
+    assert found.ids.tolist() == [3, 5, 9, 0]
+    assert found.weights.tolist() == [2, 3, 1, 0]
+    assert found.log_q.tolist() == [0, 0, 0, 0]
+    assert found.own_column.tolist() == [1, 0, 1, 1, 2, 0]
+
+
+def test_padding_is_no_candidate_and_a_weight_of_two_is_one_place():
+    positives = places([5, 3, 0, 5], weights=[2, 0.5, 0, 0])
+    found = InBatch(block=1, frequencies=None).draw(positives, RNG)
+    assert found.ids.tolist() == [3, 5]
+    assert found.weights.tolist() == [1, 1]
+    assert found.own_column[:2].tolist() == [1, 0]
+
+
+@pytest.mark.parametrize(("n_distinct", "n_columns"), [(0, 4), (1, 4), (4, 4), (5, 8)])
+def test_columns_come_in_blocks(n_distinct, n_columns):
+    labels = np.arange(2, 2 + n_distinct)
+    found = InBatch(block=4, frequencies=None).draw(places(labels), RNG)
+    assert found.ids.shape == found.weights.shape == found.log_q.shape == (n_columns,)
+    assert found.weights.sum() == n_distinct
+
+
+# covers: L18, N9
+def test_log_q_is_the_log_share_of_the_column_and_of_the_own_item():
+    log_shares = log_share_of_rows(np.array([0, 0, 1, 3, 0]))
+    source = InBatch(block=3, frequencies=ExactFrequencies(log_shares))
+    found = source.draw(places([3, 2, 4, 3]), RNG)
+    np.testing.assert_allclose(found.log_q, np.log([1 / 4, 3 / 4, 1e-8]), rtol=1e-6)
+    np.testing.assert_allclose(
+        found.own_log_q, np.log([3 / 4, 1 / 4, 1e-8, 3 / 4]), rtol=1e-6
+    )
+
+
+# covers: L5, N9, N10
+@pytest.mark.parametrize("mask_hits", [False, True])
+@settings(max_examples=50, deadline=None)
+@given(seed=st.integers(0, 10**6), block=st.integers(1, 9))
+def test_distinct_columns_give_the_loss_of_a_column_per_place(mask_hits, seed, block):
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(2, 8, 12)
+    positives = places(labels, weights=rng.choice([0, 0.5, 1, 2], 12))
+    scores = rng.normal(size=(12, 8))
+    log_q = np.log(rng.dirichlet(np.ones(8)) + 1e-3).astype(np.float32)
+    distinct = InBatch(block, ExactFrequencies(log_q)).draw(positives, rng)
+    expected = cross_entropy(
+        scores, positives, as_columns_per_place(positives, log_q), mask_hits=mask_hits
+    )
+    found = cross_entropy(scores, positives, distinct, mask_hits=mask_hits)
+    assert found == pytest.approx(expected, rel=1e-6, abs=1e-9)
+
+
+# covers: L18
+def test_the_correction_makes_up_for_popularity():
+    # Labels fall as the shares say, so that each item's term is there as often as any.
+    shares = np.array([0, 0, 0.5, 0.3, 0.15, 0.05])
+    log_q = np.log(np.maximum(shares, 1e-8)).astype(np.float32)
+    rng = np.random.default_rng(1)
+    labels = rng.choice(6, 200_000, p=shares)
+    source = InBatch(block=4, frequencies=ExactFrequencies(log_q))
+    found = source.draw(places(labels), rng)
+    corrected = found.weights * np.exp(-found.log_q) / len(labels)
+    np.testing.assert_allclose(corrected, 1, rtol=0.03)

@@ -1,0 +1,73 @@
+import numpy as np
+from scipy.stats import chisquare
+
+from tests.negatives.batches import drawn_per_batch, places
+from two_tower.negatives.low_rated import LowRated
+from two_tower.negatives.uniform import Uniform
+from two_tower.ragged import Ragged
+
+# By dense user id; the last user dislikes nothing.
+DISLIKED = Ragged.from_lists([[], [], [7, 3, 5], [4], []])
+OPTIONS = {"count": 6, "log_q": True}
+
+
+# covers: L17, L18
+def test_a_users_disliked_items_are_drawn_as_often_as_log_q_says():
+    source = LowRated(DISLIKED, **OPTIONS, fallback=None)
+    totals = drawn_per_batch(source, places([9]), 1000, n_items=10).sum(axis=0)
+    assert np.flatnonzero(totals).tolist() == [3, 5, 7]
+    assert chisquare(totals[[3, 5, 7]]).pvalue > 0.01
+    log_q = source.draw(places([9]), np.random.default_rng(0)).log_q
+    np.testing.assert_allclose(log_q, np.log(6 / 3), rtol=1e-6)
+
+
+def test_each_place_draws_from_its_own_user():
+    source = LowRated(DISLIKED, **OPTIONS, fallback=None)
+    positives = places([9, 9, 9], users=[3, 2, 3])
+    found = source.draw(positives, np.random.default_rng(0))
+    assert set(found.ids[[0, 2]].ravel()) == {4}
+    assert set(found.ids[1]) <= {3, 5, 7}
+    assert found.own_log_q.tolist() == [0, 0, 0]
+    assert found.own_column is None
+
+
+# covers: X3
+def test_a_user_who_dislikes_nothing_gets_weight_zero():
+    source = LowRated(DISLIKED, **OPTIONS, fallback=None)
+    found = source.draw(places([9, 9, 9], users=[4, 0, 2]), np.random.default_rng(0))
+    assert not found.weights[:2].any()
+    assert found.weights[2].all()
+    assert np.isfinite(found.log_q).all()
+
+
+def test_nobody_dislikes_anything():
+    nothing = Ragged.from_lists([[], [], []])
+    source = LowRated(nothing, **OPTIONS, fallback=None)
+    assert not source.draw(places([9]), np.random.default_rng(0)).weights.any()
+
+
+# covers: L17
+def test_the_fallback_draws_for_those_who_dislike_nothing():
+    fallback = Uniform(n_items=10, count=6, per_positive=True, log_q=True)
+    source = LowRated(DISLIKED, **OPTIONS, fallback=fallback)
+    positives = places([9] * 40, users=[4, 2] * 20)
+    found = source.draw(positives, np.random.default_rng(0))
+    assert set(found.ids[0::2].ravel()) == set(range(2, 10))
+    assert set(found.ids[1::2].ravel()) == {3, 5, 7}
+    np.testing.assert_allclose(found.log_q[0::2], np.log(6 / 8), rtol=1e-6)
+    np.testing.assert_allclose(found.log_q[1::2], np.log(6 / 3), rtol=1e-6)
+    np.testing.assert_array_equal(found.weights, found.ids != 9)
+
+
+# covers: N10
+def test_an_item_that_is_also_the_own_one_has_weight_zero():
+    source = LowRated(DISLIKED, **OPTIONS, fallback=None)
+    assert not source.draw(
+        places([4], users=[3]), np.random.default_rng(0)
+    ).weights.any()
+
+
+# covers: L18
+def test_without_correction_all_logs_are_zero():
+    source = LowRated(DISLIKED, count=6, log_q=False, fallback=None)
+    assert not source.draw(places([9]), np.random.default_rng(0)).log_q.any()

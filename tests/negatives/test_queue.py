@@ -1,0 +1,74 @@
+import numpy as np
+import pytest
+
+from tests.negatives.batches import as_columns_per_place, cross_entropy, places
+from two_tower.negatives.candidates import log_share_of_rows
+from two_tower.negatives.frequencies import ExactFrequencies
+from two_tower.negatives.queue import Queue
+
+RNG = np.random.default_rng(0)
+
+
+# covers: A35, A37, X3
+def test_a_cold_queue_holds_the_batch_last_and_empty_slots_of_weight_zero():
+    found = Queue(5, None).draw(places([7, 4, 7]), RNG)
+    assert found.ids.tolist() == [0, 0, 7, 4, 7]
+    assert found.weights.tolist() == [0, 0, 1, 1, 1]
+    assert found.own_column.tolist() == [2, 3, 4]
+
+
+# covers: A35
+def test_the_oldest_ids_leave_first():
+    queue = Queue(5, None)
+    queue.draw(places([2, 3, 4]), RNG)
+    queue.draw(places([5]), RNG)
+    found = queue.draw(places([6, 7, 8]), RNG)
+    assert found.ids.tolist() == [4, 5, 6, 7, 8]
+    assert found.weights.all()
+    assert found.own_column.tolist() == [2, 3, 4]
+
+
+def test_padding_is_not_pushed():
+    queue = Queue(4, None)
+    queue.draw(places([2, 3]), RNG)
+    found = queue.draw(places([9, 5, 0], weights=[0, 1, 0]), RNG)
+    assert found.ids.tolist() == [0, 2, 3, 5]
+    assert found.own_column[1] == 3
+
+
+# covers: A35
+def test_a_queue_smaller_than_the_batch_is_refused():
+    Queue(3, None).draw(places([2, 3, 4]), RNG)
+    with pytest.raises(ValueError, match=r"4 places .* queue of 3"):
+        Queue(3, None).draw(places([2, 3, 4, 5]), RNG)
+
+
+# covers: L18
+def test_log_q_is_the_log_share_of_each_slot():
+    log_shares = log_share_of_rows(np.array([0, 0, 1, 3]))
+    queue = Queue(3, ExactFrequencies(log_shares))
+    queue.draw(places([2]), RNG)
+    found = queue.draw(places([3]), RNG)
+    np.testing.assert_allclose(found.log_q[1:], np.log([1 / 4, 3 / 4]), rtol=1e-6)
+    np.testing.assert_allclose(found.own_log_q, [np.log(3 / 4)], rtol=1e-6)
+
+
+# covers: A35, A37
+@pytest.mark.parametrize("mask_hits", [False, True])
+def test_a_cold_queue_gives_the_loss_of_the_batch_alone(mask_hits):
+    rng = np.random.default_rng(1)
+    positives = places(rng.integers(2, 8, 6))
+    scores = rng.normal(size=(6, 8))
+    log_q = np.log(rng.dirichlet(np.ones(8)) + 1e-3).astype(np.float32)
+    cold = Queue(40, ExactFrequencies(log_q)).draw(positives, rng)
+    alone = as_columns_per_place(positives, log_q)
+    found = cross_entropy(scores, positives, cold, mask_hits=mask_hits)
+    expected = cross_entropy(scores, positives, alone, mask_hits=mask_hits)
+    assert found == pytest.approx(expected, rel=1e-6)
+
+
+def test_what_was_handed_out_does_not_change_with_the_next_batch():
+    queue = Queue(3, None)
+    first = queue.draw(places([2, 3]), RNG)
+    queue.draw(places([4, 5]), RNG)
+    assert first.ids.tolist() == [0, 2, 3]
