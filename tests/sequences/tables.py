@@ -9,7 +9,13 @@ import pyarrow as pa
 import yaml
 
 from two_tower.pipelines.sequencing import nodes
-from two_tower.pipelines.sequencing.params import Features, Order, Selection, Split
+from two_tower.pipelines.sequencing.params import (
+    Disliked,
+    Order,
+    Selection,
+    Split,
+)
+from two_tower.sequences.declared import Features
 
 BASE = Path(__file__).parents[2] / "conf" / "base" / "parameters" / "sequencing.yml"
 SCHEMA = ibis.schema(
@@ -107,6 +113,7 @@ def sequence(  # noqa: PLR0913
     selection: dict | None = None,
     order: dict | None = None,
     window: int = 3,
+    disliked: dict | None = None,
 ) -> tuple[dict[str, ir.Table], dict]:
     """Run the nodes one after the other; return their tables and their parameters."""
     base = parameters()
@@ -116,6 +123,7 @@ def sequence(  # noqa: PLR0913
         "order": Order(**base["order"] | (order or {})),
         "split": Split(**base["split"] | (split or {})),
         "window": window,
+        "rule": Disliked(**base["disliked"] | (disliked or {})),
     }
     declared = Features(**(features or FEATURES))
     t = {
@@ -163,8 +171,21 @@ def sequence(  # noqa: PLR0913
     t["train_sequences"] = stored(
         nodes.cut_training_windows(split_interactions, *ids, window)
     )
-    t["validation_examples"] = stored(
-        nodes.build_validation_examples(split_interactions, *ids)
+    t["disliked_items"] = stored(
+        nodes.collect_disliked_items(
+            params["rule"],
+            params["selected"],
+            params["split"],
+            interactions=interactions,
+            split_interactions=split_interactions,
+            item_vocabulary=ids[0],
+            user_vocabulary=ids[1],
+        )
     )
-    t["test_examples"] = stored(nodes.build_test_examples(split_interactions, *ids))
+    t["validation_examples"] = stored(
+        nodes.build_validation_examples(split_interactions, *ids, params["split"])
+    )
+    t["test_examples"] = stored(
+        nodes.build_test_examples(split_interactions, *ids, params["split"])
+    )
     return t, params

@@ -28,14 +28,15 @@ EVENTS = interactions(
 
 
 def test_a_validation_query_knows_what_was_trained_on_or_given():
-    assert rows(build_examples(EVENTS, "validation")) == [
+    assert rows(build_examples(EVENTS, "validation", ("train", "given"))) == [
         (2, "a", [11], [10], [12], [20]),
         (4, "c", [16], [5], [17], [6]),
     ]
 
 
 def test_a_test_query_knows_the_validation_item_too():
-    assert rows(build_examples(EVENTS, "test"))[0] == (
+    known = ("train", "given", "validation")
+    assert rows(build_examples(EVENTS, "test", known))[0] == (
         2,
         "a",
         [11, 12],
@@ -46,10 +47,12 @@ def test_a_test_query_knows_the_validation_item_too():
 
 
 def test_a_query_without_a_past_has_empty_lists():
-    assert rows(build_examples(EVENTS, "test"))[1] == (3, "b", [], [], [15, 14], [5, 5])
+    examples = build_examples(EVENTS, "test", ("train",))
+    assert rows(examples)[1] == (3, "b", [], [], [15, 14], [5, 5])
 
 
 def test_a_split_without_targets_gives_no_query_but_all_columns():
-    examples = build_examples(EVENTS.filter(ibis._.split == "train"), "validation")
+    training = EVENTS.filter(ibis._.split == "train")
+    examples = build_examples(training, "validation", ("train",))
     assert rows(examples) == []
     assert examples.to_pyarrow().schema.field("items").type == pa.list_(pa.int32())

@@ -38,11 +38,17 @@ def test_windows_are_cut_from_the_end_and_share_one_item():
 
 
 @pytest.mark.parametrize(
-    ("n_items", "lengths"), [(0, []), (1, []), (2, [1]), (4, [3]), (5, [1, 3])]
+    ("n_items", "lengths"), [(0, []), (2, [1]), (4, [3]), (5, [1, 3])]
 )
-def test_n_items_make_n_less_one_pairs_and_a_lone_item_no_window(n_items, lengths):
+def test_n_items_make_n_less_one_pairs(n_items, lengths):
     windows = rows(cut_windows(training({2: [7] * n_items}), 3), "items")
     assert [len(items) for (items,) in windows] == lengths
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_a_lone_item_is_a_window_without_a_target(size):
+    windows = rows(cut_windows(training({2: [7], 3: [8, 9]}), size))
+    assert windows == [(2, 0, [7], [0], []), (3, 0, [8], [0], [9])]
 
 
 def test_the_types_are_those_of_the_model_inputs():
@@ -70,6 +76,9 @@ def test_windows_hold_each_pair_once_and_only_the_oldest_is_short(histories, siz
         own = [window for window in found if window[0] == user]
         inputs = [item for window in own for item in window[2]]
         targets = [item for window in own for item in window[4]]
+        if len(items) == 1:
+            assert (inputs, targets) == (items, [])
+            continue
         assert list(zip(inputs, targets, strict=True)) == list(pairwise(items))
         assert [window[1] for window in own] == list(range(len(own)))
         assert all(len(window[2]) == size for window in own[1:])

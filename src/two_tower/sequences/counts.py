@@ -57,10 +57,19 @@ def share_of_ties(kept: ir.Table) -> float:
 
 
 def count_sequences(train_sequences: ir.Table) -> JsonObject:
-    """Return windows, users and pairs of the training rows, and the longest row."""
-    lengths = train_sequences.select("user", n=_["items"].length())
+    """Return windows, users and pairs of the training rows, and the longest row.
+
+    `single_items` counts the users with one item, which makes no pair.
+    """
+    lengths = train_sequences.select(
+        "user", n=_["items"].length(), n_pairs=_["targets"].length()
+    )
     counts = lengths.agg(
-        windows=_.count(), users=_.user.nunique(), pairs=_.n.sum(), longest=_.n.max()
+        windows=_.count(),
+        users=_.user.nunique(),
+        pairs=_.n_pairs.sum(),
+        single_items=(_.n_pairs == 0).cast("int64").sum(),
+        longest=_.n.max(),
     )
     return _rows(counts.fill_null(0))[0]
 
@@ -76,6 +85,12 @@ def count_examples(examples: ir.Table) -> JsonObject:
         without_history=(_.n_known == 0).cast("int64").sum(),
         longest_history=_.n_known.max(),
     )
+    return _rows(counts.fill_null(0))[0]
+
+
+def count_disliked(disliked_items: ir.Table) -> JsonObject:
+    """Return users with disliked items, and pairs of user and disliked item."""
+    counts = disliked_items.agg(users=_.count(), pairs=_["items"].length().sum())
     return _rows(counts.fill_null(0))[0]
 
 

@@ -1,19 +1,23 @@
 """Queries with known answers: what a user did before, and what came then."""
 
+from collections.abc import Collection
+
 import ibis.expr.types as ir
 from ibis import _
 
 from two_tower.sequences.lists import collect_in_order, or_empty
-from two_tower.sequences.splits import KNOWN
 
 
-def build_examples(interactions: ir.Table, split: str) -> ir.Table:
+def build_examples(
+    interactions: ir.Table, split: str, known_splits: Collection[str]
+) -> ir.Table:
     """Return one query per user that has targets in `split`.
 
     Args:
         interactions: one row per interaction: `user` and `item` (int32), `user_id`,
             `timestamp` (int64, seconds), `position` (int32, unique per user), `split`.
-        split: `validation` or `test`.
+        split: of the targets, `validation` or `test`.
+        known_splits: of what the queries look back on.
 
     Returns:
         Ordered by user: `user` (int32), `user_id`, `items` (array<int32>, all that is
@@ -28,7 +32,7 @@ def build_examples(interactions: ir.Table, split: str) -> ir.Table:
         {"targets": "item", "target_timestamps": "timestamp"},
     )
     known = collect_in_order(
-        interactions.filter(_.split.isin(KNOWN[split])),
+        interactions.filter(_.split.isin(list(known_splits))),
         ["user"],
         "position",
         {"items": "item", "timestamps": "timestamp"},

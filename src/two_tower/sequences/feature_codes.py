@@ -22,6 +22,7 @@ def describe_features(
     entity: str,
     vocabulary: ir.Table,
     features: Mapping[str, DeclaredFeature],
+    known_schema: Mapping[str, Any] | None = None,
 ) -> JsonObject:
     """Return what a tower must know of each feature to build its table.
 
@@ -30,18 +31,24 @@ def describe_features(
         entity: "item" or "user".
         vocabulary: as from `feature_vocabulary`.
         features: the declared features by name.
+        known_schema: a schema to grow from: its dense features keep their scale.
 
     Returns:
         By feature: `kind`, and `size` (rows of an embedding table: the largest id and
         one), or for a dense one `mean` and `std` over the entities that training knows.
+
+    Raises:
+        ValueError: a feature is of another kind than in `known_schema`.
     """
+    scales = known_schema or {}
+    _check_kinds(entity, features, scales)
     own = vocabulary.filter(_.entity == entity)
     counts = own.group_by("feature").agg(n=_.count()).to_pyarrow().to_pylist()
     n_values = {row["feature"]: row["n"] for row in counts}
     return {
         name: {"kind": one.kind}
         | (
-            _mean_and_std(known, entity, name)
+            _scale(known, entity, name, scales.get(name))
             if one.kind == DENSE
             else {"size": FIRST_ID + n_values.get(name, 0)}
         )
@@ -49,7 +56,27 @@ def describe_features(
     }
 
 
-def _mean_and_std(known: ir.Table, entity: str, name: str) -> dict[str, float]:
+def _check_kinds(
+    entity: str, features: Mapping[str, DeclaredFeature], known: Mapping[str, Any]
+) -> None:
+    changed = {
+        name: known[name]["kind"]
+        for name, one in features.items()
+        if name in known and known[name]["kind"] != one.kind
+    }
+    if changed:
+        raise ValueError(
+            f"the kinds of sequencing.features.{entity} differ from those of the known "
+            f"schema, {changed}; declare these features as they were, or train anew "
+            "instead of growing"
+        )
+
+
+def _scale(
+    known: ir.Table, entity: str, name: str, scale: Mapping[str, float] | None
+) -> dict[str, float]:
+    if scale is not None:
+        return {"mean": scale["mean"], "std": scale["std"]}
     training = known.filter((_.n_train > 0) & _[name].notnull()).order_by(entity)
     # Summed in a fixed order: the last bits of an engine's own sum vary with threads.
     column = training.select(value=_[name].cast("float64")).to_pyarrow()["value"]

@@ -101,7 +101,10 @@ def feature_values(
 
 
 def feature_vocabulary(
-    known: ir.Table, entity: str, features: Mapping[str, DeclaredFeature]
+    known: ir.Table,
+    entity: str,
+    features: Mapping[str, DeclaredFeature],
+    known_values: ir.Table | None = None,
 ) -> ir.Table:
     """Number the values that training knows, in order of the value.
 
@@ -109,28 +112,49 @@ def feature_vocabulary(
         known: see the module.
         entity: "item" or "user".
         features: the declared features by name; dense ones have no values.
+        known_values: a feature vocabulary to grow from: of the declared features, its
+            values keep their ids, and new ones come behind.
 
     Returns:
         `entity`, `feature`, `value` (strings), `id` (int32, from 2 on in each
-        feature), `count` (int64, entities of the training that have the value). Values
-        below the feature's `min_count` are left out, and so have id 1.
+        feature), `count` (int64, entities of the training that have the value). New
+        values below the feature's `min_count` are left out, and so have id 1.
     """
     training = known.filter(_.n_train > 0)
     nothing = training.select(value=ibis.literal("")).limit(0)
-    vocabulary = _numbered(nothing, entity, "", 1)  # stands even without any feature
+    # Stands even without any feature.
+    vocabulary = _numbered(nothing, entity, "", 1, known_values)
     for name, one in features.items():
         if one.kind != DENSE:
             values = feature_values(training, entity, name, one)
             vocabulary = vocabulary.union(
-                _numbered(values, entity, name, one.min_count)
+                _numbered(values, entity, name, one.min_count, known_values)
             )
     return vocabulary
 
 
-def _numbered(values: ir.Table, entity: str, name: str, min_count: int) -> ir.Table:
+def _numbered(
+    values: ir.Table,
+    entity: str,
+    name: str,
+    min_count: int,
+    known_values: ir.Table | None,
+) -> ir.Table:
     counts = values.group_by("value").agg(count=_.count())
-    place = ibis.row_number().over(order_by="value")
-    return counts.filter(_["count"] >= min_count).select(
+    entries = counts.mutate(_known=ibis.null("int32"))
+    if known_values is not None:
+        own = known_values.filter((_.entity == entity) & (_.feature == name))
+        absent = own.select("value", count=ibis.literal(0, "int64"), _known="id")
+        entries = (
+            entries.union(absent)
+            .group_by("value")
+            .agg(count=_["count"].sum(), _known=_["_known"].max())
+        )
+    is_known = entries["_known"].notnull()
+    numbered = entries.filter(is_known | (entries["count"] >= min_count))
+    order = [numbered["_known"].isnull(), numbered["_known"], numbered["value"]]
+    place = ibis.row_number().over(order_by=order)
+    return numbered.select(
         entity=ibis.literal(entity),
         feature=ibis.literal(name),
         value="value",

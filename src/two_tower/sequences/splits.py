@@ -1,4 +1,4 @@
-"""Who learns from which interaction: the four ways to hold interactions out.
+"""Who learns from which interaction: the five ways to hold interactions out.
 
 Each function adds `split` to the kept interactions:
 
@@ -20,14 +20,20 @@ GIVEN: Final = "given"
 VALIDATION: Final = "validation"
 TEST: Final = "test"
 
-KNOWN: Final = {
-    VALIDATION: (TRAIN, GIVEN),
-    TEST: (TRAIN, GIVEN, VALIDATION),
-}
-"""What a query may look back on, by the split of its targets."""
-
 MIN_HELD_OUT: Final = 2
 """A user held out whole has one item given and one to find, at least."""
+
+
+def known_splits(kind: str, target: str) -> tuple[str, ...]:
+    """Return what a query may look back on.
+
+    Args:
+        kind: of the split, the name of a function here.
+        target: split of the query's targets, `validation` or `test`.
+    """
+    if kind == "new_items" or target == VALIDATION:
+        return (TRAIN, GIVEN)  # a query has never met a new item
+    return (TRAIN, GIVEN, VALIDATION)
 
 
 def leave_one_out(kept: ir.Table) -> ir.Table:
@@ -144,6 +150,28 @@ def new_users(
         else_=rows["_role"],
     )
     return rows.select(*kept.columns, split=split)
+
+
+def new_items(kept: ir.Table, *, validation: float, test: float, seed: int) -> ir.Table:
+    """Hold out items whole: whoever met them, and whenever, meets them as targets.
+
+    Args:
+        kept: `item_id`, `event_id` (unique) and others.
+        validation: share of the items for validation, 0 and above.
+        test: share for test; both are met to the nearest whole item.
+        seed: of the draw.
+
+    Returns:
+        The columns of `kept` and `split`.
+    """
+    items = kept.select("item_id").distinct()
+    key = draw(items.item_id, seed=seed, purpose="new_items")
+    drawn = items.mutate(
+        _place=ibis.row_number().over(order_by=[key, items.item_id]),
+        _n=items.item_id.count().over(),
+    )
+    roles = drawn.select("item_id", split=_by_place(drawn, validation, test))
+    return kept.inner_join(roles, "item_id").select(*kept.columns, "split")
 
 
 def _by_place(drawn: ir.Table, validation: float, test: float) -> ir.StringValue:

@@ -22,7 +22,7 @@ def cut_windows(training: ir.Table, size: int) -> ir.Table:
         One row per window, ordered by user and window: `user` (int32), `window`
         (int32, from 0 with the oldest), `items` (array<int32>), `timestamps`
         (array<int64>, of the items), `targets` (array<int32>, the item after each).
-        Users with fewer than two items have no row.
+        A user's only item is a window of its own, without a target.
     """
     in_time = ibis.window(group_by="user", order_by="position")
     placed = training.mutate(
@@ -30,9 +30,10 @@ def cut_windows(training: ir.Table, size: int) -> ir.Table:
         _place=ibis.row_number().over(in_time),
         _last=_.item.count().over(group_by="user") - 2,  # the last pair's place
     )
-    pairs = placed.filter(_.target.notnull())
+    pairs = placed.filter(_.target.notnull() | (_["_last"] < 0))
     from_end = (pairs["_last"] - pairs["_place"]) // size
     numbered = pairs.mutate(window=(pairs["_last"] // size - from_end).cast("int32"))
     lists = {"items": "item", "timestamps": "timestamp", "targets": "target"}
     windows = collect_in_order(numbered, ["user", "window"], "position", lists)
-    return windows.order_by("user", "window")
+    targets = windows["targets"].filter(lambda target: target.notnull())
+    return windows.mutate(targets=targets).order_by("user", "window")

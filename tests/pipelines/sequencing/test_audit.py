@@ -13,10 +13,11 @@ from two_tower.pipelines.sequencing import nodes
 from two_tower.pipelines.sequencing.params import Order, Selection, Split
 from two_tower.sequences import selection, splits, windows
 
-KINDS = ("leave_one_out", "temporal", "random", "new_users")
+KINDS = ("leave_one_out", "temporal", "random", "new_users", "new_items")
 SHARES = {
     "temporal": {"validation": 0.5, "test": 0.7},
     "new_users": {"validation": 0.2, "test": 0.3, "given": 0.5},
+    "new_items": {"validation": 0.2, "test": 0.3},
 }
 AUDITED = (
     "interactions",
@@ -27,6 +28,7 @@ AUDITED = (
     "item_features",
     "user_features",
     "train_sequences",
+    "disliked_items",
     "validation_examples",
     "test_examples",
 )
@@ -71,7 +73,7 @@ def test_sound_outputs_pass(outputs, kind):
     report = audit(outputs[kind])
     assert report["passed"]
     assert all(check["passed"] for check in report["checks"])
-    assert len({check["name"] for check in report["checks"]}) == 11
+    assert len({check["name"] for check in report["checks"]}) == 12
 
 
 @pytest.mark.parametrize(
@@ -313,8 +315,8 @@ number_positions = selection.number_positions
         (splits, "leave_one_out", held_out_too_early),
         (
             splits,
-            "KNOWN",
-            {"validation": ("train", "test"), "test": ("train", "validation")},
+            "known_splits",
+            lambda kind, target: ("train", "given"),
         ),
         (
             windows,
@@ -332,10 +334,7 @@ number_positions = selection.number_positions
     ids=["split", "known", "windows", "order"],
 )
 def test_a_bug_in_what_makes_the_outputs_is_noticed(monkeypatch, module, name, bug):
-    if name == "KNOWN":
-        monkeypatch.setattr("two_tower.sequences.examples.KNOWN", bug)
-    else:
-        monkeypatch.setattr(module, name, bug)
+    monkeypatch.setattr(module, name, bug)
     with pytest.raises(ValueError, match="the leakage audit failed"):
         audit(make("leave_one_out"))
 

@@ -3,24 +3,32 @@ from pydantic import ValidationError
 
 from tests.sequences.tables import parameters
 from two_tower.pipelines.sequencing.params import (
-    Features,
+    Disliked,
     NewUsers,
     Order,
     Selection,
     Split,
     Temporal,
 )
-from two_tower.sequences.declared import DeclaredFeature
+from two_tower.sequences.declared import DeclaredFeature, Features
 
 YEAR_2000 = 946_684_800
 
 
 def test_the_base_parameters_are_allowed_and_no_group_is_forgotten():
     base = parameters()
-    assert set(base) == {"selection", "order", "split", "window", "features"}
+    assert set(base) == {
+        "selection",
+        "order",
+        "split",
+        "window",
+        "disliked",
+        "features",
+    }
     Selection(**base["selection"])
     Order(**base["order"])
     Split(**base["split"])
+    Disliked(**base["disliked"])
     Features(**base["features"])
 
 

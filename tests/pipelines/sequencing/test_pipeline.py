@@ -19,6 +19,7 @@ from tests.sequences.tables import (
 )
 from two_tower.pipelines.sequencing import params
 from two_tower.pipelines.sequencing.pipeline import create_pipeline
+from two_tower.sequences.declared import Features
 
 CONF = BASE.parents[2]
 
@@ -46,7 +47,8 @@ def catalog_of(monkeypatch, tmp_path):
             "selection": params.Selection,
             "order": params.Order,
             "split": params.Split,
-            "features": params.Features,
+            "disliked": params.Disliked,
+            "features": Features,
         }
         for group, model in typed.items():
             catalog[f"params:sequencing.{group}"] = model(**base[group])
@@ -79,7 +81,9 @@ def test_everything_that_is_made_is_in_the_catalog_with_its_layer(catalog_of):
         "feature_schema": "feature",
         "item_features": "feature",
         "user_features": "feature",
+        "feature_information": "feature",
         "train_sequences": "model_input",
+        "disliked_items": "model_input",
         "validation_examples": "model_input",
         "test_examples": "model_input",
         "split_report": "reporting",
@@ -93,7 +97,8 @@ def test_the_parameters_reach_the_nodes_typed():
         "sequencing.selection": params.Selection,
         "sequencing.order": params.Order,
         "sequencing.split": params.Split,
-        "sequencing.features": params.Features,
+        "sequencing.disliked": params.Disliked,
+        "sequencing.features": Features,
     }
 
 

@@ -20,7 +20,7 @@ def split_report(outputs):
     params = {name: params[name] for name in ("selected", "order", "split")}
     names = ("interactions", "split_interactions", "train_sequences")
     names += ("item_vocabulary", "user_vocabulary")
-    names += ("validation_examples", "test_examples")
+    names += ("disliked_items", "validation_examples", "test_examples")
     return nodes.report_split(**params, **{name: tables[name] for name in names})
 
 
@@ -52,6 +52,7 @@ def test_the_parts_add_up(outputs):
     train = found["splits"]["train"]
     pairs = train["interactions"] - train["users"]
     assert found["train_sequences"]["pairs"] == pairs
+    assert found["train_sequences"]["users"] == train["users"]
     assert found["items"]["all"] == found["steps"][-1]["items"]
 
 

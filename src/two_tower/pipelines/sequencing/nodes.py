@@ -10,19 +10,22 @@ import ibis.expr.types as ir
 
 from two_tower.sequences import (
     counts,
+    disliked,
     features,
+    information,
     selection,
     splits,
     vocabularies,
     windows,
 )
+from two_tower.sequences.declared import Features
 from two_tower.sequences.examples import build_examples
 from two_tower.sequences.feature_codes import describe_features, encode_features
 from two_tower.sequences.lists import collect_in_order
 from two_tower.types import FIRST_ID, JsonObject
 
 from . import audit
-from .params import Features, Order, Selection, Split
+from .params import Disliked, Order, Selection, Split
 
 logger = logging.getLogger(__name__)
 
@@ -83,18 +86,25 @@ def assign_splits(kept_interactions: ir.Table, split: Split) -> ir.Table:
         "new_users": partial(
             splits.new_users, **split.new_users.model_dump(), seed=split.seed
         ),
+        "new_items": partial(
+            splits.new_items, **split.new_items.model_dump(), seed=split.seed
+        ),
     }
     return ways[split.kind](kept_interactions).order_by("user_id", "position")
 
 
-def build_item_vocabulary(split_interactions: ir.Table, items: ir.Table) -> ir.Table:
+def build_item_vocabulary(
+    split_interactions: ir.Table, items: ir.Table, known_items: ir.Table | None = None
+) -> ir.Table:
     """Number the items; see `vocabularies.item_vocabulary`."""
-    return vocabularies.item_vocabulary(split_interactions, items)
+    return vocabularies.item_vocabulary(split_interactions, items, known_items)
 
 
-def build_user_vocabulary(split_interactions: ir.Table) -> ir.Table:
+def build_user_vocabulary(
+    split_interactions: ir.Table, known_users: ir.Table | None = None
+) -> ir.Table:
     """Number the users; see `vocabularies.user_vocabulary`."""
-    return vocabularies.user_vocabulary(split_interactions)
+    return vocabularies.user_vocabulary(split_interactions, known_users)
 
 
 def build_feature_vocabulary(
@@ -103,6 +113,7 @@ def build_feature_vocabulary(
     item_vocabulary: ir.Table,
     user_vocabulary: ir.Table,
     declared: Features,
+    known_values: ir.Table | None = None,
 ) -> ir.Table:
     """Number the values that training knows of each feature.
 
@@ -112,6 +123,7 @@ def build_feature_vocabulary(
         item_vocabulary: as from `build_item_vocabulary`.
         user_vocabulary: as from `build_user_vocabulary`.
         declared: the features.
+        known_values: a feature vocabulary to grow from.
 
     Returns:
         `entity`, `feature`, `value`, `id` (int32), `count` (int64), ordered by entity,
@@ -121,17 +133,20 @@ def build_feature_vocabulary(
     known_items = features.with_columns(item_vocabulary, "item", items, of_items)
     known_users = features.with_columns(user_vocabulary, "user", users, of_users)
     return (
-        features.feature_vocabulary(known_items, "item", of_items)
-        .union(features.feature_vocabulary(known_users, "user", of_users))
+        features.feature_vocabulary(known_items, "item", of_items, known_values)
+        .union(features.feature_vocabulary(known_users, "user", of_users, known_values))
         .order_by("entity", "feature", "id")
     )
 
 
-def build_feature_schema(declared: Features, **tables: ir.Table) -> JsonObject:
+def build_feature_schema(
+    declared: Features, known_schema: JsonObject | None = None, **tables: ir.Table
+) -> JsonObject:
     """Return the sizes of all tables that towers look ids up in.
 
     Args:
         declared: the features.
+        known_schema: a schema to grow from.
         tables: `items`, `users`, `item_vocabulary`, `user_vocabulary` and
             `feature_vocabulary`.
 
@@ -144,7 +159,11 @@ def build_feature_schema(declared: Features, **tables: ir.Table) -> JsonObject:
         own, vocabulary = declared.of(entity), tables[f"{entity}_vocabulary"]
         known = features.with_columns(vocabulary, entity, tables[f"{entity}s"], own)
         schema[entity] = describe_features(
-            known, entity, tables["feature_vocabulary"], own
+            known,
+            entity,
+            tables["feature_vocabulary"],
+            own,
+            (known_schema or {}).get(entity),
         )
         schema[f"n_{entity}s"] = FIRST_ID + int(vocabulary.count().execute())
     return schema
@@ -180,6 +199,18 @@ def encode_user_features(
     )
 
 
+def measure_feature_information(
+    item_features: ir.Table, item_vocabulary: ir.Table
+) -> JsonObject:
+    """Return what the items' features tell of each other; see `information`.
+
+    Args:
+        item_features: as from `encode_item_features`.
+        item_vocabulary: as from `build_item_vocabulary`.
+    """
+    return information.feature_information(item_features, item_vocabulary)
+
+
 def cut_training_windows(
     split_interactions: ir.Table,
     item_vocabulary: ir.Table,
@@ -200,24 +231,59 @@ def cut_training_windows(
     return windows.cut_windows(rows, window)
 
 
+def collect_disliked_items(
+    rule: Disliked, selected: Selection, split: Split, **tables: ir.Table
+) -> ir.Table:
+    """Collect what users rated low before anything of theirs is held out.
+
+    Args:
+        rule: what counts as disliked.
+        selected: what counts as a positive.
+        split: how interactions are held out.
+        tables: `interactions` (all of them), `split_interactions`, `item_vocabulary`
+            and `user_vocabulary`.
+
+    Returns:
+        `user` (int32) and `items` (array<int32>); see `disliked.disliked_items`.
+
+    Raises:
+        ValueError: a rating would be a positive and disliked at once.
+    """
+    rule.check_against(selected)
+    if rule.max_rating is None:
+        return disliked.nothing_disliked(tables["user_vocabulary"])
+    before = None
+    if split.kind == "temporal":
+        before = splits.cut_off(tables["split_interactions"], split.temporal.cuts[0])
+    return disliked.disliked_items(**tables, max_rating=rule.max_rating, before=before)
+
+
 def build_validation_examples(
-    split_interactions: ir.Table, item_vocabulary: ir.Table, user_vocabulary: ir.Table
+    split_interactions: ir.Table,
+    item_vocabulary: ir.Table,
+    user_vocabulary: ir.Table,
+    split: Split,
 ) -> ir.Table:
     """Return the validation queries; see `examples.build_examples`."""
     rows = vocabularies.with_dense_ids(
         split_interactions, item_vocabulary, user_vocabulary
     )
-    return build_examples(rows, splits.VALIDATION)
+    known = splits.known_splits(split.kind, splits.VALIDATION)
+    return build_examples(rows, splits.VALIDATION, known)
 
 
 def build_test_examples(
-    split_interactions: ir.Table, item_vocabulary: ir.Table, user_vocabulary: ir.Table
+    split_interactions: ir.Table,
+    item_vocabulary: ir.Table,
+    user_vocabulary: ir.Table,
+    split: Split,
 ) -> ir.Table:
     """Return the test queries; see `examples.build_examples`."""
     rows = vocabularies.with_dense_ids(
         split_interactions, item_vocabulary, user_vocabulary
     )
-    return build_examples(rows, splits.TEST)
+    known = splits.known_splits(split.kind, splits.TEST)
+    return build_examples(rows, splits.TEST, known)
 
 
 def report_split(
@@ -263,6 +329,7 @@ def report_split(
         "items": counts.count_unknown(tables["item_vocabulary"]),
         "users": counts.count_unknown(tables["user_vocabulary"]),
         "train_sequences": counts.count_sequences(tables["train_sequences"]),
+        "disliked_items": counts.count_disliked(tables["disliked_items"]),
         "validation_examples": counts.count_examples(tables["validation_examples"]),
         "test_examples": counts.count_examples(tables["test_examples"]),
     }
@@ -270,7 +337,11 @@ def report_split(
 
 def _draw(split: Split) -> JsonObject:
     """Return the shares and the seed of a split that is drawn at random."""
-    drawn = {"random": split.random, "new_users": split.new_users}
+    drawn = {
+        "random": split.random,
+        "new_users": split.new_users,
+        "new_items": split.new_items,
+    }
     if split.kind not in drawn:
         return {"shares": None, "seed": None}
     return {"shares": drawn[split.kind].model_dump(), "seed": split.seed}
@@ -284,7 +355,13 @@ def _cut_offs(kept: ir.Table, split: Split) -> JsonObject | None:
 
 
 def audit_leakage(
-    selected: Selection, order: Order, split: Split, window: int, **tables: ir.Table
+    selected: Selection,
+    order: Order,
+    split: Split,
+    window: int,
+    rule: Disliked,
+    known_schema: JsonObject | None = None,
+    **tables: ir.Table,
 ) -> JsonObject:
     """Check that nothing a target would give away has been trained on or is known.
 
@@ -293,7 +370,11 @@ def audit_leakage(
         order: what comes first within a second.
         split: how interactions are held out.
         window: most pairs of a training window.
-        tables: `interactions` and the outputs of sequencing, by name.
+        rule: what counts as disliked.
+        known_schema: the schema that the features have grown from.
+        tables: `interactions` and the outputs of sequencing, by name; and
+            `known_items`, `known_users` and `known_values`, where the vocabularies
+            have grown from these.
 
     Returns:
         `passed` (true) and `checks`: `name`, `passed` and `detail` of each.
@@ -302,7 +383,13 @@ def audit_leakage(
         ValueError: a check failed; the message names each that did.
     """
     checks = audit.run_audit(
-        tables, selection=selected, order=order, split=split, window=window
+        tables,
+        selection=selected,
+        order=order,
+        split=split,
+        window=window,
+        disliked=rule,
+        known_schema=known_schema,
     )
     failed = [f"{check.name}: {check.detail}" for check in checks if not check.passed]
     if failed:

@@ -6,11 +6,11 @@ from typing import Annotated, Literal, Self, TypeAlias
 from pydantic import BeforeValidator, Field, model_validator
 
 from two_tower.params import Params
-from two_tower.sequences.declared import DeclaredFeature
 
 Share: TypeAlias = Annotated[float, Field(gt=0, lt=1)]
-SplitKind: TypeAlias = Literal["leave_one_out", "temporal", "random", "new_users"]
-RESERVED_NAMES = {"item", "item_id", "user", "user_id", "n_train"}
+SplitKind: TypeAlias = Literal[
+    "leave_one_out", "temporal", "random", "new_users", "new_items"
+]
 
 
 class Selection(Params):
@@ -103,33 +103,40 @@ class NewUsers(HeldOut):
     given: Share = Field(description="share of a held-out user's items that is known")
 
 
+class NewItems(HeldOut):
+    """Shares of all kept items; they are held out whole."""
+
+
 class Split(Params):
     """Which interactions are trained on; `kind` picks, its own group tunes."""
 
     kind: SplitKind
-    seed: int = Field(description="of the draws of random and new_users")
+    seed: int = Field(description="of the draws of random, new_users and new_items")
     temporal: Temporal
     random: RandomInteractions
     new_users: NewUsers
+    new_items: NewItems
 
 
-class Features(Params):
-    """The declared features; null in place of one, or of all, switches it off."""
+class Disliked(Params):
+    """Which ratings say that a user disliked an item: negatives that are known."""
 
-    item: dict[str, DeclaredFeature | None] | None
-    user: dict[str, DeclaredFeature | None] | None
+    max_rating: float | None = Field(
+        description="disliked at or below, which selection.min_rating must exceed; "
+        "null: nothing is known to be disliked"
+    )
 
-    @model_validator(mode="after")
-    def _names_are_free(self) -> Self:
-        taken = RESERVED_NAMES & ({*(self.item or {})} | {*(self.user or {})})
-        if taken:
+    def check_against(self, selection: Selection) -> None:
+        """Refuse a rating that is a positive and disliked at once.
+
+        Raises:
+            ValueError: `max_rating` isn't below `selection.min_rating`.
+        """
+        positive, disliked = selection.min_rating, self.max_rating
+        if disliked is not None and (positive is None or positive <= disliked):
             raise ValueError(
-                f"features can't be called {sorted(taken)}: these names are columns of "
-                "the feature tables; choose another and give the column as `column`"
+                f"sequencing.disliked.max_rating ({disliked}) must be below "
+                f"sequencing.selection.min_rating ({positive}; null makes every "
+                "interaction a positive); set min_rating above it, or max_rating to "
+                "null"
             )
-        return self
-
-    def of(self, entity: Literal["item", "user"]) -> dict[str, DeclaredFeature]:
-        """Return the features in force, by name in alphabetical order."""
-        declared = (self.item if entity == "item" else self.user) or {}
-        return {name: one for name, one in sorted(declared.items()) if one is not None}

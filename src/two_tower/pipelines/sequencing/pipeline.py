@@ -1,152 +1,219 @@
 """interactions → histories, vocabularies, features, training windows, queries."""
 
+from collections.abc import Mapping
+from typing import Final
+
 from kedro.pipeline import Node, Pipeline
 
 from . import nodes
 
+VOCABULARIES: Final = ["item_vocabulary", "user_vocabulary"]
+RULES: Final = {
+    "selected": "params:sequencing.selection",
+    "order": "params:sequencing.order",
+    "split": "params:sequencing.split",
+}
+KNOWN: Final = {
+    "known_items": "known_item_vocabulary",
+    "known_users": "known_user_vocabulary",
+    "known_values": "known_feature_vocabulary",
+    "known_schema": "known_feature_schema",
+}
+MADE: Final = [
+    "interactions",
+    "train_sequences",
+    "disliked_items",
+    "validation_examples",
+    "test_examples",
+    *VOCABULARIES,
+]
+
 
 def create_pipeline() -> Pipeline:
     """Return the pipeline interactions → train_sequences, *_examples, features."""
-    vocabularies = ["item_vocabulary", "user_vocabulary"]
+    return _pipeline(known={})
+
+
+def create_growing_pipeline() -> Pipeline:
+    """Return the same with vocabularies that grow from known ones.
+
+    It reads, beside what the other reads, `known_item_vocabulary`,
+    `known_user_vocabulary`, `known_feature_vocabulary` and `known_feature_schema`.
+    """
+    return _pipeline(known=KNOWN)
+
+
+def _pipeline(known: Mapping[str, str]) -> Pipeline:
     return Pipeline(
         [
-            Node(
-                nodes.keep_interactions,
-                inputs=[
-                    "interactions",
-                    "params:sequencing.selection",
-                    "params:sequencing.order",
-                ],
-                outputs="kept_interactions",
-                name="keep_interactions",
-            ),
-            Node(
-                nodes.build_histories,
-                inputs="kept_interactions",
-                outputs="histories",
-                name="build_histories",
-            ),
-            Node(
-                nodes.assign_splits,
-                inputs=["kept_interactions", "params:sequencing.split"],
-                outputs="split_interactions",
-                name="assign_splits",
-            ),
-            Node(
-                nodes.build_item_vocabulary,
-                inputs=["split_interactions", "items"],
-                outputs="item_vocabulary",
-                name="build_item_vocabulary",
-            ),
-            Node(
-                nodes.build_user_vocabulary,
-                inputs="split_interactions",
-                outputs="user_vocabulary",
-                name="build_user_vocabulary",
-            ),
-            Node(
-                nodes.build_feature_vocabulary,
-                inputs=["items", "users", *vocabularies, "params:sequencing.features"],
-                outputs="feature_vocabulary",
-                name="build_feature_vocabulary",
-            ),
-            Node(
-                nodes.build_feature_schema,
-                inputs={
-                    "declared": "params:sequencing.features",
-                    "items": "items",
-                    "users": "users",
-                    "item_vocabulary": "item_vocabulary",
-                    "user_vocabulary": "user_vocabulary",
-                    "feature_vocabulary": "feature_vocabulary",
-                },
-                outputs="feature_schema",
-                name="build_feature_schema",
-            ),
-            Node(
-                nodes.encode_item_features,
-                inputs=[
-                    "items",
-                    "item_vocabulary",
-                    "feature_vocabulary",
-                    "feature_schema",
-                    "params:sequencing.features",
-                ],
-                outputs="item_features",
-                name="encode_item_features",
-            ),
-            Node(
-                nodes.encode_user_features,
-                inputs=[
-                    "users",
-                    "user_vocabulary",
-                    "feature_vocabulary",
-                    "feature_schema",
-                    "params:sequencing.features",
-                ],
-                outputs="user_features",
-                name="encode_user_features",
-            ),
-            Node(
-                nodes.cut_training_windows,
-                inputs=[
-                    "split_interactions",
-                    *vocabularies,
-                    "params:sequencing.window",
-                ],
-                outputs="train_sequences",
-                name="cut_training_windows",
-            ),
-            Node(
-                nodes.build_validation_examples,
-                inputs=["split_interactions", *vocabularies],
-                outputs="validation_examples",
-                name="build_validation_examples",
-            ),
-            Node(
-                nodes.build_test_examples,
-                inputs=["split_interactions", *vocabularies],
-                outputs="test_examples",
-                name="build_test_examples",
-            ),
-            Node(
-                nodes.report_split,
-                inputs={
-                    "selected": "params:sequencing.selection",
-                    "order": "params:sequencing.order",
-                    "split": "params:sequencing.split",
-                    "interactions": "interactions",
-                    "split_interactions": "split_interactions",
-                    "item_vocabulary": "item_vocabulary",
-                    "user_vocabulary": "user_vocabulary",
-                    "train_sequences": "train_sequences",
-                    "validation_examples": "validation_examples",
-                    "test_examples": "test_examples",
-                },
-                outputs="split_report",
-                name="report_split",
-            ),
-            Node(
-                nodes.audit_leakage,
-                inputs={
-                    "selected": "params:sequencing.selection",
-                    "order": "params:sequencing.order",
-                    "split": "params:sequencing.split",
-                    "window": "params:sequencing.window",
-                    "interactions": "interactions",
-                    "histories": "histories",
-                    "item_vocabulary": "item_vocabulary",
-                    "user_vocabulary": "user_vocabulary",
-                    "feature_vocabulary": "feature_vocabulary",
-                    "item_features": "item_features",
-                    "user_features": "user_features",
-                    "train_sequences": "train_sequences",
-                    "validation_examples": "validation_examples",
-                    "test_examples": "test_examples",
-                },
-                outputs="leakage_audit",
-                name="audit_leakage",
-            ),
+            *_keep_and_split(),
+            *_number(known),
+            *_encode(),
+            *_prepare(),
+            *_report(known),
         ],
         tags="cpu",
     )
+
+
+def _by_name(names: list[str]) -> dict[str, str]:
+    return {name: name for name in names}
+
+
+def _only(known: Mapping[str, str], argument: str) -> dict[str, str]:
+    return {name: known[name] for name in (argument,) if name in known}
+
+
+def _keep_and_split() -> list[Node]:
+    return [
+        Node(
+            nodes.keep_interactions,
+            inputs=[
+                "interactions",
+                "params:sequencing.selection",
+                "params:sequencing.order",
+            ],
+            outputs="kept_interactions",
+            name="keep_interactions",
+        ),
+        Node(
+            nodes.build_histories,
+            inputs="kept_interactions",
+            outputs="histories",
+            name="build_histories",
+        ),
+        Node(
+            nodes.assign_splits,
+            inputs=["kept_interactions", "params:sequencing.split"],
+            outputs="split_interactions",
+            name="assign_splits",
+        ),
+    ]
+
+
+def _number(known: Mapping[str, str]) -> list[Node]:
+    """Return the nodes that number everything; each takes what it grows from."""
+    split = ["split_interactions"]
+    described = ["items", "users", *VOCABULARIES]
+    declared = {"declared": "params:sequencing.features"}
+    return [
+        Node(
+            nodes.build_item_vocabulary,
+            inputs={**_by_name([*split, "items"]), **_only(known, "known_items")},
+            outputs="item_vocabulary",
+            name="build_item_vocabulary",
+        ),
+        Node(
+            nodes.build_user_vocabulary,
+            inputs={**_by_name(split), **_only(known, "known_users")},
+            outputs="user_vocabulary",
+            name="build_user_vocabulary",
+        ),
+        Node(
+            nodes.build_feature_vocabulary,
+            inputs={
+                **_by_name(described),
+                **declared,
+                **_only(known, "known_values"),
+            },
+            outputs="feature_vocabulary",
+            name="build_feature_vocabulary",
+        ),
+        Node(
+            nodes.build_feature_schema,
+            inputs={
+                **_by_name([*described, "feature_vocabulary"]),
+                **declared,
+                **_only(known, "known_schema"),
+            },
+            outputs="feature_schema",
+            name="build_feature_schema",
+        ),
+    ]
+
+
+def _encode() -> list[Node]:
+    encoding = ["feature_vocabulary", "feature_schema", "params:sequencing.features"]
+    return [
+        Node(
+            nodes.encode_item_features,
+            inputs=["items", "item_vocabulary", *encoding],
+            outputs="item_features",
+            name="encode_item_features",
+        ),
+        Node(
+            nodes.encode_user_features,
+            inputs=["users", "user_vocabulary", *encoding],
+            outputs="user_features",
+            name="encode_user_features",
+        ),
+        Node(
+            nodes.measure_feature_information,
+            inputs=["item_features", "item_vocabulary"],
+            outputs="feature_information",
+            name="measure_feature_information",
+        ),
+    ]
+
+
+def _prepare() -> list[Node]:
+    split = ["split_interactions", *VOCABULARIES]
+    return [
+        Node(
+            nodes.cut_training_windows,
+            inputs=[*split, "params:sequencing.window"],
+            outputs="train_sequences",
+            name="cut_training_windows",
+        ),
+        Node(
+            nodes.collect_disliked_items,
+            inputs={
+                "rule": "params:sequencing.disliked",
+                "selected": "params:sequencing.selection",
+                "split": "params:sequencing.split",
+                **_by_name(["interactions", *split]),
+            },
+            outputs="disliked_items",
+            name="collect_disliked_items",
+        ),
+        Node(
+            nodes.build_validation_examples,
+            inputs=[*split, "params:sequencing.split"],
+            outputs="validation_examples",
+            name="build_validation_examples",
+        ),
+        Node(
+            nodes.build_test_examples,
+            inputs=[*split, "params:sequencing.split"],
+            outputs="test_examples",
+            name="build_test_examples",
+        ),
+    ]
+
+
+def _report(known: Mapping[str, str]) -> list[Node]:
+    """Return the nodes that count and audit; the audit takes what is known."""
+    return [
+        Node(
+            nodes.report_split,
+            inputs={**RULES, **_by_name([*MADE, "split_interactions"])},
+            outputs="split_report",
+            name="report_split",
+        ),
+        Node(
+            nodes.audit_leakage,
+            inputs={
+                **RULES,
+                **_by_name(MADE),
+                "window": "params:sequencing.window",
+                "rule": "params:sequencing.disliked",
+                "histories": "histories",
+                "feature_vocabulary": "feature_vocabulary",
+                "item_features": "item_features",
+                "user_features": "user_features",
+                **known,
+            },
+            outputs="leakage_audit",
+            name="audit_leakage",
+        ),
+    ]

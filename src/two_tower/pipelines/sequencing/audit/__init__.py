@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 import ibis.expr.types as ir
 
-from two_tower.pipelines.sequencing.params import Order, Selection, Split
+from two_tower.pipelines.sequencing.params import Disliked, Order, Selection, Split
+from two_tower.types import JsonObject
 
 from . import checks
-from .rules import violations_of_split
+from .rules import violations_of_split, wrong_disliked_items
 from .tables import gather_evidence
 
 SHOWN_VIOLATIONS = 3
@@ -26,22 +27,27 @@ class Check:
     detail: str
 
 
-def run_audit(
+def run_audit(  # noqa: PLR0913
     tables: Mapping[str, ir.Table],
     *,
     selection: Selection,
     order: Order,
     split: Split,
     window: int,
+    disliked: Disliked,
+    known_schema: JsonObject | None,
 ) -> list[Check]:
     """Answer all questions on the outputs of one run.
 
     Args:
-        tables: `interactions` and the outputs of sequencing, by name.
+        tables: `interactions` and the outputs of sequencing, by name, and what the
+            vocabularies have grown from.
         selection: which interactions ought to be kept.
         order: what ought to come first within a second.
         split: how interactions ought to be held out.
         window: most pairs that a training window may hold.
+        disliked: which ratings ought to be collected as disliked.
+        known_schema: the schema that the features have grown from, if any.
     """
     evidence = gather_evidence(
         tables, selection, trains_on_queries=split.kind != "new_users"
@@ -58,14 +64,21 @@ def run_audit(
         ),
         "windows_cover_each_training_pair_once": checks.wrong_pairs(evidence),
         "queries_know_the_past_and_all_of_it": checks.wrong_queries(
-            evidence, in_time=split.kind != "random"
+            evidence,
+            in_time=split.kind not in {"random", "new_items"},
+            test_knows_validation=split.kind != "new_items",
         ),
         "targets_are_absent_from_training": checks.leaked_targets(evidence),
         f"{split.kind}_holds_out_what_it_says": violations_of_split(
             evidence, tables, split
         ),
+        "disliked_items_come_from_training_only": wrong_disliked_items(
+            evidence, tables, disliked, split
+        ),
         "counts_come_from_training_only": checks.wrong_counts(evidence, tables),
-        "features_come_from_training_only": checks.wrong_features(tables),
+        "features_come_from_training_only": checks.wrong_features(
+            tables, known_schema or {}
+        ),
     }
     return [_answer(name, violations) for name, violations in questions.items()]
 

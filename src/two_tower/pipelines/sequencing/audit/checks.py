@@ -1,7 +1,7 @@
 """The audit's questions that hold for every split; each returns its violations."""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 import ibis
 import ibis.expr.types as ir
@@ -44,20 +44,33 @@ def _turned_back(events: ir.Table) -> ir.Table:
 
 
 def wrong_ids(tables: Mapping[str, ir.Table]) -> ir.Table:
-    """Dense ids that are not 2, 3, … in order of the ids they stand for."""
+    """Dense ids that are not 2, 3, … in order of the ids they stand for.
+
+    Where a vocabulary has grown, what was known ought to have kept its id, and the
+    order is that of what is new.
+    """
+    met = unfold(tables["histories"], ["user_id"], {"item_id": "item_ids"})
     wrong = []
     for entity in ("item", "user"):
         key = f"{entity}_id"
-        vocabulary = tables[f"{entity}_vocabulary"]
-        by_id = ibis.row_number().over(order_by=[key, entity]) + FIRST_ID
-        misplaced = vocabulary.mutate(expected=by_id).filter(_[entity] != _.expected)
+        vocabulary = tables[f"{entity}_vocabulary"].select(entity, key)
+        known = tables.get(f"known_{entity}s", vocabulary.limit(0)).select(entity, key)
+        new = vocabulary.anti_join(known, key)
+        first = FIRST_ID + int(known.count().execute())
+        by_id = ibis.row_number().over(order_by=[key, entity]) + first
+        misplaced = new.mutate(expected=by_id).filter(_[entity] != _.expected)
         repeated = vocabulary.group_by(key).agg(n=_.count()).filter(_.n > 1)
-        wrong += [_named(misplaced, key), _named(repeated, key)]
-    lists = {"item_id": "item_ids"}
-    met = unfold(tables["histories"], ["user_id"], lists)
-    for key, name in (("item_id", "item_vocabulary"), ("user_id", "user_vocabulary")):
-        wrong.append(_named(met.anti_join(tables[name], key), key))
-        wrong.append(_named(tables[name].anti_join(met, key), key))
+        expected = met.select(key).union(known.select(key)).distinct()
+        wrong += [
+            _named(table, key)
+            for table in (
+                misplaced,
+                repeated,
+                known.anti_join(vocabulary, [entity, key]),
+                expected.anti_join(vocabulary, key),
+                vocabulary.anti_join(expected, key),
+            )
+        ]
     return ibis.union(*wrong)
 
 
@@ -87,34 +100,44 @@ def unsound_examples(tables: Mapping[str, ir.Table]) -> ir.Table:
 def wrong_windows(train_sequences: ir.Table, size: int) -> ir.Table:
     """Windows of other lengths than asked, or not numbered 0, 1, …."""
     place = ibis.row_number().over(group_by="user", order_by="window")
-    lengths = train_sequences.mutate(expected=place, n=_["items"].length())
+    lengths = train_sequences.mutate(
+        expected=place, n=_["items"].length(), n_targets=_["targets"].length()
+    )
     return lengths.filter(
         (_.window != _.expected)
         | (_.n < 1)
         | (_.n > size)
         | ((_.window > 0) & (_.n != size))
-        | (_.n != _["targets"].length())
+        | ((_.n_targets != _.n) & ((_.n > 1) | (_.n_targets > 0)))
         | (_.n != _["timestamps"].length())
     ).select("user", "window", "n")
 
 
 def wrong_pairs(evidence: Evidence) -> ir.Table:
-    """Training pairs against those of the histories that ought to be trained on."""
+    """Training pairs against those of the histories that ought to be trained on.
+
+    A user's only item makes a pair with no target.
+    """
     in_order = ibis.window(group_by="user", order_by="place")
-    expected = evidence.training.mutate(target=_["item"].lead().over(in_order))
+    expected = evidence.training.mutate(
+        target=_["item"].lead().over(in_order), n=_.count().over(group_by="user")
+    )
     columns = [*EVENT, "target"]
     return differences(
-        expected.filter(_.target.notnull()).select(columns),
-        evidence.pairs.select(columns),
+        expected.filter(_.target.notnull() | (_.n == 1)).select(columns),
+        evidence.positions.select(columns),
     )
 
 
-def wrong_queries(evidence: Evidence, *, in_time: bool) -> ir.Table:
+def wrong_queries(
+    evidence: Evidence, *, in_time: bool, test_knows_validation: bool
+) -> ir.Table:
     """Queries whose past and targets are not the user's history, in its order.
 
-    A test query takes up the whole history, a validation query all but the test
-    targets. Where targets are drawn at random there is no before and after: then the
-    events must be the same, and those known in order of time.
+    A test query takes up the whole history, or all but the validation targets; a
+    validation query all but the test targets. Where targets are drawn at random there
+    is no before and after: then the events must be the same, and those known in order
+    of time.
     """
     known, targets = evidence.known, evidence.targets
     columns = list(EVENT) if in_time else [c for c in EVENT if c != "place"]
@@ -122,6 +145,9 @@ def wrong_queries(evidence: Evidence, *, in_time: bool) -> ir.Table:
     test = known["test"].union(targets["test"]).select(columns)
     validation = known["validation"].union(targets["validation"]).select(columns)
     later = targets["test"].semi_join(targets["validation"], "user").select(columns)
+    if not test_knows_validation:
+        others = targets["validation"].semi_join(targets["test"], "user")
+        test = test.union(others.select(columns))
     wrong = differences(histories.semi_join(test, "user"), test).union(
         differences(histories.semi_join(validation, "user"), validation.union(later))
     )
@@ -158,18 +184,41 @@ def wrong_counts(evidence: Evidence, tables: Mapping[str, ir.Table]) -> ir.Table
     return ibis.union(*wrong)
 
 
-def wrong_features(tables: Mapping[str, ir.Table]) -> ir.Table:
-    """Feature counts and scales that other entities than training's have shaped."""
+def wrong_features(
+    tables: Mapping[str, ir.Table], known_schema: Mapping[str, Any]
+) -> ir.Table:
+    """Feature counts and scales that other entities than training's have shaped.
+
+    Args:
+        tables: the outputs by name; a value that no entity has is one of
+            `known_values`.
+        known_schema: holds the dense features whose scale is of an earlier training.
+    """
+    no_values = tables["feature_vocabulary"].limit(0)
+    known_values = tables.get("known_values", no_values)
     wrong = []
     for entity in ("item", "user"):
         trained = tables[f"{entity}_vocabulary"].filter(_.n_train > 0)
         features = tables[f"{entity}_features"].semi_join(trained, entity)
         stated = tables["feature_vocabulary"].filter(_.entity == entity)
         counted = ["feature", "id", "count"]
-        wrong.append(differences(stated.select(counted), _recounted(features, stated)))
-        wrong[-1] = wrong[-1].select("feature", entity=ibis.literal(entity))
+        own = known_values.filter(_.entity == entity)
+        kept = own.semi_join(stated, "feature").select("feature", "value", "id")
+        gone = stated.filter(_["count"] == 0).select("feature", "value", "id")
+        wrong += [
+            rows.select("feature", entity=ibis.literal(entity))
+            for rows in (
+                differences(
+                    stated.filter(_["count"] > 0).select(counted),
+                    _recounted(features, stated),
+                ),
+                kept.anti_join(stated, ["feature", "value", "id"]),
+                gone.anti_join(kept, ["feature", "value", "id"]),
+            )
+        ]
+        scaled_before = known_schema.get(entity, {})
         for name, dtype in features.schema().items():
-            if dtype.is_floating():
+            if dtype.is_floating() and name not in scaled_before:
                 mean = features.agg(mean=features[name].mean().abs())
                 off = mean.filter(_["mean"] > LARGEST_MEAN)
                 wrong.append(

@@ -1,4 +1,4 @@
-"""The audit's questions about what a kind of split promises."""
+"""The audit's questions about what the split and the rule of dislikes promise."""
 
 import math
 from collections.abc import Mapping
@@ -8,9 +8,9 @@ import ibis.expr.types as ir
 import numpy as np
 from ibis import _
 
-from two_tower.pipelines.sequencing.params import Split
+from two_tower.pipelines.sequencing.params import Disliked, Split
 
-from .tables import Evidence
+from .tables import Evidence, differences
 
 
 def violations_of_split(
@@ -24,7 +24,9 @@ def violations_of_split(
         return _across_cut_offs(evidence, sizes, split)
     if split.kind == "random":
         return _unlike_shares(evidence, split)
-    return _unlike_new_users(evidence, sizes, split)
+    if split.kind == "new_users":
+        return _unlike_new_users(evidence, sizes, split)
+    return _unlike_new_items(evidence, split)
 
 
 def _sizes(evidence: Evidence, tables: Mapping[str, ir.Table]) -> ir.Table:
@@ -54,8 +56,7 @@ def _unlike_leave_one_out(sizes: ir.Table) -> ir.Table:
 
 def _across_cut_offs(evidence: Evidence, sizes: ir.Table, split: Split) -> ir.Table:
     """Training ends before the first cut-off, validation before the second."""
-    moments = evidence.truth.select("timestamp").to_pyarrow()["timestamp"].to_numpy()
-    first, second = (_moment(moments, cut) for cut in split.temporal.cuts)
+    first, second = (_moment(evidence, cut) for cut in split.temporal.cuts)
     counts = evidence.histories.group_by("user").agg(
         first=(_.timestamp < first).cast("int64").sum(),
         second=(_.timestamp < second).cast("int64").sum(),
@@ -67,13 +68,14 @@ def _across_cut_offs(evidence: Evidence, sizes: ir.Table, split: Split) -> ir.Ta
         | ((_.validation_targets > 0) & (_.validation_known != _.first))
         | ((_.test_targets > 0) & (_.test_known != _.second))
     )
-    late = evidence.pairs.filter(_.timestamp >= first)
+    late = evidence.positions.filter(_.timestamp >= first)
     return wrong.select("user").union(late.select("user"))
 
 
-def _moment(moments: np.ndarray, cut: float | int) -> int:
+def _moment(evidence: Evidence, cut: float | int) -> int:
     if isinstance(cut, int):
         return cut
+    moments = evidence.truth.select("timestamp").to_pyarrow()["timestamp"].to_numpy()
     return int(np.sort(moments)[math.floor(len(moments) * cut)])
 
 
@@ -96,7 +98,7 @@ def _unlike_new_users(evidence: Evidence, sizes: ir.Table, split: Split) -> ir.T
     """Held-out users are not trained on; the shares of users and items are met."""
     shares = split.new_users
     held_out = sizes.filter((_.validation_targets > 0) | (_.test_targets > 0))
-    trained = held_out.semi_join(evidence.pairs, "user")
+    trained = held_out.semi_join(evidence.positions, "user")
     n_known = (_.n * shares.given).floor().cast("int64").clip(1, _.n - 1)
     ill_given = held_out.filter(
         ((_.validation_targets > 0) & (_.test_targets > 0))
@@ -123,3 +125,69 @@ def _unlike_new_users(evidence: Evidence, sizes: ir.Table, split: Split) -> ir.T
             for rows in miscounted
         ),
     )
+
+
+def _unlike_new_items(evidence: Evidence, split: Split) -> ir.Table:
+    """Held-out items are targets and nothing else; the shares of items are met."""
+    shares = {"validation": split.new_items.validation, "test": split.new_items.test}
+    items = {name: evidence.targets[name].select("item").distinct() for name in shares}
+    held_out = ibis.union(*items.values())  # an item of both is there twice
+    elsewhere = [evidence.trained, *evidence.known.values()]
+    targets = ibis.union(*evidence.targets.values())
+    met = evidence.histories.semi_join(held_out, "item")
+    event = ["user", "item", "timestamp"]
+    n_items = int(evidence.histories.item.nunique().execute())
+    wrong = {
+        "known elsewhere": ibis.union(
+            *(rows.select("item").semi_join(held_out, "item") for rows in elsewhere)
+        ),
+        "in both splits": held_out.group_by("item")
+        .agg(n=_.count())
+        .filter(_.n > 1)
+        .select("item"),
+        "not always a target": differences(
+            met.select(event), targets.select(event)
+        ).select("item"),
+        "another number of items": ibis.union(
+            *(
+                items[name]
+                .agg(found=_.count())
+                .filter(_.found != math.floor(n_items * share + 0.5))
+                .select(item=ibis.null("int32"))
+                for name, share in shares.items()
+            )
+        ),
+    }
+    return ibis.union(
+        *(rows.select("item", why=ibis.literal(why)) for why, rows in wrong.items())
+    )
+
+
+def wrong_disliked_items(
+    evidence: Evidence, tables: Mapping[str, ir.Table], disliked: Disliked, split: Split
+) -> ir.Table:
+    """Disliked items against the low ratings that came before any target."""
+    found = tables["disliked_items"].select("user", item=_["items"]).unnest("item")
+    if disliked.max_rating is None:
+        return found
+    low = (
+        tables["interactions"]
+        .filter(_.rating <= disliked.max_rating)
+        .inner_join(tables["item_vocabulary"].select("item_id", "item"), "item_id")
+        .inner_join(tables["user_vocabulary"].select("user_id", "user"), "user_id")
+        .select("user", "item", "timestamp")
+    )
+    if split.kind == "temporal":
+        low = low.filter(_.timestamp < _moment(evidence, split.temporal.cuts[0]))
+    targets = ibis.union(*evidence.targets.values())
+    first = targets.group_by("user").agg(first=_.timestamp.min())
+    timed = low.left_join(first, "user").select(*low.columns, "first")
+    late = timed.filter(_.timestamp >= _["first"]).select(*low.columns)
+    training = evidence.training
+    expected = (
+        low.difference(late)
+        .semi_join(training, "user")
+        .semi_join(training, "item")
+        .anti_join(training, ["user", "item"])
+    )
+    return differences(expected.select("user", "item").distinct(), found)

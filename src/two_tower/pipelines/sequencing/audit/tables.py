@@ -30,9 +30,10 @@ class Evidence:
         known: by split, the events that its queries know.
         targets: by split, the targets as events; places go on after the known ones.
         training: the events that ought to be trained on, as the examples leave them.
-        pairs: an event per training pair, with `target` and `window`.
-        trained: `user` and `item` of each position of the training windows, the last
-            target of each user included.
+        positions: an event per position of the training windows, with `window` and
+            `target`, which is null for a user's only item.
+        trained: `user` and `item` of all that the training windows hold, each
+            interaction once.
     """
 
     truth: ir.Table
@@ -40,7 +41,7 @@ class Evidence:
     known: Mapping[str, ir.Table]
     targets: Mapping[str, ir.Table]
     training: ir.Table
-    pairs: ir.Table
+    positions: ir.Table
     trained: ir.Table
 
 
@@ -61,7 +62,7 @@ def gather_evidence(
     evidence_of_histories = _dense(histories, *ids).cache()
     examples = {s: tables[f"{s}_examples"] for s in ("validation", "test")}
     known = {split: _known(table).cache() for split, table in examples.items()}
-    pairs = _pairs(tables["train_sequences"]).cache()
+    positions = _positions(tables["train_sequences"]).cache()
     return Evidence(
         truth=truth,
         histories=evidence_of_histories,
@@ -70,8 +71,8 @@ def gather_evidence(
         training=_training(
             evidence_of_histories, known, examples, trains_on_queries=trains_on_queries
         ).cache(),
-        pairs=pairs,
-        trained=_trained(pairs),
+        positions=positions,
+        trained=_trained(positions),
     )
 
 
@@ -146,13 +147,14 @@ def _training(
     return rest.union(known["validation"]).union(later)
 
 
-def _pairs(train_sequences: ir.Table) -> ir.Table:
+def _positions(train_sequences: ir.Table) -> ir.Table:
     lists = {"item": "items", "timestamp": "timestamps", "target": "targets"}
     rows = unfold(train_sequences, ["user", "window"], lists)
     order = ibis.window(group_by="user", order_by=["window", "place"])
     return rows.mutate(place=ibis.row_number().over(order))
 
 
-def _trained(pairs: ir.Table) -> ir.Table:
-    last = pairs.filter(_.place == _.place.max().over(group_by="user"))
-    return pairs.select("user", "item").union(last.select("user", item="target"))
+def _trained(positions: ir.Table) -> ir.Table:
+    last = positions.filter(_.place == _.place.max().over(group_by="user"))
+    targets = last.filter(_.target.notnull()).select("user", item="target")
+    return positions.select("user", "item").union(targets)
