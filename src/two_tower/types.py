@@ -17,6 +17,7 @@ else:
 
 FloatArray: TypeAlias = npt.NDArray[np.float32]
 IntArray: TypeAlias = npt.NDArray[np.int32]
+Int64Array: TypeAlias = npt.NDArray[np.int64]
 JsonObject: TypeAlias = dict[str, Any]
 
 PADDING: Final = 0

@@ -137,6 +137,11 @@ class World:
         return table(item=items[::-1], n_train=self.n_train[::-1])
 
     @property
+    def user_vocabulary(self):
+        n_train = [len(items) for items in self.training]
+        return table(user=self.users[::-1], n_train=n_train[::-1])
+
+    @property
     def train_sequences(self):
         """Windows of at most four pairs, cut from the end."""
         rows = []
@@ -165,13 +170,35 @@ def baseline_tables(world, **changes):
     return nodes.rank_by_baselines(
         world.test_examples,
         world.item_vocabulary,
+        world.user_vocabulary,
         world.train_sequences,
         parameters(**changes),
     )
 
 
-def metrics_of(world, **changes):
-    """The metrics of a world, with some parameters changed."""
-    tables = [*model_tables(world, **changes), *baseline_tables(world, **changes)]
-    lazy = [ibis.memtable(table) for table in tables]
-    return nodes.compute_metrics(*lazy, SPLIT_REPORT, parameters(**changes))
+def cold_ranks(world, **changes):
+    return nodes.rank_among_cold_items(
+        world.test_queries,
+        world.test_examples,
+        world.item_embeddings,
+        world.item_vocabulary,
+        parameters(**changes),
+    )
+
+
+def metrics_of(world, baselines_of=None, **changes):
+    """The metrics of a world, with some parameters changed.
+
+    The baselines may be those of another world, as after half a run.
+    """
+    ranks, exposure = model_tables(world, **changes)
+    baseline = baseline_tables(baselines_of or world, **changes)
+    tables = {
+        "two_tower_ranks": ranks,
+        "two_tower_exposure": exposure,
+        "baseline_ranks": baseline[0],
+        "baseline_exposure": baseline[1],
+        "cold_ranks": cold_ranks(world, **changes),
+    }
+    lazy = {name: ibis.memtable(table) for name, table in tables.items()}
+    return nodes.compute_metrics(SPLIT_REPORT, parameters(**changes), **lazy)

@@ -13,6 +13,7 @@ def protocol(**changes):
         n_queries=12,
         n_positives=14,
         n_items=30,
+        n_cold_items=4,
     )
 
 

@@ -26,7 +26,7 @@ def test_the_report_states_protocol_figures_and_doubts(metrics):
 def test_each_table_of_the_report_has_as_many_cells_in_every_row(metrics):
     blocks = format_report(metrics).split("\n\n")
     tables = [block.strip().splitlines() for block in blocks if block.startswith("|")]
-    assert len(tables) == 9
+    assert len(tables) == 15
     for lines in tables:
         assert len({line.count("|") for line in lines}) == 1
         assert len(lines) > 2
@@ -70,13 +70,41 @@ def test_the_bars_are_the_hit_rates_of_the_slices(metrics):
     lengths = metrics["slices"]["history_length"]
     assert list(bars[0].y) == [one["ease"]["hr@5"] for one in lengths.values()]
     assert [label.split("<br>")[0] for label in bars[0].x] == list(lengths)
-    assert [trace.showlegend for trace in bars] == [True, False, False]
+    assert [trace.showlegend for trace in bars] == [True, False, False, False]
 
 
 def test_slices_without_queries_are_left_out(metrics):
     empty = {"n_queries": 0, "n_positives": 0}
-    coldness = metrics["slices"]["coldness"] | {"cold": empty}
-    warm_only = metrics | {"slices": metrics["slices"] | {"coldness": coldness}}
-    assert "| cold |" not in format_report(warm_only)
+    coldness = metrics["slices"]["item_coldness"] | {"cold": empty}
+    slices = metrics["slices"] | {"item_coldness": coldness}
+    warm_only = metrics | {"slices": slices, "among_cold_items": empty}
+    report = format_report(warm_only)
+    assert report.count("| cold |") == 1  # the user's row, not the item's
+    assert "no positive is among them" in report
     bars = plot_slices(warm_only).data[2]
     assert [label.split("<br>")[0] for label in bars.x] == ["warm"]
+
+
+# covers: X11
+def test_the_report_sets_cold_items_beside_chance(metrics):
+    report = format_report(metrics)
+    among_all = metrics["slices"]["item_coldness"]["cold"]
+    among_cold = metrics["among_cold_items"]
+    for title, cold in (("all items", among_all), ("cold items", among_cold)):
+        listed = f"{title} (N = {cold['n_candidates']:.1f})"
+        header = f"| Ranked among {listed} | Recall@1 | Recall@5 | Recall@10 |"
+        body = report.split(header)[1]
+        times = cold["exact"]["recall@10"] / cold["random"]["recall@10"]
+        row = body[body.index("| two-tower, exact, times random |") :].splitlines()[0]
+        assert row.endswith(f" {times:.1f} |")
+    over = metrics["intervals"]["cold_items"]["over_random"]["hr@5"]
+    interval = f"{over['mean']:+.4f} [{over['low']:+.4f}, {over['high']:+.4f}]"
+    assert f"| over random order | {interval} |" in report
+
+
+def test_cold_items_have_a_bar_for_their_ranking_among_themselves(metrics):
+    figure = plot_slices(metrics)
+    exact = [trace for trace in figure.data if trace.name == "two-tower, exact"][2]
+    names = [label.split("<br>")[0] for label in exact.x]
+    assert names == ["warm", "cold", "cold, among cold"]
+    assert exact.y[2] == metrics["among_cold_items"]["exact"]["hr@5"]

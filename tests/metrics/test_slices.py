@@ -62,7 +62,11 @@ def test_positives_are_looked_up_by_their_item():
         "tail",
         "mid",
     ]
-    assert names_of(coldness_slices(n_train, items)) == ["warm", "warm", "cold", "warm"]
+
+
+def test_cold_is_what_training_never_met():
+    slices = coldness_slices(np.array([1, 100, 0]))
+    assert names_of(slices) == ["warm", "warm", "cold"]
 
 
 @given(

@@ -6,7 +6,7 @@ import ibis.expr.types as ir
 import numpy as np
 import numpy.typing as npt
 
-from two_tower.metrics.ranks import item_positions
+from two_tower.metrics.ranks import item_positions, without_targets
 from two_tower.ragged import Ragged
 from two_tower.retrieval.embeddings import vectors_of
 from two_tower.types import FIRST_ID, FloatArray
@@ -27,6 +27,25 @@ class TestCases:
     users: npt.NDArray[np.int32]
     seen: Ragged
     targets: Ragged
+
+    def among(self, is_listed: npt.NDArray[np.bool_]) -> "TestCases":
+        """Return the queries with a positive among these items, and nothing else.
+
+        Args:
+            is_listed: `[N]`, by position.
+        """
+        seen = self.seen.keep(is_listed[self.seen.values])
+        targets = self.targets.keep(is_listed[self.targets.values])
+        asked = np.flatnonzero(targets.lengths)
+        return TestCases(self.users[asked], seen.take(asked), targets.take(asked))
+
+    def list_lengths(self, n_items: int) -> npt.NDArray[np.int64]:
+        """Return `[B]`, how many of `n_items` are in each query's list.
+
+        These are the items that its user has not seen, and the positives.
+        """
+        hidden = without_targets(self.seen, self.targets).distinct()
+        return n_items - hidden.lengths
 
 
 def read_cases(test_examples: ir.Table) -> TestCases:
@@ -89,3 +108,15 @@ def read_training_items(train_sequences: ir.Table) -> Ragged:
     n_values = np.unique(user_of_value, return_counts=True)[1]
     offsets = np.append(0, np.cumsum(n_values))
     return item_positions(Ragged(values[order], offsets))
+
+
+def read_n_train(vocabulary: ir.Table, entity: str) -> npt.NDArray[np.int64]:
+    """Return the training interactions of each item or user, in order of dense ids.
+
+    Args:
+        vocabulary: `<entity>` (int32, from 2 without gaps) and `n_train` (int64).
+        entity: `item` or `user`.
+    """
+    counts: npt.NDArray[np.int64]
+    counts = vocabulary.order_by(entity).n_train.to_pyarrow().to_numpy()
+    return counts

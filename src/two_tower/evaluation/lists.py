@@ -22,12 +22,10 @@ from two_tower.retrieval.bundle import IndexBundle
 from two_tower.retrieval.index import NOTHING, Positions
 from two_tower.retrieval.ranking import Keys, in_order, keep_greatest, pack, unpack
 from two_tower.retrieval.shown import Choice, search_shown
-from two_tower.types import FloatArray
+from two_tower.types import FloatArray, Int64Array
 
 QUERIES_PER_SEARCH: Final = 1024
 """With 1,000 candidates each, 12 MB of them at a time."""
-
-Counts = npt.NDArray[np.int64]
 
 
 def top_lists(
@@ -59,7 +57,7 @@ def top_lists(
 
 def count_shown(
     scorer: Scorer, seen: Ragged, cutoffs: Sequence[int], *, item_block: int
-) -> Counts:
+) -> Int64Array:
     """Return `[len(cutoffs), N]`, in how many lists of k items each item is.
 
     Args:
@@ -76,7 +74,7 @@ def count_shown(
 
 def rank_through_index(
     bundle: IndexBundle, queries: FloatArray, cases: TestCases, cutoffs: Sequence[int]
-) -> tuple[npt.NDArray[np.float64], Counts]:
+) -> tuple[npt.NDArray[np.float64], Int64Array]:
     """Return each positive's rank in the list that the index serves, and `count_shown`.
 
     As in the exact ranking, a positive may be shown although it was seen before.

@@ -19,12 +19,14 @@ STYLES: Final = {
     "index": {"color": "#56B4E9", "dash": "dash", "symbol": "circle-open"},
     "popularity": {"color": "#D55E00", "dash": "solid", "symbol": "square"},
     "ease": {"color": "#009E73", "dash": "solid", "symbol": "diamond"},
+    "random": {"color": "#999999", "dash": "dot", "symbol": "x"},
 }
 
 AXES: Final = {
     "history_length": "length of the history (items)",
     "item_popularity": "popularity of the positive",
-    "coldness": "met in training or not",
+    "item_coldness": "the positive's item",
+    "user_coldness": "the user",
 }
 
 
@@ -68,12 +70,18 @@ def plot_hit_rates(metrics: JsonObject) -> Figure:
 
 
 def plot_slices(metrics: JsonObject) -> Figure:
-    """Return the headline hit rate of every ranking in each slice, side by side."""
+    """Return the headline hit rate of every ranking in each slice, side by side.
+
+    Beside the cold items stands how they are ranked among themselves.
+    """
     from plotly import graph_objects as go
     from plotly.subplots import make_subplots
 
-    protocol, slices = metrics["protocol"], metrics["slices"]
+    protocol, slices = metrics["protocol"], dict(metrics["slices"])
     k = protocol["headline"]
+    slices["item_coldness"] = slices["item_coldness"] | {
+        "cold, among cold": metrics["among_cold_items"]
+    }
     filled = {
         kind: {name: one for name, one in groups.items() if one["n_queries"]}
         for kind, groups in slices.items()
@@ -84,14 +92,17 @@ def plot_slices(metrics: JsonObject) -> Figure:
         horizontal_spacing=0.03,
         column_widths=[len(groups) for groups in filled.values()],
     )
-    for ranking in rankings_of(metrics):
+    for ranking in [*rankings_of(metrics), "random"]:
         for column, groups in enumerate(filled.values(), start=1):
             bars = go.Bar(
                 x=[
                     f"{name}<br>n={one['n_positives']:,}"
                     for name, one in groups.items()
+                    if ranking in one
                 ],
-                y=[one[ranking][f"hr@{k}"] for one in groups.values()],
+                y=[
+                    one[ranking][f"hr@{k}"] for one in groups.values() if ranking in one
+                ],
                 name=NAMES[ranking],
                 legendgroup=ranking,
                 showlegend=column == 1,

@@ -11,8 +11,21 @@ POSITIVES: Final = {
     "temporal": "all interactions of each user from a moment on that is the same for "
     "all users",
     "random": "a random share of all interactions, whoever's and whenever",
+    "new_items": "all interactions with the items that were held out of training whole",
     "new_users": "the later items of users who were held out of training whole; their "
     "earlier ones are given",
+}
+
+HISTORIES: Final = dict.fromkeys(
+    ("leave_one_out", "temporal", "random"),
+    "A query's history includes the validation items; nothing was trained on them "
+    "(no refit).",
+) | {
+    "new_users": "A query's history holds the items that are given; nothing was "
+    "trained on them (no refit).",
+    "new_items": "A query's history holds the training interactions of its user, "
+    "whenever they were; nothing was trained on the items held out for validation (no "
+    "refit).",
 }
 
 TIES: Final = {
@@ -43,7 +56,8 @@ def describe_protocol(
         dataset: name of the data.
         cutoffs: the k that are reported.
         headline: the k that comes first.
-        others: `n_queries`, `n_positives`, `n_items`, and how `slices` were cut.
+        others: `n_queries`, `n_positives`, `n_items`, `n_cold_items`, and how
+            `slices` were cut.
     """
     protocol = {
         "dataset": dataset,
@@ -77,11 +91,11 @@ def in_words(protocol: JsonObject) -> str:
         f"{_seed_in_words(protocol['seed_of_ties_in_time'])} "
         f"({protocol['share_of_ties_in_time']:.1%} of consecutive pairs).",
         f"Queries: {protocol['n_queries']:,}, positives: {protocol['n_positives']:,}.",
-        f"Each query ranks all {protocol['n_items']:,} items but those its user has "
-        "had before; none is sampled.",
+        f"Each query ranks all {protocol['n_items']:,} items but those of its "
+        f"history; none is sampled. {protocol['n_cold_items']:,} of them have no "
+        "training interaction.",
         "Among equal scores a positive takes the worst rank.",
-        "A query's history includes the validation items; nothing was trained on them "
-        "(no refit).",
+        HISTORIES[protocol["split"]],
         "Through the index, a positive that is not among the first "
         f"{protocol['index_list_length']} items served is a miss.",
     ]

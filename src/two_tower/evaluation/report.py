@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
+from two_tower.evaluation.markdown import interval, label, table
 from two_tower.types import JsonObject
 
 NAMES: Final = {
@@ -10,12 +11,14 @@ NAMES: Final = {
     "index": "two-tower, through the index",
     "popularity": "popularity",
     "ease": "EASE",
+    "random": "random order",
 }
 
 SLICES: Final = {
     "history_length": "By length of the history (items)",
     "item_popularity": "By popularity of the positive",
-    "coldness": "By whether training has met the positive",
+    "item_coldness": "By whether training has met the positive",
+    "user_coldness": "By whether training has met the user",
 }
 
 CATALOGUE: Final = ("coverage", "novelty", "popularity", "gini")
@@ -51,18 +54,38 @@ def format_headline(metrics: JsonObject) -> str:
 
 
 def _sections(metrics: JsonObject) -> Iterator[str]:
-    protocol, intervals = metrics["protocol"], metrics["intervals"]
-    k, cutoffs = protocol["headline"], protocol["cutoffs"]
+    protocol = metrics["protocol"]
     yield f"# Evaluation on {protocol['dataset']}"
     yield protocol["in_words"]
     yield "The formula of every figure is in `docs/metrics.md`."
+    yield from _headline(metrics)
+    yield "## All cut-offs"
+    for figure in _figures_by_k(protocol):
+        yield _figures(metrics, [f"{figure}@{k}" for k in protocol["cutoffs"]])
+    yield "## What is recommended"
+    k = protocol["headline"]
+    yield (
+        f"Lists of {k}. Coverage: share of the catalogue shown to anyone; novelty: "
+        "bits of self-information; popularity: mean percentile, 0.5 for random items; "
+        "Gini: 0 when all items are shown equally often."
+    )
+    yield _figures(metrics, [f"{figure}@{k}" for figure in CATALOGUE])
+    yield from _cold_start(metrics)
+    yield from _slices(metrics)
 
+
+def _figures_by_k(protocol: JsonObject) -> list[str]:
+    """Return the figures with a cut-off; recall only where it isn't the hit rate."""
+    is_single = protocol["n_positives"] == protocol["n_queries"]
+    return ["hr", "ndcg"] if is_single else ["hr", "recall", "ndcg"]
+
+
+def _headline(metrics: JsonObject) -> Iterator[str]:
+    protocol, intervals = metrics["protocol"], metrics["intervals"]
+    k, by_k = protocol["headline"], _figures_by_k(protocol)
     yield f"## Headline (k = {k})"
-    by_k = ["hr", "ndcg"]
-    if protocol["n_positives"] == protocol["n_queries"]:
+    if "recall" not in by_k:
         yield "Each query has one positive, so recall@k is HR@k."
-    else:
-        by_k.insert(1, "recall")
     headline = [*(f"{figure}@{k}" for figure in by_k), "mrr"]
     yield _figures(metrics, headline)
     for name, figures in metrics["baselines"].items():
@@ -74,66 +97,96 @@ def _sections(metrics: JsonObject) -> Iterator[str]:
         "queries. An interval without 0 is a difference that other users of the same "
         "kind would show, too."
     )
-    differences = {
-        **{f"over {NAMES[name]}": f"over_{name}" for name in _baselines(metrics)},
-        "lost through the index": "lost_through_index",
-    }
-    yield _table(
-        ["difference", *map(_label, headline)],
+    yield _differences(metrics, intervals, headline)
+
+
+def _cold_start(metrics: JsonObject) -> Iterator[str]:
+    """Say how well the items are found that training never met."""
+    protocol = metrics["protocol"]
+    yield "## Cold items"
+    among_all = metrics["slices"]["item_coldness"]["cold"]
+    among_cold = metrics["among_cold_items"]
+    n_cold, n_items = protocol["n_cold_items"], protocol["n_items"]
+    if not among_all["n_queries"]:
+        yield (
+            f"Training has no interaction with {n_cold:,} of the {n_items:,} items; no "
+            "positive is among them."
+        )
+        return
+    yield (
+        f"Training has no interaction with {n_cold:,} of the {n_items:,} items, and "
+        f"{among_all['n_positives']:,} positives of {among_all['n_queries']:,} queries "
+        "are among them. In a random order of a list of N items, each positive is "
+        "among the first k with probability k/N. A query with several hits if any of "
+        "them is, so there the hit rate of chance is higher, and recall the figure to "
+        "compare."
+    )
+    by_k, rankings = _figures_by_k(protocol), [*rankings_of(metrics), "random"]
+    found = [name for name in by_k if name != "ndcg"]
+    for figure in found:
+        names = [f"{figure}@{k}" for k in protocol["cutoffs"]]
+        yield _beside_chance("Ranked among all items", among_all, rankings, names)
+    yield (
+        "Ranked among cold items only, which have one and the same score by popularity "
+        "and by EASE:"
+    )
+    for figure in found:
+        names = [f"{figure}@{k}" for k in protocol["cutoffs"]]
+        yield _beside_chance(
+            "Ranked among cold items", among_cold, ["exact", "random"], names
+        )
+    yield "Differences of the exact two-tower over cold items, ranked among all:"
+    headline = [f"{figure}@{protocol['headline']}" for figure in by_k]
+    yield _differences(metrics, metrics["intervals"]["cold_items"], headline)
+
+
+def _beside_chance(
+    title: str, figures: JsonObject, rankings: Sequence[str], names: Sequence[str]
+) -> str:
+    """Return a table of some rankings, and how often chance's the first one is."""
+    exact, random = figures["exact"], figures["random"]
+    return table(
+        [f"{title} (N = {figures['n_candidates']:,.1f})", *map(label, names)],
         [
-            [title, *(_interval(intervals[group][name]) for name in headline)]
-            for title, group in differences.items()
+            *(
+                [NAMES[ranking], *(f"{figures[ranking][name]:.4f}" for name in names)]
+                for ranking in rankings
+            ),
+            [
+                f"{NAMES['exact']}, times random",
+                *(f"{exact[name] / random[name]:.1f}" for name in names),
+            ],
         ],
     )
 
-    yield "## All cut-offs"
-    for figure in by_k:
-        yield _figures(metrics, [f"{figure}@{cutoff}" for cutoff in cutoffs])
-    yield "## What is recommended"
-    yield (
-        f"Lists of {k}. Coverage: share of the catalogue shown to anyone; novelty: "
-        "bits of self-information; popularity: mean percentile, 0.5 for random items; "
-        "Gini: 0 when all items are shown equally often."
-    )
-    yield _figures(metrics, [f"{figure}@{k}" for figure in CATALOGUE])
 
+def _slices(metrics: JsonObject) -> Iterator[str]:
+    protocol = metrics["protocol"]
+    k = protocol["headline"]
     yield f"## Slices (HR@{k} / NDCG@{k})"
     yield (
         "A positive keeps its rank among all items; only which ones count changes. "
         "Head: the most popular items, which hold the first "
         f"{protocol['slices']['head']:.0%} of the training interactions; mid: the next "
         f"{protocol['slices']['mid']:.0%}; tail: all others. Cold: without a training "
-        "interaction."
+        "interaction. Listed: items in a query's list, on average."
     )
+    rankings = [*rankings_of(metrics), "random"]
     for kind, slices in metrics["slices"].items():
         yield f"### {SLICES[kind]}"
-        yield _slices(slices, list(rankings_of(metrics)), k)
+        yield _slice_table(slices, rankings, k)
 
 
-def _baselines(metrics: JsonObject) -> list[str]:
-    return [name for name in metrics["baselines"] if name in rankings_of(metrics)]
-
-
-def _figures(metrics: JsonObject, names: Sequence[str]) -> str:
-    """Return a table of some figures, one row per ranking."""
-    return _table(
-        ["", *map(_label, names)],
-        [
-            [NAMES[ranking], *(f"{figures[name]:.4f}" for name in names)]
-            for ranking, figures in rankings_of(metrics).items()
-        ],
-    )
-
-
-def _slices(slices: JsonObject, rankings: Sequence[str], k: int) -> str:
+def _slice_table(slices: JsonObject, rankings: Sequence[str], k: int) -> str:
     """Return a table of one kind of slices, one row per slice that has queries."""
-    return _table(
-        ["", "queries", "positives", *(NAMES[name] for name in rankings)],
+    return table(
+        ["", "queries", "positives", "listed", *(NAMES[name] for name in rankings)],
         [
             [
                 title,
                 f"{figures['n_queries']:,}",
                 f"{figures['n_positives']:,}",
+                f"{figures['n_candidates']:,.1f}",
                 *(
                     f"{figures[name][f'hr@{k}']:.4f} / {figures[name][f'ndcg@{k}']:.4f}"
                     for name in rankings
@@ -145,19 +198,31 @@ def _slices(slices: JsonObject, rankings: Sequence[str], k: int) -> str:
     )
 
 
-def _label(figure: str) -> str:
-    """Return the name of a figure as it is written: `hr@10` → `HR@10`."""
-    name, at, k = figure.partition("@")
-    written = name.upper() if name in {"hr", "ndcg", "mrr"} else name.capitalize()
-    return f"{written}{at}{k}"
+def _figures(metrics: JsonObject, names: Sequence[str]) -> str:
+    """Return a table of some figures, one row per ranking."""
+    return table(
+        ["", *map(label, names)],
+        [
+            [NAMES[ranking], *(f"{figures[name]:.4f}" for name in names)]
+            for ranking, figures in rankings_of(metrics).items()
+        ],
+    )
 
 
-def _interval(interval: Mapping[str, float]) -> str:
-    low, high = interval["low"], interval["high"]
-    return f"{interval['mean']:+.4f} [{low:+.4f}, {high:+.4f}]"
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a Markdown table, the first column to the left, numbers to the right."""
-    lines = [header, [":--", *["--:"] * (len(header) - 1)], *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+def _differences(
+    metrics: JsonObject, intervals: JsonObject, names: Sequence[str]
+) -> str:
+    """Return a table of what the exact two-tower is above the others, and the index."""
+    others = [*rankings_of(metrics), "random"]
+    rows = {
+        **{f"over {NAMES[name]}": f"over_{name}" for name in others},
+        "lost through the index": "lost_through_index",
+    }
+    return table(
+        ["difference", *map(label, names)],
+        [
+            [title, *(interval(intervals[group][name]) for name in names)]
+            for title, group in rows.items()
+            if group in intervals
+        ],
+    )

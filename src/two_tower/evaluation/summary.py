@@ -3,30 +3,46 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
+from typing import Any, Final
 
-import numpy as np
 import pyarrow as pa
 
 from two_tower.evaluation.tables import Rankings
 from two_tower.metrics.catalogue import catalogue_figures
+from two_tower.metrics.chance import random_figures
 from two_tower.metrics.intervals import bootstrap_intervals, paired_difference
 from two_tower.metrics.ranking import Figures, mean_figures, query_figures
 from two_tower.metrics.slices import (
-    Counts,
-    Mask,
     coldness_slices,
     history_slices,
     popularity_slices,
 )
-from two_tower.ragged import Ragged
-from two_tower.types import JsonObject
+from two_tower.types import Int64Array, JsonObject
 
-MODEL = ("exact", "index")
-"""The rankings of the model; all others are baselines."""
+MODEL: Final = ("exact", "index")
+"""The rankings of the model; all others are what it is compared with."""
+
+
+def figures_by_query(rankings: Rankings, cutoffs: Sequence[int]) -> dict[str, Figures]:
+    """Return `[B]` of each figure of each ranking."""
+    return {
+        name: query_figures(ranks, cutoffs=cutoffs)
+        for name, ranks in rankings.ranks.items()
+    }
+
+
+def figures_by_chance(rankings: Rankings, cutoffs: Sequence[int]) -> Figures:
+    """Return `[B]` of each figure, as lists of the same items in random order have it.
+
+    Args:
+        rankings: with `n_candidates`, how many items each query's list holds.
+        cutoffs: the k.
+    """
+    return random_figures(rankings.n_candidates, rankings.n_positives, cutoffs=cutoffs)
 
 
 def figures_of_lists(
-    exposure: pa.Table, ranking: str, n_train: Counts, cutoffs: Sequence[int]
+    exposure: pa.Table, ranking: str, n_train: Int64Array, cutoffs: Sequence[int]
 ) -> dict[str, float]:
     """Return `coverage@k`, `novelty@k`, `popularity@k` and `gini@k` for each k.
 
@@ -45,21 +61,45 @@ def figures_of_lists(
     }
 
 
+def intervals_with_cold_items(
+    rankings: Rankings, cutoffs: Sequence[int], **settings: Any
+) -> JsonObject:
+    """Return `intervals_of` all queries, and of the positives that are cold items.
+
+    Args:
+        rankings: of P positives, with `item_n_train` and `n_candidates`.
+        cutoffs: the k.
+        settings: of the bootstrap: `resamples`, `confidence` and `seed`.
+
+    Returns:
+        The settings, the intervals over all queries, and as `cold_items`, where there
+        are any, those over cold items, with `over_random` among them.
+    """
+    figures = figures_by_query(rankings, cutoffs)
+    intervals = settings | intervals_of(figures, **settings)
+    cold = rankings.keep(rankings.facts["item_n_train"] == 0)
+    if not len(cold.items):
+        return intervals
+    of_cold = figures_by_query(cold, cutoffs)
+    of_cold["random"] = figures_by_chance(cold, cutoffs)
+    return intervals | {"cold_items": intervals_of(of_cold, **settings)}
+
+
 def intervals_of(
     figures: Mapping[str, Figures], *, resamples: int, confidence: float, seed: int
 ) -> JsonObject:
     """Return bootstrap intervals of the model's figures, and of its differences.
 
     Args:
-        figures: of `exact`, `index` and the baselines, query by query.
+        figures: of `exact`, `index` and what they are compared with, query by query.
         resamples: how often the queries are drawn.
         confidence: share of the resamples inside an interval.
         seed: of the draws.
 
     Returns:
-        The three settings; `two_tower`, the exact figures; `over_<baseline>`, by how
-        much they are above a baseline's; and `lost_through_index`. Each holds `mean`,
-        `low` and `high` of every figure.
+        `two_tower`, the exact figures; `over_<other>`, by how much they are above
+        another ranking's; and `lost_through_index`. Each holds `mean`, `low` and `high`
+        of every figure that both have.
     """
     groups = {"two_tower": figures["exact"]}
     for name in figures.keys() - set(MODEL):
@@ -68,8 +108,7 @@ def intervals_of(
     measure = partial(
         bootstrap_intervals, resamples=resamples, confidence=confidence, seed=seed
     )
-    settings = {"resamples": resamples, "confidence": confidence, "seed": seed}
-    return settings | {
+    return {
         group: {name: asdict(interval) for name, interval in measure(values).items()}
         for group, values in sorted(groups.items())
     }
@@ -77,7 +116,7 @@ def intervals_of(
 
 def figures_of_slices(
     rankings: Rankings,
-    n_train: Counts,
+    n_train: Int64Array,
     cutoffs: Sequence[int],
     *,
     history_lengths: Sequence[int],
@@ -87,53 +126,51 @@ def figures_of_slices(
     """Return `figures_of_slice` of each slice, by what they go by.
 
     Args:
-        rankings: of P positives, with `n_seen`, the length of the history before each.
+        rankings: of P positives, with `n_candidates`, `n_seen` (the length of the
+            history), `item_n_train` and `user_n_train` (training interactions).
         n_train: `[N]`, training interactions of each item.
         cutoffs: the k.
         history_lengths: the shortest of each group, rising from 0.
         head: share of the training interactions that the head holds.
         mid: share that the mid holds.
     """
-    items = rankings.items
+    facts = rankings.facts
     slices = {
-        "history_length": history_slices(rankings.facts["n_seen"], history_lengths),
-        "item_popularity": popularity_slices(n_train, items, head=head, mid=mid),
-        "coldness": coldness_slices(n_train, items),
+        "history_length": history_slices(facts["n_seen"], history_lengths),
+        "item_popularity": popularity_slices(
+            n_train, rankings.items, head=head, mid=mid
+        ),
+        "item_coldness": coldness_slices(facts["item_n_train"]),
+        "user_coldness": coldness_slices(facts["user_n_train"]),
     }
     return {
         kind: {
-            name: figures_of_slice(rankings.ranks, mask, cutoffs)
+            name: figures_of_slice(rankings.keep(mask), cutoffs)
             for name, mask in masks.items()
         }
         for kind, masks in slices.items()
     }
 
 
-def figures_of_slice(
-    ranks: Mapping[str, Ragged], mask: Mask, cutoffs: Sequence[int]
-) -> JsonObject:
+def figures_of_slice(rankings: Rankings, cutoffs: Sequence[int]) -> JsonObject:
     """Return the mean figures of each ranking over some of the positives.
 
-    A positive keeps its rank among all items. A query counts if one of its positives
-    does, and for the others of its positives nothing is expected of it.
-
     Args:
-        ranks: of each ranking, one row per query, P ranks in all.
-        mask: `[P]`, the positives that count.
+        rankings: of these positives and their queries alone.
         cutoffs: the k.
 
     Returns:
-        `n_queries`, `n_positives`, and each ranking's figures, if there is a query.
+        `n_queries`, `n_positives`, and if there is a query `n_candidates` (items in a
+        list, on average over the queries), each ranking's figures, and `random`.
     """
-    kept = {name: _without_empty_rows(rows.keep(mask)) for name, rows in ranks.items()}
-    sizes = {"n_queries": len(kept["exact"]), "n_positives": int(mask.sum())}
-    if not mask.any():
+    n_positives = rankings.n_positives
+    sizes = {"n_queries": len(n_positives), "n_positives": int(n_positives.sum())}
+    if not len(n_positives):
         return sizes
-    return sizes | {
-        name: mean_figures(query_figures(rows, cutoffs=cutoffs))
-        for name, rows in kept.items()
+    figures = figures_by_query(rankings, cutoffs)
+    figures["random"] = figures_by_chance(rankings, cutoffs)
+    return {
+        **sizes,
+        "n_candidates": float(rankings.n_candidates.mean()),
+        **{name: mean_figures(values) for name, values in figures.items()},
     }
-
-
-def _without_empty_rows(rows: Ragged) -> Ragged:
-    return rows.take(np.flatnonzero(rows.lengths))

@@ -10,9 +10,7 @@ import pyarrow as pa
 
 from two_tower.evaluation.cases import TestCases
 from two_tower.ragged import Ragged
-from two_tower.types import FIRST_ID
-
-Counts = npt.NDArray[np.int64]
+from two_tower.types import FIRST_ID, Int64Array
 
 
 def ranks_table(
@@ -39,7 +37,7 @@ def ranks_table(
 
 
 def exposure_table(
-    counts: Mapping[str, Counts], cutoffs: Sequence[int], **columns: Counts
+    counts: Mapping[str, Int64Array], cutoffs: Sequence[int], **columns: Int64Array
 ) -> pa.Table:
     """Return one row per item, ordered by `item`: how often each list shows it.
 
@@ -71,9 +69,39 @@ class Rankings:
         ranks: of each ranking, one row per query; infinity where there is none.
     """
 
-    items: Counts
-    facts: Mapping[str, Counts]
+    items: Int64Array
+    facts: Mapping[str, Int64Array]
     ranks: Mapping[str, Ragged]
+
+    @property
+    def offsets(self) -> Int64Array:
+        """`[B + 1]`, where the positives of each query begin and end."""
+        return next(iter(self.ranks.values())).offsets
+
+    @property
+    def n_positives(self) -> Int64Array:
+        """`[B]`, the number of positives of each query."""
+        return np.diff(self.offsets)
+
+    @property
+    def n_candidates(self) -> Int64Array:
+        """`[B]`, the number of items in each query's list."""
+        return self.facts["n_candidates"][self.offsets[:-1]]
+
+    def keep(self, mask: npt.NDArray[np.bool_]) -> "Rankings":
+        """Return the positives where `mask` (`[P]`) is true, and their queries.
+
+        Each keeps its rank; of a query's other positives nothing is expected.
+        """
+        kept = {name: ranks.keep(mask) for name, ranks in self.ranks.items()}
+        return Rankings(
+            items=self.items[mask],
+            facts={name: values[mask] for name, values in self.facts.items()},
+            ranks={
+                name: ranks.take(np.flatnonzero(ranks.lengths))
+                for name, ranks in kept.items()
+            },
+        )
 
 
 def read_ranks(table: ir.Table, facts: Sequence[str]) -> Rankings:
@@ -107,15 +135,15 @@ def join_rankings(first: Rankings, second: Rankings) -> Rankings:
     Raises:
         ValueError: if they rank other positives, or other queries.
     """
-    one, other = next(iter(first.ranks.values())), next(iter(second.ranks.values()))
     if not (
-        np.array_equal(one.offsets, other.offsets)
+        np.array_equal(first.offsets, second.offsets)
         and np.array_equal(first.items, second.items)
     ):
         raise ValueError(
-            f"the model ranked {len(one.values)} positives of {len(one)} queries and "
-            f"the baselines {len(other.values)} of {len(other)}, and they are not the "
-            "same; run the evaluation pipeline again from its first node"
+            f"the model ranked {len(first.items)} positives of "
+            f"{len(first.n_positives)} queries and the baselines {len(second.items)} "
+            f"of {len(second.n_positives)}, and they are not the same; run the "
+            "evaluation pipeline again from its first node"
         )
     return Rankings(
         items=first.items,

@@ -58,5 +58,8 @@ def bootstrap_intervals(
 
 
 def paired_difference(first: Figures, second: Figures) -> Figures:
-    """Return the first system's figures less the second's, query by query."""
-    return {name: first[name] - second[name] for name in first}
+    """Return the first system's figures less the second's, query by query.
+
+    A figure that the second doesn't have is left out.
+    """
+    return {name: first[name] - second[name] for name in first if name in second}

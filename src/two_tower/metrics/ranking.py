@@ -45,7 +45,7 @@ def query_figures(ranks: Ragged, *, cutoffs: Sequence[int]) -> Figures:
         )
     rank = ranks.values.astype(np.float64)
     discount = 1 / np.log2(rank + 2)
-    ideal = np.cumsum(1 / np.log2(np.arange(max(cutoffs)) + 2))
+    ideal = np.cumsum(discounts(max(cutoffs)))
     figures = {}
     for k in cutoffs:
         hit = rank < k
@@ -58,6 +58,11 @@ def query_figures(ranks: Ragged, *, cutoffs: Sequence[int]) -> Figures:
     np.minimum.at(first, ranks.rows, rank)
     figures["mrr"] = 1 / (first + 1)
     return figures
+
+
+def discounts(n: int) -> npt.NDArray[np.float64]:
+    """Return `[n]`, what a positive at each of the first n ranks adds to the DCG."""
+    return 1 / np.log2(np.arange(n) + 2)
 
 
 def mean_figures(figures: Figures) -> dict[str, float]:

@@ -6,11 +6,12 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from two_tower.types import Int64Array
+
 Mask: TypeAlias = npt.NDArray[np.bool_]
-Counts: TypeAlias = npt.NDArray[np.int64]
 
 
-def history_slices(lengths: Counts, bounds: Sequence[int]) -> Mapping[str, Mask]:
+def history_slices(lengths: Int64Array, bounds: Sequence[int]) -> Mapping[str, Mask]:
     """Return which histories are how long, for example `"20-49"`.
 
     Args:
@@ -31,7 +32,7 @@ def history_slices(lengths: Counts, bounds: Sequence[int]) -> Mapping[str, Mask]
 
 
 def popularity_slices(
-    n_train: Counts, items: Counts, *, head: float, mid: float
+    n_train: Int64Array, items: Int64Array, *, head: float, mid: float
 ) -> Mapping[str, Mask]:
     """Return which positives are popular: `"head"`, `"mid"` or `"tail"`.
 
@@ -57,12 +58,11 @@ def popularity_slices(
     return {"head": is_head, "mid": ~is_head & ~is_tail, "tail": is_tail}
 
 
-def coldness_slices(n_train: Counts, items: Counts) -> Mapping[str, Mask]:
+def coldness_slices(n_train: Int64Array) -> Mapping[str, Mask]:
     """Return which positives training has met: `"warm"`, or never: `"cold"`.
 
     Args:
-        n_train: `[N]`, training interactions of each item.
-        items: `[P]`, the position of each positive.
+        n_train: `[P]`, training interactions of each positive's item, or user.
     """
-    is_cold = n_train[items] == 0
+    is_cold = n_train == 0
     return {"warm": ~is_cold, "cold": is_cold}

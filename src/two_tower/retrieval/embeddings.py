@@ -41,7 +41,7 @@ def read_item_embeddings(item_embeddings: ir.Table) -> ItemVectors:
         item_embeddings: one row per item: `item` (int32, dense ids from 2 without
             gaps), `item_id`, `vector` (array<float32>), in any order.
     """
-    n_items = int(item_embeddings.count().execute())
+    n_items = int(item_embeddings.count().to_pyarrow().as_py())
     batches = item_embeddings.to_pyarrow_batches(chunk_size=ITEMS_PER_BATCH)
     return read_item_vectors(batches, n_items)
 

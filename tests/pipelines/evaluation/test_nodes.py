@@ -1,21 +1,26 @@
 import json
 import logging
+import math
+import warnings
+from functools import cached_property
 
 import ibis
 import numpy as np
 import pytest
 
 from tests.evaluation.fabricate import (
-    SPLIT_REPORT,
     World,
     baseline_tables,
+    cold_ranks,
     metrics_of,
     model_tables,
     parameters,
 )
 from tests.metrics import definitions
+from two_tower.evaluation.plots import plot_slices
+from two_tower.evaluation.report import format_report
 from two_tower.pipelines.evaluation.nodes import (
-    compute_metrics,
+    rank_among_cold_items,
     rank_by_baselines,
     rank_by_two_tower,
 )
@@ -113,6 +118,7 @@ def test_metrics_have_the_agreed_shape_and_are_json(metrics):
         "baselines",
         "intervals",
         "slices",
+        "among_cold_items",
     ]
     assert list(metrics["two_tower"]) == ["exact", "index"]
     assert list(metrics["baselines"]) == ["popularity", "ease"]
@@ -153,7 +159,9 @@ def test_slices_count_each_positive_once(metrics):
     lengths = metrics["slices"]["history_length"]
     assert lengths["0"]["n_queries"] == 1
     n_cold = sum((WORLD.n_train[row] == 0).any() for row in WORLD.targets)
-    assert metrics["slices"]["coldness"]["cold"]["n_queries"] == n_cold
+    assert metrics["slices"]["item_coldness"]["cold"]["n_queries"] == n_cold
+    # Of the users, training has never met the first alone.
+    assert metrics["slices"]["user_coldness"]["cold"]["n_queries"] == 1
 
 
 def test_a_slice_measures_its_positives_alone(metrics):
@@ -165,10 +173,123 @@ def test_a_slice_measures_its_positives_alone(metrics):
         order = definitions.ranked_list(scores[user], targets, WORLD.seen[user])
         cold = [order.index(item) for item in set(targets) if not n_train[item]]
         ranks.extend([cold] if cold else [])
-    found = metrics["slices"]["coldness"]["cold"]["exact"]
+    found = metrics["slices"]["item_coldness"]["cold"]["exact"]
     assert found["mrr"] == pytest.approx(
         np.mean([definitions.reciprocal_rank(row) for row in ranks])
     )
+
+
+def cold_positives():
+    """Each query's cold positives, in the world's numbering, where it has any."""
+    cold = [
+        sorted({item for item in row if not WORLD.n_train[item]})
+        for row in WORLD.targets
+    ]
+    return {user: row for user, row in enumerate(cold) if row}
+
+
+# covers: X11
+def test_cold_items_are_also_ranked_among_themselves(metrics):
+    items = np.flatnonzero(WORLD.n_train == 0)
+    scores = two_tower_scores()[:, items]
+    ranks, lengths = [], []
+    for user, positives in cold_positives().items():
+        targets = np.searchsorted(items, positives)
+        seen = [
+            np.searchsorted(items, item) for item in WORLD.seen[user] if item in items
+        ]
+        ranks.append(definitions.ranks(scores[user], targets, seen))
+        lengths.append(len(definitions.ranked_list(scores[user], targets, seen)))
+    found = metrics["among_cold_items"]
+    assert found["n_queries"] == len(ranks) > 2
+    assert found["n_candidates"] == pytest.approx(np.mean(lengths))
+    for k in (1, 5, 10):
+        ndcg = np.mean([definitions.ndcg(row, k) for row in ranks])
+        assert found["exact"][f"ndcg@{k}"] == pytest.approx(ndcg)
+        hit = np.mean([min(row) < k for row in ranks])
+        assert found["exact"][f"hr@{k}"] == pytest.approx(hit)
+
+
+# covers: X11
+def test_cold_items_stand_beside_what_a_random_order_would_reach(metrics):
+    miss = []
+    for user, positives in cold_positives().items():
+        hidden = set(WORLD.seen[user]) - set(WORLD.targets[user])
+        n, p = WORLD.n_items - len(hidden), len(positives)
+        miss.append(math.comb(n - p, 5) / math.comb(n, 5))
+    found = metrics["slices"]["item_coldness"]["cold"]
+    assert found["random"]["hr@5"] == pytest.approx(1 - np.mean(miss))
+    over = metrics["intervals"]["cold_items"]["over_random"]["hr@5"]
+    expected = found["exact"]["hr@5"] - found["random"]["hr@5"]
+    assert over["mean"] == pytest.approx(expected)
+
+
+# covers: X11
+def test_users_that_training_never_met_are_measured_apart(metrics):
+    (first, *_) = WORLD.targets
+    (rank,) = definitions.ranks(two_tower_scores()[0], first, [])
+    found = metrics["slices"]["user_coldness"]["cold"]
+    assert (found["n_positives"], found["n_candidates"]) == (1, 30)
+    assert found["exact"]["mrr"] == pytest.approx(1 / (rank + 1))
+    assert found["random"]["hr@5"] == pytest.approx(5 / 30)
+
+
+class WarmWorld(World):
+    """Each item has been met in training."""
+
+    @cached_property
+    def n_train(self):
+        return np.maximum(super().n_train, 1)
+
+
+def test_without_cold_items_there_is_nothing_to_tell_of_them():
+    ranks = cold_ranks(WarmWorld())
+    assert ranks.num_rows == 0
+    assert ranks.column_names == ["user", "item", "n_candidates", "exact"]
+    found = metrics_of(WarmWorld())
+    assert found["slices"]["item_coldness"]["cold"]["n_queries"] == 0
+    assert found["among_cold_items"] == {"n_queries": 0, "n_positives": 0}
+    assert "cold_items" not in found["intervals"]
+    assert "no positive is among them" in format_report(found)
+
+
+class NewItemsWorld(World):
+    """The last five items were held out whole; histories hold training items alone."""
+
+    @cached_property
+    def seen(self):
+        return self.training
+
+    @cached_property
+    def targets(self):
+        return [sorted({25 + user % 5, 29}) for user in range(self.n_users)]
+
+
+# covers: X11
+def test_where_whole_items_are_held_out_all_rankings_are_measured_without_a_warning():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)  # as NumPy gives them
+        metrics = metrics_of(NewItemsWorld())
+        report = format_report(metrics)
+        plot_slices(metrics)
+    cold = metrics["slices"]["item_coldness"]["cold"]
+    assert cold["n_positives"] == metrics["protocol"]["n_positives"]
+    assert metrics["slices"]["item_coldness"]["warm"]["n_queries"] == 0
+    # No baseline can tell them apart, and equal scores take the last ranks.
+    assert cold["popularity"]["hr@10"] == cold["ease"]["hr@10"] == 0
+    assert cold["random"]["hr@10"] > 0
+    assert "| two-tower, exact, times random |" in report
+
+
+def test_items_of_another_vocabulary_are_refused():
+    with pytest.raises(ValueError, match="item_embeddings holds 31 items"):
+        rank_among_cold_items(
+            WORLD.test_queries,
+            WORLD.test_examples,
+            World(n_items=31).item_embeddings,
+            WORLD.item_vocabulary,
+            parameters(),
+        )
 
 
 def test_above_its_size_ease_is_skipped_and_that_is_said():
@@ -188,7 +309,14 @@ def test_the_headline_is_logged(caplog):
 
 def test_ranks_are_a_row_per_positive_with_its_facts():
     ranks, exposure = model_tables(WORLD)
-    assert ranks.column_names == ["user", "item", "n_seen", "exact", "index"]
+    assert ranks.column_names == [
+        "user",
+        "item",
+        "n_seen",
+        "n_candidates",
+        "exact",
+        "index",
+    ]
     assert ranks["user"].to_pylist()[2:5] == [4, 4, 4]
     assert ranks["item"].to_pylist()[2:5] == [5, 10, 31]
     assert ranks["n_seen"].to_pylist()[0] == 0
@@ -198,10 +326,12 @@ def test_ranks_are_a_row_per_positive_with_its_facts():
     assert sum(exposure["exact@10"].to_pylist()) == 120
 
 
-def test_baselines_know_how_popular_a_positive_is():
+def test_baselines_know_what_training_met_of_a_positive_and_its_user():
     ranks, exposure = baseline_tables(WORLD)
-    items = np.array(ranks["item"]) - 2
-    assert ranks["n_train"].to_pylist() == WORLD.n_train[items].tolist()
+    items, users = np.array(ranks["item"]) - 2, np.array(ranks["user"]) - 2
+    assert ranks["item_n_train"].to_pylist() == WORLD.n_train[items].tolist()
+    trained_on = [len(WORLD.training[user]) for user in users]
+    assert ranks["user_n_train"].to_pylist() == trained_on
     assert exposure["n_train"].to_pylist() == WORLD.n_train.tolist()
 
 
@@ -231,12 +361,14 @@ def test_no_test_query_at_all_is_refused():
     nobody = WORLD.test_examples.filter(ibis._.user < 0)
     with pytest.raises(ValueError, match="test_examples is empty"):
         rank_by_baselines(
-            nobody, WORLD.item_vocabulary, WORLD.train_sequences, parameters()
+            nobody,
+            WORLD.item_vocabulary,
+            WORLD.user_vocabulary,
+            WORLD.train_sequences,
+            parameters(),
         )
 
 
 def test_ranks_of_other_positives_are_refused():
-    model, baselines = model_tables(WORLD), baseline_tables(World(n_users=11))
-    tables = [ibis.memtable(table) for table in (*model, *baselines)]
     with pytest.raises(ValueError, match="are not the same"):
-        compute_metrics(*tables, SPLIT_REPORT, parameters())
+        metrics_of(WORLD, baselines_of=World(n_users=11))

@@ -23,6 +23,7 @@ def test_the_pipeline_takes_what_others_made_and_gives_metrics_and_plots():
         "item_embeddings",
         "item_index",
         "item_vocabulary",
+        "user_vocabulary",
         "split_report",
         "params:evaluation",
     }

@@ -3,11 +3,13 @@
 import logging
 
 import ibis.expr.types as ir
+import numpy as np
 import pyarrow as pa
 
 from two_tower.evaluation import plots
 from two_tower.evaluation.cases import (
     read_cases,
+    read_n_train,
     read_queries,
     read_training_items,
 )
@@ -17,9 +19,11 @@ from two_tower.evaluation.protocol import describe_protocol
 from two_tower.evaluation.report import format_headline, format_report
 from two_tower.evaluation.summary import (
     MODEL,
+    figures_by_query,
     figures_of_lists,
+    figures_of_slice,
     figures_of_slices,
-    intervals_of,
+    intervals_with_cold_items,
 )
 from two_tower.evaluation.tables import (
     exposure_table,
@@ -34,13 +38,14 @@ from two_tower.metrics.baselines import (
     interaction_matrix,
     popularity_scorer,
 )
-from two_tower.metrics.ranking import mean_figures, query_figures
+from two_tower.metrics.ranking import mean_figures
 from two_tower.metrics.ranks import ranks_by
 from two_tower.metrics.scorers import dot_scorer
 from two_tower.pipelines.evaluation.params import Evaluation
+from two_tower.ragged import Ragged
 from two_tower.retrieval.bundle import IndexBundle
 from two_tower.retrieval.embeddings import read_item_embeddings
-from two_tower.types import JsonObject
+from two_tower.types import FIRST_ID, JsonObject
 
 logger = logging.getLogger(__name__)
 
@@ -63,9 +68,10 @@ def rank_by_two_tower(
 
     Returns:
         One row per positive, by user and item: `user`, `item` (int32), `n_seen`
-        (int64, length of the history), the ranks from 0 `exact` and `index` (int64,
-        null if the index' list of the longest cut-off doesn't hold it). And one row
-        per item: `item`, and in how many lists it is: `exact@<k>`, `index@<k>`.
+        (int64, length of the history), `n_candidates` (int64, items that are ranked),
+        the ranks from 0 `exact` and `index` (int64, null if the index' list of the
+        longest cut-off doesn't hold it). And one row per item: `item`, and in how many
+        lists it is: `exact@<k>`, `index@<k>`.
 
     Raises:
         ValueError: if there is no query, or queries, items and index don't belong
@@ -84,16 +90,69 @@ def rank_by_two_tower(
     exact = ranks_by(scorer, cases.targets, cases.seen, item_block=item_block)
     exact_shown = count_shown(scorer, cases.seen, cutoffs, item_block=item_block)
     index, index_shown = rank_through_index(item_index, queries, cases, cutoffs)
-    n_seen = cases.seen.lengths[cases.targets.rows]
+    query = cases.targets.rows
+    facts = {
+        "n_seen": cases.seen.lengths[query],
+        "n_candidates": cases.list_lengths(len(vectors))[query],
+    }
     return (
-        ranks_table(cases, {"n_seen": n_seen, "exact": exact, "index": index}),
+        ranks_table(cases, {**facts, "exact": exact, "index": index}),
         exposure_table({"exact": exact_shown, "index": index_shown}, cutoffs),
     )
+
+
+def rank_among_cold_items(
+    test_queries: ir.Table,
+    test_examples: ir.Table,
+    item_embeddings: ir.Table,
+    item_vocabulary: ir.Table,
+    parameters: Evaluation,
+) -> pa.Table:
+    """Rank the items that training never met, among themselves.
+
+    The baselines give all of these one score, so there is nothing to rank by them.
+
+    Args:
+        test_queries: as of `rank_by_two_tower`.
+        test_examples: likewise.
+        item_embeddings: likewise.
+        item_vocabulary: `item` (int32, from 2 without gaps) and `n_train` (int64).
+        parameters: of this pipeline.
+
+    Returns:
+        One row per positive that is such an item, by user and item: `user`, `item`
+        (int32), `n_candidates` (int64, items that are ranked), the rank from 0 `exact`
+        (int64).
+
+    Raises:
+        ValueError: if there is no query, or queries, items and vocabulary don't belong
+            together.
+    """
+    cases = read_cases(test_examples)
+    queries = read_queries(test_queries, cases.users)
+    is_cold = read_n_train(item_vocabulary, "item") == 0
+    vectors = read_item_embeddings(item_embeddings).vectors
+    if len(vectors) != len(is_cold):
+        raise ValueError(
+            f"item_embeddings holds {len(vectors)} items and item_vocabulary "
+            f"{len(is_cold)}; run the export pipeline again"
+        )
+    asked = cases.among(is_cold)
+    place = np.cumsum(is_cold) - 1
+    ranks = ranks_by(
+        dot_scorer(queries[np.isin(cases.users, asked.users)], vectors[is_cold]),
+        Ragged(place[asked.targets.values], asked.targets.offsets),
+        Ragged(place[asked.seen.values], asked.seen.offsets),
+        item_block=parameters.item_block,
+    )
+    n_candidates = asked.list_lengths(int(is_cold.sum()))[asked.targets.rows]
+    return ranks_table(asked, {"n_candidates": n_candidates, "exact": ranks})
 
 
 def rank_by_baselines(
     test_examples: ir.Table,
     item_vocabulary: ir.Table,
+    user_vocabulary: ir.Table,
     train_sequences: ir.Table,
     parameters: Evaluation,
 ) -> tuple[pa.Table, pa.Table]:
@@ -105,18 +164,19 @@ def rank_by_baselines(
     Args:
         test_examples: `user` (int32, unique), `items` and `targets` (array<int32>).
         item_vocabulary: `item` (int32, from 2 without gaps) and `n_train` (int64).
+        user_vocabulary: `user` (int32, from 2 without gaps) and `n_train` (int64).
         train_sequences: one row per window: `user` (int32), `items` and `targets`
             (array<int32>); together they hold each user's training items.
         parameters: of this pipeline.
 
     Returns:
-        One row per positive, by user and item: `user`, `item` (int32), `n_train`
-        (int64, of the item), the ranks from 0 `popularity` and `ease` (int64). And
-        one row per item: `item`, `n_train`, and in how many lists it is:
-        `popularity@<k>`, `ease@<k>`.
+        One row per positive, by user and item: `user`, `item` (int32), `item_n_train`
+        and `user_n_train` (int64, training interactions), the ranks from 0 `popularity`
+        and `ease` (int64). And one row per item: `item`, `n_train`, and in how many
+        lists it is: `popularity@<k>`, `ease@<k>`.
     """
     cases = read_cases(test_examples)
-    n_train = item_vocabulary.order_by("item").n_train.to_pyarrow().to_numpy()
+    n_train = read_n_train(item_vocabulary, "item")
     scorers = {"popularity": popularity_scorer(n_train, len(cases.users))}
     if len(n_train) <= parameters.ease.max_items:
         training = interaction_matrix(
@@ -134,74 +194,75 @@ def rank_by_baselines(
         name: count_shown(scorer, cases.seen, cutoffs, item_block=item_block)
         for name, scorer in scorers.items()
     }
+    user_n_train = read_n_train(user_vocabulary, "user")[cases.users - FIRST_ID]
+    facts = {
+        "item_n_train": n_train[cases.targets.values],
+        "user_n_train": user_n_train[cases.targets.rows],
+    }
     return (
-        ranks_table(cases, {"n_train": n_train[cases.targets.values], **ranks}),
+        ranks_table(cases, {**facts, **ranks}),
         exposure_table(shown, cutoffs, n_train=n_train),
     )
 
 
 def compute_metrics(
-    two_tower_ranks: ir.Table,
-    two_tower_exposure: ir.Table,
-    baseline_ranks: ir.Table,
-    baseline_exposure: ir.Table,
-    split_report: JsonObject,
-    parameters: Evaluation,
+    split_report: JsonObject, parameters: Evaluation, **tables: ir.Table
 ) -> JsonObject:
     """Return all figures; `docs/metrics.md` gives their formulas.
 
     Args:
-        two_tower_ranks: as from `rank_by_two_tower`.
-        two_tower_exposure: likewise.
-        baseline_ranks: as from `rank_by_baselines`.
-        baseline_exposure: likewise.
         split_report: `kind`, `shares`, `seed`, `cut_offs`, `selection` and `ties` of
             the split.
         parameters: of this pipeline.
+        tables: `two_tower_ranks` and `two_tower_exposure` as from `rank_by_two_tower`,
+            `baseline_ranks` and `baseline_exposure` as from `rank_by_baselines`, and
+            `cold_ranks` as from `rank_among_cold_items`.
 
     Returns:
         `protocol`; `two_tower` (`exact`, `index`) and `baselines` (`popularity`, `ease`
-        or why it was skipped) with each figure's mean; `intervals`; `slices`.
+        or why it was skipped) with each figure's mean; `intervals`; `slices`; and
+        `among_cold_items`, a slice in which cold items alone are ranked.
 
     Raises:
-        ValueError: if the two tables of ranks hold other positives.
+        ValueError: if the tables of ranks hold other positives.
     """
     rankings = join_rankings(
-        read_ranks(two_tower_ranks, facts=["n_seen"]),
-        read_ranks(baseline_ranks, facts=["n_train"]),
+        read_ranks(tables["two_tower_ranks"], facts=["n_seen", "n_candidates"]),
+        read_ranks(tables["baseline_ranks"], facts=["item_n_train", "user_n_train"]),
     )
-    exposure = read_exposure(two_tower_exposure, baseline_exposure)
+    among_cold = read_ranks(tables["cold_ranks"], facts=["n_candidates"])
+    exposure = read_exposure(tables["two_tower_exposure"], tables["baseline_exposure"])
     n_train = exposure["n_train"].to_numpy()
-    figures = {
-        name: query_figures(ranks, cutoffs=parameters.cutoffs)
-        for name, ranks in rankings.ranks.items()
-    }
-    protocol = describe_protocol(
-        split_report,
-        dataset=parameters.dataset,
-        cutoffs=parameters.cutoffs,
-        headline=parameters.headline,
-        n_queries=len(rankings.ranks["exact"]),
-        n_positives=len(rankings.items),
-        n_items=len(n_train),
-        slices=parameters.slices.model_dump(mode="json"),
-    )
+    cutoffs = parameters.cutoffs
+    figures = figures_by_query(rankings, cutoffs)
     means = {
-        name: mean_figures(values)
-        | figures_of_lists(exposure, name, n_train, parameters.cutoffs)
+        name: mean_figures(values) | figures_of_lists(exposure, name, n_train, cutoffs)
         for name, values in figures.items()
     }
     metrics = {
-        "protocol": protocol,
+        "protocol": describe_protocol(
+            split_report,
+            dataset=parameters.dataset,
+            cutoffs=cutoffs,
+            headline=parameters.headline,
+            n_queries=len(rankings.n_positives),
+            n_positives=len(rankings.items),
+            n_items=len(n_train),
+            n_cold_items=int((n_train == 0).sum()),
+            slices=parameters.slices.model_dump(mode="json"),
+        ),
         "two_tower": {name: means.pop(name) for name in MODEL},
         "baselines": {
             "popularity": means.pop("popularity"),
             "ease": means.get("ease") or _why_without_ease(len(n_train), parameters),
         },
-        "intervals": intervals_of(figures, **parameters.intervals.model_dump()),
-        "slices": figures_of_slices(
-            rankings, n_train, parameters.cutoffs, **parameters.slices.model_dump()
+        "intervals": intervals_with_cold_items(
+            rankings, cutoffs, **parameters.intervals.model_dump()
         ),
+        "slices": figures_of_slices(
+            rankings, n_train, cutoffs, **parameters.slices.model_dump()
+        ),
+        "among_cold_items": figures_of_slice(among_cold, cutoffs),
     }
     logger.info(format_headline(metrics))
     return metrics

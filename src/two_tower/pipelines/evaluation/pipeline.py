@@ -22,10 +22,23 @@ def create_pipeline() -> Pipeline:
                 name="rank_by_two_tower",
             ),
             Node(
+                nodes.rank_among_cold_items,
+                inputs=[
+                    "test_queries",
+                    "test_examples",
+                    "item_embeddings",
+                    "item_vocabulary",
+                    "params:evaluation",
+                ],
+                outputs="cold_ranks",
+                name="rank_among_cold_items",
+            ),
+            Node(
                 nodes.rank_by_baselines,
                 inputs=[
                     "test_examples",
                     "item_vocabulary",
+                    "user_vocabulary",
                     "train_sequences",
                     "params:evaluation",
                 ],
@@ -34,14 +47,15 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 nodes.compute_metrics,
-                inputs=[
-                    "two_tower_ranks",
-                    "two_tower_exposure",
-                    "baseline_ranks",
-                    "baseline_exposure",
-                    "split_report",
-                    "params:evaluation",
-                ],
+                inputs={
+                    "split_report": "split_report",
+                    "parameters": "params:evaluation",
+                    "two_tower_ranks": "two_tower_ranks",
+                    "two_tower_exposure": "two_tower_exposure",
+                    "baseline_ranks": "baseline_ranks",
+                    "baseline_exposure": "baseline_exposure",
+                    "cold_ranks": "cold_ranks",
+                },
                 outputs="metrics",
                 name="compute_metrics",
             ),

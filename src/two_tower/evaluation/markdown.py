@@ -1,0 +1,21 @@
+"""Tables and figures as they are written in a report."""
+
+from collections.abc import Mapping, Sequence
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a Markdown table, the first column to the left, numbers to the right."""
+    lines = [header, [":--", *["--:"] * (len(header) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def label(figure: str) -> str:
+    """Return the name of a figure as it is written: `hr@10` → `HR@10`."""
+    name, at, k = figure.partition("@")
+    written = name.upper() if name in {"hr", "ndcg", "mrr"} else name.capitalize()
+    return f"{written}{at}{k}"
+
+
+def interval(bounds: Mapping[str, float]) -> str:
+    """Return a mean with its interval: `+0.0100 [+0.0050, +0.0150]`."""
+    return f"{bounds['mean']:+.4f} [{bounds['low']:+.4f}, {bounds['high']:+.4f}]"
