@@ -1,8 +1,12 @@
 """The base of all typed parameters, and what several pipelines ask for alike."""
 
-from typing import Self
+from typing import Annotated, Self, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, model_validator
+
+# Strict, or a bare `on` or `1e3` on the command line would stand for user 1 or 1000.
+RawId: TypeAlias = StrictInt | str
+Ids: TypeAlias = Annotated[tuple[RawId, ...], Field(min_length=1)]
 
 
 class Params(BaseModel):

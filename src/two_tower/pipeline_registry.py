@@ -2,7 +2,11 @@
 
 from kedro.pipeline import Pipeline
 
+from two_tower.pipelines.add_items.pipeline import create_pipeline as add_items
 from two_tower.pipelines.evaluation.pipeline import create_pipeline as evaluation
+from two_tower.pipelines.export.pipeline import (
+    create_embedding_pipeline as export_embeddings,
+)
 from two_tower.pipelines.export.pipeline import create_pipeline as export
 from two_tower.pipelines.indexing.pipeline import create_pipeline as indexing
 from two_tower.pipelines.ingestion.pipeline import create_pipeline as ingestion
@@ -32,5 +36,10 @@ def register_pipelines() -> dict[str, Pipeline]:
         **stages,
         "data": data,
         "model": model,
+        # What begins with the deployed model.
+        "add_items": stages["ingestion"].only_nodes("type_items")
+        + add_items()
+        + export_embeddings()
+        + stages["indexing"],
         "__default__": data + model + stages["evaluation"] + stages["recommendation"],
     }

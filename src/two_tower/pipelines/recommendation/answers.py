@@ -3,18 +3,76 @@
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
+from zlib import crc32
 
 import ibis.expr.types as ir
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from two_tower.pipelines.recommendation.params import Drawn
 from two_tower.ragged import Ragged
+from two_tower.retrieval.draws import draw_by_score
 from two_tower.retrieval.embeddings import plain_ids, vectors_of
 from two_tower.retrieval.index import NOTHING, Found, Positions
 from two_tower.retrieval.recommender import Recommender
+from two_tower.types import FloatArray
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class Choices:
+    """What may be shown to anybody, how much of it, and how it is picked.
+
+    Attributes:
+        k: items per user.
+        allow: `[M]` int64, the only positions to show; None for all.
+        exclude: `[M]` int64, positions to show to nobody.
+        drawn: how items are drawn at random; None for the best.
+    """
+
+    k: int
+    allow: Positions | None
+    exclude: Positions | None
+    drawn: Drawn | None
+
+    @property
+    def n_found(self) -> int:
+        """Items that are searched for."""
+        return self.k if self.drawn is None else self.drawn.among
+
+    def pick(self, found: Found, users: npt.NDArray[np.int64]) -> Found:
+        """Return `k` of `[B, n_found]` items for the users of these `[B]` numbers."""
+        if self.drawn is None:
+            return found
+        return draw_by_score(
+            found,
+            users,
+            self.k,
+            temperature=self.drawn.temperature,
+            seed=self.drawn.seed,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Strangers:
+    """Users of whom nothing is known.
+
+    Attributes:
+        user_ids: `[U]` int64 or string.
+        query: `[D]` float32; None for the most popular items.
+    """
+
+    user_ids: pa.Array
+    query: FloatArray | None
+
+    @property
+    def numbers(self) -> npt.NDArray[np.int64]:
+        """`[U]` int64, of each id alone: draws don't depend on who is asked for."""
+        ids = self.user_ids.to_pylist()
+        return np.array([crc32(str(one).encode()) for one in ids], np.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,39 +86,60 @@ class Answers:
         recommender: answers.
         users: `user` (int32, unique), `user_id`, `vector` (array<float32>) and
             `item_ids` (array, the items to hide; null for none).
-        k: items per user.
-        allow: `[M]` int64, the only positions to show; None for all.
-        exclude: `[M]` int64, positions to show to nobody.
+        strangers: answered last.
+        choices: which items, and how many.
         users_per_batch: how many are answered at a time.
     """
 
     recommender: Recommender
     users: ir.Table
-    k: int
-    allow: Positions | None
-    exclude: Positions | None
+    strangers: Strangers
+    choices: Choices
     users_per_batch: int
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         """Yield `user_id`, `rank`, `item_id`, `title`, `score`, in order of `user`."""
         n_users = n_short = 0
-        ordered = self.users.order_by("user")
-        for batch in ordered.to_pyarrow_batches(chunk_size=self.users_per_batch):
-            found = self._answer(batch)
-            n_users += len(batch)
+        for user_ids, found in self._answers():
+            n_users += len(user_ids)
             n_short += int((found.positions[:, -1] == NOTHING).sum())
-            yield self._in_rows(batch.column("user_id"), found)
-        logger.info("recommended %d items to each of %d users", self.k, n_users)
+            yield self._in_rows(user_ids, found)
+        logger.info("recommended %d items to each of %d users", self.choices.k, n_users)
         if n_short:
             logger.info("%d of them get fewer: no other may be shown to them", n_short)
+
+    def _answers(self) -> Iterator[tuple[pa.Array, Found]]:
+        ordered = self.users.order_by("user")
+        for batch in ordered.to_pyarrow_batches(chunk_size=self.users_per_batch):
+            numbers = batch.column("user").to_numpy().astype(np.int64)
+            found = self._answer(batch)
+            yield batch.column("user_id"), self.choices.pick(found, numbers)
+        if len(self.strangers.user_ids):
+            found = self._answer_strangers()
+            picked = self.choices.pick(found, self.strangers.numbers)
+            yield self.strangers.user_ids, picked
 
     def _answer(self, batch: pa.RecordBatch) -> Found:
         return self.recommender.recommend(
             vectors_of(batch.column("vector")),
             self._positions_of_lists(batch.column("item_ids")),
-            self.k,
-            allow=self.allow,
-            exclude=self.exclude,
+            self.choices.n_found,
+            allow=self.choices.allow,
+            exclude=self.choices.exclude,
+        )
+
+    def _answer_strangers(self) -> Found:
+        n_users = len(self.strangers.user_ids)
+        nothing = Ragged.from_lists([[]] * n_users, np.int64)
+        k, query = self.choices.n_found, self.strangers.query
+        allow, exclude = self.choices.allow, self.choices.exclude
+        if query is None:
+            return self.recommender.recommend_popular(
+                nothing, k, allow=allow, exclude=exclude
+            )
+        queries = np.tile(query, (n_users, 1))
+        return self.recommender.recommend(
+            queries, nothing, k, allow=allow, exclude=exclude
         )
 
     def _positions_of_lists(self, lists: pa.Array) -> Ragged:

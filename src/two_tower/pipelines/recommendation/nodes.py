@@ -6,15 +6,18 @@ from typing import Final, Literal
 
 import ibis
 import ibis.expr.types as ir
+import numpy as np
 import pyarrow as pa
 from ibis import _
 
-from two_tower.pipelines.recommendation.answers import Answers
-from two_tower.pipelines.recommendation.params import RawId, Recommendation
+from two_tower.params import RawId
+from two_tower.pipelines.recommendation.answers import Answers, Choices, Strangers
+from two_tower.pipelines.recommendation.params import Recommendation
 from two_tower.retrieval.bundle import IndexBundle
 from two_tower.retrieval.embeddings import plain_ids
 from two_tower.retrieval.index import Positions
 from two_tower.retrieval.recommender import Recommender
+from two_tower.types import JsonObject
 
 logger = logging.getLogger(__name__)
 
@@ -31,37 +34,51 @@ def recommend_items(
     item_vocabulary: ir.Table,
     user_embeddings: ir.Table,
     histories: ir.Table,
+    cold_queries: JsonObject,
     parameters: Recommendation,
 ) -> Iterable[pa.RecordBatch]:
     """Return each user's best items, batch by batch.
 
     Args:
         item_index: of the items that can be recommended.
-        item_vocabulary: `item_id` and `title` (string, may be null).
+        item_vocabulary: `item_id`, `title` (string, may be null), `n_train`.
         user_embeddings: one row per user: `user` (int32, unique), `user_id`, `vector`
             (array<float32>).
         histories: one row per user: `user_id`, `item_ids` (array).
+        cold_queries: `learned` and `average` → D numbers.
         parameters: of this pipeline.
 
     Returns:
         Batches of `user_id`, `rank` (int32, from 1), `item_id`, `title` (string, may
-        be null) and `score` (float32, cosine), ordered by user and rank.
+        be null) and `score` (float32, cosine; of popular items, the share of the
+        training's interactions), ordered by user and rank, unknown users last.
 
     Raises:
-        ValueError: if a user or item that the parameters name is unknown.
+        ValueError: if an item that the parameters name is unknown, or a user whom
+            `cold_start` refuses.
     """
-    vocabulary = item_vocabulary.select("item_id", "title").to_pyarrow()
-    recommender = Recommender(
-        item_index, plain_ids(vocabulary.column("item_id")), vocabulary.column("title")
-    )
+    items = item_vocabulary.select("item_id", "title", "n_train").to_pyarrow()
+    recommender = Recommender(item_index, items)
     wanted = parameters.wanted_users
-    users = choose_users(user_embeddings, wanted)
+    users, unknown = choose_users(user_embeddings, wanted)
+    if unknown and parameters.cold_start == "refuse":
+        raise ValueError(_refusal(user_embeddings, wanted, unknown))
+    policy = parameters.cold_start
     answers = Answers(
         recommender,
         with_hidden_items(users, histories, hide_seen=parameters.hide_seen),
-        parameters.k,
-        allow=_positions(recommender, parameters.allow_items),
-        exclude=_positions(recommender, parameters.exclude_items),
+        Strangers(
+            _raw_ids(unknown, user_embeddings),
+            np.array(cold_queries[policy], np.float32)
+            if policy in cold_queries
+            else None,
+        ),
+        Choices(
+            parameters.k,
+            allow=_positions(recommender, parameters.allow_items),
+            exclude=_positions(recommender, parameters.exclude_items),
+            drawn=parameters.drawn if parameters.order == "drawn" else None,
+        ),
         users_per_batch=parameters.users_per_batch,
     )
     if wanted == "all":
@@ -80,8 +97,8 @@ def recommend_items(
 
 def choose_users(
     user_embeddings: ir.Table, wanted: Literal["all"] | tuple[RawId, ...]
-) -> ir.Table:
-    """Return the rows of the wanted users.
+) -> tuple[ir.Table, list[str]]:
+    """Return the rows of the wanted users, and the ids of those who are unknown.
 
     Args:
         user_embeddings: one row per user: `user` (int32, unique), `user_id`.
@@ -89,28 +106,51 @@ def choose_users(
             the id "42".
 
     Raises:
-        ValueError: if there is no user, or a wanted one is unknown.
+        ValueError: if there is no user.
     """
-    n_users = user_embeddings.count().to_pyarrow().as_py()
-    if not n_users:
+    if not user_embeddings.count().to_pyarrow().as_py():
         raise ValueError("user_embeddings is empty; run the export pipeline again")
     if wanted == "all":
-        return user_embeddings
+        return user_embeddings, []
     texts = list(dict.fromkeys(str(user) for user in wanted))
     chosen = user_embeddings.filter(_.user_id.cast("string").isin(texts))
     found = set(chosen.user_id.cast("string").to_pyarrow().to_pylist())
-    if unknown := [text for text in texts if text not in found]:
-        some = user_embeddings.order_by("user").limit(NAMED_IN_ERRORS).user_id
-        is_misread = chosen.user_id.type().is_string() and any(
-            isinstance(user, int) for user in wanted
-        )
+    return chosen, [text for text in texts if text not in found]
+
+
+def _refusal(
+    user_embeddings: ir.Table,
+    wanted: Literal["all"] | tuple[RawId, ...],
+    unknown: list[str],
+) -> str:
+    """Return what to say of users who are asked for and unknown."""
+    n_users = user_embeddings.count().to_pyarrow().as_py()
+    some = user_embeddings.order_by("user").limit(NAMED_IN_ERRORS).user_id
+    is_misread = some.type().is_string() and any(
+        isinstance(user, int) for user in wanted
+    )
+    return (
+        f"{len(unknown)} of {len(set(map(str, wanted)))} users asked for are unknown: "
+        f"{', '.join(unknown[:NAMED_IN_ERRORS])}; user_embeddings has {n_users} "
+        f"users, for example {', '.join(map(str, some.to_pyarrow()))}"
+        f"{QUOTING if is_misread else ''}; to serve unknown users, set "
+        "recommendation.cold_start to learned, average or popular"
+    )
+
+
+def _raw_ids(texts: list[str], user_embeddings: ir.Table) -> pa.Array:
+    """Return ids of the type that the users have.
+
+    Raises:
+        ValueError: if one is no whole number where ids are.
+    """
+    kind = plain_ids(user_embeddings.limit(1).user_id.to_pyarrow()).type
+    try:
+        return pa.array(texts, pa.string()).cast(kind)
+    except pa.ArrowInvalid as error:
         raise ValueError(
-            f"{len(unknown)} of {len(texts)} users asked for are unknown: "
-            f"{', '.join(unknown[:NAMED_IN_ERRORS])}; user_embeddings has {n_users} "
-            f"users, for example {', '.join(map(str, some.to_pyarrow()))}"
-            f"{QUOTING if is_misread else ''}"
-        )
-    return chosen
+            f"user ids are whole numbers here, unlike {texts[:NAMED_IN_ERRORS]}"
+        ) from error
 
 
 def with_hidden_items(

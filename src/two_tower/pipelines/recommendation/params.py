@@ -1,14 +1,20 @@
 """Parameters of the recommendation pipeline."""
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Literal, Self
 
-from pydantic import Field, StrictInt
+from pydantic import Field, model_validator
 
-from two_tower.params import Params
+from two_tower.params import Ids, Params, RawId
 
-# Strict, or a bare `on` or `1e3` on the command line would stand for user 1 or 1000.
-RawId: TypeAlias = StrictInt | str
-Ids: TypeAlias = Annotated[tuple[RawId, ...], Field(min_length=1)]
+
+class Drawn(Params):
+    """Items drawn at random, with probability softmax(score / temperature)."""
+
+    temperature: float = Field(
+        gt=0, description="large: any item; small: nearly the best ones alone"
+    )
+    among: int = Field(ge=1, description="so many of the best items are drawn from")
+    seed: int = Field(ge=0, description="another gives every user other items")
 
 
 class Recommendation(Params):
@@ -25,6 +31,15 @@ class Recommendation(Params):
     user_id: RawId | None = Field(
         description="the raw id of one user, in place of `users`; null for none"
     )
+    cold_start: Literal["refuse", "learned", "average", "popular"] = Field(
+        description="what an unknown user who is asked for gets: an error, what the "
+        "towers have learned for nobody, what suits the users' average, or the most "
+        "popular items"
+    )
+    order: Literal["best", "drawn"] = Field(
+        description="the best items, or some of them at random, see `drawn`"
+    )
+    drawn: Drawn
     hide_seen: bool = Field(description="leave out what the user's history holds")
     allow_items: Ids | None = Field(
         description="raw ids of the only items to show; null for all"
@@ -36,6 +51,15 @@ class Recommendation(Params):
     logged_users: int = Field(
         ge=0, description="a run for at most so many named users also logs their lists"
     )
+
+    @model_validator(mode="after")
+    def _enough_to_draw_from(self) -> Self:
+        if self.order == "drawn" and self.drawn.among < self.k:
+            raise ValueError(
+                f"k is {self.k}, but items are drawn among the best "
+                f"{self.drawn.among}; raise drawn.among"
+            )
+        return self
 
     @property
     def wanted_users(self) -> Literal["all"] | tuple[RawId, ...]:

@@ -16,6 +16,7 @@ def create_pipeline() -> Pipeline:
                     "item_vocabulary",
                     "user_embeddings",
                     "histories",
+                    "cold_queries",
                     "params:recommendation",
                 ],
                 outputs="recommendations",
