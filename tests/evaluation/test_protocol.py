@@ -1,7 +1,10 @@
+from typing import get_args
+
 import pytest
 
 from tests.evaluation.fabricate import SPLIT_REPORT
-from two_tower.evaluation.protocol import describe_protocol
+from two_tower.evaluation.protocol import HISTORIES, POSITIVES, describe_protocol
+from two_tower.pipelines.sequencing.params import SplitKind
 
 
 def protocol(**changes):
@@ -41,6 +44,11 @@ def test_the_protocol_says_which_interactions_count():
             {"validation": 0.1, "test": 0.1, "given": 0.5},
             "are given (shares: validation 0.1, test 0.1, given 0.5; seed 5).",
         ),
+        (
+            "new_items",
+            {"validation": 0.1, "test": 0.2},
+            "held out of training whole (shares: validation 0.1, test 0.2; seed 5).",
+        ),
     ],
 )
 def test_a_random_split_is_stated_with_its_shares_and_seed(kind, shares, words):
@@ -64,3 +72,15 @@ def test_a_random_order_within_a_second_is_stated_with_its_seed():
     found = protocol(ties=ties)
     assert found["seed_of_ties_in_time"] == 9
     assert "stand in a random order of seed 9 (25.0% of" in found["in_words"]
+
+
+def test_every_split_is_described_with_what_a_query_knows():
+    assert POSITIVES.keys() == HISTORIES.keys() == set(get_args(SplitKind))
+
+
+# covers: X11
+def test_where_whole_items_are_held_out_the_history_is_of_training_alone():
+    words = protocol(kind="new_items", shares={}, seed=5)["in_words"]
+    assert "the training interactions of its user, whenever they were" in words
+    assert "includes the validation items" not in words
+    assert "all 30 items but those of its history; none is sampled. 4 of them" in words
