@@ -1,6 +1,7 @@
 """What each user has consumed in training, to be asked by the batch."""
 
-from typing import Self
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -9,19 +10,18 @@ from two_tower.ragged import Ragged
 from two_tower.types import FIRST_ID, IntArray
 
 
+@dataclass(frozen=True, eq=False)
 class Consumed:
-    """The items of each user, each once, in twelve bytes.
+    """The items of each user, each once, in four bytes.
 
-    Args:
+    Attributes:
         items: one row per dense user id, from 0: real dense item ids in rising order,
             none twice. `from_pairs` makes it.
         n_items: rows of the item table, reserved ids included.
     """
 
-    def __init__(self, items: Ragged, n_items: int) -> None:
-        self.items = items
-        self.n_items = n_items
-        self._keys = items.rows * n_items + items.values
+    items: Ragged
+    n_items: int
 
     @classmethod
     def from_pairs(
@@ -43,19 +43,19 @@ class Consumed:
             n_items: rows of the item table, reserved ids included.
         """
         is_real = items >= FIRST_ID
-        keys = np.unique(users[is_real].astype(np.int64) * n_items + items[is_real])
+        # Sorted here: np.unique hashes first, which takes twenty times as long.
+        keys = np.sort(users[is_real].astype(np.int64) * n_items + items[is_real])
+        keys = keys[np.diff(keys, prepend=-1) > 0]
         offsets = np.searchsorted(keys, np.arange(n_users + 1) * n_items)
         values = (keys % n_items).astype(np.int32)
         return cls(Ragged(values, offsets.astype(np.int64)), n_items)
 
     def contains(self, users: IntArray, items: IntArray) -> npt.NDArray[np.bool_]:
         """Return whether each user has consumed the item; the two broadcast."""
-        keys = users.astype(np.int64) * self.n_items + items
-        if not len(self._keys):
-            return np.zeros(keys.shape, bool)
-        places = np.searchsorted(self._keys, keys)
-        found: npt.NDArray[np.bool_] = self._keys.take(places, mode="clip") == keys
-        return found
+        n_below = count_up_to(self.items, users, items - 1)
+        n_up_to = count_up_to(self.items, users, items)
+        is_consumed: npt.NDArray[np.bool_] = n_up_to > n_below
+        return is_consumed
 
     def columns(self, users: IntArray, candidates: IntArray) -> npt.NDArray[np.bool_]:
         """Return which candidates each row's user has consumed.
@@ -69,10 +69,41 @@ class Consumed:
         Returns:
             `[B, Q]` bool.
         """
-        distinct, column = np.unique(candidates, return_inverse=True)
-        column_of_item = np.full(self.n_items, len(distinct))  # one for all others
-        column_of_item[distinct] = np.arange(len(distinct))
+        n_columns = np.bincount(candidates, minlength=self.n_items)
+        offsets = np.concatenate([[0], np.cumsum(n_columns)])
+        columns_of_item = Ragged(np.argsort(candidates, kind="stable"), offsets)
         consumed = self.items.take(users)
-        marked = np.zeros((len(users), len(distinct) + 1), bool)
-        marked[consumed.rows, column_of_item[consumed.values]] = True
-        return marked[:, column]
+        found = columns_of_item.take(consumed.values)
+        excluded = np.zeros((len(users), len(candidates)), bool)
+        excluded[consumed.rows[found.rows], found.values] = True
+        return excluded
+
+
+def count_up_to(
+    lists: Ragged, rows: npt.NDArray[np.integer], bounds: npt.NDArray[np.integer]
+) -> npt.NDArray[np.int64]:
+    """Return how many values of each row are at most its bound.
+
+    All rows are bisected at once, each between its own ends.
+
+    Args:
+        lists: rows of values that never fall.
+        rows: int, of any shape.
+        bounds: int, broadcasts with `rows`.
+
+    Returns:
+        The shape that both broadcast to, int64.
+    """
+    rows, bounds = np.broadcast_arrays(rows, bounds)
+    start, end = lists.offsets[rows], lists.offsets[rows + 1]
+    low, high = start, end
+    longest = int((end - start).max(initial=0))
+    for _ in range(longest.bit_length()):
+        middle = (low + high) // 2
+        # Where low has met high the middle may lie in the next row.
+        value: npt.NDArray[Any] = lists.values.take(middle, mode="clip")
+        is_up_to = (value <= bounds) & (low < high)
+        low = np.where(is_up_to, middle + 1, low)
+        high = np.where(is_up_to, high, middle)
+    n_up_to: npt.NDArray[np.int64] = low - start
+    return n_up_to
