@@ -1,4 +1,5 @@
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -87,12 +88,21 @@ def test_the_index_answers_while_it_has_enough(monkeypatch):
     assert (found.positions != NOTHING).all()
 
 
+ITEMS = pa.table(
+    {
+        "item_id": ["c", "a", "gone", "b"],
+        "title": ["Casino", "Alien", "Brazil", None],
+        "n_train": [6, 2, 100, 2],
+    }
+)
+
+
 def by_hand():
     """Items a, b, c at 0°, 60° and 90°: cosines 0.5 (a, b) and 0.866 (b, c)."""
     angles = np.deg2rad([0, 60, 90])
     vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
     bundle = bundle_of(vectors, item_ids=["a", "b", "c"])
-    return Recommender(bundle, ["c", "a", "gone"], ["Casino", "Alien", "Brazil"])
+    return Recommender(bundle, ITEMS)
 
 
 # covers: N15 N17
@@ -134,3 +144,24 @@ def test_unknown_items_are_named():
 def test_titles_go_to_the_items_they_belong_to():
     assert by_hand().titles.to_pylist() == ["Alien", None, "Casino"]
     assert Recommender(by_hand().bundle).titles.to_pylist() == [None] * 3
+
+
+# covers: L30
+def test_popular_items_are_ranked_by_their_count_then_by_position():
+    found = by_hand().recommend_popular(ragged([], [2], [0, 1, 2]), 2)
+    assert found.positions.tolist() == [[2, 0], [0, 1], [NOTHING, NOTHING]]
+    expected = [[0.6, 0.2], [0.2, 0.2], [-np.inf, -np.inf]]
+    np.testing.assert_allclose(found.scores, expected, rtol=1e-6)
+
+
+def test_popular_items_are_allowed_and_excluded():
+    recommender = by_hand()
+    allowed = recommender.recommend_popular(ragged([]), 3, allow=np.array([1, 0]))
+    left = recommender.recommend_popular(ragged([]), 3, exclude=np.array([2]))
+    assert allowed.positions.tolist() == [[0, 1, NOTHING]]
+    assert left.positions.tolist() == [[0, 1, NOTHING]]
+
+
+def test_without_counts_nothing_is_popular():
+    with pytest.raises(ValueError, match="not known how popular"):
+        Recommender(by_hand().bundle).recommend_popular(ragged([]), 3)

@@ -1,0 +1,28 @@
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from two_tower.retrieval.nearest_users import NearestUsers
+
+# Users at 0°, 60° and 90°, one of them a long vector.
+ANGLES = np.deg2rad([0, 60, 90])
+VECTORS = np.float32([[3, 0, 0]] + [[np.cos(a), np.sin(a), 0] for a in ANGLES[1:]])
+USERS = NearestUsers(pa.array(["ann", "bob", "cy"]), VECTORS)
+
+
+# covers: L30
+def test_the_nearest_users_leave_the_user_out():
+    nearest = USERS.nearest("bob", 5)
+    assert [(user.rank, user.user_id) for user in nearest] == [(1, "cy"), (2, "ann")]
+    assert [user.score for user in nearest] == pytest.approx([3**0.5 / 2, 0.5])
+
+
+# covers: L29
+def test_an_unknown_user_is_named():
+    with pytest.raises(ValueError, match=r"1 of 1 users .*user_embeddings.*\['dee'\]"):
+        USERS.nearest("dee", 1)
+
+
+def test_as_many_ids_as_vectors_are_needed():
+    with pytest.raises(ValueError, match="2 user ids and 3 vectors"):
+        NearestUsers(pa.array([1, 2]), VECTORS)
