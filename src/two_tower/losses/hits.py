@@ -9,8 +9,8 @@ def without_hits(negative_weights: Tensor, ids: Tensor, labels: Tensor) -> Tenso
     """Return the weights, with 0 where a negative is the positive itself.
 
     Args:
-        negative_weights: `[P, n]` float32.
-        ids: `[P, n]` int32 dense ids of the negatives.
+        negative_weights: `[P, n]` float32, or `[n]` where all positives share them.
+        ids: `[P, n]` int32 dense ids of the negatives, or `[1, n]`.
         labels: `[P]` int32 dense ids of the positives.
 
     Returns:

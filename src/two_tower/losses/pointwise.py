@@ -35,7 +35,7 @@ def gbce(
     negative: Tensor,
     negative_weights: Tensor,
     *,
-    sampling_rate: float,
+    sampling_rate: float | Tensor,
     calibration: float,
 ) -> Tensor:
     """Tell chosen from sampled, undoing the confidence that few negatives give.
@@ -48,8 +48,8 @@ def gbce(
         positive: `[P]` float, logits of the positives.
         negative: `[P, n]` float, logits of their negatives.
         negative_weights: `[P, n]` float, 0 or more.
-        sampling_rate: a in (0, 1], negatives of a positive as a share of the items
-            that are not it.
+        sampling_rate: a in [0, 1], a number or `[P]` float: a positive's negatives as
+            a share of the items that are not it.
         calibration: t in [0, 1]; 0 is `sigmoid_cross_entropy`, 1 undoes all of it.
 
     Returns:
