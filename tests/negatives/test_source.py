@@ -24,6 +24,7 @@ N_ITEMS, N_PLACES, N_REAL = 30, 16, 13
 SHARED = {"count": 9, "per_positive": False, "log_q": True}
 OWN = {"count": 4, "log_q": True}
 COUNTS = np.arange(N_ITEMS)
+SEEN = np.maximum(COUNTS - 2, 0)
 LISTS = [[], [], [3, 7], [], [9, 4, 5]]
 
 
@@ -48,8 +49,8 @@ SOURCES = {
     "in_batch, streaming": lambda: InBatch(8, streaming()),
     "uniform": lambda: Uniform(N_ITEMS, **SHARED),
     "uniform, per positive": lambda: Uniform(N_ITEMS, **per_positive()),
-    "popular": lambda: Popular(COUNTS, exponent=0.75, **SHARED),
-    "popular, per positive": lambda: Popular(COUNTS, exponent=0.75, **per_positive()),
+    "popular": lambda: Popular(SEEN, exponent=0.75, **SHARED),
+    "popular, per positive": lambda: Popular(SEEN, exponent=0.75, **per_positive()),
     "unconsumed": lambda: Unconsumed(consumed(), **OWN),
     "low_rated": lambda: LowRated(
         Ragged.from_lists(LISTS),
@@ -124,6 +125,30 @@ def test_a_draw_of_the_own_item_is_no_negative(name):
     assert is_own.any()
     assert not found.weights[is_own].any()
     assert not found.own_log_q.any()
+
+
+# covers: L18
+@pytest.mark.parametrize(
+    ("name", "out_of_reach"),
+    [
+        ("uniform", []),
+        ("uniform, per positive", []),
+        ("popular", [2]),  # never a positive
+        ("popular, per positive", [2]),
+        ("unconsumed", [3, 7]),
+    ],
+)
+def test_corrected_draws_estimate_the_sum_over_all_others_without_bias(
+    name, out_of_reach
+):
+    rng = np.random.default_rng(1)
+    source, terms = SOURCES[name](), np.exp(rng.normal(size=N_ITEMS))
+    found = [source.draw(places([5]), rng) for _ in range(5000)]
+    weights = np.array([c.weights.ravel() * (c.ids.ravel() != 5) for c in found])
+    logs = np.array([c.log_q.ravel() for c in found])
+    sums = (weights * terms[[c.ids.ravel() for c in found]] / np.exp(logs)).sum(axis=1)
+    expected = terms[2:].sum() - terms[[5, *out_of_reach]].sum()
+    assert abs(sums.mean() - expected) < 3 * sums.std() / np.sqrt(5000)
 
 
 # covers: X12
