@@ -1,17 +1,19 @@
+import json
+import zipfile
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from kedro.io import DatasetError
 
-from tests.fitting.tiny import N_ITEMS, build_towers
+from tests.serving.build import ITEM_IDS, SCHEMA, make_query_tower, shared_tower
 from two_tower.atomic import current_version
 from two_tower.datasets import query_tower as module
+from two_tower.datasets.known_vocabulary import KnownVocabularyDataset
 from two_tower.datasets.query_tower import QueryTowerDataset
-from two_tower.towers.query_tower import QueryTower
 
-IDS = [f"film {i}" for i in range(N_ITEMS - 2)]
-HISTORIES = pa.array([["film 3", "film 0"], [], ["unheard of"]], pa.list_(pa.string()))
+HISTORIES = pa.array([["c", "a"], [], ["unheard of"]], pa.list_(pa.string()))
 
 
 @pytest.fixture
@@ -19,57 +21,162 @@ def dataset(tmp_path):
     return QueryTowerDataset(filepath=str(tmp_path / "query_tower"))
 
 
-@pytest.fixture(scope="module")
-def tower():
-    return QueryTower(build_towers(), pa.array(IDS), [2, 4], 8)
+@pytest.fixture
+def change_about(dataset, tmp_path):
+    """Return a function that changes what a saved tower says of itself."""
+
+    def change(**values):
+        path = current_version(tmp_path / "query_tower") / "about.json"
+        about = json.loads(path.read_text())
+        path.write_text(json.dumps(about | values))
+
+    return change
 
 
 # covers: N7 L28
-def test_a_tower_is_loaded_as_it_was_saved(dataset, tower):
+@pytest.mark.parametrize("normalise", [True, False])
+def test_a_tower_is_loaded_as_it_was_saved(dataset, normalise):
+    tower = make_query_tower(normalise=normalise)
     assert not dataset.exists()
     dataset.save(tower)
     assert dataset.exists()
     loaded = dataset.load()
-    assert loaded.item_ids.to_pylist() == IDS
-    assert (loaded.edges, loaded.slots) == ([2, 4], 8)
-    found = loaded.encode(HISTORIES)
-    np.testing.assert_array_equal(found, tower.encode(HISTORIES))
+    assert loaded.vocabularies.items == tower.vocabularies.items
+    assert loaded.vocabularies.declared == tower.vocabularies.declared
+    assert (loaded.edges, loaded.slots) == ([2, 4, 8], 16)
+    assert loaded.origin == tower.origin
+    for name in ("average", "learned"):
+        found, expected = (t.cold_query(name) for t in (loaded, tower))
+        np.testing.assert_array_equal(found, expected)
+    request = (HISTORIES, [10, 99, None], pa.table({"age": [20, 30, 40]}))
+    np.testing.assert_array_equal(loaded.encode(*request), tower.encode(*request))
+    items = np.arange(2, 8, dtype=np.int32)
+    np.testing.assert_array_equal(loaded.encode_items(items), tower.encode_items(items))
 
 
-def test_a_second_save_takes_the_place_of_the_first(dataset, tower, tmp_path):
-    dataset.save(tower)
-    other = QueryTower(build_towers(n_items=12), pa.array(range(10)), [4], 8)
+# covers: L30
+def test_only_what_inference_needs_is_saved(dataset, tmp_path):
+    dataset.save(shared_tower())
+    model = current_version(tmp_path / "query_tower") / "towers.keras"
+    with zipfile.ZipFile(model) as archive:
+        config = json.loads(archive.read("config.json"))
+    assert not config["compile_config"]  # nor an optimiser, with two numbers a weight
+
+
+def test_a_second_save_takes_the_place_of_the_first(dataset, tmp_path):
+    dataset.save(shared_tower())
+    before = dataset.fingerprint()
+    other = make_query_tower(seed=5)
     dataset.save(other)
-    assert dataset.load().item_ids.to_pylist() == list(range(10))
+    found = dataset.load().encode(HISTORIES)
+    np.testing.assert_array_equal(found, other.encode(HISTORIES))
+    assert dataset.fingerprint() != before
     assert len(list((tmp_path / "query_tower").glob("v-*"))) == 1
 
 
-def test_a_save_that_fails_half_way_leaves_the_old_tower(dataset, tower, monkeypatch):
-    dataset.save(tower)
+def test_a_save_that_fails_half_way_leaves_the_old_tower(dataset, monkeypatch):
+    dataset.save(shared_tower())
 
     def fail(*_):
         raise OSError("no space left on device")
 
     monkeypatch.setattr(module.pq, "write_table", fail)
     with pytest.raises(DatasetError, match="no space left"):
-        dataset.save(QueryTower(build_towers(), pa.array(range(20)), [4], 8))
+        dataset.save(make_query_tower(seed=5))
     monkeypatch.undo()
-    assert dataset.load().item_ids.to_pylist() == IDS
+    found = dataset.load().encode(HISTORIES)
+    np.testing.assert_array_equal(found, shared_tower().encode(HISTORIES))
 
 
 # covers: X9
-def test_ids_that_do_not_fit_the_model_are_refused(dataset, tower, tmp_path):
-    dataset.save(tower)
-    ids = current_version(tmp_path / "query_tower") / "item_ids.parquet"
-    pq.write_table(pa.table({"item_id": IDS[:-1]}), ids)
-    with pytest.raises(DatasetError, match=r"has 19 item ids for a model of 20 items"):
+@pytest.mark.parametrize(("name", "n_model"), [("items", 6), ("users", 3)])
+def test_ids_that_do_not_fit_the_model_are_refused(dataset, tmp_path, name, n_model):
+    dataset.save(shared_tower())
+    path = current_version(tmp_path / "query_tower") / f"{name}.parquet"
+    pq.write_table(pq.read_table(path).slice(0, n_model - 1), path)
+    message = f"has {n_model - 1} {name} for a model of {n_model}; run: kedro run"
+    with pytest.raises(DatasetError, match=message):
         dataset.load()
 
 
+# covers: X9
+def test_dense_ids_with_gaps_are_refused(dataset, tmp_path):
+    dataset.save(shared_tower())
+    path = current_version(tmp_path / "query_tower") / "items.parquet"
+    table = pq.read_table(path)
+    pq.write_table(table.take([1, 0, 2, 3, 4, 5]), path)
+    with pytest.raises(DatasetError, match="dense ids of the items don't go from 2"):
+        dataset.load()
+
+
+# covers: X9
+def test_a_folder_of_another_format_is_refused(dataset, change_about):
+    dataset.save(shared_tower())
+    change_about(format=7)
+    with pytest.raises(DatasetError, match="of format 7; this version reads format 1"):
+        dataset.load()
+
+
+# covers: X9
+def test_a_tower_says_what_it_is_made_of(dataset):
+    dataset.save(shared_tower())
+    said = json.loads(dataset.preview())
+    assert (said["metric"], said["dimension"], said["n_items"]) == ("cosine", 4, 6)
+    assert said["origin"]["fingerprints"] == {"interactions": "d"}
+
+
 def test_a_load_before_any_save_says_what_to_run(dataset):
-    with pytest.raises(DatasetError, match=r"no query tower at .*run the export"):
+    with pytest.raises(
+        DatasetError, match=r"there is no query tower in .*; run: kedro"
+    ):
         dataset.load()
 
 
 def test_it_says_where_it_lies(dataset, tmp_path):
     assert str(tmp_path / "query_tower") in str(dataset)
+
+
+def known(tmp_path, part):
+    return KnownVocabularyDataset(filepath=str(tmp_path / "query_tower"), part=part)
+
+
+# covers: L28
+def test_vocabularies_are_read_without_the_model(dataset, tmp_path):
+    dataset.save(shared_tower())
+    (current_version(tmp_path / "query_tower") / "towers.keras").unlink()
+    items = known(tmp_path, "items").load()
+    assert items.order_by("item").item_id.to_pyarrow().to_pylist() == ITEM_IDS
+    assert set(known(tmp_path, "values").load().columns) >= {"entity", "value", "id"}
+    assert known(tmp_path, "schema").load() == SCHEMA
+
+
+# covers: L28
+def test_a_known_table_outlives_the_tower_it_was_read_from(dataset, tmp_path):
+    dataset.save(shared_tower())
+    users = known(tmp_path, "users").load()
+    dataset.save(make_query_tower(seed=5))
+    assert users.user_id.execute().tolist() == [10, 20, 30]
+
+
+def test_known_vocabularies_change_with_the_tower(dataset, tmp_path):
+    dataset.save(shared_tower())
+    before = known(tmp_path, "items").fingerprint()
+    assert before == dataset.fingerprint()
+    dataset.save(make_query_tower(seed=5))
+    assert known(tmp_path, "items").fingerprint() != before
+
+
+def test_a_part_that_no_tower_has_is_refused(tmp_path):
+    with pytest.raises(DatasetError, match="'films' is none of items, users, values"):
+        known(tmp_path, "films")
+
+
+def test_known_vocabularies_are_only_read(tmp_path):
+    with pytest.raises(DatasetError, match="saved as a query tower, not in parts"):
+        known(tmp_path, "items").save({"schema": {}})
+
+
+def test_without_a_tower_nothing_is_known(tmp_path):
+    assert not known(tmp_path, "items").exists()
+    with pytest.raises(DatasetError, match="there is no query tower in"):
+        known(tmp_path, "items").load()

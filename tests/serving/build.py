@@ -1,0 +1,179 @@
+"""A small model of histories and profiles, with the vocabularies of its ids."""
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from tests.towers.build import make_encoder, new_item_tower, scatter_weights
+from two_tower.sequences.declared import Features
+from two_tower.serving.assembly import assemble_query_tower
+from two_tower.serving.query_tower import QueryTower
+from two_tower.serving.vocabularies import Vocabularies
+from two_tower.towers.features import Feature
+from two_tower.towers.two_tower import TwoTower
+
+ITEM_IDS = ["a", "b", "c", "d", "e", "f"]
+USER_IDS = [10, 20, 30]
+
+DECLARED = Features.model_validate(
+    {
+        "item": {"genres": {"kind": "multi_valued"}, "year": {"kind": "dense"}},
+        "user": {
+            "job": {"kind": "categorical", "column": "occupation"},
+            "area": {"kind": "categorical", "column": "zip", "prefix": 2},
+            "likes": {"kind": "multi_valued"},
+            "age": {"kind": "dense"},
+        },
+    }
+)
+VALUES = [
+    ("item", "genres", "Action", 2),
+    ("item", "genres", "Comedy", 3),
+    ("item", "genres", "Drama", 4),
+    ("user", "area", "55", 2),
+    ("user", "area", "90", 3),
+    ("user", "job", "artist", 2),
+    ("user", "job", "doctor", 3),
+    ("user", "likes", "cats", 2),
+    ("user", "likes", "dogs", 3),
+]
+SCHEMA = {
+    "item": {
+        "genres": {"kind": "multi_valued", "size": 5},
+        "year": {"kind": "dense", "mean": 1990.0, "std": 5.0},
+    },
+    "user": {
+        "age": {"kind": "dense", "mean": 40.0, "std": 10.0},
+        "area": {"kind": "categorical", "size": 4},
+        "job": {"kind": "categorical", "size": 4},
+        "likes": {"kind": "multi_valued", "size": 4},
+    },
+    "n_items": 8,
+    "n_users": 5,
+}
+ITEM_VALUES = {
+    "genres": np.int32(
+        [[0, 0], [0, 0], [2, 0], [2, 3], [3, 0], [4, 0], [4, 2], [0, 0]]
+    ),
+    "year": np.float32([[0], [0], [-1], [0.5], [1], [2], [-0.5], [0]]),
+}
+USER_VALUES = {
+    "age": np.float32([[0], [0], [-1], [0.5], [1]]),
+    "area": np.int32([[0], [0], [2], [3], [2]]),
+    "job": np.int32([[0], [0], [2], [3], [0]]),
+    "likes": np.int32([[0], [0], [2], [3], [2]]),
+}
+
+
+def make_vocabularies() -> Vocabularies:
+    """Return items a … f, of which f is cold, and users 10, 20 and 30."""
+    entity, feature, value, ids = zip(*VALUES, strict=True)
+    return Vocabularies(
+        items=pa.table(
+            {
+                "item": pa.array(range(2, 8), pa.int32()),
+                "item_id": ITEM_IDS,
+                "title": [f"Film {name}" for name in ITEM_IDS],
+                "n_train": pa.array([5, 9, 1, 3, 2, 0], pa.int64()),
+            }
+        ),
+        users=pa.table(
+            {
+                "user": pa.array(range(2, 5), pa.int32()),
+                "user_id": USER_IDS,
+                "n_train": pa.array([8, 7, 5], pa.int64()),
+            }
+        ),
+        values=pa.table(
+            {
+                "entity": entity,
+                "feature": feature,
+                "value": value,
+                "id": pa.array(ids, pa.int32()),
+                "count": pa.array([1] * len(ids), pa.int64()),
+            }
+        ),
+        schema=SCHEMA,
+        declared=DECLARED,
+    )
+
+
+def make_towers(*, normalise: bool = True, seed: int = 0, **item: Any) -> TwoTower:
+    """Return towers of histories and profiles for them, built and scattered.
+
+    Args:
+        normalise: whether vectors have length 1.
+        seed: of the weights.
+        item: options of the item tower.
+    """
+    items = new_item_tower(
+        {"genres": Feature("multi_valued", 5, 2), "year": Feature("dense", 1, 1)},
+        n_entities=8,
+        **item,
+    )
+    users = new_item_tower(
+        {
+            "age": Feature("dense", 1, 1),
+            "area": Feature("categorical", 4, 1),
+            "job": Feature("categorical", 4, 1),
+            "likes": Feature("multi_valued", 4, 1),
+        },
+        n_entities=5,
+    )
+    towers = TwoTower(
+        items,
+        history_encoder=make_encoder("mean"),
+        profile=users,
+        fusion={"hidden_units": [], "batch_norm": False, "dropout": 0.0, "seed": 3},
+        normalise=normalise,
+    )
+    towers.build()
+    scatter_weights(towers, seed)
+    items.set_features(ITEM_VALUES)
+    items.set_known(np.arange(8) < 7)
+    users.set_features(USER_VALUES)
+    users.set_known(np.ones(5, bool))
+    return towers
+
+
+def make_query_tower(**options: Any) -> QueryTower:
+    """Return those towers as they are served; options as of `make_towers`."""
+    users = {
+        "user_id": USER_IDS,
+        "item_ids": pa.array([["a", "b"], [], ["c"]], pa.list_(pa.string())),
+    }
+    return assemble_query_tower(
+        make_towers(**options),
+        make_vocabularies(),
+        pa.table(users),
+        buckets=[2, 4],
+        slots=16,
+        origin={"fingerprints": {"interactions": "d"}, "parameters": {"training": {}}},
+    )
+
+
+@cache
+def shared_tower() -> QueryTower:
+    """Return one for tests that change nothing about it."""
+    return make_query_tower()
+
+
+def tower_vectors(
+    tower: QueryTower,
+    items: list[list[int]],
+    users: list[int],
+    values: dict[str, np.ndarray] | None = None,
+) -> np.ndarray:
+    """Return the model's own answer for dense ids, called as it is."""
+    width = tower.towers.max_length
+    padded = np.zeros((len(items), width), np.int32)
+    for row, history in enumerate(items):
+        padded[row, : len(history)] = history
+    batch = {
+        "items": padded,
+        "lengths": np.int32([len(history) for history in items]),
+        "users": np.int32(users),
+    }
+    return np.asarray(tower.towers(batch | ({"values": values} if values else {})))
