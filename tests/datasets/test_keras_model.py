@@ -10,6 +10,7 @@ from tests.towers.build import (
     N_ITEMS,
     history_towers,
     make_encoder,
+    make_profile_towers,
     new_item_tower,
     pad,
     scatter_weights,
@@ -76,15 +77,18 @@ def test_a_fresh_process_loads_towers_that_answer_the_same(tmp_path):
         tmp_path / "mean.keras": make_towers("mean"),
         tmp_path / "transformer.keras": make_towers("transformer"),
         tmp_path / "half.keras": make_towers("transformer", "mixed_bfloat16"),
+        tmp_path / "fused.keras": make_profile_towers("mean", batch_norm=True),
+        tmp_path / "profile.keras": make_profile_towers(None, normalise=False),
     }
+    batch = pad(HISTORIES) | {"users": np.array([3, 1, 2, 6], np.int32)}
     for path, towers in made.items():
         KerasModelDataset(filepath=str(path)).save(towers)
-    np.savez(tmp_path / "batch.npz", **pad(HISTORIES))
+    np.savez(tmp_path / "batch.npz", **batch)
     arguments = [str(path) for path in (tmp_path / "batch.npz", *made)]
     subprocess.run([sys.executable, "-c", LOAD, *arguments], check=True)  # noqa: S603
     for path, towers in made.items():
         found = np.load(f"{path}.npz")
-        np.testing.assert_array_equal(found["queries"], towers(pad(HISTORIES)))
+        np.testing.assert_array_equal(found["queries"], towers(batch))
         items = towers.item_vectors(np.arange(N_ITEMS))
         np.testing.assert_array_equal(found["items"], items)
 

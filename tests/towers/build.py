@@ -144,3 +144,60 @@ def pad(histories: Sequence[Sequence[int]], width: int = MAX_LENGTH) -> Batch:
     for row, history in enumerate(histories):
         items[row, : len(history)] = history
     return {"items": items, "lengths": np.array([*map(len, histories)], np.int32)}
+
+
+# What users are in tests: one feature of each kind that differs in arithmetic.
+USER_FEATURES = {
+    "gender": Feature("categorical", size=4, width=1),
+    "age": Feature("dense", size=1, width=1),
+}
+USERS = {
+    "gender": np.array([0, 0, 2, 3, 1, 2, 0])[:, None],
+    "age": np.array([0, 0, -1, 0.5, 1, -0.3, 0.8], np.float32)[:, None],
+}
+N_USERS, PROFILE_WIDTH = 7, 3
+
+
+def make_profile_towers(
+    kind: str | None = "mean",
+    *,
+    normalise: bool = True,
+    batch_norm: bool = False,
+    dropout: float = 0.0,
+    dtype: str = "float32",
+    **options: Any,
+) -> TwoTower:
+    """Return a model of profiles and, unless `kind` is None, histories, scattered.
+
+    Both pass through a fusion with one hidden layer; the profile alone through an mlp.
+    """
+    layers = {"hidden_units": [5], "batch_norm": batch_norm, "dropout": dropout}
+    encoder = make_encoder(kind, dropout=dropout, dtype=dtype) if kind else None
+    width = PROFILE_WIDTH if encoder else DIMENSION
+    profile = EntityTower(
+        N_USERS,
+        width,
+        features=USER_FEATURES,
+        use_id=True,
+        id_dropout=0.0,
+        embedding=PROFILE_WIDTH,
+        combine="sum" if encoder else "concat",
+        mlp=None if encoder else layers,
+        l2=0.0,
+        n_rows=N_USERS,
+        scale=0.1,
+        seed=5,
+        dtype=dtype,
+    )
+    towers = TwoTower(
+        new_item_tower(dtype=dtype, **options),
+        history_encoder=encoder,
+        profile=profile,
+        fusion=layers | {"seed": 6} if encoder else None,
+        normalise=normalise,
+        dtype=dtype,
+    )
+    towers.build()
+    scatter_weights(towers)
+    profile.set_features(USERS)
+    return towers

@@ -4,7 +4,7 @@ from math import erf, sqrt
 
 import numpy as np
 
-LAYER_NORM_EPSILON = 1e-3  # Keras' default
+LAYER_NORM_EPSILON = BATCH_NORM_EPSILON = 1e-3  # Keras' defaults
 
 
 def unit(vectors):
@@ -80,3 +80,34 @@ def transformer_user(history, positions, blocks, gain, shift, n_heads):
     for weights in blocks:
         states = transformer_block(states, weights, n_heads)
     return np.array([layer_norm(state, gain, shift) for state in states])
+
+
+def batch_norm(states, gain, shift, mean=None, variance=None):
+    """Return `[N, D]` states normalised by the batch, or by averages from before."""
+    mean = states.mean(axis=0) if mean is None else mean
+    variance = ((states - mean) ** 2).mean(axis=0) if variance is None else variance
+    return (states - mean) / np.sqrt(variance + BATCH_NORM_EPSILON) * gain + shift
+
+
+def mlp(states, layers, norms=()):
+    """Return `[N, output]`: ReLU layers and a linear one.
+
+    Args:
+        states: `[N, D]`.
+        layers: kernels and biases by turns; all but the last are ReLU layers.
+        norms: functions of states, for the input and behind each ReLU; or none.
+    """
+    norms = list(norms) or [lambda same: same] * (len(layers) // 2)
+    states = norms[0](states)
+    *hidden, (kernel, bias) = zip(layers[::2], layers[1::2], strict=True)
+    for (kernel_of_hidden, bias_of_hidden), norm in zip(hidden, norms[1:], strict=True):
+        states = norm(np.maximum(states @ kernel_of_hidden + bias_of_hidden, 0))
+    return states @ kernel + bias
+
+
+def feature_vector(feature, table, values):
+    """Return the `[E]` vector of one entity's `[width]` values of a feature."""
+    if feature.kind == "dense":
+        return values[0] * table[0]
+    real = [table[value] for value in values if value]
+    return sum(real) / len(real) if real else np.zeros(table.shape[1])

@@ -3,11 +3,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from tests.gradients import evaluated
 from tests.towers.build import (
     DIMENSION,
     EACH_TOWER,
     MAX_LENGTH,
     N_ITEMS,
+    make_profile_towers,
+    pad,
     queries_of,
     shared_towers,
 )
@@ -89,6 +92,38 @@ def test_no_histories_are_no_vectors(kind):
     nobody = Ragged.from_lists([])
     found = encode(shared_towers(kind), nobody, edges=EDGES, slots=8)
     assert found.shape == (0, DIMENSION)
+
+
+WHO = np.array([2, 3, 4, 5, 6, 0, 1, 2, 3], np.int32)
+
+
+@pytest.mark.parametrize("kind", ["mean", "transformer"])
+def test_each_history_goes_with_its_user(kind):
+    towers, histories = make_profile_towers(kind), Ragged.from_lists(HISTORIES)
+    found = encode_histories(towers, histories, WHO, edges=EDGES, slots=8)
+    batch = pad(HISTORIES) | {"users": WHO}
+    expected = evaluated(lambda: towers(batch))()
+    np.testing.assert_allclose(found, expected, 1e-5, 1e-6)
+
+
+# covers: L30
+def test_values_of_a_request_go_with_their_user():
+    towers, histories = make_profile_towers("mean"), Ragged.from_lists(HISTORIES)
+    age = np.linspace(-2, 2, 9, dtype=np.float32)[:, None]
+    found = encode_histories(
+        towers, histories, WHO, edges=EDGES, slots=8, values={"age": age}
+    )
+    batch = pad(HISTORIES) | {"users": WHO, "values": {"age": age}}
+    expected = evaluated(lambda: towers(batch))()
+    np.testing.assert_allclose(found, expected, 1e-5, 1e-6)
+
+
+@pytest.mark.parametrize("slots", [4, 100])
+def test_a_model_of_profiles_alone_reads_no_history(slots):
+    towers, histories = make_profile_towers(None), Ragged.from_lists(HISTORIES)
+    found = encode_histories(towers, histories, WHO, edges=[], slots=slots)
+    expected = evaluated(lambda: towers({"users": WHO}))()
+    np.testing.assert_allclose(found, expected, 1e-5, 1e-6)
 
 
 # covers: Q7

@@ -1,11 +1,13 @@
 from functools import partial
 
+import keras
 import numpy as np
 import pytest
 from keras import ops
 
 from tests.gradients import assert_same_as, evaluated, value_and_gradients
-from tests.towers.build import DIMENSION, N_ITEMS, make_item_tower
+from tests.towers.build import DIMENSION, N_ITEMS, make_item_tower, new_item_tower
+from tests.towers.definitions import feature_vector, mlp
 from two_tower.towers.entity_tower import EntityTower
 from two_tower.towers.features import Feature
 
@@ -138,3 +140,239 @@ def test_the_configuration_rebuilds_the_tower():
     found = evaluated(copy)(ids)
     assert found.shape == (N_ITEMS, DIMENSION)
     np.testing.assert_array_equal(found, evaluated(tower)(ids))
+
+
+# An id, three kinds of features and a hidden layer: everything at once.
+ALL = {
+    "country": Feature("categorical", size=4, width=1),
+    "genres": Feature("multi_valued", size=4, width=2),
+    "year": Feature("dense", size=1, width=1),
+}
+VALUES = {
+    "country": np.array([0, 0, 2, 3, 1, 0, 2, 2, 3])[:, None],
+    "genres": GENRES,
+    "year": YEAR,
+}
+MLP = {"hidden_units": [5], "batch_norm": False, "dropout": 0.0}
+IDS, DIRECTION = np.array([4, 2, 4, 3]), np.linspace(-1, 1, 16).reshape(4, 4)
+
+
+def whole_tower(combine="concat", mlp=MLP, **options):
+    """Return a scattered tower of everything; its parts are 3 wide before an mlp."""
+    width = {"embedding": 3} if mlp else {}
+    options = width | {"combine": combine, "mlp": mlp} | options
+    tower = make_item_tower(ALL, **options)
+    tower.set_features(VALUES)
+    return tower
+
+
+def weights_of(tower):
+    """Return the tables, in the order of the parts, and the layers behind them."""
+    tables = [feature.table for feature in tower.features.values()]
+    layers = [*tower.mlp.hidden, tower.mlp.output_layer] if tower.mlp else []
+    dense = [weight for layer in layers for weight in (layer.kernel, layer.bias)]
+    return [*tables, *([tower.table] if tower.use_id else []), *dense]
+
+
+def parts_by_definition(tables, entity):
+    """Return an entity's vectors of its features and, if there is a table, its id."""
+    *of_features, of_id = [*tables, None][: len(ALL) + 1]
+    parts = [
+        feature_vector(feature, table, VALUES[name][entity])
+        for (name, feature), table in zip(ALL.items(), of_features, strict=True)
+    ]
+    return parts if of_id is None else [*parts, of_id[entity]]
+
+
+def combined(how, parts):
+    if how == "concat":
+        return np.concatenate(parts)
+    return sum(parts) / (len(parts) if how == "mean" else 1)
+
+
+# covers: L6, L7, L8
+@pytest.mark.parametrize("use_id", [True, False])
+@pytest.mark.parametrize("combine", ["concat", "mean", "sum"])
+def test_parts_are_combined_and_pass_through_the_layers(combine, use_id):
+    tower = whole_tower(combine, use_id=use_id)
+    n_tables = len(ALL) + use_id
+
+    def reference(*weights):
+        tables, layers = weights[:n_tables], weights[n_tables:]
+        rows = [combined(combine, parts_by_definition(tables, i)) for i in IDS]
+        return np.sum(mlp(np.array(rows), layers) * DIRECTION)
+
+    assert_same_as(
+        reference, lambda: ops.sum(tower(IDS) * DIRECTION), weights_of(tower)
+    )
+
+
+# covers: L8
+def test_ids_alone_pass_through_the_layers_too():
+    tower = make_item_tower(embedding=3, combine="concat", mlp=MLP)
+    table, *layers = (np.float64(w.value) for w in weights_of(tower))
+    found = evaluated(tower)(IDS)
+    np.testing.assert_allclose(found, mlp(table[IDS], layers), 1e-5, 1e-6)
+
+
+def test_without_layers_parts_are_averaged_into_the_vector():
+    tower = whole_tower("mean", mlp=None)
+    tables = [np.float64(w.value) for w in weights_of(tower)]
+    expected = [combined("mean", parts_by_definition(tables, i)) for i in IDS]
+    np.testing.assert_allclose(evaluated(tower)(IDS), expected, 1e-5, 1e-6)
+
+
+@pytest.mark.parametrize(
+    "options", [{"combine": "concat"}, {"embedding": 3}, {"dimension": 5}]
+)
+def test_parts_of_another_width_than_the_vector_need_layers(options):
+    with pytest.raises(ValueError, match=r"without an mlp; give an mlp, or use sum"):
+        new_item_tower(ALL, **options)
+
+
+@pytest.mark.parametrize("combine", ["concat", "mean"])
+def test_entities_come_in_any_shape(combine):
+    tower = whole_tower(combine)
+    grid = np.array([[4, 2, 0], [3, 3, 1]])
+    found, flat = evaluated(tower)(grid), evaluated(tower)(grid.ravel())
+    assert found.shape == (2, 3, DIMENSION)
+    np.testing.assert_allclose(found.reshape(6, DIMENSION), flat, 1e-5, 1e-6)
+
+
+# covers: L22
+@pytest.mark.parametrize("left_out", range(4))
+def test_a_masked_part_is_a_frozen_zero_row(left_out):
+    tower = whole_tower()
+    assert tower.parts == ["country", "genres", "year", "id"]
+    kept = np.arange(4) != left_out
+    masks = np.tile(kept, (len(IDS), 1))
+
+    def reference(*weights):
+        tables, layers = weights[:4], weights[4:]
+        rows = [
+            np.concatenate([part * k for part, k in zip(parts, kept, strict=True)])
+            for parts in (parts_by_definition(tables, i) for i in IDS)
+        ]
+        return np.sum(mlp(np.array(rows), layers) * DIRECTION)
+
+    score = lambda: ops.sum(tower(IDS, kept=masks) * DIRECTION)  # noqa: E731
+    assert_same_as(reference, score, weights_of(tower))
+    _, gradients = value_and_gradients(score, weights_of(tower)[:4])
+    assert [gradient.any() for gradient in gradients] == kept.tolist()
+
+
+# covers: L22
+def test_each_entity_has_a_mask_of_its_own():
+    tower = whole_tower("sum", mlp=None)
+    tables = [np.float64(w.value) for w in weights_of(tower)]
+    kept = np.array([[1, 0, 1, 1], [0, 1, 0, 1], [0, 0, 0, 0], [1, 1, 1, 1]], bool)
+    parts = np.array([parts_by_definition(tables, i) for i in IDS])
+    found = evaluated(lambda ids: tower(ids, kept=kept))(IDS)
+    np.testing.assert_allclose(found, np.sum(parts * kept[..., None], 1), 1e-5, 1e-6)
+    assert not found[2].any()
+
+
+# covers: L16
+def test_all_tables_and_nothing_else_are_regularised():
+    tower = whole_tower(l2=0.01)
+    tables = weights_of(tower)[:4]
+
+    def reference(*tables):
+        return 0.01 * sum(np.sum(table**2) for table in tables)
+
+    assert_same_as(reference, lambda: ops.sum(ops.stack(tower.losses)), tables)
+
+
+# covers: L16
+def test_without_regularisation_there_is_nothing_to_add():
+    assert whole_tower(l2=0.0).losses == []
+
+
+# covers: X11, N6
+def test_an_unknown_entity_is_its_content_and_the_unknown_id():
+    tower, known = content_tower(), np.arange(N_ITEMS) != 4
+    tower.set_known(known)
+    genres, year = (np.float64(f.table.value) for f in tower.features.values())
+    rows = np.asarray(tower.table.value)[[2, OUT_OF_VOCABULARY, 3]]
+    expected = content(genres, year, [2, 4, 3]) + rows
+    found = evaluated(tower)(np.array([2, 4, 3]))
+    np.testing.assert_allclose(found, expected, 1e-5, 1e-6)
+
+
+# covers: L6, N6
+def test_nobody_and_everyone_without_a_row_share_the_unknown_one():
+    tower = make_item_tower(n_rows=6)
+    assert tower.table.shape == (6, DIMENSION)
+    rows = [1, 1, 2, 3, 4, 5, 1, 1, 1]
+    np.testing.assert_array_equal(
+        evaluated(tower)(np.arange(N_ITEMS)), np.asarray(tower.table.value)[rows]
+    )
+    tower.set_known(np.array([False] * 3 + [True] * 2 + [False] * 4))
+    assert np.asarray(tower.id_rows.value).tolist() == [1, 1, 1, 3, 4, 1, 1, 1, 1]
+
+
+def test_a_known_entity_without_a_row_is_refused():
+    with pytest.raises(ValueError, match=r"2 known .* table of 6 .*\[6, 8\].*grow"):
+        make_item_tower(n_rows=6).set_known(np.isin(np.arange(N_ITEMS), [3, 6, 8]))
+
+
+def test_what_is_known_is_stored_but_not_trained():
+    tower = whole_tower()
+    assert tower.id_rows in tower.non_trainable_weights
+
+
+# covers: L30
+def test_values_of_a_request_stand_for_those_that_are_stored():
+    tower, ids = whole_tower(), np.array([2, 3])
+    given = {"genres": np.array([[1, 2, 3], [2, 0, 0]])}  # wider than those stored
+    found = evaluated(lambda ids: tower(ids, values=given))(ids)
+    rows = {"country": VALUES["country"][ids], "year": YEAR[ids]} | given
+    expected = evaluated(lambda ids: tower.embed(ids, rows))(ids)
+    np.testing.assert_allclose(found, expected, 1e-5, 1e-6)
+    assert not np.isclose(found, evaluated(tower)(ids)).all(axis=1).any()
+
+
+# covers: L30
+def test_an_entity_that_is_not_stored_is_embedded_from_its_values():
+    tower = whole_tower()
+    tables_and_layers = [np.float64(w.value) for w in weights_of(tower)]
+    tables, layers = tables_and_layers[:4], tables_and_layers[4:]
+    rows = {n: np.array([VALUES[n][i] for i in (4, 2)]) for n in ALL}
+    parts = [parts_by_definition(tables, i)[:3] for i in (4, 2)]
+    unknown = tables[3][OUT_OF_VOCABULARY]
+    expected = mlp(np.array([np.concatenate([*p, unknown]) for p in parts]), layers)
+    nobody = np.full(2, OUT_OF_VOCABULARY)
+    found = evaluated(lambda ids: tower.embed(ids, rows))(nobody)
+    np.testing.assert_allclose(found, expected, 1e-5, 1e-6)
+
+
+# covers: L10
+def test_padding_is_no_part_of_the_statistics_of_batch_norm():
+    normed = MLP | {"batch_norm": True}
+    tower = whole_tower(mlp=normed)
+    padded = np.array([[4, 2, 0, 0], [3, 5, 6, 0]])
+    train = evaluated(partial(tower, training=True))
+    found, alone = train(padded), train(np.array([4, 2, 3, 5, 6]))
+    np.testing.assert_allclose(found[padded > 0], alone, 1e-5, 1e-5)
+
+
+def test_half_precision_has_whole_weights_and_finite_gradients():
+    tower = whole_tower(mlp=MLP | {"batch_norm": True}, dtype="mixed_bfloat16")
+    assert {weight.dtype for weight in tower.trainable_weights} == {"float32"}
+    assert keras.backend.standardize_dtype(tower(IDS).dtype) == "bfloat16"
+    _, gradients = value_and_gradients(
+        lambda: ops.sum(ops.cast(tower(IDS, training=True), "float32") * DIRECTION),
+        tower.trainable_weights,
+    )
+    assert all(np.isfinite(gradient).all() for gradient in gradients)
+
+
+def test_the_configuration_rebuilds_a_tower_of_everything():
+    mlp = {"hidden_units": [5], "batch_norm": True, "dropout": 0.2}
+    tower = whole_tower(mlp=mlp, l2=0.1, n_rows=7, id_dropout=0.25)
+    copy = EntityTower.from_config(tower.get_config())
+    assert copy.get_config() == tower.get_config()
+    copy.build()
+    copy.set_weights(tower.get_weights())
+    found = evaluated(copy)(np.arange(N_ITEMS))
+    np.testing.assert_array_equal(found, evaluated(tower)(np.arange(N_ITEMS)))

@@ -32,11 +32,25 @@ def vectors_of(layer):
     return evaluated(lambda ids: layer(layer.values_of(ids)))
 
 
+# covers: L6, L7
 def test_a_categorical_value_is_the_row_of_its_id():
     layer = embed(YEAR, [[0], [0], [2], [3], [1]])
     found = vectors_of(layer)(np.array([3, 2, 4]))
     expected = np.asarray(layer.table.value)[[3, 2, 1]]
     np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+# covers: L6, N6
+@pytest.mark.parametrize("feature", [GENRES, WORDS, YEAR])
+def test_values_out_of_the_vocabulary_have_a_row_that_learns(feature):
+    layer = embed(feature, np.ones((2, feature.width), int))
+    np.testing.assert_allclose(
+        vectors_of(layer)(np.array([1])), np.asarray(layer.table.value)[1:2], 1e-6
+    )
+    _, (gradient,) = value_and_gradients(
+        lambda: ops.sum(layer(np.array([[1]]))), [layer.table]
+    )
+    assert np.flatnonzero(gradient.any(axis=1)).tolist() == [1]
 
 
 @pytest.mark.parametrize("feature", [GENRES, WORDS])
@@ -49,6 +63,7 @@ def test_several_values_are_the_mean_of_their_rows(feature):
     np.testing.assert_allclose(found[1], table[3], 1e-5, 1e-6)
 
 
+# covers: L7
 def test_a_number_scales_the_vector_of_its_feature():
     layer = embed(RUNTIME, [[0.0], [-1.5], [2.0]])
     vector = np.asarray(layer.table.value)[0]

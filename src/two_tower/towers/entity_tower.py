@@ -10,7 +10,7 @@ from keras import ops
 
 from two_tower.towers.features import Feature, FeatureEmbedding
 from two_tower.towers.mlp import Mlp
-from two_tower.types import FIRST_ID, OUT_OF_VOCABULARY, Tensor
+from two_tower.types import FIRST_ID, OUT_OF_VOCABULARY, PADDING, Tensor
 
 Combination = Literal["sum", "mean", "concat"]
 
@@ -208,7 +208,11 @@ class EntityTower(keras.layers.Layer):
         stored = {n: feature.values_of(ids) for n, feature in self.features.items()}
         rows = ops.take(self.id_rows, ids, axis=0) if self.use_id else ids
         return self.embed(
-            rows, stored | dict(values or {}), training=training, kept=kept
+            rows,
+            stored | dict(values or {}),
+            training=training,
+            kept=kept,
+            is_real=ops.not_equal(ids, PADDING),
         )
 
     def embed(
@@ -218,6 +222,7 @@ class EntityTower(keras.layers.Layer):
         *,
         training: bool = False,
         kept: Tensor | None = None,
+        is_real: Tensor | None = None,
     ) -> Tensor:
         """Return the vectors of entities that need not be stored.
 
@@ -227,6 +232,8 @@ class EntityTower(keras.layers.Layer):
             values: name → `[..., width]`, of every feature; 0 is a missing value.
             training: whether ids and units may be dropped.
             kept: as `call` takes it.
+            is_real: `[...]` bool, False for padding, which batch norm leaves out of its
+                statistics; None for none.
 
         Returns:
             `[..., D]` float, not normalised.
@@ -245,7 +252,8 @@ class EntityTower(keras.layers.Layer):
         if self.mlp is None:
             return vectors
         flat = ops.reshape(vectors, (-1, vectors.shape[-1]))
-        states = self.mlp(flat, training=training)
+        flat_is_real = None if is_real is None else ops.reshape(is_real, (-1,))
+        states = self.mlp(flat, training=training, is_real=flat_is_real)
         return ops.reshape(states, (*ops.shape(vectors)[:-1], self.dimension))
 
     def _drop_ids(self, rows: Tensor) -> Tensor:

@@ -67,21 +67,25 @@ class Mlp(keras.layers.Layer):
             layer.build((None, width))
         self.built = True
 
-    def call(self, vectors: Tensor, *, training: bool = False) -> Tensor:
+    def call(
+        self, vectors: Tensor, *, training: bool = False, is_real: Tensor | None = None
+    ) -> Tensor:
         """Return `[N, output]` float of `[N, width]` float.
 
         Args:
-            vectors: each row counts in the statistics of batch norm.
+            vectors: `[N, width]` float.
             training: whether to drop, and to normalise over the batch rather than by
                 the averages of training.
+            is_real: `[N]` bool, False for rows that are no part of the batch's
+                statistics; None for all.
         """
         states = vectors
         if self.batch_norm:
-            states = self.norms[0](states, training=training)
+            states = self.norms[0](states, training=training, mask=is_real)
         for depth, layer in enumerate(self.hidden):
             states = layer(states)
             if self.batch_norm:
-                states = self.norms[depth + 1](states, training=training)
+                states = self.norms[depth + 1](states, training=training, mask=is_real)
             states = self.drops[depth](states, training=training)
         return self.output_layer(states)
 

@@ -129,6 +129,8 @@ class TwoTower(keras.Model):
                 behind, and `places` `[P]` int32, row · T + position, or B · T for no
                 history at all; `users` `[B]` int32 and `rows` `[P]` int32, the row of
                 each place (without it, place p is row p), and, maybe, `values`.
+                `weights` `[P]` float32, if there, is 0 for padding, which batch norm
+                leaves out of its statistics.
             catalogue: `[n_entities, D]` float, the item tower's vectors of every dense
                 id, to look items of histories up in; None embeds each by itself.
             training: whether to drop.
@@ -150,7 +152,13 @@ class TwoTower(keras.Model):
             rows = batch.get("rows")
             sides.append(vectors if rows is None else ops.take(vectors, rows, axis=0))
         if self.fusion is not None:
-            sides = [self.fusion(ops.concatenate(sides, axis=-1), training=training)]
+            weights = batch.get("weights")
+            queries = self.fusion(
+                ops.concatenate(sides, axis=-1),
+                training=training,
+                is_real=None if weights is None else weights > 0,
+            )
+            sides = [queries]
         return self.as_scored(sides[0])
 
     def item_vectors(self, ids: Tensor) -> Tensor:
