@@ -76,6 +76,15 @@ def test_a_positive_beyond_the_served_list_is_a_miss():
     np.testing.assert_array_equal(ranks, np.where(exact < 4, exact, np.inf))
 
 
+def test_equals_beyond_the_served_list_come_before_the_positive():
+    # All items have one vector: the list holds whichever, and none is a hit.
+    world = World()
+    cases = read_cases(world.test_examples)
+    same = bundle_of(np.tile(world.vectors[:1], (30, 1)))
+    ranks, _ = rank_through_index(same, world.queries, cases, cutoffs=(1, 4))
+    assert np.isinf(ranks).all()
+
+
 def test_queries_are_filtered_and_searched_block_by_block(monkeypatch):
     world = World()
     cases = read_cases(world.test_examples)

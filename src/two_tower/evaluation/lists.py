@@ -89,6 +89,7 @@ def rank_through_index(
         `[P]` float64, in the order of the targets, infinity for those not in the
         list; and `[len(cutoffs), N]`.
     """
+    length = max(cutoffs)
     everything = Choice.of(bundle.n_items, allow=None, exclude=None)
     counts = np.zeros((len(cutoffs), bundle.n_items), np.int64)
     ranks = [np.empty(0)]
@@ -98,7 +99,7 @@ def rank_through_index(
         lists, scores = search_shown(
             bundle,
             queries[block],
-            max(cutoffs),
+            length + 1,  # whether the last one's equals go on beyond the list
             seen=without_targets(cases.seen.take(rows), targets),
             choice=everything,
         )
@@ -106,4 +107,5 @@ def rank_through_index(
         margin = np.full(len(rows), ROUNDING, np.float32)
         ranks.append(ranks_in_lists(lists, scores, targets, margin))
         counts += list_counts(lists, bundle.n_items, cutoffs)
-    return np.concatenate(ranks), counts
+    found = np.concatenate(ranks)
+    return np.where(found < length, found, np.inf), counts
