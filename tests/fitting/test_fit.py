@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import warnings
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 from tests.fitting.tiny import (
+    CHUNK,
     Interrupted,
     InterruptedStore,
     ScriptedValidation,
@@ -23,10 +25,19 @@ from tests.fitting.tiny import (
     validation_of,
     walks,
 )
+from two_tower.fitting.additions import Additions
 from two_tower.fitting.alarms import TrainingError
 from two_tower.fitting.checkpoints import Checkpoint, CheckpointStore
 from two_tower.fitting.fit import fit
-from two_tower.fitting.optimizers import cosine_with_warmup, make_optimizer
+from two_tower.fitting.objectives import shared_softmax
+from two_tower.fitting.optimizers import (
+    OptimizerOptions,
+    cosine_with_warmup,
+    make_optimizer,
+)
+from two_tower.fitting.temperature import Temperature
+from two_tower.negatives.frequencies import StreamingFrequencies
+from two_tower.negatives.queue import Queue
 
 PROJECT = Path(__file__).parents[2]
 EPOCHS = 4
@@ -34,27 +45,39 @@ N_STEPS = EPOCHS * len(feed_of(walks()))
 
 
 def everything(seed=1):
-    """Return a training with every kind of state: dropout, id dropout, a schedule."""
+    """Return a training with every kind of state.
+
+    Dropout, id dropout, a schedule, a learned temperature, a queue and estimated
+    frequencies.
+    """
     rate = cosine_with_warmup(
         peak=0.02, final_share=0.1, warmup_steps=3, total_steps=N_STEPS
     )
-    optimizer = make_optimizer(
-        "adamw",
-        learning_rate=rate,
+    options = OptimizerOptions(
         weight_decay=0.01,
         beta_2=0.98,
         epsilon=1e-7,
         clip_norm=1.0,
+        momentum=0.0,
+        initial_accumulator=0.1,
     )
-    towers = build_towers(seed=seed, dropout=0.2, id_dropout=0.2)
-    return state_of(towers, optimizer=optimizer, monitor="val_mrr")
+    optimizer = make_optimizer("adamw", learning_rate=rate, options=options)
+    frequencies = StreamingFrequencies(64, 2, 0.1, seed=seed)
+    additions = Additions(source=Queue(40, frequencies))
+    return state_of(
+        build_towers(seed=seed, dropout=0.2, id_dropout=0.2),
+        feed_of(walks(), seed=seed, additions=additions),
+        objective=partial(shared_softmax, mask_hits=True, chunk=CHUNK),
+        temperature=Temperature(0.2, learned=True),
+        optimizer=optimizer,
+        monitor="val_mrr",
+    )
 
 
 def train(store, *, seed=1, state=None):
     """Train to the end, from a checkpoint if the store has one."""
     state = state or everything(seed)
-    feed, validation = feed_of(walks(), seed=seed), validation_of(walks())
-    fit(state, feed, validation, epochs=EPOCHS, validate_every=1, store=store)
+    fit(state, validation_of(walks()), epochs=EPOCHS, validate_every=1, store=store)
     return state
 
 
@@ -154,7 +177,7 @@ def test_a_training_killed_while_saving_is_gone_on_from(killed, unbroken):
 # covers: X17
 def test_a_checkpoint_has_the_state_of_every_random_generator(store):
     towers = build_towers("transformer", dropout=0.2, id_dropout=0.2)
-    state_of(towers).save(store)
+    state_of(towers, feed_of(walks())).save(store)
     arrays = store.load("these data").arrays["variables"]
     # Of the ids, of the input, and of three places in the one block.
     states = [array for array in arrays if array.shape == (2,)]
@@ -172,12 +195,14 @@ def test_another_seed_gives_another_result(unbroken, tmp_path):
     assert history[0]["loss"] != unbroken[0][0]["loss"]
 
 
-def quick(state, store, validation=None, *, epochs=2, every=1, histories=None):
-    """Train a mean tower for a moment."""
+def quick(state, store, validation=None, *, epochs=2, every=1):
+    return fit(state, validation, epochs=epochs, validate_every=every, store=store)
+
+
+def small(towers=None, *, histories=None, **options):
+    """Return a training of a mean tower that takes a moment."""
     feed = feed_of(histories or walks(12))
-    return fit(
-        state, feed, validation, epochs=epochs, validate_every=every, store=store
-    )
+    return state_of(towers or build_towers(), feed, **options)
 
 
 @pytest.fixture
@@ -188,7 +213,7 @@ def store(tmp_path):
 # covers: X17
 def test_a_checkpoint_of_other_data_is_not_gone_on_from(store):
     store.save(Checkpoint("other data", {"history": [{"epoch": 1}]}, {}))
-    history = quick(state_of(build_towers()), store)
+    history = quick(small(), store)
     assert [record["epoch"] for record in history] == [1, 2]
 
 
@@ -196,7 +221,7 @@ def test_a_checkpoint_of_other_data_is_not_gone_on_from(store):
 @pytest.mark.backend
 def test_training_stops_when_it_gets_no_better_and_keeps_the_best(store):
     validation = ScriptedValidation([0.1, 0.4, 0.3, 0.2, 0.9])
-    state = state_of(build_towers(), patience=2)
+    state = small(patience=2)
     history = quick(state, store, validation, epochs=5)
     assert [record["val_ndcg@10"] for record in history] == [0.1, 0.4, 0.3, 0.2]
     assert state.stopping.best_epoch == 1
@@ -208,7 +233,7 @@ def test_training_stops_when_it_gets_no_better_and_keeps_the_best(store):
 
 def test_a_stopped_training_that_was_killed_is_not_trained_on(tmp_path, store):
     figures = [0.4, 0.3, 0.2]
-    state = state_of(build_towers(), patience=2)
+    state = small(patience=2)
     with pytest.raises(Interrupted):
         quick(
             state,
@@ -216,7 +241,7 @@ def test_a_stopped_training_that_was_killed_is_not_trained_on(tmp_path, store):
             ScriptedValidation(figures),
             epochs=9,
         )
-    again = state_of(build_towers(), patience=2)
+    again = small(patience=2)
     history = quick(again, store, ScriptedValidation([]), epochs=9)
     assert [record["val_ndcg@10"] for record in history] == figures
     np.testing.assert_array_equal(
@@ -226,7 +251,7 @@ def test_a_stopped_training_that_was_killed_is_not_trained_on(tmp_path, store):
 
 def test_the_last_epoch_is_always_validated(store):
     history = quick(
-        state_of(build_towers()),
+        small(),
         store,
         ScriptedValidation([0.1, 0.2]),
         epochs=3,
@@ -242,18 +267,14 @@ def test_the_loss_of_an_epoch_is_the_mean_over_its_positives(store):
     wide = feed_of(histories, edges=[12], slots=12 * 13)
     objective = objective_of()
     (everything_at_once,) = wide
-    total = float(objective(towers, everything_at_once, training=False))
+    total = float(
+        objective(towers, everything_at_once, temperature=0.2, training=False)
+    )
     sizes = {batch["weights"].sum() for batch in feed_of(histories, edges=[3, 12])}
     assert len(sizes) > 2
-    state = state_of(towers, optimizer=keras.optimizers.SGD(1e-20))
-    record, _ = fit(
-        state,
-        feed_of(histories, edges=[3, 12]),
-        None,
-        epochs=2,
-        validate_every=1,
-        store=store,
-    )
+    feed = feed_of(histories, edges=[3, 12])
+    state = state_of(towers, feed, optimizer=keras.optimizers.SGD(1e-20))
+    record, _ = quick(state, store)
     n_positives = sum(len(history) for history in histories)
     assert record["loss"] == pytest.approx(total / n_positives, rel=1e-5)
 
@@ -276,7 +297,7 @@ def broken_after(n_steps):
 # covers: X10
 def test_a_loss_that_is_no_number_stops_training(store):
     n_steps = len(feed_of(walks(12)))
-    state = state_of(build_towers(), optimizer=broken_after(n_steps + 1))
+    state = small(optimizer=broken_after(n_steps + 1))
     with pytest.raises(TrainingError, match=r"loss is nan in epoch 2, step 3"):
         quick(state, store)
     checkpoint = store.load("these data")
@@ -288,7 +309,7 @@ def test_a_loss_that_is_no_number_stops_training(store):
 # covers: X10
 def test_weights_broken_by_an_epochs_last_step_stop_training(store):
     n_steps = len(feed_of(walks(12)))
-    state = state_of(build_towers(), optimizer=broken_after(n_steps - 1))
+    state = small(optimizer=broken_after(n_steps - 1))
     with pytest.raises(
         TrainingError, match="weights are NaN or infinite after epoch 1"
     ):
@@ -301,7 +322,7 @@ def test_weights_broken_by_an_epochs_last_step_stop_training(store):
 def test_a_collapse_of_the_item_vectors_stops_training(store, validation):
     towers = build_towers()
     towers.item_tower.table.assign(np.ones(towers.item_tower.table.shape))
-    state = state_of(towers, optimizer=keras.optimizers.SGD(1e-20))
+    state = small(towers, optimizer=keras.optimizers.SGD(1e-20))
     with pytest.raises(TrainingError, match="collapsed"):
         quick(state, store, validation, epochs=1)
 
@@ -309,7 +330,7 @@ def test_a_collapse_of_the_item_vectors_stops_training(store, validation):
 def test_a_failed_training_gives_the_terminal_back(store, monkeypatch, capfd):
     monkeypatch.setenv("FORCE_COLOR", "1")  # rich then takes stderr for a terminal
     monkeypatch.setenv("TERM", "xterm")
-    state = state_of(build_towers(), optimizer=broken_after(1))
+    state = small(optimizer=broken_after(1))
     with pytest.raises(TrainingError):
         quick(state, store)
     drawn = capfd.readouterr().err
@@ -320,7 +341,7 @@ def test_a_failed_training_gives_the_terminal_back(store, monkeypatch, capfd):
 def test_a_normal_training_is_quiet(store, capfd, caplog):
     with warnings.catch_warnings(), caplog.at_level(logging.INFO):
         warnings.simplefilter("error", UserWarning)
-        quick(state_of(build_towers()), store, validation_of(walks(12)))
+        quick(small(), store, validation_of(walks(12)))
     assert capfd.readouterr().out == ""
     # TensorFlow itself minds many trainings in one process, as tests have them.
     ours = [r for r in caplog.records if r.name.startswith("two_tower")]
@@ -330,9 +351,6 @@ def test_a_normal_training_is_quiet(store, capfd, caplog):
 
 
 def test_the_step_can_be_compiled_with_xla(store):
-    state, feed = (
-        state_of(build_towers(), jit_compile=True),
-        feed_of(walks(), edges=[12]),
-    )
-    record, later = fit(state, feed, None, epochs=2, validate_every=1, store=store)
+    feed = feed_of(walks(), edges=[12])
+    record, later = quick(state_of(build_towers(), feed, jit_compile=True), store)
     assert later["loss"] < record["loss"]

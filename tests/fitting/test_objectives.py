@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from tests.fitting.tiny import CHUNK, N_ITEMS, build_towers, feed_of, walks
-from two_tower.fitting.batches import collate
-from two_tower.fitting.objectives import full_softmax, in_batch_softmax
+from two_tower.fitting.objectives import full_softmax, shared_softmax
+from two_tower.fitting.sequence_feed import collate
 from two_tower.negatives.candidates import log_share_of_rows
 
 TEMPERATURE = 0.2

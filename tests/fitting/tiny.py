@@ -5,14 +5,17 @@ from functools import partial
 import keras
 import numpy as np
 
-from two_tower.fitting.batches import EpochFeed
+from two_tower.fitting.additions import Additions
 from two_tower.fitting.checkpoints import CheckpointStore
 from two_tower.fitting.early_stopping import EarlyStopping
 from two_tower.fitting.epochs import TrainingState
 from two_tower.fitting.objectives import full_softmax
+from two_tower.fitting.pair_feed import PairFeed
+from two_tower.fitting.sequence_feed import SequenceFeed
 from two_tower.fitting.sequences import Sequences
 from two_tower.fitting.task import RetrievalTask
-from two_tower.fitting.validation import Validation
+from two_tower.fitting.temperature import Temperature
+from two_tower.fitting.validation import Examples, Validation
 from two_tower.ragged import Ragged
 from two_tower.towers.entity_tower import EntityTower
 from two_tower.towers.mean import MeanUserTower
@@ -20,6 +23,7 @@ from two_tower.towers.transformer import TransformerUserTower
 from two_tower.towers.two_tower import TwoTower
 
 N_ITEMS = 22  # twenty real items behind the two reserved ids
+N_USERS = 90
 EDGES = [3, 6]
 SLOTS = 24
 CHUNK = 8
@@ -38,22 +42,47 @@ def walks(n_users=30, n_items=N_ITEMS, seed=0):
 
 def cut(histories, window):
     """Cut histories into windows from their ends, as sequencing does."""
-    items, targets, is_first = [], [], []
-    for history in histories:
+    users, items, targets, is_first = [], [], [], []
+    for user, history in enumerate(histories, start=2):
         oldest = (len(history) - 1) % window or window
-        ends = range(oldest, len(history), window)
+        ends = range(oldest, max(len(history), oldest + 1), window)
         for end in ends:
             start = max(end - window, 0)
+            users.append(user)
             items.append(history[start:end])
             targets.append(history[start + 1 : end + 1])
             is_first.append(start == 0)
     return Sequences(
-        Ragged.from_lists(items), Ragged.from_lists(targets), np.array(is_first, bool)
+        np.array(users, np.int32),
+        Ragged.from_lists(items),
+        Ragged.from_lists(targets),
+        np.array(is_first, bool),
     )
 
 
-def feed_of(histories, *, edges=EDGES, slots=SLOTS, chunk=CHUNK, seed=1):
-    return EpochFeed(cut(histories, edges[-1]), edges, slots, chunk, seed)
+def feed_of(
+    histories, *, edges=EDGES, slots=SLOTS, chunk=CHUNK, seed=1, additions=None
+):
+    return SequenceFeed(
+        cut(histories, edges[-1]),
+        edges,
+        slots=slots,
+        chunk=chunk,
+        seed=seed,
+        additions=additions or Additions(),
+    )
+
+
+def pair_feed_of(histories, *, size=16, chunk=CHUNK, seed=1, additions=None):
+    users, labels = cut(histories, 100).pairs()
+    return PairFeed(
+        users,
+        labels,
+        size=size,
+        chunk=chunk,
+        seed=seed,
+        additions=additions or Additions(),
+    )
 
 
 def build_towers(
@@ -63,10 +92,15 @@ def build_towers(
     dimension=8,
     max_length=64,
     dropout=0.0,
+    normalise=True,
     seed=1,
     **item_options,
 ):
-    """Return towers whose initial weights come from the seed."""
+    """Return towers whose initial weights come from the seed.
+
+    The queries read a history (`mean`, `transformer`), know the user (`profile`), or
+    both (`both`, a mean).
+    """
     keras.utils.set_random_seed(seed)
     options = {
         "features": {},
@@ -80,6 +114,9 @@ def build_towers(
         "scale": 0.5,
     }
     item_tower = EntityTower(n_items, dimension, seed=seed, **options | item_options)
+    profile = EntityTower(
+        N_USERS, dimension, seed=9, **options | {"features": {}, "n_rows": N_USERS}
+    )
     encoders = {
         "mean": partial(
             MeanUserTower, hidden_units=[8, 8], max_length=max_length, dropout=dropout
@@ -92,45 +129,57 @@ def build_towers(
             dropout=dropout,
         ),
     }
+    encoder = encoders.get({"both": "mean"}.get(tower, tower))
+    fusion = {"hidden_units": [], "batch_norm": False, "dropout": 0.0, "seed": 5}
     towers = TwoTower(
         item_tower,
-        history_encoder=encoders[tower](dimension, seed=seed + 1),
-        profile=None,
-        fusion=None,
-        normalise=True,
+        history_encoder=encoder and encoder(dimension, seed=seed + 1),
+        profile=profile if tower in {"profile", "both"} else None,
+        fusion=fusion if tower == "both" else None,
+        normalise=normalise,
     )
     towers.build()
     return towers
 
 
 def objective_of(chunk=CHUNK):
-    return partial(full_softmax, temperature=0.2, chunk=chunk)
+    return partial(full_softmax, chunk=chunk)
 
 
 def state_of(
     towers,
+    feed,
     *,
     objective=None,
     optimizer=None,
+    temperature=None,
     monitor="val_ndcg@10",
     patience=9,
-    jit_compile=False,
+    **compiled,
 ):
     """Return what `fit` takes: a compiled task and all that goes with it."""
-    task = RetrievalTask(towers, objective or objective_of())
+    temperature = temperature or Temperature(0.2, learned=False)
+    task = RetrievalTask(towers, objective or objective_of(), temperature)
     task.build()
     # Without it Keras runs JAX one operation at a time.
-    jit_compile = jit_compile or keras.backend.backend() == "jax"
-    task.compile(optimizer or keras.optimizers.Adam(0.01), jit_compile=jit_compile)
+    compiled = {"jit_compile": keras.backend.backend() == "jax"} | compiled
+    task.compile(optimizer or keras.optimizers.Adam(0.01), **compiled)
     task.optimizer.build(task.trainable_variables)
-    return TrainingState(task, EarlyStopping(monitor, patience), "these data")
+    return TrainingState(task, feed, EarlyStopping(monitor, patience), "these data")
+
+
+def examples_of(histories):
+    return Examples(
+        np.arange(2, 2 + len(histories), dtype=np.int32),
+        Ragged.from_lists([history[:-1] for history in histories]),
+        Ragged.from_lists([history[-1:] for history in histories]),
+    )
 
 
 def validation_of(histories):
     """Rank each history's last item, given those before it."""
     return Validation(
-        Ragged.from_lists([history[:-1] for history in histories]),
-        Ragged.from_lists([history[-1:] for history in histories]),
+        examples_of(histories),
         cutoffs=[1, 10],
         edges=EDGES,
         slots=SLOTS,

@@ -45,10 +45,12 @@ def check_spread(items: FloatArray) -> None:
     """Raise `TrainingError` when all items lie in one direction.
 
     Args:
-        items: `[N, D]` float32, unit vectors. Their mean cosine over all pairs is the
-            square of the length of their mean.
+        items: `[N, D]` float32 vectors of any length. The mean cosine over all pairs is
+            the square of the length of the mean of their directions.
     """
-    mean_cosine = float(np.square(items.mean(axis=0, dtype=np.float64)).sum())
+    lengths = np.linalg.norm(items, axis=1, keepdims=True)
+    directions = items / np.where(lengths > 0, lengths, 1.0)
+    mean_cosine = float(np.square(directions.mean(axis=0, dtype=np.float64)).sum())
     if not mean_cosine < COLLAPSED_COSINE:
         raise TrainingError(
             f"the item vectors have collapsed: their mean cosine is {mean_cosine:.3f}. "

@@ -1,134 +1,67 @@
-"""Length-bucketed batches of static shape, from sequences."""
+"""What a batch holds, and the feeds that make batches of an epoch."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from two_tower.fitting.sequences import Sequences
+from two_tower.negatives.source import State
 
-Batch = dict[str, npt.NDArray[Any]]
+Batch: TypeAlias = dict[str, npt.NDArray[Any]]
+"""The arrays of one batch; B rows, P places (queries), T width, Q candidates.
 
-# dtype and number of dimensions of each array of a batch
-BATCH_LAYOUT = {
-    "items": ("int32", 2),
-    "labels": ("int32", 1),
-    "places": ("int32", 1),
-    "weights": ("float32", 1),
-}
-
-
-def plan_epoch(
-    lengths: npt.NDArray[np.int64],
-    edges: Sequence[int],
-    slots: int,
-    rng: np.random.Generator,
-) -> list[tuple[int, npt.NDArray[np.int64]]]:
-    """Deal rows into batches of similar length, in random order.
-
-    A bucket's rows that fill no batch move up to the next bucket, so an epoch has at
-    most one batch that isn't full, and drops nothing.
-
-    Args:
-        lengths: `[W]`, the rows' lengths, none above the last edge.
-        edges: rising widths; a row falls into the narrowest that holds it.
-        slots: items in a batch, padding included; a batch has slots // width rows.
-        rng: decides the order.
-
-    Returns:
-        One (width, rows `[≤ slots // width]`) per batch.
-    """
-    bucket_of_row = np.searchsorted(edges, lengths)
-    batches: list[tuple[int, npt.NDArray[np.int64]]] = []
-    left_over = np.empty(0, np.int64)
-    for bucket, width in enumerate(edges):
-        own = np.flatnonzero(bucket_of_row == bucket)
-        rows = rng.permutation(np.concatenate([own, left_over]))
-        size = slots // width
-        full, left_over = np.split(rows, [len(rows) // size * size])
-        batches += [(width, part) for part in full.reshape(-1, size)]
-    if len(left_over):
-        batches.append((edges[-1], left_over))
-    return [batches[i] for i in rng.permutation(len(batches))]
+`users` `[B]` int32: each row's dense user id, 0 for padding.
+`rows` `[P]` int32: the row of each place.
+`labels` `[P]` int32, `weights` `[P]` float32: the positive of each place, and 1, or 0
+    for padding, which stands last.
+`items` `[B, T]`, `places` `[P]` int32: histories and where in them a query stands, of
+    sequences alone.
+`candidates` `[Q]` or `[P, n]` int32, `candidate_weights`, `candidate_log_q` of the same
+    shape and `own_log_q` `[P]` float32, `own_column` `[P]` int32: what a source of
+    negatives has drawn, as `Candidates` has it.
+`excluded` `[B, Q]` bool: candidates that are no negatives of a row's user.
+`views_items` `[S]` int32, `views_left`, `views_right` `[S, F]` bool: two views of each
+    item.
+"""
 
 
-def collate(
-    sequences: Sequences,
-    rows: npt.NDArray[np.int64],
-    *,
-    width: int,
-    slots: int,
-    chunk: int,
-) -> Batch:
-    """Return the rows as arrays whose shapes depend on the width alone.
+class Feed(Protocol):
+    """The batches of whichever epoch has begun.
 
-    Returns:
-        `items` `[B, T]` int32, B = slots // width, padded behind and below;
-        `places` `[P]` int32, row · T + position of each query, or B · T for a query
-        that has no history yet; `labels` `[P]` int32, the item that came next;
-        `weights` `[P]` float32, 1, or 0 for padding, which stands last. P is the
-        multiple of `chunk` that holds every place.
-    """
-    n_rows = slots // width
-    items, targets = sequences.items.take(rows), sequences.targets.take(rows)
-    padded = np.zeros((n_rows, width), np.int32)
-    padded[: len(rows)] = items.pad(width)
-
-    position = np.arange(len(targets.values)) - targets.offsets[targets.rows]
-    first_items = items.values[items.offsets[:-1][sequences.is_first[rows]]]
-    places = [
-        targets.rows * width + position,
-        np.full(len(first_items), n_rows * width),
-    ]
-    labels = [targets.values, first_items]
-
-    n_places = -(-n_rows * (width + 1) // chunk) * chunk
-    n_real = len(targets.values) + len(first_items)
-    fill = np.zeros(n_places - n_real, np.int32)
-    return {
-        "items": padded,
-        "places": np.concatenate([*places, fill]).astype(np.int32),
-        "labels": np.concatenate([*labels, fill]).astype(np.int32),
-        "weights": (np.arange(n_places) < n_real).astype(np.float32),
-    }
-
-
-@dataclass
-class EpochFeed:
-    """The batches of whichever epoch is set; its order comes from (seed, epoch).
-
-    Attributes:
-        sequences: what is trained on.
-        edges: the buckets' widths.
-        slots: items in a batch, padding included.
-        chunk: the number of places is a multiple of it.
-        seed: of the shuffles.
-        epoch: from 0; set before an epoch begins.
+    What is drawn for them comes from (seed, epoch) and the state that earlier epochs
+    left. An epoch can be read again, to the same batches.
     """
 
-    sequences: Sequences
-    edges: Sequence[int]
-    slots: int
-    chunk: int
-    seed: int
-    epoch: int = 0
+    n_positives: int
+    """Pairs that an epoch trains."""
 
-    def plan(self) -> list[tuple[int, npt.NDArray[np.int64]]]:
-        """Return the epoch's (width, rows), in order."""
-        rng = np.random.default_rng([self.seed, self.epoch])
-        return plan_epoch(self.sequences.items.lengths, self.edges, self.slots, rng)
+    most_places: int
+    """P of the largest batch."""
 
-    def collate(self, width: int, rows: npt.NDArray[np.int64]) -> Batch:
-        """Return one batch of the plan."""
-        return collate(
-            self.sequences, rows, width=width, slots=self.slots, chunk=self.chunk
-        )
+    def begin(self, epoch: int) -> None:
+        """Make the epoch, from 0, the one that is read."""
 
     def __iter__(self) -> Iterator[Batch]:
-        for width, rows in self.plan():
-            yield self.collate(width, rows)
+        """Yield the epoch's batches, from its first one."""
 
     def __len__(self) -> int:
-        return len(self.plan())
+        """Return the number of batches, the same in every epoch."""
+
+    def state(self) -> State:
+        """Return what is remembered at the end of the epoch that was last read."""
+
+    def restore(self, state: State) -> None:
+        """Go on from what `state` returned at the end of an epoch."""
+
+
+def padded(values: npt.NDArray[Any], length: int) -> npt.NDArray[Any]:
+    """Return `[length]`, the values with zeros behind them."""
+    result = np.zeros(length, values.dtype)
+    result[: len(values)] = values
+    return result
+
+
+def shapes_of(batch: Mapping[str, npt.NDArray[Any]]) -> dict[str, tuple[int, ...]]:
+    """Return the shape of each array."""
+    return {name: array.shape for name, array in batch.items()}

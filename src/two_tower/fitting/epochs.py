@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from two_tower.fitting.alarms import check_finite, check_spread, check_weights
-from two_tower.fitting.batches import EpochFeed
+from two_tower.fitting.batches import Feed
 from two_tower.fitting.checkpoints import Checkpoint, CheckpointStore
 from two_tower.fitting.early_stopping import EarlyStopping
 from two_tower.fitting.progress import log_epoch
@@ -24,23 +24,31 @@ class TrainingState:
 
     Attributes:
         task: the model under training, compiled.
+        feed: its batches.
         stopping: the best epoch so far.
         history: one record per epoch that has ended.
         fingerprint: of the data and parameters.
     """
 
     task: RetrievalTask
+    feed: Feed
     stopping: EarlyStopping
     fingerprint: str
     history: list[dict[str, Any]] = field(default_factory=list)
 
     def save(self, store: CheckpointStore) -> None:
         """Write all state that another process needs to go on."""
-        about = {"history": self.history, "stopping": self.stopping.state()}
+        remembered = self.feed.state()
+        about = {
+            "history": self.history,
+            "stopping": self.stopping.state(),
+            "feed": list(remembered),
+        }
         arrays = {
             "variables": [np.asarray(v) for v in self.task.variables],
             "optimizer": [np.asarray(v) for v in self.task.optimizer.variables],
             "best": self.stopping.weights,
+            "feed": list(remembered.values()),
         }
         store.save(Checkpoint(self.fingerprint, about, arrays))
 
@@ -52,6 +60,8 @@ class TrainingState:
         _assign(self.task.variables, checkpoint.arrays["variables"])
         _assign(self.task.optimizer.variables, checkpoint.arrays["optimizer"])
         self.history[:] = checkpoint.about["history"]
+        remembered = checkpoint.arrays.get("feed", [])
+        self.feed.restore(dict(zip(checkpoint.about["feed"], remembered, strict=True)))
         self.stopping.restore(
             checkpoint.about["stopping"], checkpoint.arrays.get("best", [])
         )
@@ -61,8 +71,8 @@ class EpochEnd(keras.callbacks.Callback):
     """Check, validate, keep the best weights, record, save, and stop in time.
 
     Args:
-        state: of the training; every epoch adds to it.
-        feed: told which epoch begins, since its shuffle derives from it.
+        state: of the training; every epoch adds to it. Its feed is told which epoch
+            begins, since all its draws derive from that.
         validation: what is ranked; None trains all epochs and keeps the last weights.
         every: epochs between validations; the last epoch is always validated.
         epochs: of all training.
@@ -72,7 +82,6 @@ class EpochEnd(keras.callbacks.Callback):
     def __init__(
         self,
         state: TrainingState,
-        feed: EpochFeed,
         validation: Validation | None,
         *,
         every: int,
@@ -81,14 +90,14 @@ class EpochEnd(keras.callbacks.Callback):
     ) -> None:
         super().__init__()
         self.state = state
-        self.feed = feed
         self.validation = validation
         self.every = every
         self.epochs = epochs
         self.store = store
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self.feed.epoch = self.epoch = epoch
+        self.epoch = epoch
+        self.state.feed.begin(epoch)
         self.began = time.perf_counter()
 
     def on_train_batch_end(
@@ -102,8 +111,9 @@ class EpochEnd(keras.callbacks.Callback):
             "epoch": epoch + 1,
             "loss": float((logs or {})["loss"]),
             "learning_rate": float(self.state.task.optimizer.learning_rate),
+            "temperature": self.state.task.temperature.current,
             "seconds": seconds,
-            "examples_per_second": self.feed.sequences.n_positives / seconds,
+            "examples_per_second": self.state.feed.n_positives / seconds,
         }
         record |= self._examine(epoch)
         self.state.history.append(record)

@@ -4,10 +4,9 @@ import logging
 from contextlib import closing
 from typing import Any
 
-from two_tower.fitting.batches import EpochFeed
 from two_tower.fitting.checkpoints import CheckpointStore
 from two_tower.fitting.epochs import EpochEnd, TrainingState
-from two_tower.fitting.feed import as_keras_input
+from two_tower.fitting.keras_input import as_keras_input
 from two_tower.fitting.progress import ProgressBar
 from two_tower.fitting.validation import Validation
 
@@ -16,7 +15,6 @@ logger = logging.getLogger(__name__)
 
 def fit(
     state: TrainingState,
-    feed: EpochFeed,
     validation: Validation | None,
     *,
     epochs: int,
@@ -29,35 +27,35 @@ def fit(
     unbroken run would have had. The last one stays: what follows may fail.
 
     Args:
-        state: a compiled task, its early stopping and an empty history.
-        feed: training batches.
+        state: a compiled task, its feed and early stopping, and an empty history.
         validation: ranked while training; None keeps the last epoch's weights.
         epochs: the most epochs.
         validate_every: epochs between validations.
         store: of the checkpoint.
 
     Returns:
-        One record per epoch: `epoch` from 1, `loss`, `learning_rate`, `seconds`,
-        `examples_per_second`, and the validation's figures where there was one.
+        One record per epoch: `epoch` from 1, `loss`, `learning_rate`,
+        `temperature`, `seconds`, `examples_per_second`, and the validation's figures
+        where there was one.
 
     Raises:
         TrainingError: if loss or weights are no numbers, or the item vectors collapse.
     """
     state.restore(store)
+    feed = state.feed
     done = len(state.history)
     if done:
         logger.info("going on after epoch %d of %d", done, epochs)
     if done < epochs and not state.stopping.should_stop:
         around = EpochEnd(
             state,
-            feed,
             validation,
             every=validate_every,
             epochs=epochs,
             store=store,
         )
         progress = ProgressBar(
-            steps=len(feed), examples=feed.sequences.n_positives, epochs=epochs
+            steps=len(feed), examples=feed.n_positives, epochs=epochs
         )
         with closing(progress):
             state.task.fit(

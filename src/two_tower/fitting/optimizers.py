@@ -1,10 +1,10 @@
 """Optimisers and learning-rate schedules by name."""
 
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import keras
 
-OptimizerKind = Literal["adam", "adamw", "adagrad"]
+OptimizerKind = Literal["adam", "adamw", "adagrad", "sgd"]
 
 
 def cosine_with_warmup(
@@ -30,36 +30,73 @@ def cosine_with_warmup(
     )
 
 
+def exponential(
+    *, first: float, per_epoch: float, steps_per_epoch: int, staircase: bool
+) -> keras.optimizers.schedules.LearningRateSchedule:
+    """Return a rate that falls by the factor `per_epoch` with each epoch.
+
+    Args:
+        first: the rate of the first step.
+        per_epoch: the factor, in (0, 1].
+        steps_per_epoch: steps of an epoch.
+        staircase: whether it falls between epochs alone, not a little in each step.
+    """
+    return keras.optimizers.schedules.ExponentialDecay(
+        first, steps_per_epoch, per_epoch, staircase=staircase
+    )
+
+
+class OptimizerOptions(NamedTuple):
+    """What the optimisers can be told; each takes what is its own.
+
+    Attributes:
+        beta_2: of Adam and AdamW, the memory of squared gradients.
+        epsilon: added to denominators; of all but SGD.
+        initial_accumulator: of Adagrad, what the sums of squares begin with.
+        momentum: of SGD.
+        weight_decay: of AdamW, decoupled from the gradient.
+        clip_norm: the global norm that gradients are cut to; None for no cut.
+    """
+
+    beta_2: float
+    epsilon: float
+    initial_accumulator: float
+    momentum: float
+    weight_decay: float
+    clip_norm: float | None
+
+
 def make_optimizer(
-    kind: OptimizerKind,
-    *,
-    learning_rate: Any,
-    weight_decay: float,
-    beta_2: float,
-    epsilon: float,
-    clip_norm: float | None,
+    kind: OptimizerKind, *, learning_rate: Any, options: OptimizerOptions
 ) -> keras.optimizers.Optimizer:
     """Return an optimiser.
 
     Args:
         kind: which one.
         learning_rate: a number or a schedule.
-        weight_decay: of AdamW, decoupled from the gradient; the others ignore it.
-        beta_2: of Adam and AdamW, the memory of squared gradients.
-        epsilon: added to denominators.
-        clip_norm: the global norm that gradients are cut to; None for no cut.
+        options: of which it takes its own.
     """
     shared = {
         "learning_rate": learning_rate,
-        "epsilon": epsilon,
-        "global_clipnorm": clip_norm,
+        "global_clipnorm": options.clip_norm,
     }
     match kind:
         case "adam":
-            return keras.optimizers.Adam(beta_2=beta_2, **shared)
+            return keras.optimizers.Adam(
+                beta_2=options.beta_2, epsilon=options.epsilon, **shared
+            )
         case "adamw":
             return keras.optimizers.AdamW(
-                beta_2=beta_2, weight_decay=weight_decay, **shared
+                beta_2=options.beta_2,
+                epsilon=options.epsilon,
+                weight_decay=options.weight_decay,
+                **shared,
             )
         case "adagrad":
-            return keras.optimizers.Adagrad(**shared)
+            return keras.optimizers.Adagrad(
+                initial_accumulator_value=options.initial_accumulator,
+                epsilon=options.epsilon,
+                **shared,
+            )
+        case "sgd":
+            return keras.optimizers.SGD(momentum=options.momentum, **shared)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from two_tower.ragged import Ragged
+from two_tower.types import IntArray
 
 
 @dataclass(frozen=True)
@@ -16,44 +17,83 @@ class Sequences:
     """The windows of all training histories, eight bytes an interaction.
 
     Attributes:
-        items: each window's dense int32 item ids, oldest first.
-        targets: the item after each of them.
+        users: `[W]` int32, each window's dense user id.
+        items: each window's dense int32 item ids, oldest first; one item or more.
+        targets: the item after each of them; none where a user has one item alone.
         is_first: `[W]` bool, whether the window is its user's oldest, so that its
             first item is what the user began with.
     """
 
+    users: IntArray
     items: Ragged
     targets: Ragged
     is_first: npt.NDArray[np.bool_]
 
     @classmethod
     def from_batches(cls, batches: Iterable[pa.RecordBatch]) -> Self:
-        """Collect `train_sequences`: columns `items`, `targets`, `window`.
+        """Collect `train_sequences`: columns `user`, `items`, `targets`, `window`.
 
         Raises:
             ValueError: if there is no sequence.
         """
-        columns = ["items", "targets", "window"]
+        columns = ["user", "items", "targets", "window"]
         parts = [batch.select(columns) for batch in batches]
         if not sum(part.num_rows for part in parts):
             raise ValueError(
-                "train_sequences has no rows: no user has two training interactions. "
+                "train_sequences has no rows: no user has a training interaction. "
                 "Lower the minimum counts of sequencing, or bring more data."
             )
         table = pa.Table.from_batches(parts)
         return cls(
+            table["user"].to_numpy(),
             Ragged.from_arrow(table["items"]),
             Ragged.from_arrow(table["targets"]),
             table["window"].to_numpy() == 0,
         )
 
+    def cut(self, width: int) -> Self:
+        """Return the same pairs in windows of at most `width` items.
+
+        A window is cut from its end, as sequencing cuts histories.
+        """
+        lengths = self.items.lengths
+        n_parts = np.maximum(-(-lengths // width), 1)
+        window = np.repeat(np.arange(len(lengths)), n_parts)
+        # Counted from a window's newest part, which ends where the window does.
+        part = np.arange(len(window)) - np.repeat(np.cumsum(n_parts) - n_parts, n_parts)
+        age = n_parts[window] - 1 - part
+        return type(self)(
+            self.users[window],
+            _cut(self.items, window, age, width),
+            _cut(self.targets, window, age, width),
+            self.is_first[window] & (part == 0),
+        )
+
     @property
     def n_positives(self) -> int:
-        """How many (history, next item) pairs an epoch trains."""
+        """How many (query, item) pairs an epoch trains."""
         return len(self.targets.values) + int(self.is_first.sum())
+
+    def pairs(self) -> tuple[IntArray, IntArray]:
+        """Return every user with every item of the training history, `[P]` int32 each.
+
+        The items that histories begin with stand last.
+        """
+        firsts = self.items.values[self.items.offsets[:-1][self.is_first]]
+        users = [self.users[self.targets.rows], self.users[self.is_first]]
+        return np.concatenate(users), np.concatenate([self.targets.values, firsts])
 
     def count_positives(self, n_items: int) -> npt.NDArray[np.int64]:
         """Return `[n_items]`, how often each dense id is a positive."""
-        firsts = self.items.values[self.items.offsets[:-1][self.is_first]]
-        labels = np.concatenate([self.targets.values, firsts])
+        _, labels = self.pairs()
         return np.bincount(labels, minlength=n_items)
+
+
+def _cut(
+    lists: Ragged,
+    window: npt.NDArray[np.int64],
+    age: npt.NDArray[np.int64],
+    width: int,
+) -> Ragged:
+    ends = lists.offsets[1:][window] - age * width
+    return Ragged(lists.values, np.concatenate([[0], ends]))

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from two_tower.fitting.objectives import Objective
+from two_tower.fitting.temperature import Temperature
 from two_tower.towers.two_tower import TwoTower
 from two_tower.types import Tensor
 
@@ -16,22 +17,32 @@ class RetrievalTask(keras.Model):
     Args:
         towers: what is trained.
         objective: what it minimises.
+        temperature: what scores are divided by.
     """
 
-    def __init__(self, towers: TwoTower, objective: Objective) -> None:
+    def __init__(
+        self, towers: TwoTower, objective: Objective, temperature: Temperature
+    ) -> None:
         super().__init__()
         self.towers = towers
         self.objective = objective
+        self.temperature = temperature
         self.mean_loss = keras.metrics.Mean(name="loss_per_positive")
 
     def build(self, _: Any = None) -> None:
-        if not self.towers.built:
-            self.towers.build()
+        for part in (self.towers, self.temperature):
+            if not part.built:
+                part.build()
         self.built = True
 
     def call(self, batch: dict[str, Tensor], *, training: bool = False) -> Tensor:
-        """Return the sum of the batch's losses, a float32 scalar in nats."""
-        return self.objective(self.towers, batch, training=training)
+        """Return the sum of the batch's losses, a float32 scalar."""
+        return self.objective(
+            self.towers,
+            batch,
+            temperature=self.temperature.call(),
+            training=training,
+        )
 
     def compute_loss(
         self,
@@ -41,11 +52,11 @@ class RetrievalTask(keras.Model):
         sample_weight: Any = None,
         training: bool = True,  # noqa: FBT001, FBT002 (Keras' signature)
     ) -> Tensor:
-        """Return the mean loss of a positive."""
+        """Return the mean loss of a positive, with what regularises the weights."""
         n_positives = ops.sum(x["weights"])
         loss = y_pred / ops.maximum(n_positives, 1.0)
         self.mean_loss.update_state(loss, sample_weight=n_positives)
-        return loss
+        return sum(self.losses, start=loss)
 
     def get_metrics_result(self) -> dict[str, Tensor]:
         """Return the epoch's loss per positive, whatever the sizes of its batches."""

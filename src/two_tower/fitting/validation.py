@@ -10,24 +10,50 @@ from two_tower.metrics.ranks import item_positions, worst_ranks
 from two_tower.ragged import Ragged
 from two_tower.towers.encode import encode_histories
 from two_tower.towers.two_tower import TwoTower
-from two_tower.types import OUT_OF_VOCABULARY, FloatArray
+from two_tower.types import FloatArray, IntArray
+
+
+@dataclass(frozen=True)
+class Examples:
+    """What is held out: one row per user.
+
+    Attributes:
+        users: `[R]` int32 dense user ids.
+        histories: dense item ids, oldest first; seen items are left out of the ranking.
+        targets: dense ids of the positives.
+    """
+
+    users: IntArray
+    histories: Ragged
+    targets: Ragged
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+    def sample(self, size: int | None, seed: int) -> "Examples":
+        """Return `size` of the users, drawn by the seed alone; None returns all."""
+        if size is None or size >= len(self):
+            return self
+        rows = np.random.default_rng(seed).choice(len(self), size, replace=False)
+        rows.sort()
+        return Examples(
+            self.users[rows], self.histories.take(rows), self.targets.take(rows)
+        )
 
 
 @dataclass(frozen=True)
 class Validation:
-    """Histories with what came next, ranked against the whole catalogue.
+    """Held-out examples, ranked against the whole catalogue.
 
     Attributes:
-        histories: dense item ids, oldest first; seen items are left out of the ranking.
-        targets: dense ids of the positives.
+        examples: who is asked for what.
         cutoffs: list lengths that are reported.
         edges: widths that histories are padded to.
         slots: items in a batch.
         item_block: items scored at a time.
     """
 
-    histories: Ragged
-    targets: Ragged
+    examples: Examples
     cutoffs: Sequence[int]
     edges: Sequence[int]
     slots: int
@@ -38,22 +64,23 @@ class Validation:
 
         Args:
             towers: as trained so far.
-            items: `[N, D]`, the unit vectors of all real items, by dense id.
+            items: `[N, D]`, the vectors of all real items, by dense id.
         """
+        examples = self.examples
         queries = encode_histories(
             towers,
-            self.histories,
-            np.full(len(self.histories), OUT_OF_VOCABULARY, np.int32),
+            examples.histories,
+            examples.users,
             edges=self.edges,
             slots=self.slots,
         )
         # A repeated positive counts once.
-        targets = item_positions(self.targets).distinct()
+        targets = item_positions(examples.targets).distinct()
         ranks = worst_ranks(
             queries,
             items,
             targets,
-            item_positions(self.histories),
+            item_positions(examples.histories),
             item_block=self.item_block,
         )
         figures = query_figures(Ragged(ranks, targets.offsets), cutoffs=self.cutoffs)

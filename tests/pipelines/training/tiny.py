@@ -25,13 +25,22 @@ SMALL = {
     "device": "cpu",
     "epochs": 2,
     "dimension": 16,
-    "towers": {
+    "histories": {
         "mean": {"hidden_units": [16, 16], "dropout": 0.0},
         "transformer": {"n_blocks": 1, "dropout": 0.0},
     },
     "optimizer": {"learning_rate": 0.02},
-    "batches": {"slots": 64, "buckets": [4, 8], "chunk": 32},
-    "validation": {"cutoffs": [1, 10]},
+    "batches": {"slots": 64, "buckets": [4, 8], "pairs": 48, "chunk": 32},
+    "sources": {
+        "in_batch": {"block": 16},
+        "uniform": {"per_positive": 3},
+        "popular": {"per_positive": 3},
+        "queue": {"size": 200},
+        "mixed": {"count": 16, "block": 16},
+    },
+    "streaming": {"buckets": 512},
+    "self_supervision": {"items": 16},
+    "validation": {"cutoffs": [1, 10], "slots": 64},
 }
 
 
@@ -55,8 +64,11 @@ def parameters(*changes: dict[str, Any], preset="mean") -> Training:
 
 
 N_ITEMS = 42  # forty real items
+N_USERS = 202
 FEATURE_SCHEMA = {
     "n_items": N_ITEMS,
+    "n_users": N_USERS,
+    "user": {"gender": {"kind": "categorical", "size": 4}},
     "item": {
         "genres": {"kind": "multi_valued", "size": 6},
         "year": {"kind": "categorical", "size": 5},
@@ -107,6 +119,31 @@ def validation_examples(histories) -> pa.Table:
     )
 
 
+def user_features() -> pa.Table:
+    users = np.arange(2, N_USERS, dtype=np.int32)
+    genders = pa.array(2 + users % 2, pa.int32())
+    return pa.table({"user": users, "gender": genders})
+
+
+def vocabulary(entity: str, n_entities: int, *, unknown=()) -> pa.Table:
+    ids = np.arange(2, n_entities, dtype=np.int32)
+    n_train = np.where(np.isin(ids, unknown), 0, 3)
+    return pa.table({entity: ids, "n_train": n_train})
+
+
+def disliked_items() -> pa.Table:
+    """Every second user dislikes two items."""
+    users = np.arange(2, N_USERS, 2, dtype=np.int32)
+    items = pa.array([[2 + u % 20, 23 + u % 10] for u in users.tolist()], INT_LISTS)
+    return pa.table({"user": users, "items": items})
+
+
+FEATURE_INFORMATION = {
+    "features": ["id", "genres", "year"],
+    "matrix": [[3.7, 1.2, 1.6], [1.2, 1.2, 0.4], [1.6, 0.4, 1.6]],
+}
+
+
 def lineage_in(folder: Path, **fingerprints: str) -> LineageStore:
     store = LineageStore(folder)
     for name in LEARNS_FROM:
@@ -122,10 +159,15 @@ def train(folder: Path, parameters: Training, *, histories=None, held_out=(), **
         "train_sequences": ibis.memtable(train_sequences(histories)),
         "validation_examples": ibis.memtable(validation_examples(list(held_out))),
         "item_features": ibis.memtable(item_features()),
+        "user_features": ibis.memtable(user_features()),
+        "item_vocabulary": ibis.memtable(vocabulary("item", N_ITEMS)),
+        "user_vocabulary": ibis.memtable(vocabulary("user", N_USERS)),
+        "disliked_items": ibis.memtable(disliked_items()),
     }
     return train_two_tower(
         **tables,
         feature_schema=FEATURE_SCHEMA,
+        feature_information=FEATURE_INFORMATION,
         leakage_audit={"passed": True, "checks": []},
         training_checkpoints=inputs["store"],
         lineage=lineage_in(folder),

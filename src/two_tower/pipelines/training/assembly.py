@@ -1,213 +1,271 @@
-"""From typed parameters to towers, objective, optimiser: the one place of choices."""
+"""From typed parameters to towers, feed, optimiser: the place of choices.
 
-from collections.abc import Mapping, Sequence
-from functools import partial
+What a batch is told apart from, and by which loss, is chosen in `contrasts`.
+"""
+
+from typing import Any
 
 import keras
-import numpy as np
 
-from two_tower.fitting.batches import EpochFeed
+from two_tower.fitting.batches import Feed
 from two_tower.fitting.early_stopping import EarlyStopping
 from two_tower.fitting.epochs import TrainingState
-from two_tower.fitting.objectives import Objective, full_softmax, in_batch_softmax
-from two_tower.fitting.optimizers import cosine_with_warmup, make_optimizer
-from two_tower.fitting.sequences import Sequences
+from two_tower.fitting.optimizers import (
+    OptimizerOptions,
+    cosine_with_warmup,
+    exponential,
+    make_optimizer,
+)
+from two_tower.fitting.pair_feed import PairFeed
+from two_tower.fitting.sequence_feed import SequenceFeed
 from two_tower.fitting.task import RetrievalTask
-from two_tower.fitting.validation import Validation
-from two_tower.negatives.candidates import log_share_of_rows
-from two_tower.pipelines.training.params import Training
-from two_tower.ragged import Ragged
+from two_tower.fitting.temperature import Temperature
+from two_tower.fitting.validation import Examples, Validation
+from two_tower.pipelines.training.contrasts import (
+    assemble_additions,
+    assemble_objective,
+    places_at_a_time,
+)
+from two_tower.pipelines.training.inputs import Entities, ModelInputs
+from two_tower.pipelines.training.params import Entity, Mlp, Training
 from two_tower.towers.entity_tower import EntityTower
-from two_tower.towers.features import Feature
 from two_tower.towers.mean import MeanUserTower
 from two_tower.towers.transformer import TransformerUserTower
 from two_tower.towers.two_tower import TwoTower
+from two_tower.types import FIRST_ID
+
+# Each part of the model draws with seeds of its own, from its first one on.
+HISTORY_SEED, PROFILE_SEED, FUSION_SEED = 1, 1001, 2001
 
 
-def assemble_feed(parameters: Training, sequences: Sequences) -> EpochFeed:
-    """Return the batches of each epoch.
-
-    The last bucket is as wide as the longest window, so that no position is served
-    that training has not seen.
+def assemble_towers(parameters: Training, inputs: ModelInputs) -> TwoTower:
+    """Return the built, untrained model that the parameters describe.
 
     Raises:
         ValueError: if a window is longer than the widest bucket.
     """
-    batches = parameters.batches
-    longest = int(sequences.items.lengths.max())
-    if longest > batches.buckets[-1]:
+    seed, dtype = parameters.seed, parameters.precision
+    has_both = parameters.history != "none" and parameters.profile.use
+    towers = TwoTower(
+        _entity_tower(parameters, parameters.item_tower, inputs.items, seed=seed),
+        history_encoder=_history_encoder(parameters, longest_window(inputs)),
+        profile=_entity_tower(
+            parameters, parameters.profile, inputs.users, seed=seed + PROFILE_SEED
+        )
+        if inputs.users is not None
+        else None,
+        fusion={**_layers(parameters.fusion), "seed": seed + FUSION_SEED}
+        if has_both
+        else None,
+        normalise=parameters.scoring.normalise,
+        dtype=dtype,
+    )
+    towers.build()
+    tell(towers.item_tower, inputs.items)
+    if towers.profile is not None and inputs.users is not None:
+        tell(towers.profile, inputs.users)
+    return towers
+
+
+def longest_window(inputs: ModelInputs) -> int:
+    """Return how many items the longest window of training has."""
+    return int(inputs.sequences.items.lengths.max())
+
+
+def tell(tower: EntityTower, entities: Entities) -> None:
+    """Store in a built tower what its entities are like, and which are known."""
+    tower.set_features(entities.values)
+    tower.set_known(entities.known)
+
+
+def _entity_tower(
+    parameters: Training, asked: Entity, entities: Entities, *, seed: int
+) -> EntityTower:
+    return EntityTower(
+        entities.n_entities,
+        parameters.dimension,
+        features=entities.features,
+        use_id=asked.use_id,
+        id_dropout=asked.id_dropout,
+        embedding=asked.embedding or parameters.dimension,
+        combine=asked.combine,
+        mlp=_layers(asked.mlp) if asked.mlp else None,
+        l2=asked.l2,
+        n_rows=entities.n_entities,
+        scale=asked.scale,
+        seed=seed,
+        dtype=parameters.precision,
+    )
+
+
+def _layers(mlp: Mlp) -> dict[str, Any]:
+    return {
+        "hidden_units": mlp.widths,
+        "batch_norm": mlp.batch_norm,
+        "dropout": mlp.dropout,
+    }
+
+
+def _history_encoder(parameters: Training, max_length: int) -> Any:
+    shared: dict[str, Any] = {
+        "max_length": max_length,
+        "seed": parameters.seed + HISTORY_SEED,
+        "dtype": parameters.precision,
+    }
+    match parameters.history:
+        case "none":
+            return None
+        case "mean":
+            mean = parameters.histories.mean
+            return MeanUserTower(
+                parameters.dimension,
+                hidden_units=mean.hidden_units,
+                dropout=mean.dropout,
+                **shared,
+            )
+        case "transformer":
+            transformer = parameters.histories.transformer
+            return TransformerUserTower(
+                parameters.dimension,
+                n_blocks=transformer.n_blocks,
+                n_heads=transformer.n_heads,
+                dropout=transformer.dropout,
+                **shared,
+            )
+
+
+def assemble_edges(parameters: Training, longest: int) -> list[int]:
+    """Return the widths of batches, the last as wide as the longest history.
+
+    So no position is served that training has not seen.
+
+    Raises:
+        ValueError: if a history is longer than the widest bucket.
+    """
+    buckets = parameters.batches.buckets
+    if longest > buckets[-1]:
         raise ValueError(
             f"the longest window of train_sequences has {longest} items, more than the "
-            f"widest of training.batches.buckets {batches.buckets}; add a bucket, or "
+            f"widest of training.batches.buckets {buckets}; add a bucket, or "
             "lower sequencing.window"
         )
-    edges = [*(width for width in batches.buckets if width < longest), longest]
-    return EpochFeed(sequences, edges, batches.slots, batches.chunk, parameters.seed)
+    return [*(width for width in buckets if width < longest), longest]
+
+
+def assemble_feed(
+    parameters: Training, inputs: ModelInputs, towers: TwoTower
+) -> PairFeed | SequenceFeed:
+    """Return the batches of each epoch: windows, or pairs if no history is read.
+
+    Raises:
+        ValueError: if a window is longer than the widest bucket, a batch larger than
+            the queue, or there is nothing for self-supervision to leave out.
+    """
+    additions = assemble_additions(parameters, inputs, towers.item_tower)
+    batches = parameters.batches
+    if towers.max_length:
+        feed: PairFeed | SequenceFeed = SequenceFeed(
+            inputs.sequences.cut(towers.max_length),
+            assemble_edges(parameters, towers.max_length),
+            slots=batches.slots,
+            chunk=places_at_a_time(parameters),
+            seed=parameters.seed,
+            additions=additions,
+        )
+    else:
+        users, labels = inputs.sequences.pairs()
+        feed = PairFeed(
+            users,
+            labels,
+            size=batches.pairs,
+            chunk=places_at_a_time(parameters),
+            seed=parameters.seed,
+            additions=additions,
+        )
+    queue = parameters.sources.queue
+    if parameters.negatives == "queue" and queue.size < feed.most_places:
+        raise ValueError(
+            f"training.sources.queue.size is {queue.size}, but a batch may have "
+            f"{feed.most_places} places, which the queue must hold; raise it, or "
+            "lower training.batches"
+        )
+    return feed
 
 
 def assemble_validation(
-    parameters: Training, histories: Ragged, targets: Ragged, *, edges: Sequence[int]
+    parameters: Training, examples: Examples, towers: TwoTower
 ) -> Validation | None:
-    """Return what is ranked while training, or None where nothing is held out.
-
-    Args:
-        parameters: of training.
-        histories: dense item ids, oldest first.
-        targets: dense ids of the positives.
-        edges: widths that histories are padded to, as in training.
-    """
-    if not len(histories):
+    """Return what is ranked while training, or None where nothing is held out."""
+    if not len(examples):
         return None
+    asked = parameters.validation
     return Validation(
-        histories,
-        targets,
-        cutoffs=parameters.validation.cutoffs,
-        edges=edges,
-        slots=parameters.batches.slots,
-        item_block=parameters.validation.item_block,
+        examples.sample(asked.sample_users, parameters.seed),
+        cutoffs=asked.cutoffs,
+        edges=assemble_edges(parameters, towers.max_length or 1),
+        slots=asked.slots,
+        item_block=asked.item_block,
     )
 
 
 def assemble_state(
-    parameters: Training,
-    towers: TwoTower,
-    feed: EpochFeed,
-    fingerprint: str,
+    parameters: Training, towers: TwoTower, feed: Feed, fingerprint: str
 ) -> TrainingState:
     """Return the towers with objective and optimiser, ready for the first epoch."""
-    counts = feed.sequences.count_positives(towers.item_tower.n_entities)
-    task = RetrievalTask(towers, assemble_objective(parameters, counts))
+    start = parameters.scoring.temperature
+    task = RetrievalTask(
+        towers,
+        assemble_objective(parameters, towers.item_tower.n_entities - FIRST_ID),
+        Temperature(start.start, learned=start.learned),
+    )
     task.build()
-    total_steps = len(feed) * parameters.epochs
     task.compile(
-        optimizer=assemble_optimizer(parameters, total_steps=total_steps),
+        optimizer=assemble_optimizer(parameters, steps_per_epoch=len(feed)),
         # Keras runs a step of JAX that isn't compiled one operation at a time.
         jit_compile=parameters.jit_compile or parameters.backend == "jax",
+        steps_per_execution=parameters.steps_per_execution,
     )
     task.optimizer.build(task.trainable_variables)
     stopping = EarlyStopping(
         f"val_{parameters.validation.monitor}", parameters.validation.patience
     )
-    return TrainingState(task, stopping, fingerprint)
-
-
-def assemble_towers(
-    parameters: Training,
-    *,
-    n_items: int,
-    features: Mapping[str, Feature],
-    values: Mapping[str, np.ndarray],
-    max_length: int,
-) -> TwoTower:
-    """Return the built, untrained model that the parameters describe.
-
-    Args:
-        parameters: of training.
-        n_items: rows of the item table, reserved ids included.
-        features: name → what an item's feature is.
-        values: name → `[n_items, width]`, each item's values.
-        max_length: the longest history that training sees.
-    """
-    item_tower = EntityTower(
-        n_items,
-        parameters.dimension,
-        features=features,
-        use_id=parameters.item_tower.use_id,
-        id_dropout=parameters.item_tower.id_dropout,
-        embedding=parameters.dimension,
-        combine="sum",
-        mlp=None,
-        l2=0.0,
-        n_rows=n_items,
-        scale=parameters.item_tower.scale,
-        seed=parameters.seed,
-        dtype=parameters.precision,
-    )
-    towers = TwoTower(
-        item_tower,
-        history_encoder=_history_encoder(parameters, max_length),
-        profile=None,
-        fusion=None,
-        normalise=True,
-        dtype=parameters.precision,
-    )
-    towers.build()
-    item_tower.set_features(values)
-    return towers
-
-
-def _history_encoder(parameters: Training, max_length: int) -> keras.layers.Layer:
-    # The item tower has the seed itself.
-    seed = parameters.seed + 1
-    match parameters.tower:
-        case "mean":
-            mean = parameters.towers.mean
-            return MeanUserTower(
-                parameters.dimension,
-                hidden_units=mean.hidden_units,
-                max_length=max_length,
-                dropout=mean.dropout,
-                seed=seed,
-                dtype=parameters.precision,
-            )
-        case "transformer":
-            transformer = parameters.towers.transformer
-            return TransformerUserTower(
-                parameters.dimension,
-                n_blocks=transformer.n_blocks,
-                n_heads=transformer.n_heads,
-                max_length=max_length,
-                dropout=transformer.dropout,
-                seed=seed,
-                dtype=parameters.precision,
-            )
-
-
-def assemble_objective(parameters: Training, counts: np.ndarray) -> Objective:
-    """Return the objective that the parameters name.
-
-    Args:
-        parameters: of training.
-        counts: `[n_items]` int, how often each dense id is a training positive.
-    """
-    match parameters.objective:
-        case "softmax":
-            return partial(
-                full_softmax,
-                temperature=parameters.objectives.softmax.temperature,
-                chunk=parameters.batches.chunk,
-            )
-        case "in_batch_softmax":
-            options = parameters.objectives.in_batch_softmax
-            log_shares = log_share_of_rows(counts)
-            return partial(
-                in_batch_softmax,
-                temperature=options.temperature,
-                chunk=parameters.batches.chunk,
-                log_shares=log_shares if options.log_q else np.zeros_like(log_shares),
-                mask_hits=options.mask_hits,
-            )
+    return TrainingState(task, feed, stopping, fingerprint)
 
 
 def assemble_optimizer(
-    parameters: Training, *, total_steps: int
+    parameters: Training, *, steps_per_epoch: int
 ) -> keras.optimizers.Optimizer:
-    """Return the optimiser, with its schedule over `total_steps` steps."""
-    optimizer, schedule = parameters.optimizer, parameters.schedule
-    rate = optimizer.learning_rate
-    if schedule.kind == "cosine":
-        rate = cosine_with_warmup(
-            peak=optimizer.learning_rate,
-            final_share=schedule.final_share,
-            # However short the training, it gets to the rate that was asked for.
-            warmup_steps=min(schedule.warmup_steps, total_steps // 3),
-            total_steps=total_steps,
-        )
+    """Return the optimiser, with its schedule over all epochs."""
+    optimizer = parameters.optimizer
     return make_optimizer(
         optimizer.kind,
-        learning_rate=rate,
-        weight_decay=optimizer.weight_decay,
-        beta_2=optimizer.beta_2,
-        epsilon=optimizer.epsilon,
-        clip_norm=optimizer.clip_norm,
+        learning_rate=_schedule(parameters, steps_per_epoch),
+        options=OptimizerOptions(
+            **optimizer.model_dump(exclude={"kind", "learning_rate"})
+        ),
     )
+
+
+def _schedule(parameters: Training, steps_per_epoch: int) -> Any:
+    rate = parameters.optimizer.learning_rate
+    total_steps = steps_per_epoch * parameters.epochs
+    match parameters.schedule:
+        case "constant":
+            return rate
+        case "cosine":
+            cosine = parameters.schedules.cosine
+            return cosine_with_warmup(
+                peak=rate,
+                final_share=cosine.final_share,
+                # However short the training, it gets to the rate that was asked for.
+                warmup_steps=min(cosine.warmup_steps, total_steps // 3),
+                total_steps=total_steps,
+            )
+        case "exponential":
+            falling = parameters.schedules.exponential
+            return exponential(
+                first=rate,
+                per_epoch=falling.per_epoch,
+                steps_per_epoch=steps_per_epoch,
+                staircase=falling.staircase,
+            )

@@ -1,4 +1,4 @@
-"""Item features as the arrays that the item tower stores."""
+"""Features of items or users as the arrays that their towers store."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,12 +12,17 @@ from two_tower.types import JsonObject
 
 
 def chosen_features(
-    schema: JsonObject, *, use_features: bool, switches: Mapping[str, bool]
+    schema: JsonObject,
+    *,
+    tower: str,
+    use_features: bool,
+    switches: Mapping[str, bool],
 ) -> JsonObject:
     """Return the part of a feature schema that the tower is to use.
 
     Args:
         schema: feature → its `kind` and `size`.
+        tower: its group of parameters, for the error's text.
         use_features: false for none at all.
         switches: feature → false leaves it out.
 
@@ -27,7 +32,7 @@ def chosen_features(
     unknown = sorted(set(switches) - set(schema))
     if unknown:
         raise ValueError(
-            f"training.item_tower.features names {unknown}, but the items have "
+            f"training.{tower}.features names {unknown}, but the data have "
             f"{sorted(schema)}; declare features in sequencing.features"
         )
     if not use_features:
@@ -36,24 +41,25 @@ def chosen_features(
 
 
 def read_features(
-    table: pa.Table, schema: JsonObject, n_items: int
+    table: pa.Table, schema: JsonObject, entity: str, n_entities: int
 ) -> tuple[dict[str, Feature], dict[str, np.ndarray]]:
-    """Return what the features are, and each item's values.
+    """Return what the features are, and each entity's values.
 
     Args:
-        table: `item` (int32) and a column for each feature of the schema.
+        table: `item` or `user` (int32) and a column for each feature of the schema.
         schema: feature → its `kind` and `size`.
-        n_items: rows of the item table, reserved ids included.
+        entity: the column of the dense ids, `item` or `user`.
+        n_entities: how many dense ids there are, the reserved ones included.
 
     Returns:
-        Name → `Feature`, and name → `[n_items, width]` int32 or float32; reserved ids
-        have zeros.
+        Name → `Feature`, and name → `[n_entities, width]` int32 or float32;
+        reserved ids have zeros.
     """
     features, values = {}, {}
     for name, about in schema.items():
         column = _as_rows(table[name])
-        stored = np.zeros((n_items, column.shape[1]), column.dtype)
-        stored[table["item"].to_numpy()] = column
+        stored = np.zeros((n_entities, column.shape[1]), column.dtype)
+        stored[table[entity].to_numpy()] = column
         values[name] = stored
         features[name] = Feature(about["kind"], about.get("size", 1), column.shape[1])
     return features, values

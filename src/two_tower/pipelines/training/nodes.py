@@ -18,90 +18,102 @@ LEARNS_FROM = (
     "train_sequences",
     "validation_examples",
     "item_features",
+    "user_features",
+    "item_vocabulary",
+    "user_vocabulary",
+    "disliked_items",
     "feature_schema",
+    "feature_information",
 )
 
 
-def train_two_tower(  # noqa: PLR0913, PLR0917 (its inputs in the catalog)
-    train_sequences: ir.Table,
-    validation_examples: ir.Table,
-    item_features: ir.Table,
+def train_two_tower(
+    *,
     feature_schema: JsonObject,
+    feature_information: JsonObject,
     leakage_audit: JsonObject,
     training_checkpoints: CheckpointStore,
     lineage: LineageStore,
     parameters: Training,
+    **tables: ir.Table,
 ) -> tuple[KerasModel, list[JsonObject]]:
     """Return the trained towers and a record of each epoch.
 
     Args:
-        train_sequences: `user`, `window` (int32), `items`, `targets` (array<int32>).
-        validation_examples: `user` (int32), `items`, `targets` (array<int32>).
-        item_features: `item` (int32) and a column for each declared feature.
-        feature_schema: kind and size of each feature, and `n_items`.
+        feature_schema: kind and size of each feature, `n_items` and `n_users`.
+        feature_information: `features` of items and the `matrix` of how much they tell
+            of each other, in nats.
         leakage_audit: the audit's verdict; nothing is trained before it is there.
         training_checkpoints: where a killed training goes on from.
         lineage: fingerprints of the inputs, which a checkpoint must match.
         parameters: of training.
+        tables: `train_sequences` (`user`, `window` int32, `items`, `targets`
+            array<int32>), `validation_examples` (`user`, `items`, `targets`),
+            `item_features` and `user_features` (`item` or `user`, and a column for
+            each declared feature), `item_vocabulary` and `user_vocabulary` (`item` or
+            `user`, and `n_train`, its training interactions), `disliked_items` (`user`,
+            `items`).
 
     Raises:
         ValueError: if the data don't fit the parameters, or the device is not there.
         TrainingError: if the loss is no number, or the item vectors collapse.
     """
-    from keras.utils import set_random_seed
-
-    from two_tower.fitting.devices import choose_device
-    from two_tower.fitting.fit import fit
-    from two_tower.fitting.sequences import Sequences
-    from two_tower.pipelines.training import assembly
-    from two_tower.pipelines.training.features import chosen_features, read_features
-    from two_tower.ragged import Ragged
+    from two_tower.pipelines.training.inputs import read_inputs
+    from two_tower.pipelines.training.run import prepare, train
 
     logger.info("training begins: %d audit checks passed", len(leakage_audit["checks"]))
-    choose_device(parameters.device)
-    set_random_seed(parameters.seed)
+    prepare(parameters)
+    inputs = read_inputs(tables, feature_schema, feature_information, parameters)
+    fingerprint = fingerprint_training(lineage, parameters)
+    return train(parameters, inputs, fingerprint, training_checkpoints)
 
-    sequences = Sequences.from_batches(
-        train_sequences.order_by("user", "window").to_pyarrow_batches()
-    )
-    examples = validation_examples.order_by("user").select("items", "targets")
-    held_out = examples.to_pyarrow()
-    item_tower = parameters.item_tower
-    features, values = read_features(
-        item_features.order_by("item").to_pyarrow(),
-        chosen_features(
-            feature_schema["item"],
-            use_features=item_tower.use_features,
-            switches=item_tower.features,
-        ),
-        feature_schema["n_items"],
-    )
 
-    feed = assembly.assemble_feed(parameters, sequences)
-    towers = assembly.assemble_towers(
+def retrain_two_tower(  # noqa: PLR0913 (its inputs in the catalog)
+    *,
+    feature_schema: JsonObject,
+    feature_information: JsonObject,
+    leakage_audit: JsonObject,
+    training_checkpoints: CheckpointStore,
+    lineage: LineageStore,
+    deployed_query_tower: Any,
+    parameters: Training,
+    **tables: ir.Table,
+) -> tuple[KerasModel, list[JsonObject]]:
+    """Return the deployed towers, grown and trained on, and a record of each epoch.
+
+    Their weights are gone on from; optimiser, schedule, a learned temperature, the
+    queue and estimated frequencies begin anew.
+
+    Args:
+        feature_schema: as of `train_two_tower`, grown from that of the deployed towers.
+        feature_information: as of `train_two_tower`.
+        leakage_audit: as of `train_two_tower`.
+        training_checkpoints: as of `train_two_tower`.
+        lineage: as of `train_two_tower`; the vocabularies' fingerprints have that of
+            the deployed towers in them.
+        deployed_query_tower: what is served now; its `towers`.
+        parameters: of training; as to the towers, those that they were trained with.
+        tables: as of `train_two_tower`, with grown vocabularies.
+
+    Raises:
+        ValueError: as `train_two_tower`, or if the deployed towers are of another make
+            than the parameters describe.
+        TrainingError: if the loss is no number, or the item vectors collapse.
+    """
+    from two_tower.pipelines.training.inputs import read_inputs
+    from two_tower.pipelines.training.run import prepare, train
+
+    logger.info("retraining: %d audit checks passed", len(leakage_audit["checks"]))
+    prepare(parameters)
+    inputs = read_inputs(tables, feature_schema, feature_information, parameters)
+    fingerprint = fingerprint_training(lineage, parameters)
+    return train(
         parameters,
-        n_items=feature_schema["n_items"],
-        features=features,
-        values=values,
-        max_length=feed.edges[-1],
+        inputs,
+        fingerprint,
+        training_checkpoints,
+        deployed=deployed_query_tower.towers,
     )
-    state = assembly.assemble_state(
-        parameters, towers, feed, fingerprint_training(lineage, parameters)
-    )
-    history = fit(
-        state,
-        feed,
-        assembly.assemble_validation(
-            parameters,
-            Ragged.from_arrow(held_out["items"]),
-            Ragged.from_arrow(held_out["targets"]),
-            edges=feed.edges,
-        ),
-        epochs=parameters.epochs,
-        validate_every=parameters.validation.every,
-        store=training_checkpoints,
-    )
-    return towers, history
 
 
 def fingerprint_training(lineage: LineageStore, parameters: Training) -> str:

@@ -1,0 +1,139 @@
+"""Length-bucketed batches of static shape, from sequences."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from two_tower.fitting.additions import Additions
+from two_tower.fitting.batches import Batch, padded
+from two_tower.fitting.drawn_feed import DrawnFeed
+from two_tower.fitting.sequences import Sequences
+
+
+def plan_epoch(
+    lengths: npt.NDArray[np.int64],
+    edges: Sequence[int],
+    slots: int,
+    rng: np.random.Generator,
+) -> list[tuple[int, npt.NDArray[np.int64]]]:
+    """Deal rows into batches of similar length, in random order.
+
+    A bucket's rows that fill no batch move up to the next bucket, so an epoch has at
+    most one batch that isn't full, and drops nothing.
+
+    Args:
+        lengths: `[W]`, the rows' lengths, none above the last edge.
+        edges: rising widths; a row falls into the narrowest that holds it.
+        slots: items in a batch, padding included; a batch has slots // width rows.
+        rng: decides the order.
+
+    Returns:
+        One (width, rows `[≤ slots // width]`) per batch.
+    """
+    bucket_of_row = np.searchsorted(edges, lengths)
+    batches: list[tuple[int, npt.NDArray[np.int64]]] = []
+    left_over = np.empty(0, np.int64)
+    for bucket, width in enumerate(edges):
+        own = np.flatnonzero(bucket_of_row == bucket)
+        rows = rng.permutation(np.concatenate([own, left_over]))
+        size = slots // width
+        full, left_over = np.split(rows, [len(rows) // size * size])
+        batches += [(width, part) for part in full.reshape(-1, size)]
+    if len(left_over):
+        batches.append((edges[-1], left_over))
+    return [batches[i] for i in rng.permutation(len(batches))]
+
+
+def count_places(width: int, *, slots: int, chunk: int) -> int:
+    """Return P of a batch: its rows' positions and first items, in whole chunks."""
+    n_rows = slots // width
+    return -(-n_rows * (width + 1) // chunk) * chunk
+
+
+def collate(
+    sequences: Sequences,
+    rows: npt.NDArray[np.int64],
+    *,
+    width: int,
+    slots: int,
+    chunk: int,
+) -> Batch:
+    """Return the rows as arrays whose shapes depend on the width alone.
+
+    Returns:
+        `users`, `rows`, `labels`, `weights`, and `items` `[B, T]` int32, B = slots //
+        width, padded behind and below; `places` `[P]` int32, row · T + position of
+        each query, or B · T for a query that has no history yet. P is the multiple of
+        `chunk` that holds every place.
+    """
+    n_rows = slots // width
+    items, targets = sequences.items.take(rows), sequences.targets.take(rows)
+    histories = np.zeros((n_rows, width), np.int32)
+    histories[: len(rows)] = items.pad(width)
+
+    position = np.arange(len(targets.values)) - targets.offsets[targets.rows]
+    firsts = np.flatnonzero(sequences.is_first[rows])
+    places = [
+        targets.rows * width + position,
+        np.full(len(firsts), n_rows * width),
+    ]
+    labels = np.concatenate([targets.values, items.values[items.offsets[firsts]]])
+    n_places = count_places(width, slots=slots, chunk=chunk)
+    return {
+        "users": padded(sequences.users[rows], n_rows),
+        "rows": padded(
+            np.concatenate([targets.rows, firsts]).astype(np.int32), n_places
+        ),
+        "labels": padded(labels, n_places),
+        "weights": padded(np.ones(len(labels), np.float32), n_places),
+        "items": histories,
+        "places": padded(np.concatenate(places).astype(np.int32), n_places),
+    }
+
+
+class SequenceFeed(DrawnFeed):
+    """Batches of windows; each position of a window is a query.
+
+    Args:
+        sequences: what is trained on.
+        edges: the buckets' widths.
+        slots: items in a batch, padding included.
+        chunk: the number of places is a multiple of it.
+        seed: of all draws.
+        additions: what each batch gets beside its positives.
+    """
+
+    def __init__(
+        self,
+        sequences: Sequences,
+        edges: Sequence[int],
+        *,
+        slots: int,
+        chunk: int,
+        seed: int,
+        additions: Additions,
+    ) -> None:
+        super().__init__(seed, additions)
+        self.sequences = sequences
+        self.edges = edges
+        self.slots = slots
+        self.chunk = chunk
+        self.n_positives = sequences.n_positives
+        self.most_places = max(
+            count_places(width, slots=slots, chunk=chunk) for width in edges
+        )
+        self._n_batches = len(self.plan(np.random.default_rng(seed)))
+
+    def plan(self, rng: np.random.Generator) -> list[tuple[int, npt.NDArray[np.int64]]]:
+        """Return an epoch's (width, rows), in an order that rng decides."""
+        return plan_epoch(self.sequences.items.lengths, self.edges, self.slots, rng)
+
+    def bare_batches(self, rng: np.random.Generator) -> Iterator[Batch]:
+        for width, rows in self.plan(rng):
+            yield collate(
+                self.sequences, rows, width=width, slots=self.slots, chunk=self.chunk
+            )
+
+    def __len__(self) -> int:
+        return self._n_batches

@@ -1,0 +1,260 @@
+"""What positives are told apart from, and by which loss, as the parameters say."""
+
+from collections.abc import Mapping
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+
+from two_tower.fitting.additions import Additions, DrawViews
+from two_tower.fitting.objectives import (
+    Objective,
+    PairwiseLoss,
+    calibrated_cross_entropy,
+    full_softmax,
+    own_softmax,
+    pairwise,
+    self_supervised,
+    shared_softmax,
+)
+from two_tower.losses.pointwise import max_margin, sigmoid_cross_entropy
+from two_tower.negatives.candidates import log_share_of_rows
+from two_tower.negatives.consumed import Consumed
+from two_tower.negatives.frequencies import (
+    ExactFrequencies,
+    Frequencies,
+    StreamingFrequencies,
+)
+from two_tower.negatives.in_batch import InBatch
+from two_tower.negatives.low_rated import LowRated
+from two_tower.negatives.mixed import Mixed
+from two_tower.negatives.popular import Popular
+from two_tower.negatives.queue import Queue
+from two_tower.negatives.source import Source
+from two_tower.negatives.unconsumed import Unconsumed
+from two_tower.negatives.uniform import Uniform
+from two_tower.pipelines.training.inputs import ModelInputs
+from two_tower.pipelines.training.params import OF_POSITIVES, Training
+from two_tower.self_supervision.masks import (
+    Pattern,
+    complementary_masks,
+    correlated_masks,
+    random_masks,
+)
+from two_tower.self_supervision.views import draw_views
+from two_tower.towers.entity_tower import ID, EntityTower
+from two_tower.types import FIRST_ID
+
+
+def assemble_additions(
+    parameters: Training, inputs: ModelInputs, item_tower: EntityTower
+) -> Additions:
+    """Return what is drawn for each batch beside its positives.
+
+    Raises:
+        ValueError: if there is nothing for self-supervision to leave out.
+    """
+    n_items = item_tower.n_entities
+    return Additions(
+        source=assemble_source(parameters, inputs, n_items),
+        consumed=_consumed(inputs, n_items) if parameters.masks.consumed else None,
+        catalogue=np.arange(FIRST_ID, n_items, dtype=np.int32),
+        views=assemble_views(parameters, item_tower, inputs.information),
+    )
+
+
+def _consumed(inputs: ModelInputs, n_items: int) -> Consumed:
+    users, items = inputs.sequences.pairs()
+    return Consumed.from_pairs(users, items, n_users=inputs.n_users, n_items=n_items)
+
+
+def assemble_source(
+    parameters: Training, inputs: ModelInputs, n_items: int
+) -> Source | None:
+    """Return the source of negatives, or None for the whole catalogue.
+
+    Args:
+        parameters: of training.
+        inputs: the model inputs.
+        n_items: rows of the item table, reserved ids included.
+    """
+    if parameters.negatives == "catalogue":
+        return None
+    if parameters.negatives in OF_POSITIVES:
+        counts = inputs.sequences.count_positives(n_items)
+        frequencies = assemble_frequencies(parameters, counts)
+        return _source_of_positives(parameters, frequencies, n_items)
+    return _source_of_catalogue(parameters, inputs, n_items)
+
+
+def _source_of_positives(
+    parameters: Training, frequencies: Frequencies | None, n_items: int
+) -> Source:
+    sources = parameters.sources
+    match parameters.negatives:
+        case "in_batch":
+            return InBatch(sources.in_batch.block, frequencies)
+        case "queue":
+            return Queue(sources.queue.size, frequencies)
+        case _:
+            mixed = sources.mixed
+            return Mixed(n_items, mixed.count, mixed.block, frequencies)
+
+
+def _source_of_catalogue(
+    parameters: Training, inputs: ModelInputs, n_items: int
+) -> Source:
+    sources, log_q = parameters.sources, parameters.log_q != "none"
+    match parameters.negatives:
+        case "uniform":
+            return Uniform(
+                n_items,
+                sources.uniform.draws,
+                per_positive=bool(sources.uniform.per_positive),
+                log_q=log_q,
+            )
+        case "popular":
+            return Popular(
+                inputs.sequences.count_positives(n_items),
+                exponent=sources.popular.exponent,
+                count=sources.popular.draws,
+                per_positive=bool(sources.popular.per_positive),
+                log_q=log_q,
+            )
+        case "unconsumed":
+            n_draws = sources.unconsumed.per_positive
+            consumed = _consumed(inputs, n_items)
+            return Unconsumed(consumed, count=n_draws, log_q=log_q)
+        case _:
+            n_draws = sources.low_rated.per_positive
+            uniform = Uniform(n_items, n_draws, per_positive=True, log_q=log_q)
+            return LowRated(
+                inputs.disliked,
+                count=n_draws,
+                log_q=log_q,
+                fallback=uniform if sources.low_rated.fill else None,
+            )
+
+
+def assemble_frequencies(
+    parameters: Training, counts: npt.NDArray[np.int64]
+) -> Frequencies | None:
+    """Return where log q comes from, for sources that draw positives.
+
+    Args:
+        parameters: of training.
+        counts: `[n_items]`, how often each dense id is a training positive.
+    """
+    match parameters.log_q:
+        case "none":
+            return None
+        case "exact":
+            return ExactFrequencies(log_share_of_rows(counts))
+        case "streaming":
+            streaming = parameters.streaming
+            return StreamingFrequencies(
+                streaming.buckets,
+                streaming.hashes,
+                streaming.memory,
+                seed=parameters.seed,
+            )
+
+
+def assemble_views(
+    parameters: Training,
+    item_tower: EntityTower,
+    information: Mapping[str, Mapping[str, float]],
+) -> DrawViews | None:
+    """Return what draws the items and views of a batch, or None without any.
+
+    Args:
+        parameters: of training.
+        item_tower: whose parts are left out of the views.
+        information: name of a part → its mutual information with each, in nats.
+
+    Raises:
+        ValueError: if items have no feature that can be left out.
+    """
+    asked = parameters.self_supervision
+    if asked.pattern == "none":
+        return None
+    features = item_tower.features
+    hidden = [
+        part
+        for part in item_tower.parts
+        if part == ID or features[part].feature.kind != "dense"
+    ]
+    if not set(hidden) - {ID}:
+        raise ValueError(
+            f"training.self_supervision.pattern is {asked.pattern!r}, but none of the "
+            f"items' features {sorted(features)} is categorical or a set, to be left "
+            "out of a view; declare one in sequencing.features.item, or set pattern "
+            "to none"
+        )
+    return partial(
+        draw_views,
+        np.arange(FIRST_ID, item_tower.n_entities, dtype=np.int32),
+        asked.items,
+        np.array([part in hidden for part in item_tower.parts]),
+        _pattern(asked.pattern, hidden, information),
+    )
+
+
+def _pattern(
+    kind: str, parts: list[str], information: Mapping[str, Mapping[str, float]]
+) -> Pattern:
+    match kind:
+        case "rfm":
+            return random_masks
+        case "rfm-complementary":
+            return complementary_masks
+        case _:
+            matrix = [[information[one][other] for other in parts] for one in parts]
+            return partial(correlated_masks, information=np.array(matrix))
+
+
+def assemble_objective(parameters: Training, n_items: int) -> Objective:
+    """Return the objective that the parameters name.
+
+    Args:
+        parameters: of training.
+        n_items: real items of the catalogue.
+    """
+    main = _main_objective(parameters, n_items)
+    if parameters.self_supervision.pattern == "none":
+        return main
+    return partial(self_supervised, main=main, alpha=parameters.self_supervision.alpha)
+
+
+def _main_objective(parameters: Training, n_items: int) -> Objective:
+    if parameters.objective != "softmax":
+        return partial(pairwise, loss=_pairwise_loss(parameters, n_items))
+    chunk = places_at_a_time(parameters)
+    if parameters.negatives == "catalogue":
+        return partial(full_softmax, chunk=chunk)
+    if parameters.has_own_candidates:
+        return own_softmax
+    return partial(shared_softmax, mask_hits=parameters.masks.hits, chunk=chunk)
+
+
+def _pairwise_loss(parameters: Training, n_items: int) -> PairwiseLoss:
+    options = parameters.objectives
+    match parameters.objective:
+        case "max_margin":
+            return partial(max_margin, margin=options.max_margin.margin)
+        case "gbce":
+            return partial(
+                calibrated_cross_entropy,
+                n_items=n_items,
+                calibration=options.gbce.calibration,
+            )
+        case _:
+            return sigmoid_cross_entropy
+
+
+def places_at_a_time(parameters: Training) -> int:
+    """Return how many queries' logits exist at one time, of which batches are made."""
+    batches = parameters.batches
+    if parameters.history == "none":
+        return min(batches.chunk, batches.pairs)
+    return batches.chunk

@@ -1,0 +1,149 @@
+"""The model inputs, read from their tables into arrays."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import ibis.expr.types as ir
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from two_tower.fitting.sequences import Sequences
+from two_tower.fitting.validation import Examples
+from two_tower.pipelines.training.features import chosen_features, read_features
+from two_tower.pipelines.training.params import Entity, Training
+from two_tower.ragged import Ragged
+from two_tower.towers.features import Feature
+from two_tower.types import JsonObject
+
+
+@dataclass(frozen=True, eq=False)
+class Entities:
+    """What a tower is to know of items or users, by dense id.
+
+    Attributes:
+        n_entities: dense ids, the reserved ones included.
+        features: name → what the feature is.
+        values: name → `[n_entities, width]`, each entity's values.
+        known: `[n_entities]` bool, whether training has any interaction of it.
+    """
+
+    n_entities: int
+    features: Mapping[str, Feature]
+    values: Mapping[str, np.ndarray]
+    known: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class ModelInputs:
+    """All that towers are trained on.
+
+    Attributes:
+        sequences: the training histories.
+        examples: what is held out to validate with.
+        items: of the item tower.
+        users: of the profile; None where the queries have none.
+        disliked: dense item ids by dense user id, from 0.
+        information: name of an item's feature, or `id` → its mutual information with
+            each, in nats.
+    """
+
+    sequences: Sequences
+    examples: Examples
+    items: Entities
+    users: Entities | None
+    n_users: int
+    disliked: Ragged
+    information: Mapping[str, Mapping[str, float]]
+
+
+def read_inputs(
+    tables: Mapping[str, ir.Table],
+    feature_schema: JsonObject,
+    feature_information: JsonObject,
+    parameters: Training,
+) -> ModelInputs:
+    """Read what the parameters ask for.
+
+    Args:
+        tables: `train_sequences`, `validation_examples`, `item_features`,
+            `user_features`, `item_vocabulary`, `user_vocabulary`, `disliked_items`, as
+            `train_two_tower` describes them.
+        feature_schema: kind and size of each feature, `n_items` and `n_users`.
+        feature_information: `features` and their `matrix` of mutual information.
+        parameters: of training.
+
+    Raises:
+        ValueError: if there is nothing to train on, or no feature of a given name.
+    """
+    n_users = feature_schema["n_users"]
+    train_sequences = tables["train_sequences"].order_by("user", "window")
+    profile = parameters.profile
+    return ModelInputs(
+        sequences=Sequences.from_batches(train_sequences.to_pyarrow_batches()),
+        examples=_read_examples(tables["validation_examples"]),
+        items=_read_entities(tables, feature_schema, "item", parameters.item_tower),
+        users=_read_entities(tables, feature_schema, "user", profile)
+        if profile.use
+        else None,
+        n_users=n_users,
+        disliked=_read_disliked(tables["disliked_items"], n_users),
+        information=_by_name(feature_information),
+    )
+
+
+def _read_examples(validation_examples: ir.Table) -> Examples:
+    examples = validation_examples.order_by("user").select("user", "items", "targets")
+    held_out = examples.to_pyarrow()
+    return Examples(
+        held_out["user"].to_numpy(),
+        Ragged.from_arrow(held_out["items"]),
+        Ragged.from_arrow(held_out["targets"]),
+    )
+
+
+def _read_entities(
+    tables: Mapping[str, ir.Table],
+    schema: JsonObject,
+    entity: Literal["item", "user"],
+    asked: Entity,
+) -> Entities:
+    n_entities = schema[f"n_{entity}s"]
+    chosen = chosen_features(
+        schema[entity],
+        tower="item_tower" if entity == "item" else "profile",
+        use_features=asked.use_features,
+        switches=asked.features,
+    )
+    rows = tables[f"{entity}_features"].order_by(entity).select(entity, *chosen)
+    features, values = read_features(rows.to_pyarrow(), chosen, entity, n_entities)
+    return Entities(
+        n_entities,
+        features,
+        values,
+        _known(tables[f"{entity}_vocabulary"], entity, n_entities),
+    )
+
+
+def _known(vocabulary: ir.Table, entity: str, n_entities: int) -> npt.NDArray[np.bool_]:
+    trained = vocabulary.filter(vocabulary.n_train > 0).select(entity).to_pyarrow()
+    known = np.zeros(n_entities, bool)
+    known[trained[entity].to_numpy()] = True
+    return known
+
+
+def _read_disliked(disliked_items: ir.Table, n_users: int) -> Ragged:
+    table: pa.Table = disliked_items.order_by("user").to_pyarrow()
+    lists = Ragged.from_arrow(table["items"])
+    lengths = np.zeros(n_users, np.int64)
+    lengths[table["user"].to_numpy()] = lists.lengths
+    return Ragged(lists.values, np.concatenate([[0], np.cumsum(lengths)]))
+
+
+def _by_name(information: JsonObject) -> dict[str, dict[str, float]]:
+    names = information["features"]
+    return {
+        name: dict(zip(names, row, strict=True))
+        for name, row in zip(names, information["matrix"], strict=True)
+    }

@@ -1,0 +1,94 @@
+"""Towers that go on from deployed ones."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from two_tower.pipelines.training.inputs import Entities, ModelInputs
+from two_tower.towers.entity_tower import EntityTower
+from two_tower.towers.growth import Growth, grow
+from two_tower.towers.two_tower import TwoTower
+
+# What may differ: what a layer is called, what it draws, how long histories were.
+FREE = {"name", "seed", "max_length"}
+
+
+def warm_towers(asked: TwoTower, inputs: ModelInputs, deployed: TwoTower) -> TwoTower:
+    """Return the deployed towers, grown by what is new in the inputs.
+
+    What the deployed towers knew they go on knowing, be it in the data or not. A new
+    entity starts as an unknown one.
+
+    Args:
+        asked: untrained towers, as the parameters describe them.
+        inputs: the model inputs; dense ids of before have kept their meaning.
+        deployed: the towers to go on from; they stay as they are.
+
+    Raises:
+        ValueError: if the deployed towers are of another make than those asked for.
+    """
+    items = _with_earlier(inputs.items, deployed.item_tower)
+    users = inputs.users and _with_earlier(inputs.users, deployed.profile)
+    found, wanted = _options(deployed), _options(asked)
+    if found != wanted:
+        differing = sorted(
+            name
+            for name in found.keys() | wanted.keys()
+            if found.get(name) != wanted.get(name)
+        )
+        what = ", ".join(
+            f"{name} is {found.get(name)}, to be {wanted.get(name)}"
+            for name in differing[:5]
+        )
+        raise ValueError(
+            f"retraining goes on with the deployed towers, which the parameters of "
+            f"training don't describe: {what}; set the parameters that they were "
+            "trained with, or train anew"
+        )
+    return grow(
+        deployed,
+        items=_growth(items),
+        users=_growth(users) if users is not None else None,
+    )
+
+
+def _with_earlier(entities: Entities, tower: EntityTower | None) -> Entities:
+    """Return the entities, those that the tower knew among the known ones."""
+    if tower is None or not tower.use_id:
+        return entities
+    ids = np.arange(tower.n_entities)
+    known = entities.known.copy()
+    known[: len(ids)] |= np.asarray(tower.id_rows) == ids
+    return replace(entities, known=known)
+
+
+def _growth(entities: Entities) -> Growth:
+    return Growth(
+        entities.n_entities,
+        entities.n_entities,
+        entities.features,
+        entities.values,
+        entities.known,
+    )
+
+
+def _options(towers: TwoTower) -> dict[str, Any]:
+    """Return what towers are made of, by dotted name, but for sizes that may grow."""
+    sized = {"n_entities", "n_rows", "size", "width"}
+    return {
+        ".".join(path): value
+        for path, value in _leaves(towers.get_config())
+        if not (FREE | sized) & set(path)
+    }
+
+
+def _leaves(
+    config: Mapping[str, Any], path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for name, value in config.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, (*path, name))
+        else:
+            yield (*path, name), value
