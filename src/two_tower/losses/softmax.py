@@ -133,10 +133,8 @@ def _chunked(*, mask_hits: bool, chunk: int) -> Callable[..., Tensor]:
                     columns, rows = excluded
                     part_rows = ops.slice(rows, (start,), (chunk,))
                     part_columns = ops.take(columns, part_rows, axis=0)
-                    left_out = (
-                        ops.logical_or(left_out, part_columns)
-                        if mask_hits
-                        else ops.logical_and(ops.logical_not(left_out), part_columns)
+                    left_out = _no_negatives(
+                        left_out, part_columns, mask_hits=mask_hits
                     )
                 logits = ops.where(left_out, MASKED_LOGIT, logits)
             # The largest term is exp(0), so the partition is 1 at least: even for
@@ -188,3 +186,10 @@ def _chunked(*, mask_hits: bool, chunk: int) -> Callable[..., Tensor]:
 
     run: Callable[..., Tensor] = total
     return run
+
+
+def _no_negatives(is_own: Tensor, is_excluded: Tensor, *, mask_hits: bool) -> Tensor:
+    """Return what is masked: the own item is if hits are, whatever is excluded."""
+    if mask_hits:
+        return ops.logical_or(is_own, is_excluded)
+    return ops.logical_and(is_excluded, ops.logical_not(is_own))
