@@ -250,11 +250,16 @@ def _fingerprint_source(name: str, catalog: DataCatalog) -> str:
 
 
 def _producers() -> dict[str, str]:
-    """Return the node that makes each dataset, of all registered pipelines."""
+    """Return the node that makes each dataset, of all registered pipelines.
+
+    What several make is the default pipeline's, as a command without `--pipelines`
+    has none but those.
+    """
+    default_last = sorted(pipelines, key=lambda name: name == "__default__")
     return {
         output: node.name
-        for pipeline in pipelines.values()
-        for node in pipeline.nodes
+        for name in default_last
+        for node in pipelines[name].nodes
         for output in node.outputs
     }
 

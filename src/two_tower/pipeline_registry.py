@@ -13,9 +13,15 @@ from two_tower.pipelines.ingestion.pipeline import create_pipeline as ingestion
 from two_tower.pipelines.recommendation.pipeline import (
     create_pipeline as recommendation,
 )
+from two_tower.pipelines.sequencing.pipeline import (
+    create_growing_pipeline as growing_sequencing,
+)
 from two_tower.pipelines.sequencing.pipeline import create_pipeline as sequencing
 from two_tower.pipelines.simulation.pipeline import create_pipeline as simulation
 from two_tower.pipelines.training.pipeline import create_pipeline as training
+from two_tower.pipelines.training.pipeline import (
+    create_retraining_pipeline as retraining,
+)
 
 
 def register_pipelines() -> dict[str, Pipeline]:
@@ -30,16 +36,22 @@ def register_pipelines() -> dict[str, Pipeline]:
         "recommendation": recommendation(),
     }
     data = stages["ingestion"] + stages["sequencing"]
-    model = stages["training"] + stages["export"] + stages["indexing"]
+    serving = stages["export"] + stages["indexing"]
+    findings = stages["evaluation"] + stages["recommendation"]
     return {
         "simulation": simulation(),
         **stages,
         "data": data,
-        "model": model,
-        # What begins with the deployed model.
+        "model": stages["training"] + serving,
+        # These two begin with the query tower that was exported last.
+        "retrain": stages["ingestion"]
+        + growing_sequencing()
+        + retraining()
+        + serving
+        + findings,
         "add_items": stages["ingestion"].only_nodes("type_items")
         + add_items()
         + export_embeddings()
         + stages["indexing"],
-        "__default__": data + model + stages["evaluation"] + stages["recommendation"],
+        "__default__": data + stages["training"] + serving + findings,
     }
