@@ -6,6 +6,7 @@ from typing import Final
 import numpy as np
 
 from two_tower.metrics.ranking import Figures
+from two_tower.pieces import row_slices
 
 DRAWS_PER_BLOCK: Final = 1 << 20  # 8 MB of counts at a time
 
@@ -42,10 +43,9 @@ def bootstrap_intervals(
     values = np.column_stack(list(figures.values()))
     n_queries = len(values)
     rng = np.random.default_rng(seed)
-    block = max(1, DRAWS_PER_BLOCK // n_queries)
     means = []
-    for done in range(0, resamples, block):
-        size = min(block, resamples - done)
+    for drawing in row_slices(resamples, DRAWS_PER_BLOCK // n_queries):
+        size = drawing.stop - drawing.start
         drawn = rng.integers(0, n_queries, (size, n_queries))
         # How often each query was drawn in each resample, counted in one go.
         drawn += n_queries * np.arange(size)[:, np.newaxis]
