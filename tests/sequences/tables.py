@@ -114,8 +114,12 @@ def sequence(  # noqa: PLR0913
     order: dict | None = None,
     window: int = 3,
     disliked: dict | None = None,
+    grown_from: dict | None = None,
 ) -> tuple[dict[str, ir.Table], dict]:
-    """Run the nodes one after the other; return their tables and their parameters."""
+    """Run the nodes one after the other; return their tables and their parameters.
+
+    `grown_from` holds the tables of an earlier call, whose vocabularies grow.
+    """
     base = parameters()
     base["selection"]["min_item_interactions"] = 1
     params = {
@@ -131,6 +135,15 @@ def sequence(  # noqa: PLR0913
         "items": some_items() if items is None else items,
         "users": some_users() if users is None else users,
     }
+    known_items, known_users, known_values, known_schema = (
+        (grown_from or {}).get(name)
+        for name in (
+            "item_vocabulary",
+            "user_vocabulary",
+            "feature_vocabulary",
+            "feature_schema",
+        )
+    )
     kept = stored(
         nodes.keep_interactions(interactions, params["selected"], params["order"])
     )
@@ -138,15 +151,20 @@ def sequence(  # noqa: PLR0913
     t["split_interactions"] = split_interactions
     t["histories"] = stored(nodes.build_histories(kept))
     t["item_vocabulary"] = stored(
-        nodes.build_item_vocabulary(split_interactions, t["items"])
+        nodes.build_item_vocabulary(split_interactions, t["items"], known_items)
     )
-    t["user_vocabulary"] = stored(nodes.build_user_vocabulary(split_interactions))
+    t["user_vocabulary"] = stored(
+        nodes.build_user_vocabulary(split_interactions, known_users)
+    )
     ids = t["item_vocabulary"], t["user_vocabulary"]
     t["feature_vocabulary"] = stored(
-        nodes.build_feature_vocabulary(t["items"], t["users"], *ids, declared)
+        nodes.build_feature_vocabulary(
+            t["items"], t["users"], *ids, declared, known_values
+        )
     )
     t["feature_schema"] = schema = nodes.build_feature_schema(
         declared,
+        known_schema,
         **{
             name: t[name]
             for name in (
@@ -188,4 +206,11 @@ def sequence(  # noqa: PLR0913
     t["test_examples"] = stored(
         nodes.build_test_examples(split_interactions, *ids, params["split"])
     )
+    if grown_from is not None:
+        t |= {
+            "known_items": known_items,
+            "known_users": known_users,
+            "known_values": known_values,
+        }
+        params["known_schema"] = known_schema
     return t, params

@@ -26,9 +26,10 @@ def known(values, n_train=None, dtype=None):
     )
 
 
-def numbered(values, **feature):
+def numbered(values, known_values=None, **feature):
     features = {"f": DeclaredFeature(**feature)}
-    return feature_vocabulary(values, "item", features).order_by("id"), features
+    table = feature_vocabulary(values, "item", features, known_values)
+    return table.order_by("id"), features
 
 
 def vocabulary(values, **feature):
@@ -120,6 +121,48 @@ def test_the_schema_gives_the_rows_an_embedding_table_needs():
     }
     nothing, features = numbered(known([None], dtype=pa.string()), kind="categorical")
     assert describe_features(values, "item", nothing, features)["f"]["size"] == 2
+
+
+# covers: L28
+def test_known_values_keep_their_ids_and_new_ones_come_behind():
+    first, features = numbered(known(["m", "c", "m"]), kind="categorical")
+    values = known(["a", "m", "b", "a"])
+    grown, _ = numbered(values, first, kind="categorical", min_count=2)
+    assert rows(grown, "value", "id", "count") == [
+        ("c", 2, 0),
+        ("m", 3, 1),
+        ("a", 4, 2),
+    ]
+    schema = describe_features(values, "item", grown, features)
+    codes = encode_features(values, "item", grown, features, schema)
+    assert rows(codes, "f") == [(4,), (3,), (1,), (4,)]
+    assert schema == {"f": {"kind": "categorical", "size": 5}}
+
+
+def test_values_grow_from_those_of_their_own_entity_and_feature():
+    first, _ = numbered(known(["z"]), kind="categorical")
+    of_feature = first.mutate(feature=ibis.literal("g"))
+    others = of_feature.union(first.mutate(entity=ibis.literal("user")))
+    grown, _ = numbered(known(["a"]), others, kind="categorical")
+    assert rows(grown, "value", "id") == [("a", 2)]
+
+
+def test_dense_features_keep_the_scale_they_were_trained_with():
+    values = known([10.0, 30.0])
+    table, features = numbered(values, kind="dense")
+    scale = {"f": {"kind": "dense", "mean": 2.0, "std": 4.0}}
+    schema = describe_features(values, "item", table, features, scale)
+    assert schema == scale
+    codes = encode_features(values, "item", table, features, schema)
+    assert rows(codes, "f") == [(2.0,), (7.0,)]
+
+
+def test_a_feature_of_another_kind_than_the_known_is_refused():
+    values = known(["a"])
+    table, features = numbered(values, kind="categorical")
+    words = {"f": {"kind": "words", "size": 3}}
+    with pytest.raises(ValueError, match=r"features\.item differ.*'f': 'words'"):
+        describe_features(values, "item", table, features, words)
 
 
 def test_codes_have_the_types_models_read():

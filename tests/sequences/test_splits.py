@@ -125,6 +125,54 @@ def test_new_users_follow_their_seed_alone():
     assert first == again != other
 
 
+def new_items_split(n_items, seed=0, **shares):
+    # Item i is met by i % 3 + 1 of the users 1, 2, 3.
+    events = kept(
+        *((user, i, 10 * i + user) for i in range(n_items) for user in range(i % 3 + 1))
+    )
+    shares = {"validation": 0.1, "test": 0.2} | shares
+    found = {}
+    split = splits.new_items(events, **shares, seed=seed)
+    for item, name in rows(split.order_by("event_id"), "item_id", "split"):
+        found.setdefault(item, []).append(name)
+    return found
+
+
+# covers: X11
+def test_new_items_are_held_out_whole_in_exact_numbers():
+    found = new_items_split(20)
+    assert [len(names) for names in found.values()] == [i % 3 + 1 for i in range(20)]
+    assert all(len(set(names)) == 1 for names in found.values())
+    assert Counter(names[0] for names in found.values()) == {
+        "train": 14,
+        "validation": 2,
+        "test": 4,
+    }
+
+
+def test_new_items_follow_their_seed_alone():
+    first, again, other = (new_items_split(20, seed=seed) for seed in (0, 0, 1))
+    assert first == again != other
+
+
+def test_new_items_need_no_validation():
+    found = new_items_split(10, validation=0.0, test=0.3)
+    assert Counter(names[0] for names in found.values()) == {"train": 7, "test": 3}
+
+
+@pytest.mark.parametrize(
+    ("kind", "target", "known"),
+    [
+        ("leave_one_out", "validation", {"train", "given"}),
+        ("leave_one_out", "test", {"train", "given", "validation"}),
+        ("new_items", "validation", {"train", "given"}),
+        ("new_items", "test", {"train", "given"}),
+    ],
+)
+def test_a_query_knows_validation_items_unless_these_are_new(kind, target, known):
+    assert set(splits.known_splits(kind, target)) == known
+
+
 def test_string_ids_are_split_alike():
     events = kept(*((user, i, i) for user in range(10) for i in range(3)))
     named = events.mutate(user_id=ibis._.user_id.cast("string"))

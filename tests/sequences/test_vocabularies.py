@@ -64,6 +64,57 @@ def test_string_ids_are_numbered_in_the_order_of_their_code_points():
     ]
 
 
+KNOWN_ITEMS = ibis.memtable(
+    {
+        "item": [2, 3, 4],
+        "item_id": [40, 30, 5],
+        "title": ["D", "old", "gone"],
+        "n_train": [3, 8, 1],
+    }
+).cast({"item": "int32"})
+
+
+# covers: L28
+def test_known_items_keep_their_numbers_and_new_ones_come_behind():
+    items = ibis.memtable({"item_id": [30, 10], "title": ["C", "A"]})
+    assert rows(vocabularies.item_vocabulary(EVENTS, items, KNOWN_ITEMS)) == [
+        (2, 40, "D", 0),  # known, though the data no longer have it
+        (3, 30, "C", 2),
+        (4, 5, "gone", 0),
+        (5, 10, "A", 0),
+        (6, 20, None, 0),
+    ]
+
+
+def test_known_users_keep_their_numbers_and_new_ones_come_behind():
+    known = ibis.memtable({"user": [2, 3], "user_id": [9, 1], "n_train": [5, 5]})
+    grown = vocabularies.user_vocabulary(EVENTS, known.cast({"user": "int32"}))
+    assert rows(grown) == [(2, 9, 1), (3, 1, 0), (4, 7, 1), (5, 8, 0)]
+
+
+def test_growing_by_nothing_changes_nothing():
+    first = vocabularies.user_vocabulary(EVENTS)
+    assert rows(vocabularies.user_vocabulary(EVENTS, first)) == rows(first)
+
+
+def test_ids_of_another_type_than_the_known_are_refused():
+    events = EVENTS.cast({"user_id": "string"})
+    with pytest.raises(ValueError, match=r"user ids are string.*are int64"):
+        vocabularies.user_vocabulary(events, vocabularies.user_vocabulary(EVENTS))
+
+
+# covers: X11
+def test_items_without_interactions_are_added_behind_as_cold_ones():
+    items = ibis.memtable({"item_id": [50, 30, 45], "title": ["E", "C", None]})
+    assert rows(vocabularies.add_items(KNOWN_ITEMS, items)) == [
+        (2, 40, "D", 3),
+        (3, 30, "C", 8),
+        (4, 5, "gone", 1),
+        (5, 45, None, 0),
+        (6, 50, "E", 0),
+    ]
+
+
 def test_dense_ids_are_int32():
     vocabulary = vocabularies.user_vocabulary(EVENTS)
     assert vocabulary.schema() == ibis.schema(

@@ -32,6 +32,7 @@ AUDITED = (
     "validation_examples",
     "test_examples",
 )
+GROWN_FROM = ("known_items", "known_users", "known_values")
 
 
 def make(kind, **settings):
@@ -51,7 +52,8 @@ def outputs():
 
 def audit(outputs):
     tables, params = outputs
-    return nodes.audit_leakage(**params, **{name: tables[name] for name in AUDITED})
+    names = [name for name in (*AUDITED, *GROWN_FROM) if name in tables]
+    return nodes.audit_leakage(**params, **{name: tables[name] for name in names})
 
 
 def changed(outputs, name, change: Callable[[list[dict]], object]):
@@ -82,6 +84,7 @@ def test_sound_outputs_pass(outputs, kind):
         ("random", {"order": {"ties": "shuffled", "seed": 3}}),
         ("temporal", {"selection": {"min_rating": 3.0, "min_user_interactions": 4}}),
         ("new_users", {"selection": {"min_item_interactions": 7, "repeats": "last"}}),
+        ("new_items", {"order": {"ties": "shuffled", "seed": 3}, "window": 1}),
         ("leave_one_out", {"window": 1}),
     ],
 )
@@ -124,6 +127,10 @@ def train_on_the_next_item(rows):
     last = rows[-1]
     met = {i for r in rows if r["user"] == last["user"] for i in r["items"]}
     last["targets"][-1] = next(i for i in range(2, 14) if i not in met)
+
+
+def lose_a_lone_item(rows):
+    rows.remove(first_with(rows, lambda r: not r["targets"]))
 
 
 def know_the_target(rows):
@@ -188,6 +195,7 @@ CORRUPTIONS = [
     ("train_sequences", lambda rows: rows.clear(), "nothing_is_empty"),
     ("validation_examples", know_the_target, "queries_know_the_past"),
     ("test_examples", know_the_target, "queries_know_the_past"),
+    ("train_sequences", lose_a_lone_item, "windows_cover_each_training_pair_once"),
     ("test_examples", forget_the_last_event, "queries_know_the_past"),
     ("test_examples", repeat_the_last, "examples_have_one_row_per_user"),
     ("test_examples", answer_for_another_user, "examples_have_one_row_per_user"),
@@ -254,6 +262,8 @@ def test_a_cut_off_other_than_asked_is_named(outputs):
         ("random", {"validation": 0.0, "test": 0.2}),
         ("new_users", {"validation": 0.2, "test": 0.3, "given": 0.3}),
         ("new_users", {"validation": 0.2, "test": 0.5, "given": 0.5}),
+        ("new_items", {"validation": 0.2, "test": 0.4}),
+        ("new_items", {"validation": 0.1, "test": 0.3}),
     ],
 )
 def test_shares_other_than_asked_are_named(outputs, kind, shares):
@@ -276,6 +286,149 @@ def test_a_held_out_user_in_training_is_named(outputs):
         ValueError, match=r"new_users_holds_out_what_it_says.*trained on"
     ):
         audit(corrupted)
+
+
+def held_out_item(outputs):
+    return outputs[0]["test_examples"].to_pyarrow().to_pylist()[0]["targets"][0]
+
+
+# covers: X11
+@pytest.mark.parametrize("place", ["items", "targets"])
+def test_a_held_out_item_in_training_is_named(outputs, place):
+    item = held_out_item(outputs["new_items"])
+
+    def train_on_it(rows):
+        rows[0][place][-1] = item
+
+    corrupted = changed(outputs["new_items"], "train_sequences", train_on_it)
+    with pytest.raises(
+        ValueError, match=r"new_items_holds_out_what_it_says.*known elsewhere"
+    ):
+        audit(corrupted)
+
+
+def test_a_held_out_item_in_a_query_is_named(outputs):
+    item = held_out_item(outputs["new_items"])
+
+    def know_it(rows):
+        row = first_with(rows, lambda r: r["items"])
+        row["items"][0] = item
+
+    corrupted = changed(outputs["new_items"], "validation_examples", know_it)
+    with pytest.raises(
+        ValueError, match=r"new_items_holds_out_what_it_says.*known elsewhere"
+    ):
+        audit(corrupted)
+
+
+def test_an_item_that_is_a_target_now_and_then_is_named(outputs):
+    item = held_out_item(outputs["new_items"])
+
+    def ask_for_less(rows):
+        row = first_with(rows, lambda r: item in r["targets"] and len(r["targets"]) > 1)
+        i = row["targets"].index(item)
+        del row["targets"][i], row["target_timestamps"][i]
+
+    corrupted = changed(outputs["new_items"], "test_examples", ask_for_less)
+    with pytest.raises(
+        ValueError, match=r"new_items_holds_out_what_it_says.*not always a target"
+    ):
+        audit(corrupted)
+
+
+def test_an_item_held_out_for_both_splits_is_named(outputs):
+    item = held_out_item(outputs["new_items"])
+
+    def validate_on_it(rows):
+        rows[0]["targets"][0] = item
+
+    corrupted = changed(outputs["new_items"], "validation_examples", validate_on_it)
+    with pytest.raises(
+        ValueError, match=r"new_items_holds_out_what_it_says.*in both splits"
+    ):
+        audit(corrupted)
+
+
+@pytest.fixture(scope="module")
+def disliking():
+    """Return the outputs of each kind of split where low ratings are dislikes."""
+    settings = {"selection": {"min_rating": 3.0}, "disliked": {"max_rating": 2.0}}
+    return {kind: make(kind, **settings) for kind in KINDS}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_sound_dislikes_pass(disliking, kind):
+    assert disliking[kind][0]["disliked_items"].count().execute() > 0
+    assert audit(disliking[kind])["passed"]
+
+
+def dislike_another_item(rows):
+    items = rows[0]["items"]
+    items.append(next(item for item in range(2, 14) if item not in items))
+
+
+def dislike_twice(rows):
+    rows[0]["items"] *= 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "corrupt"),
+    [
+        ("leave_one_out", dislike_another_item),
+        ("temporal", lambda rows: rows.pop()),
+        ("new_items", dislike_twice),
+    ],
+)
+def test_other_disliked_items_than_the_past_has_are_named(disliking, kind, corrupt):
+    with pytest.raises(ValueError, match="disliked_items_come_from_training_only"):
+        audit(changed(disliking[kind], "disliked_items", corrupt))
+
+
+def test_dislikes_that_were_not_asked_for_are_named(outputs):
+    def dislike(rows):
+        rows.append({"user": 4, "items": [5]})
+
+    corrupted = changed(outputs["random"], "disliked_items", dislike)
+    with pytest.raises(ValueError, match="disliked_items_come_from_training_only"):
+        audit(corrupted)
+
+
+@pytest.fixture(scope="module")
+def grown():
+    """Return outputs that have grown from those of a part of the interactions."""
+    part = some_interactions().filter((_.user_id < 12) & (_.item_id > 2))
+    known, _params = sequence(part)
+    return sequence(some_interactions(seed=1), grown_from=known)
+
+
+# covers: L28
+def test_grown_outputs_pass(grown):
+    numbers = grown[0]["item_vocabulary"].select("item", "item_id").to_pyarrow()
+    assert numbers["item_id"].to_pylist() == [*range(3, 13), 1, 2]
+    assert audit(grown)["passed"]
+
+
+def know_another_number(rows):
+    rows[0]["item"], rows[1]["item"] = rows[1]["item"], rows[0]["item"]
+
+
+def know_another_value(rows):
+    first_with(rows, lambda r: r["feature"] == "year")["value"] = "1812"
+
+
+@pytest.mark.parametrize(
+    ("table", "corrupt", "check"),
+    [
+        ("known_items", know_another_number, "vocabularies_number_everything_once"),
+        ("known_users", lambda rows: rows.pop(0), "vocabularies_number_everything"),
+        ("item_vocabulary", lambda rows: rows.pop(1), "vocabularies_number_everything"),
+        ("known_values", know_another_value, "features_come_from_training_only"),
+        ("feature_vocabulary", know_another_value, "features_come_from_training_only"),
+    ],
+)
+def test_what_has_not_grown_from_the_known_is_named(grown, table, corrupt, check):
+    with pytest.raises(ValueError, match=check):
+        audit(changed(grown, table, corrupt))
 
 
 def test_windows_of_another_size_than_asked_are_named(outputs):

@@ -4,6 +4,7 @@ from pydantic import ValidationError
 from tests.sequences.tables import parameters
 from two_tower.pipelines.sequencing.params import (
     Disliked,
+    NewItems,
     NewUsers,
     Order,
     Selection,
@@ -60,9 +61,27 @@ def test_other_cut_offs_are_refused(validation, test):
         Temporal(validation=validation, test=test)
 
 
-def test_something_must_be_left_to_train_on():
+@pytest.mark.parametrize(
+    ("group", "more"), [(NewUsers, {"given": 0.5}), (NewItems, {})]
+)
+def test_something_must_be_left_to_train_on(group, more):
     with pytest.raises(ValidationError, match="left to train on"):
-        NewUsers(validation=0.5, test=0.5, given=0.5)
+        group(validation=0.5, test=0.5, **more)
+
+
+@pytest.mark.parametrize(
+    ("positive", "disliked"), [(None, 2.0), (4.0, 4.0), (3.0, 3.5)]
+)
+def test_a_rating_can_not_be_a_positive_and_disliked(positive, disliked):
+    selection = Selection(**parameters()["selection"] | {"min_rating": positive})
+    with pytest.raises(ValueError, match=r"disliked\.max_rating .* must be below"):
+        Disliked(max_rating=disliked).check_against(selection)
+
+
+@pytest.mark.parametrize(("positive", "disliked"), [(None, None), (4.0, 3.5)])
+def test_dislikes_below_the_positives_are_allowed(positive, disliked):
+    selection = Selection(**parameters()["selection"] | {"min_rating": positive})
+    Disliked(max_rating=disliked).check_against(selection)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,10 @@ from tests.sequences.tables import (
     some_users,
 )
 from two_tower.pipelines.sequencing import params
-from two_tower.pipelines.sequencing.pipeline import create_pipeline
+from two_tower.pipelines.sequencing.pipeline import (
+    create_growing_pipeline,
+    create_pipeline,
+)
 from two_tower.sequences.declared import Features
 
 CONF = BASE.parents[2]
@@ -91,8 +94,9 @@ def test_everything_that_is_made_is_in_the_catalog_with_its_layer(catalog_of):
     }
 
 
-def test_the_parameters_reach_the_nodes_typed():
-    found = TypeExtractor({"sequencing": create_pipeline()})
+@pytest.mark.parametrize("create", [create_pipeline, create_growing_pipeline])
+def test_the_parameters_reach_the_nodes_typed(create):
+    found = TypeExtractor({"sequencing": create()})
     assert found.extract_types_from_pipelines() == {
         "sequencing.selection": params.Selection,
         "sequencing.order": params.Order,
@@ -116,6 +120,36 @@ def test_two_runs_write_the_same_bytes(catalog_of, tmp_path):
     ]
     assert len(files[0]) > 30
     assert files[0] == files[1]
+
+
+# covers: L28
+def test_the_growing_pipeline_makes_the_same_from_known_tables_too(catalog_of):
+    plain, growing = create_pipeline(), create_growing_pipeline()
+    assert [node.name for node in growing.nodes] == [node.name for node in plain.nodes]
+    assert growing.inputs() - plain.inputs() == {
+        "known_item_vocabulary",
+        "known_user_vocabulary",
+        "known_feature_vocabulary",
+        "known_feature_schema",
+    }
+    events = some_interactions()
+    known = run(catalog_of("first", events.filter(ibis._.user_id > 4)))
+    tables = {
+        f"known_{name}_vocabulary": ibis.memtable(
+            known[f"{name}_vocabulary"].load().to_pyarrow()
+        )
+        for name in ("item", "user", "feature")
+    }
+    schema = known["feature_schema"].load()
+    catalog = catalog_of("second", events)
+    for name, table in (tables | {"known_feature_schema": schema}).items():
+        catalog[name] = table
+    SequentialRunner().run(growing, catalog)
+    users = [user for (user,) in rows(catalog["user_vocabulary"].load(), "user_id")]
+    assert users == [*range(5, 17), 1, 2, 3, 4]
+    grown = catalog["feature_schema"].load()
+    assert grown["item"]["length"] == schema["item"]["length"]
+    assert catalog["leakage_audit"].load()["passed"]
 
 
 def test_string_ids_and_no_items_or_users_are_enough(catalog_of):

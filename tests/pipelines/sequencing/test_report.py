@@ -90,6 +90,23 @@ def test_what_was_kept_and_drawn_is_said_with_its_seeds():
     assert (found["seed"], found["ties"]["seed"]) == (5, 9)
 
 
+def test_new_items_are_counted_as_cold_and_dislikes_as_pairs():
+    tables, params = sequence(
+        some_interactions(),
+        split={"kind": "new_items", "seed": 5},
+        selection={"min_rating": 3.0},
+        disliked={"max_rating": 2.0},
+    )
+    found = split_report((tables, params))
+    assert found["shares"] == {"validation": 0.1, "test": 0.1}
+    assert found["items"] == {"all": 12, "cold": 2}
+    dislikes = tables["disliked_items"].to_pyarrow()["items"].to_pylist()
+    assert found["disliked_items"] == {
+        "users": len(dislikes),
+        "pairs": sum(map(len, dislikes)),
+    }
+
+
 def test_ties_are_counted_within_users():
     # Of user 1's two pairs one ties; user 2 has no pair, though it ties with user 1.
     table = interactions((1, 1, 5), (1, 2, 5), (1, 3, 6), (2, 1, 6))

@@ -132,7 +132,8 @@ def _unlike_new_items(evidence: Evidence, split: Split) -> ir.Table:
     shares = {"validation": split.new_items.validation, "test": split.new_items.test}
     items = {name: evidence.targets[name].select("item").distinct() for name in shares}
     held_out = ibis.union(*items.values())  # an item of both is there twice
-    elsewhere = [evidence.trained, *evidence.known.values()]
+    next_items = evidence.positions.select(item="target")
+    elsewhere = [evidence.trained, next_items, *evidence.known.values()]
     targets = ibis.union(*evidence.targets.values())
     met = evidence.histories.semi_join(held_out, "item")
     event = ["user", "item", "timestamp"]
