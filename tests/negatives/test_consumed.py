@@ -47,6 +47,12 @@ def test_many_users_and_items_do_not_overflow():
     assert not many.contains(aliases, np.int32([overflown % 100_000])).any()
 
 
+def test_a_pair_that_is_given_twice_counts_once():
+    found = of_pairs([(3, 9), (3, 4), (3, 9), (2, 9), (3, 4)])
+    assert found.items.lengths.tolist() == [0, 0, 1, 2, 0, 0]
+    assert found.items.values.tolist() == [9, 4, 9]
+
+
 def test_reserved_ids_are_no_items():
     found = of_pairs([(2, 0), (2, 1), (2, 4)])
     assert found.items.values.tolist() == [4]
