@@ -11,8 +11,9 @@ from two_tower.towers.entity_tower import EntityTower
 from two_tower.towers.growth import Growth, grow
 from two_tower.towers.two_tower import TwoTower
 
-# What may differ: what a layer is called, what it draws, how long histories were.
-FREE = {"name", "seed", "max_length"}
+# What may differ: what a layer is called and was built with, what it draws, how long
+# histories were.
+FREE = {"name", "build_config", "seed", "max_length"}
 
 
 def warm_towers(asked: TwoTower, inputs: ModelInputs, deployed: TwoTower) -> TwoTower:
