@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from tests.negatives.batches import as_columns_per_place, cross_entropy, places
 from two_tower.negatives.candidates import log_share_of_rows
-from two_tower.negatives.frequencies import ExactFrequencies
+from two_tower.negatives.frequencies import ExactFrequencies, StreamingFrequencies
 from two_tower.negatives.in_batch import InBatch
 
 RNG = np.random.default_rng(0)
@@ -45,6 +45,16 @@ def test_log_q_is_the_log_share_of_the_column_and_of_the_own_item():
     np.testing.assert_allclose(
         found.own_log_q, np.log([3 / 4, 1 / 4, 1e-8, 3 / 4]), rtol=1e-6
     )
+
+
+# covers: X4
+def test_a_streaming_estimate_has_seen_the_batch_that_it_corrects():
+    streaming = StreamingFrequencies(n_buckets=1000, n_hashes=2, memory=0, seed=0)
+    source = InBatch(block=2, frequencies=streaming)
+    first = source.draw(places([3, 2, 3, 3, 0], weights=[1, 1, 1, 1, 0]), RNG)
+    np.testing.assert_allclose(first.log_q, np.log([1 / 4, 3 / 4]), rtol=1e-5)
+    second = source.draw(places([2, 2]), RNG)
+    np.testing.assert_allclose(second.own_log_q, np.log([3 / 6] * 2), rtol=1e-5)
 
 
 # covers: L5, N9, N10

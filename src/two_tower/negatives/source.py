@@ -31,3 +31,4 @@ class Source(Protocol):
 
     def restore(self, state: State) -> None:
         """Go on from what `state` returned."""
+        del state  # a source without a memory has nothing to go on from
