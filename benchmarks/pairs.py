@@ -1,0 +1,104 @@
+"""What every contender is given, and how its vectors are judged."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import ibis.expr.types as ir
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.project import USER_FEATURES
+from two_tower.evaluation.cases import TestCases
+from two_tower.metrics.ranking import mean_figures, query_figures
+from two_tower.metrics.ranks import worst_ranks
+from two_tower.ragged import Ragged
+from two_tower.types import FIRST_ID, FloatArray
+
+CUTOFFS = (10, 50, 100)
+ITEM_BLOCK = 8192
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Who did what in training, in numbers from 0.
+
+    Attributes:
+        users, items: `[P]` int32, one training interaction each.
+        user_features: `[U, 3]` int32, the value's number of each of `USER_FEATURES`.
+        genres: `[N, G]` int32, the numbers of an item's genres, 0 behind the last.
+    """
+
+    users: npt.NDArray[np.int32]
+    items: npt.NDArray[np.int32]
+    user_features: npt.NDArray[np.int32]
+    genres: npt.NDArray[np.int32]
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Return all of it by name, as contenders read it."""
+        return {**vars(self), "user_feature_names": np.array(USER_FEATURES)}
+
+
+def read_pairs(
+    split_interactions: ir.Table,
+    vocabularies: Sequence[ir.Table],
+    features: Sequence[ir.Table],
+) -> Pairs:
+    """Return the training pairs, ordered by user and time, with their features.
+
+    Args:
+        split_interactions: `user_id`, `item_id`, `position`, `split`.
+        vocabularies: of users (`user`, `user_id`) and items (`item`, `item_id`).
+        features: of users (`user` and `USER_FEATURES`) and items (`item`, `genres`).
+
+    Raises:
+        ValueError: a user or an item is in no pair, which not every peer bears.
+    """
+    users, items = vocabularies
+    train = split_interactions.filter(split_interactions.split == "train")
+    pairs = train.join(users, "user_id").join(items, "item_id")
+    pairs = pairs.order_by("user", "position").select("user", "item").to_pyarrow()
+    user_features, item_features = features
+    columns = user_features.order_by("user").select(*USER_FEATURES).to_pyarrow()
+    genres = item_features.order_by("item").select("genres").to_pyarrow()["genres"]
+    lists = Ragged.from_arrow(genres)
+    # `pad` leaves zeros behind the values.
+    padded = lists.pad(int(lists.lengths.max(initial=1)))
+    known = Pairs(
+        users=_from_zero(pairs["user"]),
+        items=_from_zero(pairs["item"]),
+        user_features=np.column_stack(
+            [columns[name].to_numpy() for name in USER_FEATURES]
+        ).astype(np.int32),
+        genres=padded.astype(np.int32),
+    )
+    for name, ids, rows in (
+        ("users", known.users, known.user_features),
+        ("items", known.items, known.genres),
+    ):
+        missing = len(rows) - len(np.unique(ids))
+        if missing:
+            raise ValueError(
+                f"{missing} of {len(rows)} {name} have no training pair, and "
+                "LibRecommender knows none but those of pairs; compare on a split "
+                "that leaves every one something, such as ML-1M's leave_one_out"
+            )
+    return known
+
+
+def judge(users: FloatArray, items: FloatArray, cases: TestCases) -> dict[str, float]:
+    """Return hit rates and NDCG of the dot products, among all items not seen.
+
+    Args:
+        users: `[B, D]` float32, in the order of the cases.
+        items: `[N, D]` float32, by position.
+        cases: the test queries.
+    """
+    ranks = worst_ranks(users, items, cases.targets, cases.seen, item_block=ITEM_BLOCK)
+    by_query = Ragged(ranks, cases.targets.offsets)
+    figures = mean_figures(query_figures(by_query, cutoffs=CUTOFFS))
+    return {name: figures[name] for name in (*(f"hr@{k}" for k in CUTOFFS), "ndcg@10")}
+
+
+def _from_zero(dense_ids: Any) -> npt.NDArray[np.int32]:
+    return np.asarray(dense_ids.to_numpy() - FIRST_ID, np.int32)

@@ -1,0 +1,292 @@
+"""Compare this project with other libraries: `python -m benchmarks.peers`.
+
+Every contender trains on the same pairs, those of this project's leave-one-out split of
+MovieLens 1M, in a process of its own, and all their vectors are judged alike: each
+user's last item ranked among all items that the user has not had, ties as the worst
+rank. `docs/benchmarks.md` says how, and which settings each library has.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.environments import make_environment
+from benchmarks.pairs import CUTOFFS, judge, read_pairs
+from benchmarks.project import DATASET, ROOT, Project
+from two_tower.evaluation.cases import TestCases, read_cases, read_queries
+from two_tower.retrieval.embeddings import read_item_embeddings
+from two_tower.types import FIRST_ID, FloatArray
+
+HERE = Path(__file__).parent
+WORK = HERE / ".work"
+RESULTS = ROOT / "docs" / "results" / "peers.json"
+OWN_PACKAGES = ("two-tower", "tensorflow", "keras", "numpy")
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A library: its name, environment, script and the script's options."""
+
+    name: str
+    environment: str
+    script: str
+    options: tuple[str, ...] = ()
+
+
+PEERS = {
+    "libreco": Peer("LibRecommender 1.5.2", "libreco", "train_libreco.py"),
+    "libreco-recommended": Peer(
+        "LibRecommender 1.5.2, cosine, temperature 0.1",
+        "libreco",
+        "train_libreco.py",
+        ("--recommended",),
+    ),
+    "tfrs": Peer("TensorFlow Recommenders 0.7.7", "tensorflow", "train_tfrs.py"),
+    "keras-rs": Peer("keras-rs 0.4.0", "tensorflow", "train_keras_rs.py"),
+}
+PRESETS = ("libreco-two-tower", "tfrs-basic")
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """What a training left.
+
+    Attributes:
+        users: `[B, D]` float32, a vector for each test query.
+        items: `[N, D]` float32.
+        n_pairs: that an epoch trained on.
+        epoch_seconds: of each epoch's training loop.
+        versions: of the libraries that matter.
+    """
+
+    users: FloatArray
+    items: FloatArray
+    n_pairs: int
+    epoch_seconds: Sequence[float]
+    versions: Sequence[str]
+
+
+def main() -> None:
+    """Train and judge all contenders, print the table, and write the results."""
+    arguments = read_arguments()
+    project = Project(arguments.work)
+    project.set_up(arguments.archive)
+    project.run("data", {})
+    *tables, test_examples = project.load(
+        "split_interactions",
+        "user_vocabulary",
+        "item_vocabulary",
+        "user_features",
+        "item_features",
+        "test_examples",
+    )
+    pairs = read_pairs(tables[0], tables[1:3], tables[3:])
+    np.savez(arguments.work / "pairs.npz", **pairs.arrays())  # type: ignore[arg-type]
+    cases = read_cases(test_examples)
+
+    runs = []
+    for name in arguments.contenders:
+        for seed in arguments.seeds:
+            say(f"{name}, seed {seed}")
+            run = run_contender(name, seed, cases, project, arguments)
+            say(json.dumps(run))
+            runs.append(run)
+    results = {
+        "command": " ".join([Path(sys.executable).name, *sys.orig_argv[1:]]),
+        "machine": describe_machine(),
+        "data": {
+            "dataset": DATASET,
+            "pairs": len(pairs.users),
+            "users": len(pairs.user_features),
+            "items": len(pairs.genres),
+            "test_queries": len(cases.users),
+        },
+        "epochs": arguments.epochs,
+        "seeds": arguments.seeds,
+        "runs": runs,
+    }
+    arguments.results.parent.mkdir(parents=True, exist_ok=True)
+    arguments.results.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    sys.stdout.write(table(runs))
+
+
+def read_arguments() -> argparse.Namespace:
+    """Return the command line's arguments."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "contenders",
+        nargs="*",
+        default=[*PEERS, *PRESETS],
+        metavar="contender",
+        help=f"{', '.join(PEERS)} or a preset of this project; default: all peers, "
+        f"{' and '.join(PRESETS)}",
+    )
+    parser.add_argument("--epochs", type=int, default=3, help="at least 2, default 3")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1])
+    raw = ROOT / "data" / "01_raw" / f"{DATASET}.zip"
+    parser.add_argument("--archive", type=Path, default=raw, help="MovieLens 1M")
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--work", type=Path, default=WORK, help="environments, data")
+    arguments = parser.parse_args()
+    if arguments.epochs < 2:  # noqa: PLR2004
+        parser.error("--epochs: the first one warms up, so at least 2 are needed")
+    return arguments
+
+
+def run_contender(
+    name: str,
+    seed: int,
+    cases: TestCases,
+    project: Project,
+    arguments: argparse.Namespace,
+) -> dict[str, Any]:
+    """Return one contender's figures with one seed.
+
+    Raises:
+        subprocess.CalledProcessError: its training failed.
+    """
+    report = arguments.work / "process.json"
+    if name in PEERS:
+        trained = train_peer(PEERS[name], seed, cases, report, arguments)
+    else:
+        trained = train_preset(name, seed, cases, report, (project, arguments.epochs))
+    process = json.loads(report.read_text(encoding="utf-8"))
+    return {
+        "contender": name,
+        "seed": seed,
+        **judge(trained.users, trained.items, cases),
+        **speed(trained.n_pairs, trained.epoch_seconds),
+        **process,
+        "dimension": trained.items.shape[1],
+        "epoch_seconds": list(trained.epoch_seconds),
+        "versions": list(trained.versions),
+    }
+
+
+def train_peer(
+    peer: Peer, seed: int, cases: TestCases, report: Path, arguments: argparse.Namespace
+) -> Trained:
+    """Return what a peer's script has trained."""
+    scripts = HERE / "peers"
+    python = make_environment(
+        arguments.work / "environments" / peer.environment,
+        scripts / f"{peer.environment}.txt",
+    )
+    data, out = arguments.work / "pairs.npz", arguments.work / "vectors.npz"
+    options = [f"--epochs={arguments.epochs}", f"--seed={seed}", *peer.options]
+    command = [python, "-I", scripts / peer.script, data, out, *options]
+    measure([str(part) for part in command], report)
+    with np.load(out) as vectors, np.load(data) as pairs:
+        return Trained(
+            users=vectors["users"][cases.users - FIRST_ID],
+            items=vectors["items"],
+            n_pairs=len(pairs["users"]),
+            epoch_seconds=vectors["epoch_seconds"].tolist(),
+            versions=vectors["versions"].tolist(),
+        )
+
+
+def train_preset(
+    preset: str, seed: int, cases: TestCases, report: Path, of: tuple[Project, int]
+) -> Trained:
+    """Return what this project's training has left, its last epoch's vectors."""
+    project, epochs = of
+    parameters = {
+        "preset": preset,
+        "training.epochs": epochs,
+        "training.seed": seed,
+        # After the last epoch alone: its weights are kept, whatever came before.
+        "training.validation.every": epochs,
+    }
+    project.forget_training()
+    measure(project.command("training", parameters), report)
+    project.run("export", parameters)
+    history, embeddings, queries = project.load(
+        "training_history", "item_embeddings", "test_queries"
+    )
+    first = history[0]
+    return Trained(
+        users=read_queries(queries, cases.users),
+        items=read_item_embeddings(embeddings).vectors,
+        n_pairs=round(first["examples_per_second"] * first["seconds"]),
+        epoch_seconds=[record["seconds"] for record in history],
+        versions=own_versions(),
+    )
+
+
+def measure(command: Sequence[str], report: Path) -> None:
+    """Run a command, and have its peak of memory and its duration written."""
+    around = [sys.executable, "-S", str(HERE / "measure.py"), str(report)]
+    variables = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"}
+    subprocess.run([*around, *command], check=True, cwd=ROOT, env=variables)
+
+
+def speed(n_pairs: int, epoch_seconds: Sequence[float]) -> dict[str, float]:
+    """Return pairs per second after the first epoch, and how much longer that took.
+
+    Tracing, compiling, filling caches: all happens in the first epoch.
+    """
+    first, *later = epoch_seconds
+    usual = sum(later) / len(later)
+    return {"pairs_per_second": n_pairs / usual, "start_seconds": first - usual}
+
+
+def table(runs: Sequence[Mapping[str, Any]]) -> str:
+    """Return a Markdown table, one row per contender: the means over its seeds."""
+    hits = [f"hr@{k}" for k in CUTOFFS]
+    head = ["", *(name.upper() for name in hits), "NDCG@10"]
+    head += ["pairs/s", "start, s", "memory, MB"]
+    lines = [head, ["---", *["---:"] * (len(head) - 1)]]
+    for name in dict.fromkeys(run["contender"] for run in runs):
+        own = [run for run in runs if run["contender"] == name]
+
+        def mean(figure: str, own: Sequence[Mapping[str, Any]] = own) -> float:
+            return float(np.mean([run[figure] for run in own]))
+
+        title = PEERS[name].name if name in PEERS else f"two-tower, `{name}`"
+        lines.append(
+            [
+                title,
+                *(f"{mean(figure):.3f}" for figure in (*hits, "ndcg@10")),
+                f"{mean('pairs_per_second'):,.0f}",
+                f"{mean('start_seconds'):.1f}",
+                f"{mean('peak_bytes') / 1e6:,.0f}",
+            ]
+        )
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def describe_machine() -> dict[str, Any]:
+    """Return what timings depend on."""
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()
+    return {
+        "cores": cores,
+        "architecture": platform.machine(),
+        "system": platform.system(),
+        "python": platform.python_version(),
+    }
+
+
+def own_versions() -> list[str]:
+    """Return the versions of this project and of what it computes with."""
+    from importlib.metadata import version
+
+    return [f"{name} {version(name)}" for name in OWN_PACKAGES]
+
+
+def say(line: str) -> None:
+    """Tell how far it is, beside the table that goes to the standard output."""
+    sys.stderr.write(f"{line}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,100 @@
+"""This project's own pipelines on files of the benchmark's, not the user's."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).parent.parent
+DATASET = "ml-1m"
+USER_FEATURES = ("gender", "age", "occupation")
+ITEM_FEATURES = ("genres",)
+
+
+@dataclass(frozen=True)
+class Project:
+    """The project with a data folder of its own.
+
+    Attributes:
+        folder: which holds that data, and configuration that points to it.
+    """
+
+    folder: Path
+
+    @property
+    def data(self) -> Path:
+        """The root of all data sets."""
+        return self.folder / "data"
+
+    def set_up(self, archive: Path) -> None:
+        """Make the configuration, and put the archive where ingestion looks for it.
+
+        Presets stay as they are, without what the data set's environment changes in
+        them; features that the peers don't get are switched off.
+        """
+        shutil.rmtree(self.folder / "conf", ignore_errors=True)
+        shutil.copytree(ROOT / "conf", self.folder / "conf")
+        declared = _read(ROOT / "conf" / "base" / "parameters" / "sequencing.yml")
+        features = declared["sequencing"]["features"]
+        switches = {
+            "item": {
+                name: None for name in features["item"] if name not in ITEM_FEATURES
+            },
+            "user": {
+                name: None for name in features["user"] if name not in USER_FEATURES
+            },
+        }
+        environment = self.folder / "conf" / DATASET
+        _write(
+            environment / "globals.yml", {"dataset": DATASET, "data": str(self.data)}
+        )
+        _write(environment / "parameters.yml", {"sequencing": {"features": switches}})
+        raw = self.data / "01_raw"
+        raw.mkdir(parents=True, exist_ok=True)
+        shutil.copy(archive, raw / f"{DATASET}.zip")
+
+    def command(self, pipelines: str, parameters: Mapping[str, Any]) -> list[str]:
+        """Return the command that runs these pipelines."""
+        given = ",".join(f"{name}={value}" for name, value in parameters.items())
+        return [
+            *[sys.executable, "-m", "kedro", "run", "--env", DATASET],
+            *["--conf-source", str(self.folder / "conf"), "--pipelines", pipelines],
+            *(["--params", given] if given else []),
+        ]
+
+    def run(self, pipelines: str, parameters: Mapping[str, Any]) -> None:
+        """Run these pipelines in a process of their own.
+
+        Raises:
+            subprocess.CalledProcessError: they failed.
+        """
+        subprocess.run(self.command(pipelines, parameters), check=True, cwd=ROOT)
+
+    def forget_training(self) -> None:
+        """Remove the checkpoint, or the same training would not be done again."""
+        models = self.data / "06_models" / DATASET
+        shutil.rmtree(models / "training_checkpoints", ignore_errors=True)
+
+    def load(self, *names: str) -> list[Any]:
+        """Return datasets of the catalog."""
+        from kedro.framework.session import KedroSession
+        from kedro.framework.startup import bootstrap_project
+
+        bootstrap_project(ROOT)
+        conf = str(self.folder / "conf")
+        with KedroSession.create(ROOT, env=DATASET, conf_source=conf) as session:
+            catalog = session.load_context().catalog  # type: ignore[attr-defined]
+            return [catalog.load(name) for name in names]
+
+
+def _read(path: Path) -> Any:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def _write(path: Path, content: Mapping[str, Any]) -> None:
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
