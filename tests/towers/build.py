@@ -29,6 +29,14 @@ def scatter_weights(layer: keras.layers.Layer, seed: int = 0) -> None:
         weight.assign(rng.normal(0, 0.7, weight.shape))
 
 
+def scatter_averages(layer: keras.layers.Layer) -> None:
+    """Give batch norm averages as training leaves them behind."""
+    rng = np.random.default_rng(1)
+    for weight in layer.non_trainable_weights:
+        if weight.name.startswith("moving"):
+            weight.assign(rng.uniform(0.5, 2, weight.shape))
+
+
 def new_item_tower(
     features: Mapping[str, Feature] | None = None,
     *,

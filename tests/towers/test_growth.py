@@ -12,6 +12,7 @@ from tests.towers.build import (
     make_profile_towers,
     make_towers,
     pad,
+    scatter_averages,
 )
 from two_tower.towers.features import Feature
 from two_tower.towers.growth import Growth, grow
@@ -37,7 +38,7 @@ BATCH = pad([[3, 5, 2, 8], [4], [], [7, 7, 3]]) | {
 def make_model(kind="mean"):
     towers = make_profile_towers(kind, features=ITEM_FEATURES, batch_norm=True)
     towers.item_tower.set_features({"genres": GENRES})
-    towers(BATCH, training=True)  # which moves the averages of batch norm
+    scatter_averages(towers)
     return towers
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from two_tower.pieces import row_slices
 from two_tower.ragged import Ragged
 from two_tower.types import FloatArray, IntArray
 
@@ -75,8 +76,7 @@ def encode_items(towers: TwoTower, ids: IntArray) -> FloatArray:
         `[N, D]` float32, of length 1 if the model normalises.
     """
     vectors = np.empty((len(ids), towers.dimension), np.float32)
-    for start in range(0, len(ids), ITEMS_AT_A_TIME):
-        piece = slice(start, start + ITEMS_AT_A_TIME)
+    for piece in row_slices(len(ids), ITEMS_AT_A_TIME):
         vectors[piece] = np.asarray(towers.item_vectors(ids[piece]))
     return vectors
 
