@@ -1,4 +1,5 @@
 from itertools import chain
+from math import log
 
 import numpy as np
 import pytest
@@ -44,6 +45,37 @@ def power_law(n_items, n_rows, seed):
     masses = 1 / np.arange(1, n_items + 1)
     rng = np.random.default_rng(seed)
     return rng.choice(n_items, n_rows, p=masses / masses.sum()) + 2
+
+
+# covers: L18
+def test_shares_are_counts_over_rows():
+    found = log_share_of_rows(np.array([0, 0, 3, 1]))
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found[2:], [log(3 / 4), log(1 / 4)], rtol=1e-6)
+
+
+# covers: L18
+def test_an_item_that_training_never_saw_has_the_smallest_share():
+    counts = np.array([0, 10**9, 1])
+    np.testing.assert_allclose(
+        log_share_of_rows(counts), [log(1e-8), 0, log(1e-8)], rtol=1e-6, atol=1e-6
+    )
+
+
+# covers: L18
+@pytest.mark.filterwarnings("error")
+def test_no_training_rows_at_all_are_no_division_by_zero():
+    np.testing.assert_allclose(log_share_of_rows(np.zeros(3, int)), [log(1e-8)] * 3)
+
+
+# covers: L18
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.integers(0, 10**6), min_size=1, max_size=20))
+def test_shares_never_exceed_one_and_keep_the_order_of_counts(counts):
+    shares = log_share_of_rows(np.array(counts))
+    assert (shares <= 0).all()
+    assert (shares >= np.float32(log(1e-8))).all()
+    assert (np.diff(shares[np.argsort(counts)]) >= 0).all()
 
 
 # covers: L18

@@ -98,34 +98,12 @@ def whole_catalogue(n_items: int, labels: Tensor) -> Candidates:
         n_items: rows of the item table, reserved ids included.
         labels: `[P]` int32 dense ids of the positives.
     """
-    from keras import ops  # here, for the rest of the engine needs no Keras
+    from keras import ops  # here, for nothing else in the engine needs Keras
 
     ids = ops.arange(FIRST_ID, n_items, dtype="int32")
     certain = ops.zeros_like(ids, dtype="float32")
     own_certain = ops.zeros_like(labels, dtype="float32")
     return Candidates(ids, ops.ones_like(certain), certain, own_certain)
-
-
-def in_batch(labels: Tensor, weights: Tensor, log_shares: Tensor) -> Candidates:
-    """Return the positives of the batch itself; runs in the graph.
-
-    An item is there as often as it is popular, which `log_q` makes up for.
-
-    Args:
-        labels: `[P]` int32 dense ids of the positives.
-        weights: `[P]` float32, 0 for padding.
-        log_shares: `[n_items]` float32 from `log_share_of_rows`, or zeros for no
-            correction.
-
-    References:
-        Yi et al., Sampling-Bias-Corrected Neural Modeling for Large Corpus Item
-        Recommendations, RecSys 2019.
-    """
-    from keras import ops
-
-    log_q = ops.take(log_shares, labels, axis=0)
-    is_drawn = ops.cast(weights > 0, "float32")
-    return Candidates(labels, is_drawn, log_q, log_q)
 
 
 def log_share_of_rows(counts: np.ndarray) -> FloatArray:
