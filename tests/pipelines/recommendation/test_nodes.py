@@ -17,6 +17,9 @@ SETTINGS = {
     "k": 2,
     "users": "all",
     "user_id": None,
+    "cold_start": "refuse",
+    "order": "best",
+    "drawn": {"temperature": 1.0, "among": 3, "seed": 1},
     "hide_seen": True,
     "allow_items": None,
     "exclude_items": [],
@@ -51,12 +54,17 @@ def inputs(item_ids=(10, 20, 30), user_ids=(42, 7, 8), seen=((10,), (), (99, 30)
     if isinstance(item_ids[0], str):
         seen = [[str(item) for item in items] for items in seen]
     history = {"user_id": list(user_ids), "item_ids": pa.array(seen, None)}
-    vocabulary = {"item_id": list(item_ids), "title": ["Alien", None, "Casino"]}
+    vocabulary = {
+        "item_id": list(item_ids),
+        "title": ["Alien", None, "Casino"],
+        "n_train": [1, 5, 2],
+    }
     return (
         bundle_of(ITEMS, item_ids=list(item_ids)),
         ibis.memtable(pa.table(vocabulary)),
         embeddings(list(user_ids), USERS).order_by(ibis.desc("user")),
         ibis.memtable(pa.table(history)).order_by(ibis.desc("user_id")),
+        {"learned": [0.0, 1.0], "average": [1.0, 0.1]},
     )
 
 
@@ -96,9 +104,9 @@ def test_seen_items_are_shown_when_asked_for():
 
 
 def test_a_user_without_a_history_has_seen_nothing():
-    index, vocabulary, users, histories = inputs()
+    index, vocabulary, users, histories, cold = inputs()
     others = histories.filter(histories.user_id != 42)
-    assert recommend(index, vocabulary, users, others, k=1, user_id=42) == [
+    assert recommend(index, vocabulary, users, others, cold, k=1, user_id=42) == [
         (42, 1, 10, "Alien")
     ]
 
@@ -142,9 +150,62 @@ def test_an_unknown_user_is_named_with_examples_of_known_ones():
 
 
 def test_no_users_at_all_are_refused():
-    index, vocabulary, users, histories = inputs()
+    index, vocabulary, users, histories, cold = inputs()
     with pytest.raises(ValueError, match="user_embeddings is empty"):
-        recommend(index, vocabulary, users.filter(users.user > 9), histories)
+        recommend(index, vocabulary, users.filter(users.user > 9), histories, cold)
+
+
+# covers: L30 X11
+@pytest.mark.parametrize(
+    ("policy", "best", "score"),
+    [("learned", 30, 1.0), ("average", 10, 1 / 1.01**0.5), ("popular", 20, 5 / 8)],
+)
+def test_an_unknown_user_is_served_by_the_cold_start(policy, best, score):
+    batches = recommend_items(
+        *inputs(), parameters(users=[9, 42], cold_start=policy, k=1)
+    )
+    known, unknown = pa.Table.from_batches(batches).to_pylist()
+    assert (known["user_id"], unknown["user_id"]) == (42, 9)
+    assert (unknown["item_id"], unknown["rank"]) == (best, 1)
+    assert unknown["score"] == pytest.approx(score)
+
+
+def test_allowed_and_excluded_items_hold_for_unknown_users_too():
+    asked = {"user_id": 9, "cold_start": "popular"}
+    assert [row[2] for row in recommend(**asked, exclude_items=[20])] == [30, 10]
+    assert [row[2] for row in recommend(**asked, allow_items=[10])] == [10]
+
+
+def test_an_unknown_id_of_another_type_is_refused():
+    with pytest.raises(ValueError, match=r"whole numbers here, unlike \['x'\]"):
+        recommend(users=["x"], cold_start="average")
+
+
+def test_a_text_id_is_served_as_it_reads():
+    data = inputs(user_ids=("42", "7", "8"))
+    rows = recommend(*data, user_id=9, cold_start="average", k=1)
+    assert rows == [("9", 1, 10, "Alien")]
+
+
+# covers: L30
+def test_items_are_drawn_by_score_when_asked_for():
+    drawn = {"temperature": 0.01, "among": 3, "seed": 1}
+    assert recommend(order="drawn", drawn=drawn) == recommend()
+    warm = [
+        recommend(order="drawn", drawn={"temperature": 9, "among": 3, "seed": seed})
+        for seed in range(20)
+    ]
+    assert len({tuple(row[2] for row in rows) for rows in warm}) > 10
+    for rows in warm:
+        assert (42, 10) not in {(row[0], row[2]) for row in rows}  # seen
+        assert [row[1] for row in rows] == [1, 2] * 3
+
+
+@pytest.mark.parametrize("policy", ["average", "popular"])
+def test_an_unknown_user_draws_the_same_whoever_is_asked_for(policy):
+    asked = {"order": "drawn", "cold_start": policy}
+    alone = recommend(user_id=9, **asked)
+    assert alone == recommend(users=[42, 5, 9], **asked)[4:]
 
 
 @pytest.mark.parametrize("text", [False, True])
@@ -204,8 +265,8 @@ def test_users_for_whom_too_few_items_are_left_are_counted_in_the_log(caplog):
 
 def test_the_result_is_saved_whole_and_not_batch_by_batch(tmp_path):
     # Kedro saves what a node returns once, unless it is an iterator.
-    node = Node(recommend_items, inputs=["a", "b", "c", "d", "p"], outputs="out")
-    values = dict(zip("abcdp", (*inputs(), parameters()), strict=True))
+    node = Node(recommend_items, inputs=[*"abcdep"], outputs="out")
+    values = dict(zip("abcdep", (*inputs(), parameters()), strict=True))
     result = node.run(values)["out"]
     assert not isinstance(result, Iterator)
     dataset = ParquetShardsDataset(filepath=str(tmp_path / "recommendations"))
@@ -214,19 +275,30 @@ def test_the_result_is_saved_whole_and_not_batch_by_batch(tmp_path):
 
 
 # covers: X12
-def test_small_batches_give_the_same_rows_to_the_bit():
+@pytest.mark.parametrize("order", ["best", "drawn"])
+def test_small_batches_give_the_same_rows_to_the_bit(order):
     items, vectors = unit_vectors(300), unit_vectors(5000, seed=1)
     ids = list(range(5000))
     seen = pa.array([list(range(i % 50)) for i in ids])
-    vocabulary = {"item_id": list(range(300)), "title": ["t"] * 300}
+    vocabulary = {
+        "item_id": list(range(300)),
+        "title": ["t"] * 300,
+        "n_train": [1] * 300,
+    }
     data = (
         bundle_of(items, item_ids=list(range(300)), index=annoy_over(items)),
         ibis.memtable(pa.table(vocabulary)),
         embeddings(ids, vectors),
         ibis.memtable(pa.table({"user_id": ids, "item_ids": seen})),
+        {},
     )
+    drawn = {"temperature": 0.1, "among": 20, "seed": 1}
     one, many = (
-        list(recommend_items(*data, parameters(users_per_batch=size)))
+        list(
+            recommend_items(
+                *data, parameters(users_per_batch=size, order=order, drawn=drawn)
+            )
+        )
         for size in (10_000, 2048)
     )
     assert len(many) > len(one)
@@ -243,6 +315,10 @@ def test_small_batches_give_the_same_rows_to_the_bit():
         ({"user_id": True}, "user_id"),  # a bare `on`
         ({"user_id": 1000.0}, "user_id"),  # a bare 1e3
         ({"topk": 3}, "Extra inputs"),
+        ({"cold_start": "random"}, "'learned', 'average' or 'popular'"),
+        ({"order": "random"}, "'best' or 'drawn'"),
+        ({"order": "drawn", "k": 4}, "drawn among the best 3; raise drawn.among"),
+        ({"drawn": {"temperature": 0, "among": 3, "seed": 1}}, "temperature"),
     ],
 )
 def test_parameters_out_of_range_are_refused(changes, message):

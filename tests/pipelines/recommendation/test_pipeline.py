@@ -16,6 +16,7 @@ def test_the_pipeline_takes_an_index_and_users_and_gives_recommendations():
         "item_vocabulary",
         "user_embeddings",
         "histories",
+        "cold_queries",
         "params:recommendation",
     }
     assert pipeline.outputs() == {"recommendations"}

@@ -1,0 +1,76 @@
+"""A MovieLens archive that has grown since it was first read."""
+
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+NEW_USERS = [901, 902, 903]
+RATED_MOVIE, UNRATED_MOVIE = 9001, 9002
+NEW_GENRE = "Anime"
+
+
+def read_lines(archive: Path, table: str) -> list[str]:
+    """Return the lines of a table of an archive in ml-1m's format."""
+    with zipfile.ZipFile(archive) as opened:
+        return opened.read(f"ml-1m/{table}.dat").decode("latin-1").splitlines()
+
+
+def append_lines(archive: Path, added: Mapping[str, list[str]]) -> None:
+    """Write the archive again with lines behind those of its tables."""
+    with zipfile.ZipFile(archive) as opened:
+        files = {name: opened.read(name) for name in opened.namelist()}
+    for table, lines in added.items():
+        text = "".join(f"{line}\n" for line in lines)
+        files[f"ml-1m/{table}.dat"] += text.encode("latin-1")
+    with zipfile.ZipFile(archive, "w") as opened:
+        for name, content in files.items():
+            opened.writestr(name, content)
+
+
+def add_movie(archive: Path, movie: int, like: int) -> None:
+    """Add a movie with the genres and the year of another one.
+
+    Args:
+        archive: in ml-1m's format.
+        movie: its id.
+        like: the id of the other movie.
+    """
+    (model,) = (
+        line for line in read_lines(archive, "movies") if line.startswith(f"{like}::")
+    )
+    append_lines(archive, {"movies": [model.replace(f"{like}::", f"{movie}::", 1)]})
+
+
+def grow_archive(archive: Path) -> None:
+    """Add three users with an occupation and a zip code of their own, and two movies.
+
+    The new users have rated what the first users did, later than all others, and then
+    one of the new movies, whose genre is new, too.
+    """
+    ratings = [line.split("::") for line in read_lines(archive, "ratings")]
+    latest = max(int(rating[3]) for rating in ratings)
+    copied = []
+    for place, user in enumerate(NEW_USERS, start=1):
+        own = [rating for rating in ratings if rating[0] == str(place)]
+        copied += [
+            f"{user}::{movie}::{stars}::{latest + when}"
+            for when, (_, movie, stars, _) in enumerate(own)
+        ]
+    fans = [*NEW_USERS, *(line[0] for line in ratings[:: len(ratings) // 8])]
+    append_lines(
+        archive,
+        {
+            "movies": [
+                f"{RATED_MOVIE}::Voyage of the Lantern (2003)::{NEW_GENRE}|Drama",
+                f"{UNRATED_MOVIE}::Lantern Returns, The (2004)::{NEW_GENRE}",
+            ],
+            "users": [f"{user}::F::25::20::99{user}" for user in NEW_USERS],
+            "ratings": [
+                *copied,
+                *(
+                    f"{fan}::{RATED_MOVIE}::5::{latest + 99}"
+                    for fan in dict.fromkeys(fans)
+                ),
+            ],
+        },
+    )
