@@ -6,17 +6,39 @@ import pyarrow as pa
 import pytest
 
 from tests.fitting.tiny import N_ITEMS, build_towers
+from two_tower.lineage import LineageStore, Record
 from two_tower.pipelines.export import nodes
 from two_tower.pipelines.export.params import Export
+from two_tower.sequences.declared import Features
+from two_tower.serving.assembly import average_direction, describe_origin
 
 INT_LISTS = pa.list_(pa.int32())
-SIZES = {"items_per_piece": 50, "users_per_piece": 50, "slots": 12, "buckets": [2, 4]}
+SIZES = {
+    "items_per_piece": 50,
+    "users_per_piece": 50,
+    "slots": 12,
+    "buckets": [2, 4],
+    "average_users": 50,
+    "seed": 1,
+}
 SMALL_PIECES = {"items_per_piece": 3, "users_per_piece": 2}
 
-# Raw ids of dense ids 2, 3, …; users in no order, one of them without a history.
+# Raw ids of dense ids 2, 3, …; users of dense ids 2, 3, … in no order, one of them
+# without a history.
 NUMBERS = [100 + i for i in range(N_ITEMS - 2)]
 WORDS = [f"film {i}" for i in range(N_ITEMS - 2)]
-DENSE = {7: [3, 4, 5], 2: [6], 5: [], 3: [9, 8, 7, 6, 5, 4], 9: [2, 2]}
+DENSE = {5: [3, 4, 5], 2: [6], 4: [], 3: [9, 8, 7, 6, 5, 4], 6: [2, 2]}
+NOTHING = Features(item=None, user=None)
+VALUES = pa.table(
+    {
+        "entity": pa.array([], pa.string()),
+        "feature": pa.array([], pa.string()),
+        "value": pa.array([], pa.string()),
+        "id": pa.array([], pa.int32()),
+        "count": pa.array([], pa.int64()),
+    }
+)
+SCHEMA = {"item": {}, "user": {}, "n_items": N_ITEMS, "n_users": 7}
 
 
 def parameters(**changes):
@@ -25,15 +47,16 @@ def parameters(**changes):
 
 def item_vocabulary(raw=NUMBERS):
     dense = np.arange(2, N_ITEMS, dtype=np.int32)
-    table = pa.table({"item": dense, "item_id": raw})
+    columns = {"item": dense, "item_id": raw, "title": ["t"] * len(raw)}
+    table = pa.table(columns | {"n_train": np.ones(len(raw), np.int64)})
     return ibis.memtable(table.take(pa.array(dense[::-1] - 2)))
 
 
 def user_vocabulary():
     users = pa.array(list(DENSE), pa.int32())
-    return ibis.memtable(
-        pa.table({"user": users, "user_id": [f"u{user}" for user in DENSE]})
-    )
+    counts = pa.array([1] * len(DENSE), pa.int64())
+    ids = [f"u{user}" for user in DENSE]
+    return ibis.memtable(pa.table({"user": users, "user_id": ids, "n_train": counts}))
 
 
 def histories(raw=NUMBERS, users=tuple(DENSE)):
@@ -68,8 +91,37 @@ def towers():
 
 
 @pytest.fixture(scope="module")
-def query_tower(towers):
-    return nodes.export_query_tower(towers, item_vocabulary(), parameters())
+def lineage(tmp_path_factory):
+    store = LineageStore(tmp_path_factory.mktemp("lineage"))
+    made = {"interactions": "d", "items": "i"}
+    parameters_ = {"training": {"epochs": 3}}
+    store.write("two_tower_model", Record("m", "node", "run", parameters_, {}, made))
+    return store
+
+
+@pytest.fixture(scope="module")
+def export_tower(lineage):
+    """Return a function from towers to what is served."""
+
+    def export(towers, raw=NUMBERS, **changes):
+        return nodes.export_query_tower(
+            towers,
+            item_vocabulary(raw),
+            user_vocabulary(),
+            ibis.memtable(VALUES),
+            SCHEMA,
+            histories(raw),
+            lineage,
+            NOTHING,
+            parameters(**changes),
+        )
+
+    return export
+
+
+@pytest.fixture(scope="module")
+def query_tower(towers, export_tower):
+    return export_tower(towers)
 
 
 def expected_query(towers, items):
@@ -86,8 +138,10 @@ def expected_queries(towers):
 
 
 # covers: L12 X11
-def test_item_embeddings_are_unit_vectors_in_the_order_of_dense_ids(towers):
-    batches = nodes.export_item_embeddings(towers, item_vocabulary(), parameters())
+def test_item_embeddings_are_unit_vectors_in_the_order_of_dense_ids(
+    towers, query_tower
+):
+    batches = nodes.export_item_embeddings(query_tower, parameters())
     table, vectors = table_of(batches)
     assert table["item"].to_pylist() == list(range(2, N_ITEMS))
     assert table["item_id"].to_pylist() == NUMBERS
@@ -104,8 +158,8 @@ def test_user_embeddings_are_of_whole_histories(towers, query_tower):
     )
     table, vectors = table_of(batches)
     assert table.column_names == ["user", "user_id", "vector"]
-    assert table["user"].to_pylist() == [2, 3, 5, 7, 9]
-    assert table["user_id"].to_pylist() == ["u2", "u3", "u5", "u7", "u9"]
+    assert table["user"].to_pylist() == [2, 3, 4, 5, 6]
+    assert table["user_id"].to_pylist() == ["u2", "u3", "u4", "u5", "u6"]
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-5)
     np.testing.assert_allclose(vectors, expected_queries(towers), rtol=1e-4, atol=1e-5)
 
@@ -118,7 +172,7 @@ def test_a_user_without_interactions_gets_the_vector_of_no_history(towers, query
     )
     _, without_row = table_of(
         nodes.export_user_embeddings(
-            query_tower, histories(users=(7, 2, 3, 9)), user_vocabulary(), parameters()
+            query_tower, histories(users=(5, 2, 3, 6)), user_vocabulary(), parameters()
         )
     )
     np.testing.assert_array_equal(with_empty_list, without_row)
@@ -131,13 +185,13 @@ def test_test_queries_are_of_the_examples_items(towers, query_tower):
     batches = nodes.export_test_queries(query_tower, examples_of(), parameters())
     table, vectors = table_of(batches)
     assert table.column_names == ["user", "user_id", "vector"]
-    assert table["user"].to_pylist() == [2, 3, 5, 7, 9]
+    assert table["user"].to_pylist() == [2, 3, 4, 5, 6]
     np.testing.assert_allclose(vectors, expected_queries(towers), rtol=1e-4, atol=1e-5)
 
 
 # covers: N7
-def test_ids_may_be_strings(towers):
-    by_name = nodes.export_query_tower(towers, item_vocabulary(WORDS), parameters())
+def test_ids_may_be_strings(towers, export_tower):
+    by_name = export_tower(towers, WORDS)
     _, vectors = table_of(
         nodes.export_user_embeddings(
             by_name, histories(WORDS), user_vocabulary(), parameters()
@@ -147,12 +201,12 @@ def test_ids_may_be_strings(towers):
 
 
 @pytest.mark.parametrize("what", ["items", "users", "queries"])
-def test_the_size_of_the_pieces_changes_nothing(what, towers, query_tower):
+def test_the_size_of_the_pieces_changes_nothing(what, query_tower):
     def export(**changes):
         asked = parameters(**changes)
         match what:
             case "items":
-                found = nodes.export_item_embeddings(towers, item_vocabulary(), asked)
+                found = nodes.export_item_embeddings(query_tower, asked)
             case "users":
                 found = nodes.export_user_embeddings(
                     query_tower, histories(), user_vocabulary(), asked
@@ -181,7 +235,83 @@ def test_no_example_gives_an_empty_table_of_the_same_columns(query_tower):
 @pytest.mark.parametrize(
     ("buckets", "edges"), [([2], [2, 4]), ([2, 4], [2, 4]), ([3, 50], [3, 4])]
 )
-def test_as_much_of_a_history_counts_as_in_training(buckets, edges, towers):
-    asked = parameters(buckets=buckets, slots=50)
-    tower = nodes.export_query_tower(towers, item_vocabulary(), asked)
-    assert tower.edges == edges
+def test_as_much_of_a_history_counts_as_in_training(
+    buckets, edges, towers, export_tower
+):
+    assert export_tower(towers, buckets=buckets, slots=50).edges == edges
+
+
+# covers: L8
+def test_towers_without_histories_are_exported(export_tower):
+    tower = export_tower(build_towers("profile"))
+    assert tower.edges == [1]
+    _, vectors = table_of(
+        nodes.export_user_embeddings(
+            tower, histories(), user_vocabulary(), parameters()
+        )
+    )
+    own = np.asarray(tower.towers.profile(np.arange(2, 7)))
+    expected = own / np.linalg.norm(own, axis=1, keepdims=True)
+    np.testing.assert_allclose(vectors, expected, rtol=1e-4, atol=1e-5)
+
+
+# covers: X9
+def test_the_query_tower_says_what_it_was_made_from(query_tower):
+    assert query_tower.origin == {
+        "fingerprints": {"interactions": "d", "items": "i", "two_tower_model": "m"},
+        "parameters": {"training": {"epochs": 3}},
+    }
+
+
+def test_a_model_of_unknown_origin_is_not_exported(tmp_path):
+    with pytest.raises(ValueError, match="where two_tower_model came from; run"):
+        describe_origin(LineageStore(tmp_path))
+
+
+# covers: L30
+def test_the_average_query_is_made_of_as_many_users_as_asked_for(
+    towers, export_tower, query_tower
+):
+    mean = expected_queries(towers).mean(axis=0)
+    expected = mean / np.linalg.norm(mean)
+    np.testing.assert_allclose(
+        query_tower.average_query, expected, rtol=1e-4, atol=1e-5
+    )
+    one = export_tower(towers, average_users=1).average_query
+    distances = np.abs(expected_queries(towers) - one).max(axis=1)
+    assert (distances < 1e-4).sum() == 1
+
+
+def test_users_who_cancel_out_have_no_average():
+    opposite = np.float32([[1, 0], [-1, 0]])
+    for queries in (opposite, opposite[:0]):
+        with pytest.raises(ValueError, match="no mean direction"):
+            average_direction(queries)
+
+
+# covers: L30
+def test_the_cold_queries_are_those_of_the_query_tower(query_tower):
+    found = nodes.export_cold_queries(query_tower)
+    for policy in ("learned", "average"):
+        expected = query_tower.cold_query(policy)
+        np.testing.assert_array_equal(np.float32(found[policy]), expected)
+
+
+# covers: L12
+def test_towers_that_do_not_normalise_give_unit_vectors_of_one_more_dimension(
+    export_tower,
+):
+    tower = export_tower(build_towers("mean", max_length=4, normalise=False))
+    _, items = table_of(nodes.export_item_embeddings(tower, parameters()))
+    _, users = table_of(
+        nodes.export_user_embeddings(
+            tower, histories(), user_vocabulary(), parameters()
+        )
+    )
+    for vectors in (items, users):
+        assert vectors.shape[1] == 9
+        np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-5)
+    raw = np.asarray(tower.towers.item_tower.table)[2:].astype(np.float64)
+    expected = np.linalg.norm(raw, axis=1) / np.linalg.norm(raw, axis=1).max()
+    found = np.linalg.norm(items[:, :8].astype(np.float64), axis=1)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)

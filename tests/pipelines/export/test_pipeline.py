@@ -1,7 +1,11 @@
 from kedro.validation import TypeExtractor
 
 from two_tower.pipelines.export.params import Export
-from two_tower.pipelines.export.pipeline import create_pipeline
+from two_tower.pipelines.export.pipeline import (
+    create_embedding_pipeline,
+    create_pipeline,
+)
+from two_tower.sequences.declared import Features
 
 
 def test_the_pipeline_takes_a_model_and_gives_embeddings_and_the_query_tower():
@@ -9,9 +13,13 @@ def test_the_pipeline_takes_a_model_and_gives_embeddings_and_the_query_tower():
     assert pipeline.inputs() == {
         "two_tower_model",
         "item_vocabulary",
-        "histories",
         "user_vocabulary",
+        "feature_vocabulary",
+        "feature_schema",
+        "histories",
+        "lineage",
         "test_examples",
+        "params:sequencing.features",
         "params:export",
     }
     # The query tower makes embeddings too, and is an output all the same.
@@ -20,12 +28,22 @@ def test_the_pipeline_takes_a_model_and_gives_embeddings_and_the_query_tower():
         "item_embeddings",
         "user_embeddings",
         "test_queries",
+        "cold_queries",
     }
+
+
+def test_embeddings_come_of_the_query_tower_alone():
+    inputs = create_embedding_pipeline().inputs()
+    assert "two_tower_model" not in inputs
+    assert "item_vocabulary" not in inputs
 
 
 def test_kedro_sees_the_type_of_the_parameters():
     types = TypeExtractor({"export": create_pipeline()})
-    assert types.extract_types_from_pipelines() == {"export": Export}
+    assert types.extract_types_from_pipelines() == {
+        "export": Export,
+        "sequencing.features": Features,
+    }
 
 
 def test_all_of_export_asks_for_a_gpu():

@@ -161,3 +161,14 @@ def test_no_users_are_refused():
 def test_parameters_out_of_range_are_refused(changes, message):
     with pytest.raises(ValidationError, match=message):
         parameters(**changes)
+
+
+def test_embeddings_with_added_items_come_of_the_deployed_tower(tmp_path):
+    store = LineageStore(tmp_path)
+    origin = {"deployed_query_tower": "v-1", "query_tower": "q", "items": "i"}
+    store.write("item_embeddings", Record("e", "node", "run", {}, {}, origin))
+    assert find_origin(store) == {
+        "deployed_query_tower": "v-1",
+        "query_tower": "q",
+        "item_embeddings": "e",
+    }
