@@ -38,6 +38,9 @@ PIPELINE = Pipeline(
 )
 
 
+FILES = ("raw", "scaled", "added", "raw_sum", "sum")
+
+
 @pytest.fixture
 def folder(tmp_path, monkeypatch) -> Path:
     monkeypatch.setattr(two_tower.hooks, "pipelines", {"__default__": PIPELINE})
@@ -50,11 +53,12 @@ def run(
     *nodes: str,
     factor: int = 2,
     raw: dict[str, Any] | None = None,
+    part: Pipeline = PIPELINE,
     **about_run: Any,
 ) -> None:
     """Run the named nodes, all of them if none is named, as a session does."""
     catalog = make_catalog(folder, factor, raw)
-    part = PIPELINE.only_nodes(*nodes) if nodes else PIPELINE
+    part = part.only_nodes(*nodes) if nodes else part
     manager = _create_hook_manager()
     manager.register(LineageHooks())
     run_params = {
@@ -86,7 +90,7 @@ def make_catalog(
 
     catalog = DataCatalog.from_config(
         {
-            **{name: json_file(name) for name in ("raw", "scaled", "added")},
+            **{name: json_file(name) for name in FILES},
             **({"raw": raw} if raw else {}),
             "run_record": json_file("run_record"),
             "lineage": {
@@ -166,6 +170,42 @@ def test_params_that_look_like_numbers_stay_text_in_the_way_out(folder):
         run(folder, "add", runtime_params={"user_id": "00042", "engine": "duckdb"})
     words = shlex.split(str(refusal.value).partition("run: ")[2])
     assert words[3] == "user_id='00042',engine=duckdb"
+
+
+GROWING = Pipeline(
+    [
+        Node(add, ["raw", "known"], "scaled", name="grow"),
+        Node(add, ["raw", "scaled"], "added", name="add"),
+    ]
+)
+
+
+def test_the_way_out_names_the_pipeline_that_has_what_differs(folder, monkeypatch):
+    run(folder)
+    both = {"growing": GROWING, "__default__": PIPELINE}
+    monkeypatch.setattr(two_tower.hooks, "pipelines", both)
+    for name, known in (("scaled", "old"), ("raw_sum", "new")):
+        (folder / f"{name}.json").write_text("[1]")
+        record = lineage(folder, "scaled") | {"ancestors": {"known": known}}
+        (folder / "lineage" / f"{name}.json").write_text(json.dumps(record))
+    part = Pipeline([Node(add, ["scaled", "raw_sum"], "sum", name="add")])
+    monkeypatch.setattr(
+        two_tower.hooks, "_producers", lambda: {"scaled": "grow", "raw_sum": "grow"}
+    )
+    with pytest.raises(
+        ValueError, match=r"run: kedro run --pipelines growing --from-inputs known$"
+    ):
+        run(folder, part=part)
+
+
+def test_the_node_of_the_default_is_named_where_several_make_the_same(
+    folder, monkeypatch
+):
+    both = {"__default__": PIPELINE, "growing": GROWING}
+    monkeypatch.setattr(two_tower.hooks, "pipelines", both)
+    (folder / "scaled.json").write_text("[5]")
+    with pytest.raises(ValueError, match=r"scaled came from.*--from-nodes scale$"):
+        run(folder, "add")
 
 
 def test_the_way_out_leads_out(folder):

@@ -181,7 +181,8 @@ class LineageHooks:
         what = describe_disagreement(roots[0], found[roots[0]])
         return (
             f"{node.name} can't mix its inputs: {what}; "
-            f"run: {self._command} --from-inputs {','.join(roots)}"
+            f"run: {self._command}{_pipeline_option(roots)} "
+            f"--from-inputs {','.join(roots)}"
         )
 
 
@@ -221,6 +222,16 @@ def _find_sources(records: Iterable[Record]) -> dict[str, str]:
     ancestors = gather_ancestors(record.ancestors for record in records)
     made = _producers()
     return {name: found for name, found in ancestors.items() if name not in made}
+
+
+def _pipeline_option(names: Iterable[str]) -> str:
+    """Return how a command names a pipeline that has these datasets.
+
+    It is empty if the default pipeline has them, or no pipeline has them all.
+    """
+    holders = [name for name, part in pipelines.items() if part.datasets() >= {*names}]
+    is_plain = not holders or "__default__" in holders
+    return "" if is_plain else f" --pipelines {holders[0]}"
 
 
 def _is_parameter(name: str) -> bool:
