@@ -5,6 +5,7 @@ from keras import ops
 
 from tests.gradients import evaluated, value_and_gradients
 from tests.towers.build import (
+    MAX_LENGTH,
     N_ITEMS,
     N_USERS,
     USER_FEATURES,
@@ -140,6 +141,15 @@ def test_a_row_that_training_never_used_starts_as_the_unknown_one():
     assert np.asarray(grown.item_tower.id_rows.value)[6] == 6
 
 
+def test_entities_may_have_fewer_values_at_the_most_than_before():
+    towers, narrow = make_model(), MORE_GENRES[:, :1]
+    features = {"genres": Feature("multi_valued", size=5, width=1)}
+    items = more_items(features=features, values={"genres": narrow})
+    grown = grow(towers, items=items, users=None)
+    stored = np.asarray(grown.item_tower.features["genres"].values.value)
+    np.testing.assert_array_equal(stored, narrow)
+
+
 # covers: L28
 def test_growing_twice_is_growing_once():
     towers = make_model()
@@ -150,6 +160,26 @@ def test_growing_twice_is_growing_once():
     once = grow(towers, items=more_items(), users=more_users())
     for found, expected in zip(twice.weights, once.weights, strict=True):
         np.testing.assert_array_equal(found, expected, err_msg=found.path)
+
+
+# covers: L28
+def test_longer_histories_begin_with_the_furthest_position_again():
+    towers = make_model("transformer")
+    grown = grow(towers, items=more_items(), users=None, max_length=MAX_LENGTH + 2)
+    before = np.asarray(towers.history_encoder.positions.value)
+    found = np.asarray(grown.history_encoder.positions.value)
+    expected = [*before, before[-1], before[-1]]
+    np.testing.assert_array_equal(found, expected)
+    assert grown.max_length == grown.history_encoder.max_length == MAX_LENGTH + 2
+    np.testing.assert_allclose(queries_of(grown), queries_of(towers), 1e-6)
+
+
+@pytest.mark.parametrize("kind", [None, "mean", "transformer"])
+@pytest.mark.parametrize("asked", [None, 3])
+def test_a_model_reads_no_shorter_histories_than_before(kind, asked):
+    towers = make_model(kind)
+    grown = grow(towers, items=more_items(), users=None, max_length=asked)
+    assert grown.max_length == towers.max_length
 
 
 def test_the_model_that_grew_stays_as_it_is():

@@ -33,16 +33,25 @@ class Growth:
     known: np.ndarray
 
 
-def grow(towers: TwoTower, *, items: Growth, users: Growth | None) -> TwoTower:
+def grow(
+    towers: TwoTower,
+    *,
+    items: Growth,
+    users: Growth | None,
+    max_length: int | None = None,
+) -> TwoTower:
     """Return a larger model that gives every entity it knew the vector it had.
 
     Each new row of a table, and each that training has not used so far, starts as a
     copy of the out-of-vocabulary row, so that a new entity starts as an unknown one.
+    Positions further back than any so far start as the furthest one.
 
     Args:
         towers: a built model; it stays as it is.
         items: of the item tower.
         users: of the profile; None leaves it as it is.
+        max_length: the longest history from now on; None, or less than before, leaves
+            it as it is, and a model that reads no history has no use for it.
 
     Raises:
         ValueError: if a table would shrink, a feature is new or gone, or users grow
@@ -55,11 +64,13 @@ def grow(towers: TwoTower, *, items: Growth, users: Growth | None) -> TwoTower:
     for name, growth in growths.items():
         _check(name, getattr(towers, name), growth)
         config[name]["config"] |= _sizes(growth)
+    if 0 < towers.max_length < (max_length or 0):
+        config["history_encoder"]["config"]["max_length"] = max_length
 
     grown = TwoTower.from_config(config)
+    # Layers and positions; tables and what is stored of entities come after.
     for old, new in zip(towers.weights, grown.weights, strict=True):
-        if old.shape == new.shape:
-            new.assign(old)
+        new.assign(_fitted(np.asarray(old), new.shape))
     for name, growth in growths.items():
         _fill(getattr(grown, name), getattr(towers, name), growth)
     return grown
@@ -107,6 +118,13 @@ def _fill(new: EntityTower, old: EntityTower, growth: Growth) -> None:
         new.features[name].table.assign(table)
     new.set_features(growth.values)
     new.set_known(growth.known)
+
+
+def _fitted(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Return the array cut to a shape, or with its last rows again and again."""
+    kept = array[tuple(slice(size) for size in shape)]
+    missing = [(0, size - has) for has, size in zip(kept.shape, shape, strict=True)]
+    return np.pad(kept, missing, mode="edge")
 
 
 def _grown_table(table: Any, n_rows: int, used: np.ndarray) -> np.ndarray:
