@@ -44,19 +44,21 @@ def add_movie(archive: Path, movie: int, like: int) -> None:
 def grow_archive(archive: Path) -> None:
     """Add three users with an occupation and a zip code of their own, and two movies.
 
-    The new users have rated what the first users did, later than all others, and then
-    one of the new movies, whose genre is new, too.
+    The new users have rated what the first users did, later than all others. They and
+    some of the others have also rated one of the new movies, whose genre is new, too,
+    but not as their last one, so that training meets it.
     """
     ratings = [line.split("::") for line in read_lines(archive, "ratings")]
     latest = max(int(rating[3]) for rating in ratings)
-    copied = []
-    for place, user in enumerate(NEW_USERS, start=1):
-        own = [rating for rating in ratings if rating[0] == str(place)]
-        copied += [
-            f"{user}::{movie}::{stars}::{latest + when}"
-            for when, (_, movie, stars, _) in enumerate(own)
-        ]
-    fans = [*NEW_USERS, *(line[0] for line in ratings[:: len(ratings) // 8])]
+    copied = [
+        f"{user}::{movie}::{stars}::{latest + place}"
+        for like, user in enumerate(NEW_USERS, start=1)
+        for place, (rater, movie, stars, _) in enumerate(ratings, start=1)
+        if rater == str(like)
+    ]
+    fans = dict.fromkeys(NEW_USERS, latest)
+    for user, _, _, when in ratings[:: len(ratings) // 8]:
+        fans.setdefault(user, when)
     append_lines(
         archive,
         {
@@ -67,10 +69,7 @@ def grow_archive(archive: Path) -> None:
             "users": [f"{user}::F::25::20::99{user}" for user in NEW_USERS],
             "ratings": [
                 *copied,
-                *(
-                    f"{fan}::{RATED_MOVIE}::5::{latest + 99}"
-                    for fan in dict.fromkeys(fans)
-                ),
+                *(f"{fan}::{RATED_MOVIE}::5::{when}" for fan, when in fans.items()),
             ],
         },
     )

@@ -147,8 +147,9 @@ def test_a_new_movie_is_indexed_with_no_training(finished_project, with_new_movi
     before = table(finished_project, "07_model_output", "item_embeddings")
     assert embeddings.item_id.tolist()[: len(before)] == before.item_id.tolist()
     assert NEW_MOVIE in embeddings.item_id.tolist()[len(before) :]
-    np.testing.assert_array_equal(
-        np.stack(embeddings.vector[: len(before)]), np.stack(before.vector)
+    # A larger batch may round the last row otherwise.
+    np.testing.assert_allclose(
+        np.stack(embeddings.vector[: len(before)]), np.stack(before.vector), atol=1e-6
     )
     assert NEW_MOVIE in item_index(project).item_ids.to_pylist()
     require_pair(query_tower(project), item_index(project))

@@ -1,7 +1,7 @@
 """Recommendations for one user at a time, from a request in raw ids and values."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -43,7 +43,8 @@ class RetrievalService:
             ValueError: if the tower and the index are not of one model.
         """
         require_pair(tower, bundle)
-        self.tower = tower
+        # A batch of one user: the rows of a larger one would be computed in vain.
+        self.tower = replace(tower, slots=tower.edges[-1])
         self.recommender = Recommender(bundle, tower.vocabularies.items)
 
     def recommend(
