@@ -59,21 +59,33 @@ def gather_evidence(
     truth = _dense(kept_in_order(tables["interactions"], selection), *ids)
     lists = {"item_id": "item_ids", "timestamp": "timestamps"}
     histories = unfold(tables["histories"], ["user_id"], lists)
-    evidence_of_histories = _dense(histories, *ids).cache()
+    evidence_of_histories = _computed(_dense(histories, *ids))
     examples = {s: tables[f"{s}_examples"] for s in ("validation", "test")}
-    known = {split: _known(table).cache() for split, table in examples.items()}
-    positions = _positions(tables["train_sequences"]).cache()
+    known = {split: _computed(_known(table)) for split, table in examples.items()}
+    positions = _computed(_positions(tables["train_sequences"]))
     return Evidence(
         truth=truth,
         histories=evidence_of_histories,
         known=known,
-        targets={split: _targets(table).cache() for split, table in examples.items()},
-        training=_training(
-            evidence_of_histories, known, examples, trains_on_queries=trains_on_queries
-        ).cache(),
+        targets={
+            split: _computed(_targets(table)) for split, table in examples.items()
+        },
+        training=_computed(
+            _training(
+                evidence_of_histories,
+                known,
+                examples,
+                trains_on_queries=trains_on_queries,
+            )
+        ),
         positions=positions,
         trained=_trained(positions),
     )
+
+
+def _computed(events: ir.Table) -> ir.Table:
+    # Spark numbers places in int32, which shows once a table is computed.
+    return events.cache().cast({"place": "int64"})
 
 
 def kept_in_order(interactions: ir.Table, selection: Selection) -> ir.Table:
