@@ -26,7 +26,7 @@ def check_finite(loss: float, *, epoch: int, step: int) -> None:
     """Raise `TrainingError` when the loss is no number."""
     if not math.isfinite(loss):
         raise TrainingError(
-            f"the loss is {loss} in epoch {epoch + 1}, step {step + 1}. {ADVICE}"
+            f"the loss is {loss} in epoch {epoch + 1}, by step {step + 1}. {ADVICE}"
         )
 
 

@@ -1,6 +1,6 @@
 """What a batch holds, and the feeds that make batches of an epoch."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -60,8 +60,3 @@ def padded(values: npt.NDArray[Any], length: int) -> npt.NDArray[Any]:
     result = np.zeros(length, values.dtype)
     result[: len(values)] = values
     return result
-
-
-def shapes_of(batch: Mapping[str, npt.NDArray[Any]]) -> dict[str, tuple[int, ...]]:
-    """Return the shape of each array."""
-    return {name: array.shape for name, array in batch.items()}

@@ -28,12 +28,14 @@ class TrainingState:
         stopping: the best epoch so far.
         history: one record per epoch that has ended.
         fingerprint: of the data and parameters.
+        stack: batches that the task takes at a time, as `as_keras_input` has it.
     """
 
     task: RetrievalTask
     feed: Feed
     stopping: EarlyStopping
     fingerprint: str
+    stack: int = 1
     history: list[dict[str, Any]] = field(default_factory=list)
 
     def save(self, store: CheckpointStore) -> None:
@@ -103,7 +105,9 @@ class EpochEnd(keras.callbacks.Callback):
     def on_train_batch_end(
         self, batch: int, logs: dict[str, Any] | None = None
     ) -> None:
-        check_finite(float((logs or {})["loss"]), epoch=self.epoch, step=batch)
+        logs = logs or {}
+        step = int(logs["steps"]) - 1
+        check_finite(float(logs["loss"]), epoch=self.epoch, step=step)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         seconds = time.perf_counter() - self.began

@@ -59,7 +59,7 @@ def fit(
         )
         with closing(progress):
             state.task.fit(
-                as_keras_input(feed),
+                as_keras_input(feed, stack=state.stack),
                 epochs=epochs,
                 initial_epoch=done,
                 shuffle=False,  # the feed's own

@@ -1,17 +1,18 @@
 """Batches in the form that `keras.Model.fit` takes on each back end."""
 
+import math
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
 
-from two_tower.fitting.batches import Batch, Feed, shapes_of
+from two_tower.fitting.batches import Batch, Feed
 
-# TensorFlow takes some 0.2 ms to be handed anything by Python: as long as a small step.
-BATCHES_AT_A_TIME = 32
-# Larger batches gain nothing from that, and copies of them cost memory.
-LARGEST_STACK = 1 << 20
+N_STEPS = "n_steps"
+"""Key of a stack: how many of its batches are real, an int32 scalar."""
 
 
 class _IndexedFeed(keras.utils.PyDataset):
@@ -31,49 +32,59 @@ class _IndexedFeed(keras.utils.PyDataset):
         return (next(self.batches),)
 
 
-def stacks(batches: Iterable[Batch]) -> Iterator[Batch]:
-    """Yield successive batches of equal shapes stacked: each array `[K, …]`, K ≥ 1."""
-    waiting: list[Batch] = []
-    for batch in batches:
-        if waiting and not _fits(waiting, batch):
-            yield _stack(waiting)
-            waiting = []
-        waiting.append(batch)
-    if waiting:
-        yield _stack(waiting)
+def stacks(batches: Iterable[Batch], size: int) -> Iterator[Batch]:
+    """Yield `size` successive batches as one, the last time what is left.
+
+    Args:
+        batches: as many rows and places in each; the number of candidates may vary.
+        size: how many at a time.
+
+    Returns:
+        Each array `[size, …]`, zeros behind the real batches, and `n_steps`, their
+        number.
+    """
+    remaining = iter(batches)
+    while stack := list(islice(remaining, size)):
+        yield _stack(stack, size)
 
 
-def _fits(waiting: list[Batch], batch: Batch) -> bool:
-    size = sum(array.nbytes for array in batch.values())
-    return (
-        len(waiting) < BATCHES_AT_A_TIME
-        and (len(waiting) + 1) * size <= LARGEST_STACK
-        and shapes_of(waiting[0]) == shapes_of(batch)
-    )
+def _stack(batches: list[Batch], size: int) -> Batch:
+    stacked = {
+        name: _side_by_side([b[name] for b in batches], size) for name in batches[0]
+    }
+    return stacked | {N_STEPS: np.array(len(batches), np.int32)}
 
 
-def _stack(batches: list[Batch]) -> Batch:
-    return {name: np.stack([b[name] for b in batches]) for name in batches[0]}
+def _side_by_side(arrays: list[npt.NDArray[Any]], size: int) -> npt.NDArray[Any]:
+    shape = tuple(np.max([array.shape for array in arrays], axis=0))
+    result = np.zeros((size, *shape), arrays[0].dtype)
+    for place, array in zip(result, arrays, strict=False):
+        place[tuple(slice(length) for length in array.shape)] = array
+    return result
 
 
-def as_keras_input(feed: Feed) -> Any:
+def as_keras_input(feed: Feed, *, stack: int) -> Any:
     """Return the feed for `fit`; each epoch reads the one that has begun.
 
     TensorFlow gets a `tf.data.Dataset` that says which dimensions vary between batches:
     Keras would infer them from the first two batches, wrongly when both are alike.
+
+    Args:
+        feed: the batches.
+        stack: above 1, TensorFlow gets `stacks` of that size, for a `StackedTask`: it
+            takes as long to be handed anything by Python as a small step takes.
     """
     if keras.backend.backend() != "tensorflow":
         return _IndexedFeed(feed)
     import tensorflow as tf
 
-    first = next(iter(feed))
+    def batches() -> Iterator[Batch]:
+        return stacks(feed, stack) if stack > 1 else iter(feed)
+
     signature = {
-        name: tf.TensorSpec([None] * (1 + array.ndim), array.dtype)
-        for name, array in first.items()
+        name: tf.TensorSpec([None] * array.ndim, array.dtype)
+        for name, array in next(batches()).items()
     }
-    stacked = tf.data.Dataset.from_generator(
-        lambda: stacks(feed), output_signature=signature
-    )
-    batches = stacked.unbatch()
-    counted = batches.apply(tf.data.experimental.assert_cardinality(len(feed)))
-    return counted.prefetch(tf.data.AUTOTUNE)
+    dataset = tf.data.Dataset.from_generator(batches, output_signature=signature)
+    counted = tf.data.experimental.assert_cardinality(math.ceil(len(feed) / stack))
+    return dataset.apply(counted).prefetch(tf.data.AUTOTUNE)

@@ -61,11 +61,13 @@ class ProgressBar(keras.callbacks.Callback):
     def on_train_batch_end(
         self, batch: int, logs: dict[str, Any] | None = None
     ) -> None:
-        seconds = time.perf_counter() - self.began
-        rate = self.examples * (batch + 1) / self.steps / seconds
-        done = self.epoch * self.steps + batch + 1
+        logs = logs or {}
+        steps, seconds = int(logs["steps"]), time.perf_counter() - self.began
         self.bar.update(
-            self.task, completed=done, rate=rate, loss=float((logs or {})["loss"])
+            self.task,
+            completed=self.epoch * self.steps + steps,
+            rate=self.examples * steps / self.steps / seconds,
+            loss=float(logs["loss"]),
         )
 
     def close(self) -> None:

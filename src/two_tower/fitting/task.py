@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from two_tower.fitting.keras_input import N_STEPS
 from two_tower.fitting.objectives import Objective
 from two_tower.fitting.temperature import Temperature
 from two_tower.towers.two_tower import TwoTower
@@ -28,6 +29,7 @@ class RetrievalTask(keras.Model):
         self.objective = objective
         self.temperature = temperature
         self.mean_loss = keras.metrics.Mean(name="loss_per_positive")
+        self.n_steps = keras.metrics.Sum(name="n_steps", dtype="int32")
 
     def build(self, _: Any = None) -> None:
         for part in (self.towers, self.temperature):
@@ -56,8 +58,36 @@ class RetrievalTask(keras.Model):
         n_positives = ops.sum(x["weights"])
         loss = y_pred / ops.maximum(n_positives, 1.0)
         self.mean_loss.update_state(loss, sample_weight=n_positives)
+        self.n_steps.update_state(1)
         return sum(self.losses, start=loss)
 
     def get_metrics_result(self) -> dict[str, Tensor]:
-        """Return the epoch's loss per positive, whatever the sizes of its batches."""
-        return {"loss": self.mean_loss.result()}
+        """Return the epoch's loss per positive, and how many steps it has had so far.
+
+        The loss is the same whatever the sizes of batches.
+        """
+        return {"loss": self.mean_loss.result(), "steps": self.n_steps.result()}
+
+
+class StackedTask(RetrievalTask):
+    """A task that takes the batches of a stack one after the other, on TensorFlow.
+
+    Each is a step of its own. All steps of a stack are one call of the graph, within
+    one XLA computation if it is compiled: weights are not handed in and out for each,
+    which takes longer than a small step itself.
+    """
+
+    def train_step(self, stack: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Take as many steps as the stack has real batches."""
+        import tensorflow as tf
+
+        n_steps = stack[N_STEPS]
+        arrays = {name: array for name, array in stack.items() if name != N_STEPS}
+        train_on = super().train_step
+
+        def step(place: Tensor) -> tuple[Tensor]:
+            train_on({name: array[place] for name, array in arrays.items()})
+            return (place + 1,)
+
+        tf.while_loop(lambda place: place < n_steps, step, (0,), parallel_iterations=1)
+        return self.get_metrics_result()

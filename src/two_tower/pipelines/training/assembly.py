@@ -18,7 +18,7 @@ from two_tower.fitting.optimizers import (
 )
 from two_tower.fitting.pair_feed import PairFeed
 from two_tower.fitting.sequence_feed import SequenceFeed
-from two_tower.fitting.task import RetrievalTask
+from two_tower.fitting.task import RetrievalTask, StackedTask
 from two_tower.fitting.temperature import Temperature
 from two_tower.fitting.validation import Examples, Validation
 from two_tower.pipelines.training.contrasts import (
@@ -212,8 +212,11 @@ def assemble_state(
     parameters: Training, towers: TwoTower, feed: Feed, fingerprint: str
 ) -> TrainingState:
     """Return the towers with objective and optimiser, ready for the first epoch."""
-    start = parameters.scoring.temperature
-    task = RetrievalTask(
+    start, steps = parameters.scoring.temperature, parameters.steps_per_execution
+    # Histories come in several shapes, and their steps are long.
+    is_stacked = parameters.backend == "tensorflow" and parameters.history == "none"
+    stack = steps if is_stacked else 1
+    task = (StackedTask if stack > 1 else RetrievalTask)(
         towers,
         assemble_objective(parameters, towers.item_tower.n_entities - FIRST_ID),
         Temperature(start.start, learned=start.learned),
@@ -223,13 +226,13 @@ def assemble_state(
         optimizer=assemble_optimizer(parameters, steps_per_epoch=len(feed)),
         # Keras runs a step of JAX that isn't compiled one operation at a time.
         jit_compile=parameters.jit_compile or parameters.backend == "jax",
-        steps_per_execution=parameters.steps_per_execution,
+        steps_per_execution=steps // stack,
     )
     task.optimizer.build(task.trainable_variables)
     stopping = EarlyStopping(
         f"val_{parameters.validation.monitor}", parameters.validation.patience
     )
-    return TrainingState(task, feed, stopping, fingerprint)
+    return TrainingState(task, feed, stopping, fingerprint, stack)
 
 
 def assemble_optimizer(

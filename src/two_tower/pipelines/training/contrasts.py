@@ -184,12 +184,12 @@ def assemble_views(
         for part in item_tower.parts
         if part == ID or features[part].feature.kind != "dense"
     ]
-    if not set(hidden) - {ID}:
+    if len(hidden) < 2:  # noqa: PLR2004 (one to hide, one to keep)
         raise ValueError(
-            f"training.self_supervision.pattern is {asked.pattern!r}, but none of the "
-            f"items' features {sorted(features)} is categorical or a set, to be left "
-            "out of a view; declare one in sequencing.features.item, or set pattern "
-            "to none"
+            f"training.self_supervision.pattern is {asked.pattern!r}, but of what "
+            f"items have, {item_tower.parts}, only {hidden} can be left out of a view; "
+            "it needs two or more, the id included, that are not dense: declare "
+            "features in sequencing.features.item, or set pattern to none"
         )
     return partial(
         draw_views,

@@ -250,9 +250,13 @@ class Masks(Params):
 class Streaming(Params):
     """The estimator of how often items come, from the stream of batches."""
 
-    buckets: PositiveInt = Field(description="places that items are hashed to")
+    buckets: PositiveInt = Field(
+        description="places that items are hashed to, several times their number"
+    )
     hashes: PositiveInt = Field(description="hash functions, against collisions")
-    memory: float = Field(gt=0, le=1, description="share of the newest interval")
+    memory: float = Field(
+        ge=0, le=1, description="weight of the newest interval; 0 counts plainly"
+    )
 
 
 class SelfSupervision(Params):
