@@ -65,9 +65,8 @@ def replace_folder(folder: Path) -> Iterator[Path]:
         new = Path(scratch, "new")
         new.mkdir()
         yield new
-        digest = folder_digest(new)
-        version = folder / f"{VERSION_PREFIX}{digest[:VERSION_DIGITS]}"
-        if not version.is_dir() or folder_digest(version) != digest:
+        version = folder / _version_name(new)
+        if not version.is_dir() or not is_intact(version):
             for file in _files(new):
                 _flush(file)
             folder.mkdir(exist_ok=True)
@@ -89,6 +88,11 @@ def current_version(folder: Path) -> Path | None:
     return folder / pointer.read_text(encoding="utf-8").strip()
 
 
+def is_intact(version: Path) -> bool:
+    """Tell whether a version folder holds what it held when it was saved."""
+    return _version_name(version) == version.name
+
+
 def file_sha256(path: Path) -> str:
     """Return the SHA-256 of a file's bytes in hexadecimal digits."""
     with path.open("rb") as file:
@@ -102,6 +106,10 @@ def folder_digest(folder: Path) -> str:
         name = file.relative_to(folder).as_posix()
         digest.update(f"{file_sha256(file)}  {name}\n".encode())
     return digest.hexdigest()
+
+
+def _version_name(folder: Path) -> str:
+    return f"{VERSION_PREFIX}{folder_digest(folder)[:VERSION_DIGITS]}"
 
 
 def _files(folder: Path) -> list[Path]:

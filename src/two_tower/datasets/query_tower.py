@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from kedro.io import AbstractDataset, DatasetError
 from kedro_datasets._typing import JSONPreview
 
-from two_tower.atomic import current_version, replace_folder
+from two_tower.atomic import current_version, is_intact, replace_folder
 from two_tower.retrieval.index import METRIC
 from two_tower.sequences.declared import Features
 from two_tower.serving.query_tower import QueryTower
@@ -60,6 +60,11 @@ class QueryTowerDataset(AbstractDataset[QueryTower, QueryTower]):
     def load(self) -> QueryTower:
         folder = version_folder(self._folder)
         about = read_about(folder)
+        if not is_intact(folder):
+            raise DatasetError(
+                f"{folder} is damaged: its files are not those that were saved; "
+                f"{_EXPORT}"
+            )
         tower = QueryTower(
             towers=KerasModelDataset(filepath=str(folder / MODEL)).load(),
             vocabularies=read_vocabularies(folder),

@@ -5,7 +5,6 @@ from functools import cached_property
 from typing import Final, Literal, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from two_tower.retrieval.embeddings import plain_ids
@@ -71,9 +70,3 @@ class Vocabularies:
         """Finds users; their dense id is the position and 2."""
         ids = plain_ids(self.users["user_id"])
         return IdLookup(ids, what="users", where="the model")
-
-    def known(self, entity: Entity) -> npt.NDArray[np.bool_]:
-        """Return `[reserved ids and all]` bool by dense id, met in training."""
-        table = self.items if entity == "item" else self.users
-        counts = table["n_train"].to_numpy()
-        return np.concatenate([np.zeros(FIRST_ID, bool), counts > 0])
