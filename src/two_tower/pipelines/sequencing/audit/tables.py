@@ -167,6 +167,7 @@ def _positions(train_sequences: ir.Table) -> ir.Table:
 
 
 def _trained(positions: ir.Table) -> ir.Table:
-    last = positions.filter(_.place == _.place.max().over(group_by="user"))
-    targets = last.filter(_.target.notnull()).select("user", item="target")
+    ends = positions.mutate(last=_.place.max().over(group_by="user"))
+    last = ends.filter((_.place == _.last) & _.target.notnull())
+    targets = last.select("user", item="target")
     return positions.select("user", "item").union(targets)
