@@ -65,6 +65,12 @@ def test_a_new_item_is_its_content_and_an_unknown_id():
     np.testing.assert_allclose(found, expected, **CLOSE)
 
 
+def test_neither_new_nor_cold_items_get_a_row_of_their_own():
+    grown = add_items(shared_tower(), new_items())
+    rows = np.asarray(grown.towers.item_tower.id_rows)
+    assert rows.tolist() == [1, 1, 2, 3, 4, 5, 6, 1, 1, 1]  # f, y and z have none
+
+
 def test_a_new_item_may_have_more_values_than_any_known_one():
     grown = add_items(shared_tower(), new_items())
     stored = np.asarray(grown.towers.item_tower.features["genres"].values)
