@@ -29,7 +29,7 @@ from two_tower.types import FIRST_ID, FloatArray
 HERE = Path(__file__).parent
 WORK = HERE / ".work"
 RESULTS = ROOT / "docs" / "results" / "peers.json"
-OWN_PACKAGES = ("two-tower", "tensorflow", "keras", "numpy")
+OWN_PACKAGES = ("two-tower", "keras", "numpy")
 
 
 @dataclass(frozen=True)
@@ -127,8 +127,8 @@ def read_arguments() -> argparse.Namespace:
         nargs="*",
         default=[*PEERS, *PRESETS],
         metavar="contender",
-        help=f"{', '.join(PEERS)} or a preset of this project; default: all peers, "
-        f"{' and '.join(PRESETS)}",
+        help=f"{', '.join(PEERS)}, or a preset of this project, or preset@jax; "
+        f"default: all peers, {' and '.join(PRESETS)}",
     )
     parser.add_argument("--epochs", type=int, default=3, help="at least 2, default 3")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1])
@@ -200,8 +200,11 @@ def train_preset(
 ) -> Trained:
     """Return what this project's training has left, its last epoch's vectors."""
     project, epochs = of
+    preset, _, backend = preset.partition("@")
+    backend = backend or "tensorflow"
     parameters = {
         "preset": preset,
+        "training.backend": backend,
         "training.epochs": epochs,
         "training.seed": seed,
         # After the last epoch alone: its weights are kept, whatever came before.
@@ -219,7 +222,7 @@ def train_preset(
         items=read_item_embeddings(embeddings).vectors,
         n_pairs=round(first["examples_per_second"] * first["seconds"]),
         epoch_seconds=[record["seconds"] for record in history],
-        versions=own_versions(),
+        versions=own_versions(backend),
     )
 
 
@@ -276,11 +279,11 @@ def describe_machine() -> dict[str, Any]:
     }
 
 
-def own_versions() -> list[str]:
+def own_versions(backend: str) -> list[str]:
     """Return the versions of this project and of what it computes with."""
     from importlib.metadata import version
 
-    return [f"{name} {version(name)}" for name in OWN_PACKAGES]
+    return [f"{name} {version(name)}" for name in (*OWN_PACKAGES, backend)]
 
 
 def say(line: str) -> None:

@@ -7,8 +7,7 @@ of the range that it calls typical, 0.1.
 
 Users have their features as sparse columns, items up to three genres as one
 multi-valued field, as in the library's own MovieLens examples. Nothing is printed or
-evaluated while it trains, and batches are made in the process itself: two loader
-processes are an option of the library, but were slower here.
+evaluated while it trains; batches are made in the process itself, as is its default.
 """
 
 import argparse
