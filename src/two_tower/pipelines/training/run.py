@@ -1,8 +1,7 @@
 """One training: assembled from its parameters and inputs, then fitted."""
 
 import logging
-
-from keras.utils import set_random_seed
+import random
 
 from two_tower.fitting.checkpoints import CheckpointStore
 from two_tower.fitting.devices import choose_device
@@ -23,9 +22,13 @@ logger = logging.getLogger(__name__)
 
 
 def prepare(parameters: Training) -> None:
-    """Choose the device and seed all that draws without a seed of its own."""
+    """Choose the device and seed all that draws without a seed of its own.
+
+    Keras takes the seeds that nobody gave from Python's generator. Its own
+    `set_random_seed` would import TensorFlow, 450 MB, for a training on JAX.
+    """
     choose_device(parameters.device)
-    set_random_seed(parameters.seed)
+    random.seed(parameters.seed)
 
 
 def train(
