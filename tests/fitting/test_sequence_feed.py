@@ -1,4 +1,4 @@
-"""Batches are decoded back into histories, and held against the histories."""
+"""Batches of sequences are decoded back, and held against the histories."""
 
 from collections import Counter
 
@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.fitting.tiny import EDGES, cut, feed_of, walks
-from two_tower.fitting.batches import BATCH_LAYOUT, EpochFeed, plan_epoch
+from two_tower.fitting.sequence_feed import plan_epoch
 
 # Widths, slots that hold the widest, and histories of up to three windows.
 SHAPES = st.lists(st.integers(1, 9), min_size=1, max_size=4, unique=True).flatmap(
@@ -16,7 +16,7 @@ SHAPES = st.lists(st.integers(1, 9), min_size=1, max_size=4, unique=True).flatma
         st.integers(max(edges), 3 * max(edges)),
         st.integers(1, 7),
         st.lists(
-            st.lists(st.integers(2, 30), min_size=2, max_size=3 * max(edges)),
+            st.lists(st.integers(2, 30), min_size=1, max_size=3 * max(edges)),
             min_size=1,
             max_size=12,
         ),
@@ -26,7 +26,9 @@ SHAPES = st.lists(st.integers(1, 9), min_size=1, max_size=4, unique=True).flatma
 
 def feed_for(shape, *, seed=0, epoch=0):
     edges, slots, chunk, histories = shape
-    return EpochFeed(cut(histories, edges[-1]), edges, slots, chunk, seed, epoch)
+    feed = feed_of(histories, edges=edges, slots=slots, chunk=chunk, seed=seed)
+    feed.begin(epoch)
+    return feed
 
 
 def pairs_of(batch):
@@ -77,9 +79,17 @@ def test_shapes_depend_on_the_width_alone(shape):
         assert n_places % chunk == 0
         # Room for all positions and all first items, and less than a chunk more.
         assert 0 <= n_places - n_rows * (width + 1) < chunk
+        assert n_places <= feed_for(shape).most_places
         assert {
-            name: (array.dtype.name, array.ndim) for name, array in batch.items()
-        } == BATCH_LAYOUT
+            name: (array.dtype.name, array.shape) for name, array in batch.items()
+        } == {
+            "items": ("int32", (n_rows, width)),
+            "users": ("int32", (n_rows,)),
+            "rows": ("int32", (n_places,)),
+            "places": ("int32", (n_places,)),
+            "labels": ("int32", (n_places,)),
+            "weights": ("float32", (n_places,)),
+        }
 
 
 @settings(deadline=None)
@@ -104,6 +114,22 @@ def test_at_most_one_batch_is_not_full(shape):
 def test_the_number_of_batches_is_the_same_in_every_epoch(shape):
     counts = {len(list(feed_for(shape, epoch=epoch))) for epoch in range(3)}
     assert counts == {len(feed_for(shape))}
+
+
+@settings(deadline=None)
+@given(SHAPES)
+def test_each_place_knows_its_user(shape):
+    histories = shape[-1]
+    for batch in feed_for(shape):
+        real = batch["weights"] == 1
+        rows, width = batch["rows"], batch["items"].shape[1]
+        in_history = batch["places"] < batch["items"].size
+        own = rows[real & in_history]
+        assert (own == batch["places"][real & in_history] // width).all()
+        users, labels = batch["users"][rows[real]], batch["labels"][real]
+        pairs = zip(users.tolist(), labels.tolist(), strict=True)
+        assert all(label in histories[user - 2] for user, label in pairs)
+        assert not rows[~real].any()
 
 
 def test_rows_that_fill_no_batch_move_up_a_bucket():
@@ -136,7 +162,8 @@ def order_of(feed):
 def test_each_epoch_has_an_order_of_its_own():
     feed = feed_of(walks())
     orders = []
-    for feed.epoch in range(3):
+    for epoch in range(3):
+        feed.begin(epoch)
         orders.append(order_of(feed))
     assert orders[0] != orders[1] != orders[2] != orders[0]
 
@@ -145,17 +172,19 @@ def test_each_epoch_has_an_order_of_its_own():
 def test_rows_meet_other_rows_in_another_epoch():
     # Shuffling finished batches would not do: each batch would hold the same rows.
     feed = feed_of(walks(60))
-    batches = []
-    for feed.epoch in range(2):
-        batches.append({frozenset(rows.tolist()) for _, rows in feed.plan()})
-    assert len(batches[0] & batches[1]) <= 1
+    users = []
+    for epoch in range(2):
+        feed.begin(epoch)
+        users.append({frozenset(batch["users"].tolist()) for batch in feed})
+    assert len(users[0] & users[1]) <= 1
 
 
 # covers: X12
 def test_seed_and_epoch_decide_the_order():
     again, other = feed_of(walks(), seed=1), feed_of(walks(), seed=2)
     feed = feed_of(walks(), seed=1)
-    feed.epoch = again.epoch = other.epoch = 3
+    for one in (feed, again, other):
+        one.begin(3)
     assert order_of(feed) == order_of(again)
     assert order_of(feed) != order_of(other)
 
