@@ -15,7 +15,7 @@ from two_tower.fitting.alarms import (
 # covers: X10
 @pytest.mark.parametrize("loss", [math.nan, math.inf, -math.inf])
 def test_a_loss_that_is_no_number_stops_training(loss):
-    with pytest.raises(TrainingError, match=r"epoch 3, step 5\. .*learning_rate"):
+    with pytest.raises(TrainingError, match=r"epoch 3, by step 5\. .*learning_rate"):
         check_finite(loss, epoch=2, step=4)
 
 

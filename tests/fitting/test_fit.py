@@ -298,7 +298,7 @@ def broken_after(n_steps):
 def test_a_loss_that_is_no_number_stops_training(store):
     n_steps = len(feed_of(walks(12)))
     state = small(optimizer=broken_after(n_steps + 1))
-    with pytest.raises(TrainingError, match=r"loss is nan in epoch 2, step 3"):
+    with pytest.raises(TrainingError, match=r"loss is nan in epoch 2, by step 3"):
         quick(state, store)
     checkpoint = store.load("these data")
     assert len(checkpoint.about["history"]) == 1

@@ -7,7 +7,7 @@ from keras import ops
 
 from tests.fitting.tiny import build_towers, feed_of, state_of, walks
 from two_tower.fitting.checkpoints import CheckpointStore
-from two_tower.fitting.feed import as_keras_input
+from two_tower.fitting.keras_input import N_STEPS, as_keras_input, stacks
 from two_tower.fitting.fit import fit
 
 KEPT = 0.9
@@ -18,7 +18,7 @@ def entry(labels):
     return float(np.dot(labels, np.arange(len(labels)))) / 1e4
 
 
-def write_down(towers, batch, *, training):
+def write_down(towers, batch, *, temperature, training):
     """Return a loss whose step by SGD makes v to 0.9 v + the batch's entry.
 
     After training, v tells which batches there were, and in what order.
@@ -36,11 +36,14 @@ def write_down(towers, batch, *, training):
 def test_keras_trains_on_the_epochs_own_order(tmp_path):
     towers, feed = build_towers(), feed_of(walks(8))
     expected = float(towers.no_history[0])
-    for feed.epoch in range(3):
+    for epoch in range(3):
+        feed.begin(epoch)
         for batch in feed:
             expected = KEPT * expected + entry(batch["labels"])
-    state = state_of(towers, objective=write_down, optimizer=keras.optimizers.SGD(1.0))
-    fit(state, feed, None, epochs=3, validate_every=1, store=CheckpointStore(tmp_path))
+    state = state_of(
+        towers, feed, objective=write_down, optimizer=keras.optimizers.SGD(1.0)
+    )
+    fit(state, None, epochs=3, validate_every=1, store=CheckpointStore(tmp_path))
     assert float(towers.no_history[0]) == pytest.approx(expected, rel=1e-5)
 
 
@@ -50,10 +53,30 @@ def test_keras_trains_on_the_epochs_own_order(tmp_path):
 def test_tensorflow_is_told_which_dimensions_vary():
     # Both first batches are of one width: what Keras would infer, it would infer wrong.
     feed = feed_of([[2, 3]] * 40 + [list(range(2, 9))] * 4, edges=[1, 6], slots=12)
-    spec = as_keras_input(feed).element_spec
+    spec = as_keras_input(feed, stack=1).element_spec
     assert {name: tuple(part.shape) for name, part in spec.items()} == {
+        "users": (None,),
+        "rows": (None,),
         "items": (None, None),
         "labels": (None,),
         "places": (None,),
         "weights": (None,),
     }
+
+
+def batch(labels, n_candidates):
+    return {
+        "labels": np.int32(labels),
+        "candidates": np.arange(2, 2 + n_candidates, dtype=np.int32),
+    }
+
+
+def test_a_stack_holds_successive_batches_and_says_how_many():
+    batches = [batch([3, 4], 2), batch([5, 6], 3), batch([7, 8], 1)]
+    first, last = stacks(batches, 2)
+    assert first["labels"].tolist() == [[3, 4], [5, 6]]
+    # The widest batch's candidates fit; behind narrower ones stands padding.
+    assert first["candidates"].tolist() == [[2, 3, 0], [2, 3, 4]]
+    assert first[N_STEPS] == 2
+    assert last["labels"].tolist() == [[7, 8], [0, 0]]
+    assert last[N_STEPS] == 1

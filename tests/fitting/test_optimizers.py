@@ -7,7 +7,12 @@ import numpy as np
 import pytest
 from keras import ops
 
-from two_tower.fitting.optimizers import cosine_with_warmup, make_optimizer
+from two_tower.fitting.optimizers import (
+    OptimizerOptions,
+    cosine_with_warmup,
+    exponential,
+    make_optimizer,
+)
 
 pytestmark = pytest.mark.backend
 
@@ -15,8 +20,17 @@ START, GRADIENT = [1.0, -2.0], [0.3, -0.4]
 
 
 def optimizer_of(kind, learning_rate=0.1, **changes):
-    options = {"weight_decay": 0.0, "beta_2": 0.98, "epsilon": 1e-7, "clip_norm": None}
-    return make_optimizer(kind, learning_rate=learning_rate, **options | changes)
+    options = {
+        "weight_decay": 0.0,
+        "beta_2": 0.98,
+        "epsilon": 1e-7,
+        "clip_norm": None,
+        "momentum": 0.0,
+        "initial_accumulator": 0.1,
+    }
+    return make_optimizer(
+        kind, learning_rate=learning_rate, options=OptimizerOptions(**options | changes)
+    )
 
 
 def steps(optimizer, n_steps, gradient=GRADIENT):
@@ -63,12 +77,34 @@ def test_a_constant_rate_is_the_one_used(rate):
 
 
 # covers: N13
-def test_adagrad_divides_by_all_gradients_so_far():
-    values = steps(optimizer_of("adagrad", 0.1), 3)
-    # Keras starts the sum of squares at 0.1.
-    sums = 0.1 + np.outer([1, 2, 3], np.square(GRADIENT))
+@pytest.mark.parametrize("start", [0.1, 1e-6])
+def test_adagrad_divides_by_all_gradients_so_far(start):
+    values = steps(optimizer_of("adagrad", 0.1, initial_accumulator=start), 3)
+    sums = start + np.outer([1, 2, 3], np.square(GRADIENT))
     moved = np.cumsum(0.1 * np.array(GRADIENT) / np.sqrt(sums), axis=0)
     np.testing.assert_allclose(values, START - moved, rtol=1e-5)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.5])
+def test_sgd_follows_the_gradient_and_its_momentum(momentum):
+    values = steps(optimizer_of("sgd", 0.1, momentum=momentum), 3)
+    velocities = np.array([1, 1 + momentum, 1 + momentum + momentum**2])
+    moved = np.cumsum(0.1 * np.outer(velocities, GRADIENT), axis=0)
+    np.testing.assert_allclose(values, START - moved, rtol=1e-5)
+
+
+# covers: L14
+@pytest.mark.parametrize(
+    ("staircase", "expected"),
+    [(True, [0.2, 0.2, 0.2, 0.1, 0.1, 0.1, 0.05]), (False, None)],
+)
+def test_an_exponential_rate_has_fallen_by_its_factor_after_each_epoch(
+    staircase, expected
+):
+    rate = exponential(first=0.2, per_epoch=0.5, steps_per_epoch=3, staircase=staircase)
+    by_step = [0.2 * 0.5 ** (step / 3) for step in range(7)]
+    found = [float(rate(step)) for step in range(7)]
+    np.testing.assert_allclose(found, expected or by_step, rtol=1e-5)
 
 
 def test_adamw_decays_weights_apart_from_the_gradient():

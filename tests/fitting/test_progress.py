@@ -22,10 +22,10 @@ def train(bar):
     """Call the bar as Keras does, for one epoch and a step of the next."""
     bar.on_train_begin()
     bar.on_epoch_begin(0)
-    bar.on_train_batch_end(0, {"loss": 3.0})
-    bar.on_train_batch_end(1, {"loss": 2.0})
+    bar.on_train_batch_end(0, {"loss": 3.0, "steps": 1})
+    bar.on_train_batch_end(1, {"loss": 2.0, "steps": 2})
     bar.on_epoch_begin(1)
-    bar.on_train_batch_end(0, {"loss": 1.0})
+    bar.on_train_batch_end(0, {"loss": 1.0, "steps": 1})
 
 
 def test_the_bar_shows_epoch_loss_speed_and_steps_of_all_training(bar):

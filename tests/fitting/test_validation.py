@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from tests.fitting.tiny import N_ITEMS, build_towers, validation_of
-from two_tower.fitting.validation import Validation
+from tests.fitting.tiny import N_ITEMS, build_towers, examples_of, validation_of, walks
+from two_tower.fitting.validation import Examples, Validation
 from two_tower.ragged import Ragged
 from two_tower.towers.encode import encode_items
 
@@ -50,11 +50,45 @@ def test_the_block_size_changes_no_figure(towers, items):
 
 def test_a_user_without_a_history_is_ranked_too(towers, items):
     figures = Validation(
-        Ragged.from_lists([[]]),
-        Ragged.from_lists([[5, 9]]),
+        Examples(np.int32([2]), Ragged.from_lists([[]]), Ragged.from_lists([[5, 9]])),
         cutoffs=[20],
         edges=[4],
         slots=8,
         item_block=50,
     ).evaluate(towers, items)
     assert figures["val_recall@20"] == 1.0  # of twenty items both are among the first
+
+
+# covers: L26
+def test_a_sample_of_users_is_drawn_by_the_seed():
+    examples = examples_of(walks(30))
+    one, again, other = (examples.sample(7, seed) for seed in (1, 1, 2))
+    assert one.users.tolist() == again.users.tolist() != other.users.tolist()
+    assert len(set(one.users.tolist())) == 7
+    for user, history, target in zip(
+        one.users, rows_of(one.histories), rows_of(one.targets), strict=True
+    ):
+        assert [*history, *target] == walks(30)[user - 2]
+
+
+@pytest.mark.parametrize("size", [None, 30, 99])
+def test_a_sample_as_large_as_all_is_all(size):
+    examples = examples_of(walks(30))
+    assert examples.sample(size, 1) is examples
+
+
+def rows_of(ragged):
+    return [part.tolist() for part in np.split(ragged.values, ragged.offsets[1:-1])]
+
+
+# covers: L26
+def test_a_profile_is_ranked_by_its_own_user():
+    towers = build_towers("profile")
+    items = encode_items(towers, np.arange(2, N_ITEMS, dtype=np.int32))
+    figures = validation_of(HISTORIES).evaluate(towers, items)
+    ranks = []
+    for user, history in enumerate(HISTORIES, start=2):
+        scores = items @ np.asarray(towers({"users": np.int32([user])}))[0]
+        rivals = np.delete(scores, [item - 2 for item in set(history)])
+        ranks.append(int((rivals >= scores[history[-1] - 2]).sum()))
+    assert figures["val_mrr"] == pytest.approx(np.mean([1 / (r + 1) for r in ranks]))
