@@ -7,8 +7,8 @@ from keras import ops
 
 from tests.fitting.tiny import build_towers, feed_of, state_of, walks
 from two_tower.fitting.checkpoints import CheckpointStore
-from two_tower.fitting.keras_input import N_STEPS, as_keras_input, stacks
 from two_tower.fitting.fit import fit
+from two_tower.fitting.keras_input import N_STEPS, as_keras_input, stacks
 
 KEPT = 0.9
 

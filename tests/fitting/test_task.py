@@ -66,7 +66,7 @@ def push_down(towers, batch, *, temperature, training):
 def test_no_loss_drives_the_temperature_to_0_or_below(tmp_path):
     state = state_with(learned=True, rate=1.0, objective=push_down)
     records = run(state, tmp_path, epochs=1)
-    assert 0 <= records[0]["temperature"] < 0.02
+    assert 0 < records[0]["temperature"] < 0.02
     assert np.isfinite(np.asarray(state.task.temperature.log_temperature))
 
 
@@ -77,7 +77,7 @@ def test_the_penalty_pulls_embeddings_in_and_is_no_part_of_the_loss(tmp_path):
         return 0 * ops.sum(towers.queries(batch, training=training))
 
     state = state_with(l2=0.1, objective=nothing)
-    before = np.array(state.task.towers.item_tower.table)
+    before = np.asarray(state.task.towers.item_tower.table).copy()
     record, *_ = run(state, tmp_path, epochs=1)
     # A step takes rate · 2 · l2 of each weight away.
     left = (1 - 0.05 * 2 * 0.1) ** len(state.feed)

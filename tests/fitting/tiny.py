@@ -85,7 +85,7 @@ def pair_feed_of(histories, *, size=16, chunk=CHUNK, seed=1, additions=None):
     )
 
 
-def build_towers(
+def build_towers(  # noqa: PLR0913
     tower="mean",
     *,
     n_items=N_ITEMS,
@@ -146,7 +146,7 @@ def objective_of(chunk=CHUNK):
     return partial(full_softmax, chunk=chunk)
 
 
-def state_of(
+def state_of(  # noqa: PLR0913
     towers,
     feed,
     *,
