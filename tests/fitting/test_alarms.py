@@ -38,27 +38,41 @@ def test_weights_of_any_kind_pass():
 # covers: X10
 def test_equal_item_vectors_are_a_collapse():
     with pytest.raises(TrainingError, match=r"collapsed: .* cosine is 1\.000"):
-        check_spread(np.repeat(unit_vectors(1), 50, axis=0))
+        check_spread(np.repeat(unit_vectors(1), 50, axis=0), normalised=True)
 
 
 # covers: X10
 def test_nearly_equal_item_vectors_are_a_collapse():
     vectors = np.ones((50, 8)) + 0.05 * unit_vectors(50)
     with pytest.raises(TrainingError, match="collapsed"):
-        check_spread(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+        check_spread(
+            vectors / np.linalg.norm(vectors, axis=1, keepdims=True), normalised=True
+        )
 
 
 @pytest.mark.parametrize("n_items", [2, 50])
 def test_vectors_at_random_are_none(n_items):
-    check_spread(unit_vectors(n_items))
+    check_spread(unit_vectors(n_items), normalised=True)
 
 
 def test_the_mean_cosine_is_over_all_pairs():
     # Two directions at a right angle, two items each: half of all pairs have cosine 1.
     vectors = np.array([[1, 0], [1, 0], [0, 1], [0, 1]], np.float32)
-    check_spread(vectors)
+    check_spread(vectors, normalised=True)
     # An angle of 16 degrees: mean cosine (1 + cos 16°) / 2 = 0.981.
     angle = np.deg2rad(16)
     close = np.array([[1, 0], [np.cos(angle), np.sin(angle)]])
     with pytest.raises(TrainingError, match=r"0\.981"):
-        check_spread(close)
+        check_spread(close, normalised=True)
+
+
+# covers: X10
+@pytest.mark.parametrize("vectors", [np.ones((5, 3)), np.zeros((5, 3))])
+def test_equal_vectors_are_a_collapse_of_dot_products(vectors):
+    with pytest.raises(TrainingError, match="collapsed"):
+        check_spread(vectors, normalised=False)
+
+
+def test_dot_products_may_tell_near_directions_apart():
+    vectors = np.ones((50, 8)) + 0.05 * unit_vectors(50)
+    check_spread(vectors, normalised=False)

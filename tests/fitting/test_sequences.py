@@ -59,21 +59,3 @@ def test_a_user_with_a_single_item_is_trained_on_it():
     sequences = Sequences.from_batches([batch((2, 0, [7], []))])
     assert sequences.n_positives == 1
     assert [array.tolist() for array in sequences.pairs()] == [[2], [7]]
-
-
-def test_windows_are_cut_from_their_ends_and_lose_no_pair():
-    rows = batch((2, 0, [2, 3, 4, 5, 6], [3, 4, 5, 6, 7]), (3, 0, [8], []))
-    whole = Sequences.from_batches([rows])
-    parts = whole.cut(2)
-    assert parts.items.offsets.tolist() == [0, 1, 3, 5, 6]
-    assert parts.targets.offsets.tolist() == [0, 1, 3, 5, 5]
-    assert parts.users.tolist() == [2, 2, 2, 3]
-    assert parts.is_first.tolist() == [True, False, False, True]
-    assert sorted(parts.pairs()[1]) == sorted(whole.pairs()[1])
-
-
-def test_windows_that_fit_stay_as_they_are():
-    whole = Sequences.from_batches(BATCHES)
-    parts = whole.cut(3)
-    assert parts.items.offsets.tolist() == whole.items.offsets.tolist()
-    assert parts.is_first.tolist() == whole.is_first.tolist()

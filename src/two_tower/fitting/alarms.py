@@ -11,6 +11,10 @@ from two_tower.types import FloatArray
 # under 0.5, a collapsed one is within rounding of 1.
 COLLAPSED_COSINE = 0.98
 
+# Dot products tell items apart by what cosines hardly show; only vectors that are all
+# but one are no use to them.
+COLLAPSED_LIKENESS = 0.9999
+
 
 ADVICE = (
     "Lower training.optimizer.learning_rate, set training.optimizer.clip_norm, or "
@@ -41,19 +45,22 @@ def check_weights(weights: Iterable[np.ndarray], *, epoch: int) -> None:
         )
 
 
-def check_spread(items: FloatArray) -> None:
-    """Raise `TrainingError` when all items lie in one direction.
+def check_spread(items: FloatArray, *, normalised: bool) -> None:
+    """Raise `TrainingError` when all items have one vector.
 
     Args:
-        items: `[N, D]` float32 vectors of any length. The mean cosine over all pairs is
-            the square of the length of the mean of their directions.
+        items: `[N, D]` float32. Their likeness is the square of the length of their
+            mean over the mean of their squared lengths: of unit vectors the mean cosine
+            over all pairs.
+        normalised: whether they are unit vectors.
     """
-    lengths = np.linalg.norm(items, axis=1, keepdims=True)
-    directions = items / np.where(lengths > 0, lengths, 1.0)
-    mean_cosine = float(np.square(directions.mean(axis=0, dtype=np.float64)).sum())
-    if not mean_cosine < COLLAPSED_COSINE:
+    of_mean = float(np.square(items.mean(axis=0, dtype=np.float64)).sum())
+    mean_square = float(np.square(items, dtype=np.float64).sum(axis=1).mean())
+    likeness = of_mean / mean_square if mean_square else 1.0
+    limit = COLLAPSED_COSINE if normalised else COLLAPSED_LIKENESS
+    if not likeness < limit:
         raise TrainingError(
-            f"the item vectors have collapsed: their mean cosine is {mean_cosine:.3f}. "
+            f"the item vectors have collapsed: their mean cosine is {likeness:.3f}. "
             "Lower training.optimizer.learning_rate or the temperature, or use an "
             "objective with more negatives."
         )

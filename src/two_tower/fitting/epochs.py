@@ -132,7 +132,7 @@ class EpochEnd(keras.callbacks.Callback):
         check_weights(weights, epoch=epoch)
         ids = np.arange(FIRST_ID, towers.item_tower.n_entities, dtype=np.int32)
         items = encode_items(towers, ids)
-        check_spread(items)
+        check_spread(items, normalised=towers.normalise)
 
         is_last = epoch + 1 == self.epochs
         if not self.validation or not (is_last or (epoch + 1) % self.every == 0):

@@ -51,24 +51,6 @@ class Sequences:
             table["window"].to_numpy() == 0,
         )
 
-    def cut(self, width: int) -> Self:
-        """Return the same pairs in windows of at most `width` items.
-
-        A window is cut from its end, as sequencing cuts histories.
-        """
-        lengths = self.items.lengths
-        n_parts = np.maximum(-(-lengths // width), 1)
-        window = np.repeat(np.arange(len(lengths)), n_parts)
-        # Counted from a window's newest part, which ends where the window does.
-        part = np.arange(len(window)) - np.repeat(np.cumsum(n_parts) - n_parts, n_parts)
-        age = n_parts[window] - 1 - part
-        return type(self)(
-            self.users[window],
-            _cut(self.items, window, age, width),
-            _cut(self.targets, window, age, width),
-            self.is_first[window] & (part == 0),
-        )
-
     @property
     def n_positives(self) -> int:
         """How many (query, item) pairs an epoch trains."""
@@ -87,13 +69,3 @@ class Sequences:
         """Return `[n_items]`, how often each dense id is a positive."""
         _, labels = self.pairs()
         return np.bincount(labels, minlength=n_items)
-
-
-def _cut(
-    lists: Ragged,
-    window: npt.NDArray[np.int64],
-    age: npt.NDArray[np.int64],
-    width: int,
-) -> Ragged:
-    ends = lists.offsets[1:][window] - age * width
-    return Ragged(lists.values, np.concatenate([[0], ends]))

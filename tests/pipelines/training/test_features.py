@@ -20,28 +20,34 @@ TABLE = pa.table(
 )
 
 
+def chosen_of(**options):
+    return chosen_features(SCHEMA, tower="profile", **{"use_features": True} | options)
+
+
 def test_a_switch_leaves_a_feature_out():
-    chosen = chosen_features(SCHEMA, use_features=True, switches={"genres": False})
+    chosen = chosen_of(switches={"genres": False})
     assert list(chosen) == ["year", "length"]
 
 
 def test_features_without_a_switch_or_with_true_are_in():
-    chosen = chosen_features(SCHEMA, use_features=True, switches={"year": True})
+    chosen = chosen_of(switches={"year": True})
     assert chosen == SCHEMA
 
 
 def test_all_features_can_be_left_out():
-    assert chosen_features(SCHEMA, use_features=False, switches={}) == {}
+    assert chosen_of(use_features=False, switches={}) == {}
 
 
 # covers: L29
 def test_a_switch_of_a_feature_that_is_not_there_names_those_that_are():
-    with pytest.raises(ValueError, match=r"\['tags'\], but the items have \['genres'"):
-        chosen_features(SCHEMA, use_features=True, switches={"tags": False})
+    with pytest.raises(
+        ValueError, match=r"profile.*\['tags'\], but the data have \['genres'"
+    ):
+        chosen_of(switches={"tags": False})
 
 
 def test_values_lie_in_the_rows_of_their_dense_ids():
-    features, values = read_features(TABLE, SCHEMA, 6)
+    features, values = read_features(TABLE, SCHEMA, "item", 6)
     assert features == {
         "genres": Feature("multi_valued", 6, 2),
         "year": Feature("categorical", 5, 1),
@@ -58,6 +64,6 @@ def test_values_lie_in_the_rows_of_their_dense_ids():
 def test_a_feature_that_no_item_has_is_one_empty_place():
     empty = pa.array([[], [], []], pa.list_(pa.int32()))
     table = TABLE.set_column(1, "genres", empty)
-    features, values = read_features(table, SCHEMA, 6)
+    features, values = read_features(table, SCHEMA, "item", 6)
     assert features["genres"].width == 1
     assert not values["genres"].any()

@@ -43,7 +43,8 @@ def test_the_history_says_what_the_run_was_like(trained):
     assert [record["epoch"] for record in history] == list(range(1, 9))
     measured = {f"val_{name}@{k}" for name in ("hr", "recall", "ndcg") for k in (1, 10)}
     timings = {"seconds", "examples_per_second", "validation_seconds"}
-    names = {"epoch", "loss", "learning_rate", "val_mrr"} | measured | timings
+    names = {"epoch", "loss", "learning_rate", "temperature", "val_mrr"}
+    names |= measured | timings
     assert all(record.keys() == names for record in history)
 
 
@@ -81,7 +82,7 @@ def test_training_works_without_held_out_users(tmp_path, store):
 
 @pytest.mark.backend
 def test_in_batch_softmax_learns(tmp_path, store):
-    change = {"objective": "in_batch_softmax", "epochs": 3}
+    change = {"negatives": "in_batch", "log_q": "exact", "epochs": 3}
     _, history = train(tmp_path, parameters(change), store=store)
     assert history[-1]["loss"] < 0.9 * history[0]["loss"]
 
@@ -141,5 +142,5 @@ def test_a_checkpoint_is_of_all_that_training_learns_from(tmp_path):
     for name in LEARNS_FROM:
         other = lineage_in(tmp_path / name, **{name: "another"})
         prints.add(fingerprint_training(other, parameters()))
-    assert len(prints) == 2 + 4
+    assert len(prints) == 2 + 9
     assert fingerprint_training(lineage_in(tmp_path / "again"), parameters()) in prints

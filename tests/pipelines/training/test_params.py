@@ -15,9 +15,62 @@ def refused(path: str, value: object) -> dict[str, object]:
     return change
 
 
-@pytest.mark.parametrize("preset", ["transformer", "mean"])
-def test_a_preset_gives_the_tower_of_its_name(preset):
-    assert Training.model_validate(training_in_conf(preset=preset)).tower == preset
+@pytest.mark.parametrize(
+    ("preset", "history"),
+    [
+        ("transformer", "transformer"),
+        ("mean", "mean"),
+        ("tfrs-basic", "none"),
+        ("libreco-two-tower", "none"),
+    ],
+)
+def test_a_preset_gives_the_history_that_it_says(preset, history):
+    assert Training.model_validate(training_in_conf(preset=preset)).history == history
+
+
+# covers: L2 L5 L9 L10 L11 L12 L13 L15 L16 L18 L19 L20
+def test_libreco_two_tower_has_the_defaults_of_its_code():
+    found = Training.model_validate(training_in_conf(preset="libreco-two-tower"))
+    for tower in (found.profile, found.item_tower):
+        assert (tower.embedding, tower.combine, tower.l2) == (16, "concat", 0)
+        assert [*tower.mlp.widths, found.dimension] == [128, 64, 32]
+        assert (tower.mlp.batch_norm, tower.mlp.dropout) == (True, 0)
+    assert (found.epochs, found.batches.pairs, found.schedule) == (20, 256, "constant")
+    assert (found.objective, found.negatives, found.log_q) == (
+        "softmax",
+        "in_batch",
+        "exact",
+    )
+    assert not found.masks.hits
+    assert not found.scoring.normalise
+    assert found.scoring.temperature.start == 1
+    adam = found.optimizer
+    assert (adam.kind, adam.learning_rate, adam.epsilon) == ("adam", 0.001, 1e-5)
+    assert (adam.beta_2, adam.clip_norm) == (0.999, None)
+    assert found.self_supervision.pattern == "none"
+    assert found.self_supervision.alpha == 0.2
+    assert found.objectives.max_margin.margin == 1
+
+
+# covers: N9 N13
+def test_tfrs_basic_is_the_notebooks_model():
+    found = Training.model_validate(training_in_conf(preset="tfrs-basic"))
+    for tower in (found.profile, found.item_tower):
+        assert tower.use_id
+        assert not tower.use_features
+        assert tower.mlp is None
+    assert (found.dimension, found.epochs, found.batches.pairs) == (32, 3, 8192)
+    assert (found.negatives, found.log_q, found.masks.hits) == (
+        "in_batch",
+        "none",
+        False,
+    )
+    assert (found.optimizer.kind, found.optimizer.learning_rate) == ("adagrad", 0.1)
+    # The mean of 8,192 losses in place of their sum.
+    summed = found.optimizer.initial_accumulator * 8192**2
+    assert summed == pytest.approx(0.1, rel=0.01)
+    assert found.optimizer.epsilon * 8192**2 == pytest.approx(1e-7, rel=0.01)
+    assert not found.scoring.normalise
 
 
 def test_the_transformer_is_the_default():
@@ -34,7 +87,7 @@ def test_the_command_line_changes_one_value_of_a_preset():
     found = training_in_conf(preset="mean", training=asked)
     changed = Training.model_validate(found)
     assert changed.item_tower.features == {"genres": False}
-    assert (changed.epochs, changed.tower) == (3, "mean")
+    assert (changed.epochs, changed.history) == (3, "mean")
     usual = training_in_conf(preset="mean")
     assert found["batches"] == usual["batches"]
 
@@ -63,26 +116,47 @@ def test_defaults_are_written_once_in_conf():
         ("seed", 2**31, "less than or equal to 2147483647"),
         ("epochs", 0, "greater than or equal to 1"),
         ("dimension", 0, "greater than or equal to 1"),
-        ("tower", "gru", "'mean' or 'transformer'"),
-        ("objective", "hinge", "'softmax' or 'in_batch_softmax'"),
-        ("objectives.softmax.temperature", 0.0, "greater than 0"),
-        ("objectives.in_batch_softmax.temperature", -0.1, "greater than 0"),
-        ("towers.mean.hidden_units", [64], "at least 2 items"),
-        ("towers.mean.hidden_units", [64, 0], "greater than 0"),
-        ("towers.mean.dropout", 1.0, "less than 1"),
-        ("towers.transformer.n_blocks", 0, "greater than or equal to 1"),
-        ("towers.transformer.n_heads", 0, "greater than or equal to 1"),
-        ("towers.transformer.dropout", -0.1, "greater than or equal to 0"),
+        ("history", "gru", "'none', 'mean' or 'transformer'"),
+        ("objective", "hinge", "'softmax', 'sigmoid_cross_entropy', 'max_margin' or"),
+        ("objectives.max_margin.margin", 0.0, "greater than 0"),
+        ("objectives.gbce.calibration", 1.1, "less than or equal to 1"),
+        ("negatives", "hard", "'catalogue', 'in_batch', 'uniform', 'popular'"),
+        ("log_q", True, "'none', 'exact' or 'streaming'"),
+        ("scoring.temperature.start", 0.0, "greater than 0"),
+        ("sources.unconsumed.per_positive", 0, "greater than 0"),
+        ("sources.uniform.count", -1, "greater than or equal to 0"),
+        ("sources.uniform.count", 9, "count is 9 and per_positive 3; give one"),
+        ("sources.popular.exponent", -1, "greater than or equal to 0"),
+        ("sources.queue.size", 0, "greater than 0"),
+        ("streaming.memory", 1.5, "less than or equal to 1"),
+        ("self_supervision.pattern", "mask", "'none', 'rfm', 'rfm-complementary' or"),
+        ("self_supervision.alpha", 0.0, "greater than 0"),
+        ("self_supervision.items", 1, "greater than or equal to 2"),
+        ("item_tower.l2", -0.1, "greater than or equal to 0"),
+        ("item_tower.combine", "max", "'sum', 'mean' or 'concat'"),
+        ("fusion.dropout", 1.0, "less than 1"),
+        ("fusion.hidden_units", 0, "greater than 0"),
+        ("steps_per_execution", 0, "greater than or equal to 1"),
+        ("histories.mean.hidden_units", [64], "at least 2 items"),
+        ("histories.mean.hidden_units", [64, 0], "greater than 0"),
+        ("histories.mean.dropout", 1.0, "less than 1"),
+        ("histories.transformer.n_blocks", 0, "greater than or equal to 1"),
+        ("histories.transformer.n_heads", 0, "greater than or equal to 1"),
+        ("histories.transformer.dropout", -0.1, "greater than or equal to 0"),
         ("item_tower.id_dropout", 1.0, "less than 1"),
         ("item_tower.scale", 0.0, "greater than 0"),
-        ("optimizer.kind", "sgd", "'adam', 'adamw' or 'adagrad'"),
+        ("optimizer.kind", "lamb", "'adam', 'adamw', 'adagrad' or 'sgd'"),
         ("optimizer.learning_rate", 0.0, "greater than 0"),
         ("optimizer.beta_2", 1.0, "less than 1"),
         ("optimizer.epsilon", 0.0, "greater than 0"),
         ("optimizer.clip_norm", 0.0, "greater than 0"),
-        ("schedule.kind", "linear", "'constant' or 'cosine'"),
-        ("schedule.warmup_steps", -1, "greater than or equal to 0"),
-        ("schedule.final_share", 1.5, "less than or equal to 1"),
+        ("optimizer.momentum", 1.0, "less than 1"),
+        ("optimizer.initial_accumulator", 0.0, "greater than 0"),
+        ("schedule", "linear", "'constant', 'cosine' or 'exponential'"),
+        ("schedules.cosine.warmup_steps", -1, "greater than or equal to 0"),
+        ("schedules.cosine.final_share", 1.5, "less than or equal to 1"),
+        ("schedules.exponential.per_epoch", 1.1, "less than or equal to 1"),
+        ("batches.pairs", 0, "greater than or equal to 1"),
         ("batches.chunk", 0, "greater than or equal to 1"),
         ("batches.buckets", [], "at least 1 item"),
         ("batches.buckets", [8, 4], "rising widths above 0"),
@@ -94,7 +168,8 @@ def test_defaults_are_written_once_in_conf():
         ("validation.cutoffs", [0, 10], "greater than 0"),
         ("validation.patience", 0, "greater than or equal to 1"),
         ("validation.monitor", "ndcg@7", r"cutoffs \[1, 10\] choose one of mrr, hr@1"),
-        ("optimizer.momentum", 0.9, "Extra inputs are not permitted"),
+        ("validation.sample_users", 0, "greater than 0"),
+        ("optimizer.nesterov", True, "Extra inputs are not permitted"),
     ],
 )
 def test_a_value_that_makes_no_sense_is_refused(name, value, message):
@@ -108,7 +183,7 @@ def test_every_figure_that_is_measured_can_be_monitored(monitor):
 
 
 def test_an_item_tower_of_nothing_is_refused():
-    with pytest.raises(ValidationError, match="both false, so all items would be"):
+    with pytest.raises(ValidationError, match="both false, so all entities would be"):
         parameters({"item_tower": {"use_id": False, "use_features": False}})
 
 
@@ -125,7 +200,84 @@ def test_weight_decay_is_refused_where_it_would_do_nothing():
 
 
 def test_heads_share_the_dimension_where_there_are_heads():
-    odd = {"dimension": 10, "towers": {"transformer": {"n_heads": 4}}}
+    odd = {"dimension": 10, "histories": {"transformer": {"n_heads": 4}}}
     with pytest.raises(ValidationError, match="dimension 10 is not a multiple of"):
         parameters(odd, preset="transformer")
     parameters(odd, preset="mean")
+
+
+def test_momentum_is_refused_where_it_would_do_nothing():
+    with pytest.raises(ValidationError, match="kind is 'adam'; it is of sgd alone"):
+        parameters({"optimizer": {"momentum": 0.9}})
+    parameters({"optimizer": {"momentum": 0.9, "kind": "sgd"}})
+
+
+# covers: L9
+@pytest.mark.parametrize(
+    ("units", "widths"), [(64, [64]), ([64, 32], [64, 32]), ([], [])]
+)
+def test_hidden_units_are_one_number_or_a_list(units, widths):
+    assert parameters({"fusion": {"hidden_units": units}}).fusion.widths == widths
+
+
+MLP = {"hidden_units": 8, "batch_norm": False, "dropout": 0.0}
+PAIRS = {"history": "none", "profile": {"use": True}}
+
+
+# covers: L1 L8 L20 L21
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"history": "none"}, "all queries would be alike"),
+        ({"profile": {"use_id": False, "use_features": False}}, "both false"),
+        ({"item_tower": {"combine": "concat"}}, "mlp is null"),
+        (
+            {"item_tower": {"embedding": 8}},
+            "item_tower.embedding is 8 but the dimension",
+        ),
+        ({"profile": {"use": True, "embedding": 8}}, "profile.embedding is 8 but"),
+        ({"objective": "gbce"}, "choose one of in_batch, queue, mixed, uniform"),
+        ({"negatives": "uniform", "masks": {"hits": False}}, "told from itself"),
+        ({"log_q": "exact"}, "set log_q to none"),
+        (
+            {"objective": "max_margin", "negatives": "uniform", "log_q": "exact"},
+            "corrects a softmax",
+        ),
+        (
+            {"negatives": "uniform", "log_q": "streaming"},
+            "choose one of in_batch, queue, mixed",
+        ),
+        (
+            {
+                "objective": "gbce",
+                "negatives": "uniform",
+                "self_supervision": {"pattern": "rfm"},
+            },
+            "goes with objective softmax",
+        ),
+        (
+            {
+                "item_tower": {"use_features": False},
+                "self_supervision": {"pattern": "cfm"},
+            },
+            "items need some",
+        ),
+    ],
+)
+def test_a_combination_that_makes_no_sense_is_refused(change, message):
+    with pytest.raises(ValidationError, match=message):
+        parameters(change)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        PAIRS,
+        {"profile": {"embedding": 8}},
+        {"item_tower": {"embedding": 8, "combine": "concat", "mlp": MLP}},
+        {"negatives": "in_batch", "masks": {"hits": False}, "log_q": "streaming"},
+        {"negatives": "low_rated", "objective": "gbce"},
+    ],
+)
+def test_a_combination_that_makes_sense_passes(change):
+    assert parameters(change)

@@ -3,18 +3,35 @@ from kedro.pipeline.preview_contract import MermaidPreview
 from kedro.validation import TypeExtractor
 
 from two_tower.pipelines.training.params import Training
-from two_tower.pipelines.training.pipeline import create_pipeline
+from two_tower.pipelines.training.pipeline import (
+    create_pipeline,
+    create_retraining_pipeline,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore:The 'preview_fn' feature")
 
 
-def test_the_pipeline_takes_model_inputs_and_gives_a_model_with_its_history():
-    pipeline = create_pipeline()
-    assert pipeline.inputs() == {
+BOTH = pytest.mark.parametrize(
+    ("create", "more"),
+    [(create_pipeline, set()), (create_retraining_pipeline, {"deployed_query_tower"})],
+)
+
+
+@BOTH
+def test_the_pipeline_takes_model_inputs_and_gives_a_model_with_its_history(
+    create, more
+):
+    pipeline = create()
+    assert pipeline.inputs() == more | {
         "train_sequences",
         "validation_examples",
         "item_features",
+        "user_features",
+        "item_vocabulary",
+        "user_vocabulary",
+        "disliked_items",
         "feature_schema",
+        "feature_information",
         "leakage_audit",
         "training_checkpoints",
         "lineage",
@@ -23,8 +40,9 @@ def test_the_pipeline_takes_model_inputs_and_gives_a_model_with_its_history():
     assert pipeline.outputs() == {"two_tower_model", "learning_curves"}
 
 
-def test_kedro_sees_the_type_of_the_parameters():
-    types = TypeExtractor({"training": create_pipeline()})
+@BOTH
+def test_kedro_sees_the_type_of_the_parameters(create, more):
+    types = TypeExtractor({"training": create()})
     assert types.extract_types_from_pipelines() == {"training": Training}
 
 

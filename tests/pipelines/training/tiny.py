@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 
 from tests.fitting.tiny import cut, walks
 from two_tower.lineage import LineageStore, Record
+from two_tower.pipelines.training.inputs import ModelInputs, read_inputs
 from two_tower.pipelines.training.nodes import LEARNS_FROM, train_two_tower
 from two_tower.pipelines.training.params import Training
 from two_tower.settings import CONFIG_LOADER_ARGS
@@ -92,11 +93,9 @@ def item_features() -> pa.Table:
 
 def train_sequences(histories) -> pa.Table:
     sequences = cut(histories, SMALL["batches"]["buckets"][-1])
-    n_rows = len(sequences.items)
-    # One user per window: which windows share a user does not matter to training.
     return pa.table(
         {
-            "user": pa.array(range(2, n_rows + 2), pa.int32()),
+            "user": sequences.users,
             "window": pa.array((~sequences.is_first).astype(np.int32)),
             "items": lists(sequences.items),
             "targets": lists(sequences.targets),
@@ -152,24 +151,35 @@ def lineage_in(folder: Path, **fingerprints: str) -> LineageStore:
     return store
 
 
-def train(folder: Path, parameters: Training, *, histories=None, held_out=(), **inputs):
-    """Call the training node on histories in which each item leads to the next."""
+def tables_of(*, histories=None, held_out=(), unknown_items=(), unknown_users=()):
+    """Return the tables of the training node, of walks on a circle of items."""
     histories = walks(80, N_ITEMS, seed=5) if histories is None else histories
     tables = {
-        "train_sequences": ibis.memtable(train_sequences(histories)),
-        "validation_examples": ibis.memtable(validation_examples(list(held_out))),
-        "item_features": ibis.memtable(item_features()),
-        "user_features": ibis.memtable(user_features()),
-        "item_vocabulary": ibis.memtable(vocabulary("item", N_ITEMS)),
-        "user_vocabulary": ibis.memtable(vocabulary("user", N_USERS)),
-        "disliked_items": ibis.memtable(disliked_items()),
+        "train_sequences": train_sequences(histories),
+        "validation_examples": validation_examples(list(held_out)),
+        "item_features": item_features(),
+        "user_features": user_features(),
+        "item_vocabulary": vocabulary("item", N_ITEMS, unknown=unknown_items),
+        "user_vocabulary": vocabulary("user", N_USERS, unknown=unknown_users),
+        "disliked_items": disliked_items(),
     }
+    return {name: ibis.memtable(table) for name, table in tables.items()}
+
+
+def model_inputs(parameters: Training, **tables) -> ModelInputs:
+    return read_inputs(
+        tables_of(**tables), FEATURE_SCHEMA, FEATURE_INFORMATION, parameters
+    )
+
+
+def train(folder: Path, parameters: Training, *, store, **tables):
+    """Call the training node on histories in which each item leads to the next."""
     return train_two_tower(
-        **tables,
+        **tables_of(**tables),
         feature_schema=FEATURE_SCHEMA,
         feature_information=FEATURE_INFORMATION,
         leakage_audit={"passed": True, "checks": []},
-        training_checkpoints=inputs["store"],
+        training_checkpoints=store,
         lineage=lineage_in(folder),
         parameters=parameters,
     )

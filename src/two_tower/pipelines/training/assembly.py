@@ -48,7 +48,7 @@ def assemble_towers(parameters: Training, inputs: ModelInputs) -> TwoTower:
     has_both = parameters.history != "none" and parameters.profile.use
     towers = TwoTower(
         _entity_tower(parameters, parameters.item_tower, inputs.items, seed=seed),
-        history_encoder=_history_encoder(parameters, longest_window(inputs)),
+        history_encoder=_history_encoder(parameters, inputs.longest_window),
         profile=_entity_tower(
             parameters, parameters.profile, inputs.users, seed=seed + PROFILE_SEED
         )
@@ -65,11 +65,6 @@ def assemble_towers(parameters: Training, inputs: ModelInputs) -> TwoTower:
     if towers.profile is not None and inputs.users is not None:
         tell(towers.profile, inputs.users)
     return towers
-
-
-def longest_window(inputs: ModelInputs) -> int:
-    """Return how many items the longest window of training has."""
-    return int(inputs.sequences.items.lengths.max())
 
 
 def tell(tower: EntityTower, entities: Entities) -> None:
@@ -165,7 +160,7 @@ def assemble_feed(
     batches = parameters.batches
     if towers.max_length:
         feed: PairFeed | SequenceFeed = SequenceFeed(
-            inputs.sequences.cut(towers.max_length),
+            inputs.sequences,
             assemble_edges(parameters, towers.max_length),
             slots=batches.slots,
             chunk=places_at_a_time(parameters),

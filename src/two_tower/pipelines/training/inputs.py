@@ -44,6 +44,7 @@ class ModelInputs:
         examples: what is held out to validate with.
         items: of the item tower.
         users: of the profile; None where the queries have none.
+        n_users: dense user ids, the reserved ones included.
         disliked: dense item ids by dense user id, from 0.
         information: name of an item's feature, or `id` → its mutual information with
             each, in nats.
@@ -56,6 +57,11 @@ class ModelInputs:
     n_users: int
     disliked: Ragged
     information: Mapping[str, Mapping[str, float]]
+
+    @property
+    def longest_window(self) -> int:
+        """How many items the longest window of training has."""
+        return int(self.sequences.items.lengths.max())
 
 
 def read_inputs(

@@ -1,0 +1,105 @@
+"""Every objective with every source of negatives, and everything else once, trains."""
+
+import math
+
+import pytest
+
+from tests.fitting.tiny import walks
+from tests.pipelines.training.tiny import N_ITEMS, parameters, train
+from two_tower.fitting.checkpoints import CheckpointStore
+
+pytestmark = pytest.mark.backend
+
+SOURCES = [
+    "in_batch",
+    "uniform",
+    "popular",
+    "unconsumed",
+    "low_rated",
+    "queue",
+    "mixed",
+]
+OBJECTIVES = ["softmax", "sigmoid_cross_entropy", "max_margin", "gbce"]
+COMBINATIONS = [
+    ("softmax", "catalogue"),
+    *((objective, source) for objective in OBJECTIVES for source in SOURCES),
+]
+PAIRS = {"history": "none", "profile": {"use": True}}
+BOTH = {"history": "mean", "profile": {"use": True}}
+HISTORIES = walks(30, N_ITEMS, seed=5)
+
+
+def losses_of(folder, *changes):
+    asked = parameters({"epochs": 2}, *changes)
+    store = CheckpointStore(folder / "checkpoints")
+    held_out = walks(9, N_ITEMS, seed=9)
+    _, history = train(
+        folder, asked, store=store, histories=HISTORIES, held_out=held_out
+    )
+    assert math.isfinite(history[-1]["val_mrr"])
+    return [record["loss"] for record in history]
+
+
+# covers: L1 L2 L17
+@pytest.mark.parametrize(("objective", "negatives"), COMBINATIONS)
+def test_every_objective_learns_from_every_source(objective, negatives, tmp_path):
+    asked = {"objective": objective, "negatives": negatives}
+    # All combinations on pairs: a step is compiled in no time.
+    first, last = losses_of(tmp_path, PAIRS, asked)
+    assert last < first
+
+
+SHARED = {"uniform": {"count": 20, "per_positive": 0}}
+LAYERS = {"hidden_units": [12], "batch_norm": True, "dropout": 0.1}
+DEEP = {"embedding": 8, "combine": "concat", "mlp": LAYERS}
+
+
+# covers: L8 L10 L18 L19 L20 L21 L25
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(BOTH, id="history and profile"),
+        pytest.param(BOTH | {"item_tower": DEEP, "fusion": LAYERS}, id="layers"),
+        pytest.param({"negatives": "mixed", "log_q": "exact"}, id="exact log q"),
+        pytest.param(
+            {"negatives": "queue", "log_q": "streaming"}, id="streaming log q"
+        ),
+        pytest.param({"negatives": "uniform", "sources": SHARED}, id="shared draws"),
+        pytest.param({"masks": {"consumed": True}}, id="catalogue less consumed"),
+        pytest.param(
+            {"negatives": "in_batch", "masks": {"consumed": True}},
+            id="batch less consumed",
+        ),
+        pytest.param(
+            {"negatives": "uniform", "masks": {"consumed": True}},
+            id="own draws less consumed",
+        ),
+        pytest.param(
+            {"objective": "gbce", "negatives": "queue", "masks": {"consumed": True}},
+            id="pairs less consumed",
+        ),
+        pytest.param(
+            {"scoring": {"temperature": {"learned": True}}}, id="learned temperature"
+        ),
+        pytest.param({"scoring": {"normalise": False}}, id="dot product"),
+        pytest.param({"self_supervision": {"pattern": "rfm"}}, id="rfm"),
+        pytest.param(
+            {"negatives": "in_batch", "self_supervision": {"pattern": "cfm"}}, id="cfm"
+        ),
+        pytest.param({"steps_per_execution": 3}, id="three steps at a time"),
+    ],
+)
+def test_every_option_learns_from_histories(change, tmp_path):
+    first, last = losses_of(tmp_path, change)
+    assert last < first
+
+
+# covers: L13
+@pytest.mark.parametrize("preset", ["tfrs-basic", "libreco-two-tower"])
+def test_the_presets_of_pairs_learn(preset, tmp_path):
+    asked = parameters(
+        {"epochs": 3, "dimension": 32, "jit_compile": False}, preset=preset
+    )
+    store = CheckpointStore(tmp_path / "checkpoints")
+    _, history = train(tmp_path, asked, store=store, histories=HISTORIES)
+    assert history[-1]["loss"] < history[0]["loss"]
