@@ -44,7 +44,7 @@ def test_the_preset_of_your_own_gives_valid_parameters(conf):
     (conf / "local").mkdir()
     loader = configure(conf, "local", preset="small")
     training = Training.model_validate(loader["parameters"]["training"])
-    assert training.towers.transformer.n_blocks == 1
+    assert training.histories.transformer.n_blocks == 1
 
 
 def test_the_simulation_of_your_own_is_what_its_environment_reads(conf):
