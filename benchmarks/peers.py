@@ -10,6 +10,8 @@ import argparse
 import json
 import os
 import platform
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -19,9 +21,10 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.environments import make_environment
+from benchmarks.environments import make_environment, own_requirements
 from benchmarks.pairs import CUTOFFS, judge, read_pairs
 from benchmarks.project import DATASET, ROOT, Project
+from two_tower import __version__
 from two_tower.evaluation.cases import TestCases, read_cases, read_queries
 from two_tower.retrieval.embeddings import read_item_embeddings
 from two_tower.types import FIRST_ID, FloatArray
@@ -29,7 +32,11 @@ from two_tower.types import FIRST_ID, FloatArray
 HERE = Path(__file__).parent
 WORK = HERE / ".work"
 RESULTS = ROOT / "docs" / "results" / "peers.json"
-OWN_PACKAGES = ("two-tower", "keras", "numpy")
+LOCKS = (ROOT / "requirements.lock", ROOT / "requirements-dev.lock")
+OWN_PACKAGES = {
+    "tensorflow": ("keras", "tensorflow-cpu", "numpy"),
+    "jax": ("keras", "jax", "jaxlib", "numpy"),
+}
 
 
 @dataclass(frozen=True)
@@ -50,8 +57,8 @@ PEERS = {
         "train_libreco.py",
         ("--recommended",),
     ),
-    "tfrs": Peer("TensorFlow Recommenders 0.7.7", "tensorflow", "train_tfrs.py"),
-    "keras-rs": Peer("keras-rs 0.4.0", "tensorflow", "train_keras_rs.py"),
+    "tfrs": Peer("TensorFlow Recommenders 0.7.7", "keras", "train_tfrs.py"),
+    "keras-rs": Peer("keras-rs 0.4.0", "keras", "train_keras_rs.py"),
 }
 PRESETS = ("libreco-two-tower", "tfrs-basic")
 
@@ -63,6 +70,8 @@ class Trained:
     Attributes:
         users: `[B, D]` float32, a vector for each test query.
         items: `[N, D]` float32.
+        dimension: of the towers' vectors; those of a preset without unit length carry
+            one more for the search, which the towers know nothing of.
         n_pairs: that an epoch trained on.
         epoch_seconds: of each epoch's training loop.
         versions: of the libraries that matter.
@@ -70,6 +79,7 @@ class Trained:
 
     users: FloatArray
     items: FloatArray
+    dimension: int
     n_pairs: int
     epoch_seconds: Sequence[float]
     versions: Sequence[str]
@@ -80,6 +90,7 @@ def main() -> None:
     arguments = read_arguments()
     project = Project(arguments.work)
     project.set_up(arguments.archive)
+    dimensions = read_dimensions(arguments.contenders, project)
     project.run("data", {})
     *tables, test_examples = project.load(
         "split_interactions",
@@ -97,11 +108,12 @@ def main() -> None:
     for name in arguments.contenders:
         for seed in arguments.seeds:
             say(f"{name}, seed {seed}")
-            run = run_contender(name, seed, cases, project, arguments)
+            run = run_contender(name, seed, cases, arguments, dimensions)
             say(json.dumps(run))
             runs.append(run)
     results = {
         "command": " ".join([Path(sys.executable).name, *sys.orig_argv[1:]]),
+        "commit": describe_commit(),
         "machine": describe_machine(),
         "data": {
             "dataset": DATASET,
@@ -131,7 +143,7 @@ def read_arguments() -> argparse.Namespace:
         f"default: all peers, {' and '.join(PRESETS)}",
     )
     parser.add_argument("--epochs", type=int, default=3, help="at least 2, default 3")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     raw = ROOT / "data" / "01_raw" / f"{DATASET}.zip"
     parser.add_argument("--archive", type=Path, default=raw, help="MovieLens 1M")
     parser.add_argument("--results", type=Path, default=RESULTS)
@@ -146,8 +158,8 @@ def run_contender(
     name: str,
     seed: int,
     cases: TestCases,
-    project: Project,
     arguments: argparse.Namespace,
+    dimensions: Mapping[str, int],
 ) -> dict[str, Any]:
     """Return one contender's figures with one seed.
 
@@ -158,7 +170,7 @@ def run_contender(
     if name in PEERS:
         trained = train_peer(PEERS[name], seed, cases, report, arguments)
     else:
-        trained = train_preset(name, seed, cases, report, (project, arguments.epochs))
+        trained = train_preset(name, seed, cases, report, (arguments, dimensions[name]))
     process = json.loads(report.read_text(encoding="utf-8"))
     return {
         "contender": name,
@@ -166,7 +178,7 @@ def run_contender(
         **judge(trained.users, trained.items, cases),
         **speed(trained.n_pairs, trained.epoch_seconds),
         **process,
-        "dimension": trained.items.shape[1],
+        "dimension": trained.dimension,
         "epoch_seconds": list(trained.epoch_seconds),
         "versions": list(trained.versions),
     }
@@ -179,7 +191,8 @@ def train_peer(
     scripts = HERE / "peers"
     python = make_environment(
         arguments.work / "environments" / peer.environment,
-        scripts / f"{peer.environment}.txt",
+        (scripts / f"{peer.environment}.txt").read_text(encoding="utf-8"),
+        whole=peer.environment == "keras",
     )
     data, out = arguments.work / "pairs.npz", arguments.work / "vectors.npz"
     options = [f"--epochs={arguments.epochs}", f"--seed={seed}", *peer.options]
@@ -189,6 +202,7 @@ def train_peer(
         return Trained(
             users=vectors["users"][cases.users - FIRST_ID],
             items=vectors["items"],
+            dimension=vectors["items"].shape[1],
             n_pairs=len(pairs["users"]),
             epoch_seconds=vectors["epoch_seconds"].tolist(),
             versions=vectors["versions"].tolist(),
@@ -196,23 +210,36 @@ def train_peer(
 
 
 def train_preset(
-    preset: str, seed: int, cases: TestCases, report: Path, of: tuple[Project, int]
+    contender: str,
+    seed: int,
+    cases: TestCases,
+    report: Path,
+    of: tuple[argparse.Namespace, int],
 ) -> Trained:
-    """Return what this project's training has left, its last epoch's vectors."""
-    project, epochs = of
-    preset, _, backend = preset.partition("@")
-    backend = backend or "tensorflow"
+    """Return what this project's training has left, its last epoch's vectors.
+
+    The vectors are made in the same process, as a peer's script makes its own.
+    """
+    arguments, dimension = of
+    preset, backend = preset_and_backend(contender)
+    python = make_environment(
+        arguments.work / "environments" / f"two-tower-{backend}",
+        own_requirements(
+            backend, *(lock.read_text(encoding="utf-8") for lock in LOCKS)
+        ),
+        whole=True,
+    )
+    project = Project(arguments.work, python)
     parameters = {
         "preset": preset,
         "training.backend": backend,
-        "training.epochs": epochs,
+        "training.epochs": arguments.epochs,
         "training.seed": seed,
         # After the last epoch alone: its weights are kept, whatever came before.
-        "training.validation.every": epochs,
+        "training.validation.every": arguments.epochs,
     }
     project.forget_training()
-    measure(project.command("training", parameters), report)
-    project.run("export", parameters)
+    measure(project.command("training,export", parameters), report)
     history, embeddings, queries = project.load(
         "training_history", "item_embeddings", "test_queries"
     )
@@ -220,10 +247,48 @@ def train_preset(
     return Trained(
         users=read_queries(queries, cases.users),
         items=read_item_embeddings(embeddings).vectors,
+        dimension=dimension,
         n_pairs=round(first["examples_per_second"] * first["seconds"]),
         epoch_seconds=[record["seconds"] for record in history],
-        versions=own_versions(backend),
+        versions=own_versions(python, backend),
     )
+
+
+def preset_and_backend(contender: str) -> tuple[str, str]:
+    """Return the parts of `preset@backend`; without the second, TensorFlow.
+
+    Raises:
+        ValueError: there is no such back end.
+    """
+    preset, _, backend = contender.partition("@")
+    backend = backend or "tensorflow"
+    if backend not in OWN_PACKAGES:
+        raise ValueError(f"{contender}: {backend} is none of {', '.join(OWN_PACKAGES)}")
+    return preset, backend
+
+
+def read_dimensions(contenders: Sequence[str], project: Project) -> dict[str, int]:
+    """Return the dimension of each contender that is a preset.
+
+    Raises:
+        ValueError: a preset has a history. Its test queries end with the item before
+            the last, which no peer has seen.
+    """
+    dimensions = {}
+    for contender in contenders:
+        if contender in PEERS:
+            continue
+        preset, _ = preset_and_backend(contender)
+        training = project.parameters(preset)["training"]
+        if training["history"] != "none":
+            raise ValueError(
+                f"{contender} has a history ({training['history']}): its test queries "
+                "know each user's item before the last, which no peer is given, so "
+                "their figures can't be compared; name presets with history: none, "
+                f"such as {' and '.join(PRESETS)}"
+            )
+        dimensions[contender] = training["dimension"]
+    return dimensions
 
 
 def measure(command: Sequence[str], report: Path) -> None:
@@ -272,6 +337,7 @@ def describe_machine() -> dict[str, Any]:
     """Return what timings depend on."""
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()
     return {
+        "cpu": cpu_name(),
         "cores": cores,
         "architecture": platform.machine(),
         "system": platform.system(),
@@ -279,11 +345,35 @@ def describe_machine() -> dict[str, Any]:
     }
 
 
-def own_versions(backend: str) -> list[str]:
-    """Return the versions of this project and of what it computes with."""
-    from importlib.metadata import version
+def cpu_name() -> str:
+    """Return the processor's name, as far as the system tells it."""
+    listing = Path("/proc/cpuinfo")
+    text = listing.read_text(encoding="utf-8") if listing.exists() else ""
+    found = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
+    return found[1] if found else platform.processor()
 
-    return [f"{name} {version(name)}" for name in (*OWN_PACKAGES, backend)]
+
+def describe_commit() -> str | None:
+    """Return the commit, with `-dirty` behind it if files differ; none without git."""
+    git = shutil.which("git")
+    if git is None:
+        return None
+    command = [git, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    done = subprocess.run(
+        command, check=False, cwd=ROOT, capture_output=True, text=True
+    )
+    return done.stdout.strip() or None
+
+
+def own_versions(python: Path, backend: str) -> list[str]:
+    """Return the versions of this project and of what it computes with there."""
+    code = (
+        "import sys; from importlib.metadata import version; "
+        "print(*(f'{name} {version(name)}' for name in sys.argv[1:]), sep='\\n')"
+    )
+    command = [str(python), "-I", "-c", code, *OWN_PACKAGES[backend]]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return [f"two-tower {__version__}", *done.stdout.split("\n")[:-1]]
 
 
 def say(line: str) -> None:

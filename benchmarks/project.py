@@ -3,7 +3,8 @@
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,9 +23,11 @@ class Project:
 
     Attributes:
         folder: which holds that data, and configuration that points to it.
+        python: which runs the pipelines, this process's own unless said otherwise.
     """
 
     folder: Path
+    python: Path = Path(sys.executable)
 
     @property
     def data(self) -> Path:
@@ -62,7 +65,7 @@ class Project:
         """Return the command that runs these pipelines."""
         given = ",".join(f"{name}={value}" for name, value in parameters.items())
         return [
-            *[sys.executable, "-m", "kedro", "run", "--env", DATASET],
+            *[str(self.python), "-m", "kedro", "run", "--env", DATASET],
             *["--conf-source", str(self.folder / "conf"), "--pipelines", pipelines],
             *(["--params", given] if given else []),
         ]
@@ -82,14 +85,28 @@ class Project:
 
     def load(self, *names: str) -> list[Any]:
         """Return datasets of the catalog."""
+        with self._context({}) as context:
+            catalog = context.catalog
+            return [catalog.load(name) for name in names]
+
+    def parameters(self, preset: str) -> dict[str, Any]:
+        """Return all parameters with this preset."""
+        with self._context({"preset": preset}) as context:
+            return dict(context.params)
+
+    @contextmanager
+    def _context(self, parameters: dict[str, Any]) -> Iterator[Any]:
         from kedro.framework.session import KedroSession
         from kedro.framework.startup import bootstrap_project
 
         bootstrap_project(ROOT)
-        conf = str(self.folder / "conf")
-        with KedroSession.create(ROOT, env=DATASET, conf_source=conf) as session:
-            catalog = session.load_context().catalog  # type: ignore[attr-defined]
-            return [catalog.load(name) for name in names]
+        with KedroSession.create(
+            ROOT,
+            env=DATASET,
+            conf_source=str(self.folder / "conf"),
+            runtime_params=parameters,
+        ) as session:
+            yield session.load_context()  # type: ignore[attr-defined]
 
 
 def _read(path: Path) -> Any:

@@ -93,7 +93,7 @@ def main() -> None:
     )
 
 
-PACKAGES = ("keras-rs", "keras", "tensorflow", "numpy")
+PACKAGES = ("keras-rs", "keras", "tensorflow-cpu", "numpy")
 
 if __name__ == "__main__":
     main()

@@ -84,7 +84,7 @@ def main() -> None:
     )
 
 
-PACKAGES = ("tensorflow-recommenders", "tensorflow", "tf-keras", "numpy")
+PACKAGES = ("tensorflow-recommenders", "tensorflow-cpu", "tf-keras", "numpy")
 
 if __name__ == "__main__":
     main()

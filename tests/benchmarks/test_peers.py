@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks import measure
-from benchmarks.peers import speed, table
+from benchmarks.environments import own_requirements
+from benchmarks.peers import preset_and_backend, read_dimensions, speed, table
 
 
 def run(contender, seed, hits):
@@ -39,6 +40,46 @@ def test_the_table_has_a_row_per_contender_with_the_means_over_its_seeds():
     ]
     assert rows[3][1] == "two-tower, `mine`"
     assert len(rows) == 4
+
+
+LOCK = "# locked\nkeras==3.1\ntensorflow==2.9.1\nwrapt==1.0\n"
+DEV_LOCK = "jax==0.5 ; python_version < '3.12'\njaxlib==0.5\ntensorflow==2.9.1\n"
+
+
+def test_this_project_has_the_locked_versions_and_tensorflow_without_gpu():
+    lines = own_requirements("tensorflow", LOCK, DEV_LOCK).split("\n")
+    assert lines == ["# locked", "keras==3.1", "tensorflow-cpu==2.9.1", "wrapt==1.0"]
+
+
+def test_this_project_trains_with_jax_where_there_is_no_tensorflow():
+    lines = own_requirements("jax", LOCK, DEV_LOCK).split("\n")
+    assert lines[1:3] == ["keras==3.1", "wrapt==1.0"]
+    assert lines[3:] == ["jax==0.5 ; python_version < '3.12'", "jaxlib==0.5"]
+
+
+class Presets:
+    """Stands for the project: `mean` has a history, `plain` has none."""
+
+    def parameters(self, preset):
+        history = {"mean": "mean", "plain": "none"}[preset]
+        return {"training": {"history": history, "dimension": 32}}
+
+
+def test_a_preset_with_a_history_is_refused():
+    with pytest.raises(ValueError, match="mean@jax has a history"):
+        read_dimensions(["tfrs", "plain", "mean@jax"], Presets())
+
+
+def test_a_presets_dimension_is_that_of_its_towers():
+    names = ["tfrs", "plain", "plain@jax"]
+    assert read_dimensions(names, Presets()) == {"plain": 32, "plain@jax": 32}
+
+
+def test_a_preset_names_its_back_end_behind_it():
+    assert preset_and_backend("plain") == ("plain", "tensorflow")
+    assert preset_and_backend("plain@jax") == ("plain", "jax")
+    with pytest.raises(ValueError, match="torch is none of tensorflow, jax"):
+        preset_and_backend("plain@torch")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no peak of memory to read")
