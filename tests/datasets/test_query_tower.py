@@ -7,7 +7,13 @@ import pyarrow as pa
 import pytest
 from kedro.io import DatasetError
 
-from tests.serving.build import ITEM_IDS, SCHEMA, make_query_tower, shared_tower
+from tests.serving.build import (
+    ITEM_IDS,
+    ORIGIN,
+    SCHEMA,
+    make_query_tower,
+    shared_tower,
+)
 from two_tower.atomic import current_version
 from two_tower.datasets import query_tower as module
 from two_tower.datasets.known_vocabulary import KnownVocabularyDataset
@@ -142,13 +148,34 @@ def known(tmp_path, part):
 
 
 # covers: L28
-def test_vocabularies_are_read_without_the_model(dataset, tmp_path):
+def test_vocabularies_are_read_without_the_model(dataset, tmp_path, monkeypatch):
     dataset.save(shared_tower())
-    (current_version(tmp_path / "query_tower") / "towers.keras").unlink()
+    monkeypatch.delattr(module.KerasModelDataset, "load")
     items = known(tmp_path, "items").load()
     assert items.order_by("item").item_id.to_pyarrow().to_pylist() == ITEM_IDS
     assert set(known(tmp_path, "values").load().columns) >= {"entity", "value", "id"}
     assert known(tmp_path, "schema").load() == SCHEMA
+    assert known(tmp_path, "rules").load() == ORIGIN["rules"]
+
+
+# covers: L28
+def test_a_tower_that_does_not_say_how_its_data_were_split_has_no_rules(
+    dataset, tmp_path
+):
+    untold = {name: ORIGIN[name] for name in ("fingerprints", "parameters")}
+    dataset.save(replace(shared_tower(), origin=untold))
+    with pytest.raises(DatasetError, match=r"doesn't say how .* split; train anew"):
+        known(tmp_path, "rules").load()
+
+
+# covers: X9
+@pytest.mark.parametrize("part", ["items", "schema", "rules"])
+def test_vocabularies_of_a_changed_tower_are_refused(dataset, tmp_path, part):
+    dataset.save(shared_tower())
+    path = current_version(tmp_path / "query_tower") / "users.parquet"
+    path.write_bytes(path.read_bytes() + b"\0")
+    with pytest.raises(DatasetError, match="is damaged: its files are not those"):
+        known(tmp_path, part).load()
 
 
 # covers: L28
@@ -178,6 +205,7 @@ def test_known_vocabularies_are_only_read(tmp_path):
 
 
 def test_without_a_tower_nothing_is_known(tmp_path):
+    (tmp_path / "query_tower").mkdir()  # of a first save that was cut short
     assert not known(tmp_path, "items").exists()
     with pytest.raises(DatasetError, match="there is no query tower in"):
         known(tmp_path, "items").load()

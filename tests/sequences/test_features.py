@@ -12,6 +12,11 @@ from two_tower.sequences.feature_codes import (
 from two_tower.sequences.features import feature_vocabulary, with_columns
 
 
+def meaning(kind, column="f"):
+    """Return what a schema says of a feature, but for its size."""
+    return {"kind": kind, "column": column, "prefix": None}
+
+
 def known(values, n_train=None, dtype=None):
     """Return items 2, 3, … with the values of a feature `f`; all known to training."""
     n = len(values)
@@ -103,7 +108,7 @@ def test_dense_values_are_standardised_by_what_training_knows():
     table, features = numbered(values, kind="dense")
     assert rows(table) == []
     schema = describe_features(values, "item", table, features)
-    assert schema == {"f": {"kind": "dense", "mean": 2.0, "std": 1.0}}
+    assert schema == {"f": meaning("dense") | {"mean": 2.0, "std": 1.0}}
     assert encoded(values, kind="dense") == [-1.0, 1.0, 0.0, 7.0, 0.0]
 
 
@@ -117,7 +122,7 @@ def test_the_schema_gives_the_rows_an_embedding_table_needs():
     values = known(["a", "b", None])
     table, features = numbered(values, kind="categorical")
     assert describe_features(values, "item", table, features) == {
-        "f": {"kind": "categorical", "size": 4}
+        "f": meaning("categorical") | {"size": 4}
     }
     nothing, features = numbered(known([None], dtype=pa.string()), kind="categorical")
     assert describe_features(values, "item", nothing, features)["f"]["size"] == 2
@@ -136,7 +141,7 @@ def test_known_values_keep_their_ids_and_new_ones_come_behind():
     schema = describe_features(values, "item", grown, features)
     codes = encode_features(values, "item", grown, features, schema)
     assert rows(codes, "f") == [(4,), (3,), (1,), (4,)]
-    assert schema == {"f": {"kind": "categorical", "size": 5}}
+    assert schema == {"f": meaning("categorical") | {"size": 5}}
 
 
 def test_values_grow_from_those_of_their_own_entity_and_feature():
@@ -150,19 +155,24 @@ def test_values_grow_from_those_of_their_own_entity_and_feature():
 def test_dense_features_keep_the_scale_they_were_trained_with():
     values = known([10.0, 30.0])
     table, features = numbered(values, kind="dense")
-    scale = {"f": {"kind": "dense", "mean": 2.0, "std": 4.0}}
+    scale = {"f": meaning("dense") | {"mean": 2.0, "std": 4.0}}
     schema = describe_features(values, "item", table, features, scale)
     assert schema == scale
     codes = encode_features(values, "item", table, features, schema)
     assert rows(codes, "f") == [(2.0,), (7.0,)]
 
 
-def test_a_feature_of_another_kind_than_the_known_is_refused():
+# covers: L28
+@pytest.mark.parametrize(
+    ("option", "value"), [("kind", "words"), ("column", "g"), ("prefix", 3)]
+)
+def test_a_feature_of_another_meaning_than_the_known_is_refused(option, value):
     values = known(["a"])
     table, features = numbered(values, kind="categorical")
-    words = {"f": {"kind": "words", "size": 3}}
-    with pytest.raises(ValueError, match=r"features\.item differ.*'f': 'words'"):
-        describe_features(values, "item", table, features, words)
+    other = {"f": meaning("categorical") | {"size": 3, option: value}}
+    message = rf"features\.item differ.*'f': {{'{option}': {value!r}}}"
+    with pytest.raises(ValueError, match=message):
+        describe_features(values, "item", table, features, other)
 
 
 def test_codes_have_the_types_models_read():

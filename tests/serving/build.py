@@ -14,6 +14,11 @@ from two_tower.serving.vocabularies import Vocabularies
 from two_tower.towers.features import Feature
 from two_tower.towers.two_tower import TwoTower
 
+ORIGIN = {
+    "fingerprints": {"interactions": "d"},
+    "parameters": {"training": {}},
+    "rules": {"sequencing.split": {"kind": "temporal"}},
+}
 ITEM_IDS = ["a", "b", "c", "d", "e", "f"]
 USER_IDS = [10, 20, 30]
 
@@ -150,7 +155,7 @@ def make_query_tower(**options: Any) -> QueryTower:
         pa.table(users),
         buckets=[2, 4],
         slots=16,
-        origin={"fingerprints": {"interactions": "d"}, "parameters": {"training": {}}},
+        origin=ORIGIN,
     )
 
 

@@ -94,7 +94,7 @@ def test_a_strict_request_names_what_is_unknown():
 def test_an_index_of_other_items_is_refused():
     tower = shared_tower()
     other = bundle(tower, ids=[*"abcdeg"])
-    with pytest.raises(ValueError, match="they are others: run the export"):
+    with pytest.raises(ValueError, match="they are others; run: kedro run --pipelines"):
         RetrievalService(tower, other)
 
 

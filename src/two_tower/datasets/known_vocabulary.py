@@ -7,11 +7,18 @@ import ibis
 import ibis.expr.types as ir
 from kedro.io import AbstractDataset, DatasetError
 
-from two_tower.datasets.query_tower import read_about, read_vocabulary, version_folder
+from two_tower.atomic import current_version
+from two_tower.datasets.query_tower import (
+    intact_folder,
+    read_about,
+    read_vocabulary,
+    version_folder,
+)
 from two_tower.serving.vocabularies import COLUMNS
 from two_tower.types import JsonObject
 
 SCHEMA = "schema"
+RULES = "rules"
 
 
 class KnownVocabularyDataset(AbstractDataset[NoReturn, ir.Table | JsonObject]):
@@ -36,13 +43,14 @@ class KnownVocabularyDataset(AbstractDataset[NoReturn, ir.Table | JsonObject]):
         Args:
             filepath: the folder of a query tower.
             part: `items`, `users` or `values` for a table, `schema` for the JSON of
-                the features' kinds and sizes.
+                the features' kinds and sizes, `rules` for that of how the data were
+                selected and split.
             metadata: for Kedro plugins; not read here.
 
         Raises:
             DatasetError: there is no such part.
         """
-        parts = [*COLUMNS, SCHEMA]
+        parts = [*COLUMNS, SCHEMA, RULES]
         if part not in parts:
             raise DatasetError(f"part {part!r} is none of {', '.join(parts)}")
         self._folder = Path(filepath)
@@ -50,9 +58,11 @@ class KnownVocabularyDataset(AbstractDataset[NoReturn, ir.Table | JsonObject]):
         self.metadata = metadata
 
     def load(self) -> ir.Table | JsonObject:
-        folder = version_folder(self._folder)
+        folder = intact_folder(self._folder)
         if self._part == SCHEMA:
             return dict(read_about(folder)[SCHEMA])
+        if self._part == RULES:
+            return _read_rules(folder)
         return ibis.memtable(read_vocabulary(folder, self._part))
 
     def save(self, data: NoReturn) -> None:
@@ -63,7 +73,17 @@ class KnownVocabularyDataset(AbstractDataset[NoReturn, ir.Table | JsonObject]):
         return version_folder(self._folder).name
 
     def _exists(self) -> bool:
-        return self._folder.is_dir()
+        return current_version(self._folder) is not None
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": str(self._folder), "part": self._part}
+
+
+def _read_rules(folder: Path) -> JsonObject:
+    origin = read_about(folder)["origin"]
+    if RULES not in origin:
+        raise DatasetError(
+            f"{folder} doesn't say how its data were selected and split; "
+            "train anew with kedro run"
+        )
+    return dict(origin[RULES])

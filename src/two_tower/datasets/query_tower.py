@@ -31,7 +31,10 @@ MODEL: Final = "towers.keras"
 AVERAGE: Final = "average_query.npy"
 ABOUT: Final = "about.json"
 
-_EXPORT: Final = "run: kedro run --pipelines export"
+_AGAIN: Final = (
+    "run: kedro run --pipelines export; where items were added since the training, "
+    "export is refused, so train anew: kedro run"
+)
 
 
 class QueryTowerDataset(AbstractDataset[QueryTower, QueryTower]):
@@ -58,13 +61,8 @@ class QueryTowerDataset(AbstractDataset[QueryTower, QueryTower]):
         self.metadata = metadata
 
     def load(self) -> QueryTower:
-        folder = version_folder(self._folder)
+        folder = intact_folder(self._folder)
         about = read_about(folder)
-        if not is_intact(folder):
-            raise DatasetError(
-                f"{folder} is damaged: its files are not those that were saved; "
-                f"{_EXPORT}"
-            )
         tower = QueryTower(
             towers=KerasModelDataset(filepath=str(folder / MODEL)).load(),
             vocabularies=read_vocabularies(folder),
@@ -133,6 +131,22 @@ def version_folder(folder: Path) -> Path:
     return version
 
 
+def intact_folder(folder: Path) -> Path:
+    """Return the folder of the version in force, whose files were all hashed.
+
+    Raises:
+        DatasetError: nothing was saved yet, a file was changed, or the folder is of
+            another format.
+    """
+    version = version_folder(folder)
+    read_about(version)
+    if not is_intact(version):
+        raise DatasetError(
+            f"{version} is damaged: its files are not those that were saved; {_AGAIN}"
+        )
+    return version
+
+
 def read_about(folder: Path) -> JsonObject:
     """Return what the query tower in a version folder says of itself.
 
@@ -143,7 +157,7 @@ def read_about(folder: Path) -> JsonObject:
     if about.get("format") != FORMAT:
         raise DatasetError(
             f"{folder} is a query tower of format {about.get('format')}; this version "
-            f"reads format {FORMAT}: {_EXPORT}"
+            f"reads format {FORMAT}: {_AGAIN}"
         )
     return about
 
@@ -178,5 +192,5 @@ def _require_sizes(tower: QueryTower, folder: Path) -> None:
         if n_known != table.num_rows:
             raise DatasetError(
                 f"{folder} has {table.num_rows} {name} for a model of {n_known}; "
-                f"{_EXPORT}"
+                f"{_AGAIN}"
             )

@@ -6,7 +6,8 @@ from pydantic import Field, model_validator
 
 from two_tower.params import Params
 
-RESERVED_NAMES: Final = {"item", "item_id", "user", "user_id", "n_train"}
+# Columns of the feature tables, and what an entity tower calls the id's own part.
+RESERVED_NAMES: Final = {"id", "item", "item_id", "user", "user_id", "n_train"}
 
 
 class DeclaredFeature(Params):
@@ -46,8 +47,9 @@ class Features(Params):
         taken = RESERVED_NAMES & ({*(self.item or {})} | {*(self.user or {})})
         if taken:
             raise ValueError(
-                f"features can't be called {sorted(taken)}: these names are columns of "
-                "the feature tables; choose another and give the column as `column`"
+                f"features can't be called {sorted(taken)}: these names are taken by "
+                "the feature tables and towers; choose another and give the column as "
+                "`column`"
             )
         return self
 

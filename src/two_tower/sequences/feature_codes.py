@@ -34,19 +34,20 @@ def describe_features(
         known_schema: a schema to grow from: its dense features keep their scale.
 
     Returns:
-        By feature: `kind`, and `size` (rows of an embedding table: the largest id and
-        one), or for a dense one `mean` and `std` over the entities that training knows.
+        By feature: `kind`, `column` and `prefix` (null for none) as declared, and
+        `size` (rows of an embedding table: the largest id and one), or for a dense one
+        `mean` and `std` over the entities that training knows.
 
     Raises:
-        ValueError: a feature is of another kind than in `known_schema`.
+        ValueError: a feature is declared otherwise than in `known_schema`.
     """
     scales = known_schema or {}
-    _check_kinds(entity, features, scales)
+    _require_same_meaning(entity, features, scales)
     own = vocabulary.filter(_.entity == entity)
     counts = own.group_by("feature").agg(n=_.count()).to_pyarrow().to_pylist()
     n_values = {row["feature"]: row["n"] for row in counts}
     return {
-        name: {"kind": one.kind}
+        name: _meaning(name, one)
         | (
             _scale(known, entity, name, scales.get(name))
             if one.kind == DENSE
@@ -56,19 +57,30 @@ def describe_features(
     }
 
 
-def _check_kinds(
+def _meaning(name: str, one: DeclaredFeature) -> dict[str, Any]:
+    """Return what an entity's values, and so the ids of them, depend on."""
+    return {"kind": one.kind, "column": one.column or name, "prefix": one.prefix}
+
+
+def _require_same_meaning(
     entity: str, features: Mapping[str, DeclaredFeature], known: Mapping[str, Any]
 ) -> None:
+    """Refuse features that an earlier training read otherwise."""
     changed = {
-        name: known[name]["kind"]
+        name: {
+            option: known[name].get(option)
+            for option, value in _meaning(name, one).items()
+            if known[name].get(option) != value
+        }
         for name, one in features.items()
-        if name in known and known[name]["kind"] != one.kind
+        if name in known
     }
-    if changed:
+    if any(changed.values()):
+        were = {name: options for name, options in changed.items() if options}
         raise ValueError(
-            f"the kinds of sequencing.features.{entity} differ from those of the known "
-            f"schema, {changed}; declare these features as they were, or train anew "
-            "instead of growing"
+            f"sequencing.features.{entity} differ from those of the known schema, "
+            f"where they were {were}; declare these features as they were, or train "
+            "anew instead of growing"
         )
 
 

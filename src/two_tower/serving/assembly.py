@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import ibis.expr.types as ir
 import numpy as np
@@ -104,11 +104,11 @@ def describe_origin(lineage: LineageStore) -> JsonObject:
         lineage: holds the record of `two_tower_model`.
 
     Returns:
-        `fingerprints` of the model and of all data that it came from, and the
-        `parameters` of its training.
+        `fingerprints` of the model and of all data that it came from, the `parameters`
+        of its training, and the `rules` by which its data were selected and split.
 
     Raises:
-        ValueError: if there is no such record.
+        ValueError: if there is no such record, or none of those data.
     """
     record = lineage.find("two_tower_model")
     if record is None:
@@ -119,4 +119,21 @@ def describe_origin(lineage: LineageStore) -> JsonObject:
     return {
         "fingerprints": {**record.ancestors, "two_tower_model": record.fingerprint},
         "parameters": record.parameters,
+        "rules": _describe_rules(lineage, record.ancestors),
     }
+
+
+def _describe_rules(
+    lineage: LineageStore, ancestors: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return the parameters of the tables that a model was made from."""
+    rules: dict[str, Any] = {}
+    for name in ("kept_interactions", "split_interactions"):
+        record = lineage.find(name)
+        if record is None or record.fingerprint != ancestors.get(name):
+            raise ValueError(
+                f"two_tower_model was made from another {name} than the present one; "
+                "run the training pipeline again"
+            )
+        rules |= record.parameters
+    return rules

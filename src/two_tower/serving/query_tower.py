@@ -45,8 +45,8 @@ class QueryTower:
         edges: rising widths that histories are padded to; the last is the most items
             of a history that count.
         slots: items in a batch, padding included.
-        origin: `fingerprints` of the data and the model, and the `parameters` that it
-            was trained with.
+        origin: `fingerprints` of the data and the model, the `parameters` that it was
+            trained with, and the `rules` by which its data were selected and split.
     """
 
     towers: TwoTower

@@ -38,6 +38,8 @@ VALUES = pa.table(
         "count": pa.array([], pa.int64()),
     }
 )
+RULES = {"kept_interactions": "selection", "split_interactions": "split"}
+MADE = {"interactions": "d", "kept_interactions": "k", "split_interactions": "s"}
 SCHEMA = {"item": {}, "user": {}, "n_items": N_ITEMS, "n_users": 7}
 
 
@@ -93,9 +95,11 @@ def towers():
 @pytest.fixture(scope="module")
 def lineage(tmp_path_factory):
     store = LineageStore(tmp_path_factory.mktemp("lineage"))
-    made = {"interactions": "d", "items": "i"}
     parameters_ = {"training": {"epochs": 3}}
-    store.write("two_tower_model", Record("m", "node", "run", parameters_, {}, made))
+    store.write("two_tower_model", Record("m", "node", "run", parameters_, {}, MADE))
+    for name, group in RULES.items():
+        rule = {f"sequencing.{group}": {"of": group}}
+        store.write(name, Record(MADE[name], "node", "run", rule, {}, {}))
     return store
 
 
@@ -258,9 +262,22 @@ def test_towers_without_histories_are_exported(export_tower):
 # covers: X9
 def test_the_query_tower_says_what_it_was_made_from(query_tower):
     assert query_tower.origin == {
-        "fingerprints": {"interactions": "d", "items": "i", "two_tower_model": "m"},
+        "fingerprints": MADE | {"two_tower_model": "m"},
         "parameters": {"training": {"epochs": 3}},
+        "rules": {
+            "sequencing.selection": {"of": "selection"},
+            "sequencing.split": {"of": "split"},
+        },
     }
+
+
+# covers: L28
+def test_a_model_of_another_split_than_the_present_one_is_not_exported(tmp_path):
+    store = LineageStore(tmp_path)
+    store.write("two_tower_model", Record("m", "node", "run", {}, {}, MADE))
+    store.write("kept_interactions", Record("other", "node", "run", {}, {}, {}))
+    with pytest.raises(ValueError, match="from another kept_interactions than the"):
+        describe_origin(store)
 
 
 def test_a_model_of_unknown_origin_is_not_exported(tmp_path):

@@ -125,12 +125,13 @@ def test_two_runs_write_the_same_bytes(catalog_of, tmp_path):
 # covers: L28
 def test_the_growing_pipeline_makes_the_same_from_known_tables_too(catalog_of):
     plain, growing = create_pipeline(), create_growing_pipeline()
-    assert [node.name for node in growing.nodes] == [node.name for node in plain.nodes]
+    assert growing.all_outputs() == plain.all_outputs()
     assert growing.inputs() - plain.inputs() == {
         "known_item_vocabulary",
         "known_user_vocabulary",
         "known_feature_vocabulary",
         "known_feature_schema",
+        "known_rules",
     }
     events = some_interactions()
     known = run(catalog_of("first", events.filter(ibis._.user_id > 4)))
@@ -142,8 +143,13 @@ def test_the_growing_pipeline_makes_the_same_from_known_tables_too(catalog_of):
     }
     schema = known["feature_schema"].load()
     catalog = catalog_of("second", events)
-    for name, table in (tables | {"known_feature_schema": schema}).items():
-        catalog[name] = table
+    rules = {
+        f"sequencing.{group}": catalog[f"params:sequencing.{group}"].load().model_dump()
+        for group in ("selection", "order", "split")
+    }
+    others = {"known_feature_schema": schema, "known_rules": rules}
+    for name, known_part in (tables | others).items():
+        catalog[name] = known_part
     SequentialRunner().run(growing, catalog)
     users = [user for (user,) in rows(catalog["user_vocabulary"].load(), "user_id")]
     assert users == [*range(5, 17), 1, 2, 3, 4]
@@ -178,8 +184,14 @@ def test_the_schema_counts_padding_and_the_unknown(catalog_of):
     schema = run(catalog_of("a"))["feature_schema"].load()
     assert schema["n_items"] == 12 + 2
     assert schema["n_users"] == 16 + 2
-    assert schema["item"]["genres"] == {"kind": "multi_valued", "size": 4}
-    assert schema["user"]["gender"] == {"kind": "categorical", "size": 4}
+    assert schema["item"]["genres"]["size"] == 4
+    assert schema["item"]["title_words"]["column"] == "title"
+    assert schema["user"]["gender"] == {
+        "kind": "categorical",
+        "column": "gender",
+        "prefix": None,
+        "size": 4,
+    }
 
 
 def test_histories_hold_ratings_and_keep_missing_ones(catalog_of):

@@ -26,6 +26,7 @@ from two_tower.types import FIRST_ID, JsonObject
 
 from . import audit
 from .params import Disliked, Order, Selection, Split
+from .retraining import require_same_rules
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +51,29 @@ def keep_interactions(
     steps = selection.selection_steps(interactions, **selected.model_dump())
     *_, kept = steps.values()
     return selection.number_positions(kept, ties=order.ties, seed=order.seed)
+
+
+def keep_interactions_as_before(
+    interactions: ir.Table,
+    selected: Selection,
+    order: Order,
+    split: Split,
+    known_rules: JsonObject,
+) -> ir.Table:
+    """Return the same for towers that are retrained, whose rules it holds to.
+
+    Args:
+        interactions: as of `keep_interactions`.
+        selected: as of `keep_interactions`.
+        order: as of `keep_interactions`.
+        split: how interactions will be held out.
+        known_rules: the three as the deployed towers were trained with.
+
+    Raises:
+        ValueError: what they were trained on might be held out now.
+    """
+    require_same_rules(known_rules, selected, order, split)
+    return keep_interactions(interactions, selected, order)
 
 
 def build_histories(kept_interactions: ir.Table) -> ir.Table:

@@ -38,7 +38,8 @@ def create_growing_pipeline() -> Pipeline:
     """Return the same with vocabularies that grow from known ones.
 
     It reads, beside what the other reads, `known_item_vocabulary`,
-    `known_user_vocabulary`, `known_feature_vocabulary` and `known_feature_schema`.
+    `known_user_vocabulary`, `known_feature_vocabulary`, `known_feature_schema` and
+    `known_rules`, which those of the parameters must not differ from.
     """
     return _pipeline(known=KNOWN)
 
@@ -46,7 +47,8 @@ def create_growing_pipeline() -> Pipeline:
 def _pipeline(known: Mapping[str, str]) -> Pipeline:
     return Pipeline(
         [
-            *_keep_and_split(),
+            _keep_as_before() if known else _keep(),
+            *_split(),
             *_number(known),
             *_encode(),
             *_prepare(),
@@ -64,18 +66,34 @@ def _only(known: Mapping[str, str], argument: str) -> dict[str, str]:
     return {name: known[name] for name in (argument,) if name in known}
 
 
-def _keep_and_split() -> list[Node]:
+def _keep() -> Node:
+    return Node(
+        nodes.keep_interactions,
+        inputs=[
+            "interactions",
+            "params:sequencing.selection",
+            "params:sequencing.order",
+        ],
+        outputs="kept_interactions",
+        name="keep_interactions",
+    )
+
+
+def _keep_as_before() -> Node:
+    return Node(
+        nodes.keep_interactions_as_before,
+        inputs={
+            "interactions": "interactions",
+            **RULES,
+            "known_rules": "known_rules",
+        },
+        outputs="kept_interactions",
+        name="keep_interactions_as_before",
+    )
+
+
+def _split() -> list[Node]:
     return [
-        Node(
-            nodes.keep_interactions,
-            inputs=[
-                "interactions",
-                "params:sequencing.selection",
-                "params:sequencing.order",
-            ],
-            outputs="kept_interactions",
-            name="keep_interactions",
-        ),
         Node(
             nodes.build_histories,
             inputs="kept_interactions",
