@@ -2,6 +2,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -62,7 +63,7 @@ class Presets:
 
     def parameters(self, preset):
         history = {"mean": "mean", "plain": "none"}[preset]
-        return {"training": {"history": history, "dimension": 32}}
+        return {"training": SimpleNamespace(history=history, dimension=32)}
 
 
 def test_a_preset_with_a_history_is_refused():
