@@ -42,7 +42,7 @@ def loss_of(objective, towers, batch):
 
 
 def full():
-    return partial(full_softmax, chunk=CHUNK)
+    return partial(full_softmax, known=np.ones(N_ITEMS, bool), chunk=CHUNK)
 
 
 def in_batch(*, mask_hits=True):
@@ -178,7 +178,7 @@ def test_without_the_mask_each_repeat_of_the_own_item_is_a_rival(towers, positiv
 def pairs():
     """A model of users by id, and pairs with candidates of their own."""
     towers = build_towers("profile")
-    source = Uniform(N_ITEMS, 6, per_positive=True, log_q=True)
+    source = Uniform(np.arange(2, N_ITEMS), 6, per_positive=True, log_q=True)
     feed = pair_feed_of(walks(3), size=16, additions=Additions(source=source))
     return towers, next(iter(feed))
 

@@ -142,8 +142,8 @@ def build_towers(  # noqa: PLR0913
     return towers
 
 
-def objective_of(chunk=CHUNK):
-    return partial(full_softmax, chunk=chunk)
+def objective_of(chunk=CHUNK, n_items=N_ITEMS):
+    return partial(full_softmax, known=np.ones(n_items, bool), chunk=chunk)
 
 
 def state_of(  # noqa: PLR0913

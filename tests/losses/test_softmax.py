@@ -364,7 +364,7 @@ def test_over_a_whole_catalogue_masking_makes_no_difference():
     case.labels[:] = [2, 3, 4, 5, 6, 7, 8, 2]
     case.positives[:] = case.columns[case.labels - 2]
     ids, weights, log_q, own_log_q = map(
-        np.asarray, whole_catalogue(9, case.labels)[:4]
+        np.asarray, whole_catalogue(np.ones(9, bool), case.labels)[:4]
     )
     case = replace(case, ids=ids, column_weights=weights)
     case = replace(case, log_q=log_q, own_log_q=own_log_q)

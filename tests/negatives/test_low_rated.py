@@ -48,7 +48,7 @@ def test_nobody_dislikes_anything():
 
 # covers: L17
 def test_the_fallback_draws_for_those_who_dislike_nothing():
-    fallback = Uniform(n_items=10, count=6, per_positive=True, log_q=True)
+    fallback = Uniform(np.arange(2, 10), count=6, per_positive=True, log_q=True)
     source = LowRated(DISLIKED, **OPTIONS, fallback=fallback)
     positives = places([9] * 40, users=[4, 2] * 20)
     found = source.draw(positives, np.random.default_rng(0))

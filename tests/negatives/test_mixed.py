@@ -9,7 +9,7 @@ LOG_SHARES = np.log(np.maximum(SHARES, 1e-8)).astype(np.float32)
 
 
 def mixed(frequencies):
-    return Mixed(n_items=7, count=3, block=4, frequencies=frequencies)
+    return Mixed(np.arange(2, 7), count=3, block=4, frequencies=frequencies)
 
 
 # covers: X3

@@ -21,6 +21,7 @@ from two_tower.negatives.uniform import Uniform
 from two_tower.ragged import Ragged
 
 N_ITEMS, N_PLACES, N_REAL = 30, 16, 13
+ITEMS = np.arange(2, N_ITEMS, dtype=np.int32)
 SHARED = {"count": 9, "per_positive": False, "log_q": True}
 OWN = {"count": 4, "log_q": True}
 COUNTS = np.arange(N_ITEMS)
@@ -47,20 +48,20 @@ def per_positive():
 SOURCES = {
     "in_batch": lambda: InBatch(8, exact()),
     "in_batch, streaming": lambda: InBatch(8, streaming()),
-    "uniform": lambda: Uniform(N_ITEMS, **SHARED),
-    "uniform, per positive": lambda: Uniform(N_ITEMS, **per_positive()),
+    "uniform": lambda: Uniform(ITEMS, **SHARED),
+    "uniform, per positive": lambda: Uniform(ITEMS, **per_positive()),
     "popular": lambda: Popular(SEEN, exponent=0.75, **SHARED),
     "popular, per positive": lambda: Popular(SEEN, exponent=0.75, **per_positive()),
-    "unconsumed": lambda: Unconsumed(consumed(), **OWN),
+    "unconsumed": lambda: Unconsumed(consumed(), ITEMS, **OWN),
     "low_rated": lambda: LowRated(
         Ragged.from_lists(LISTS),
         **OWN,
-        fallback=Uniform(N_ITEMS, **per_positive()),
+        fallback=Uniform(ITEMS, **per_positive()),
     ),
     "queue": lambda: Queue(40, exact()),
     "queue, streaming": lambda: Queue(40, streaming()),
-    "mixed": lambda: Mixed(N_ITEMS, 9, 8, exact()),
-    "mixed, streaming": lambda: Mixed(N_ITEMS, 9, 8, streaming()),
+    "mixed": lambda: Mixed(ITEMS, 9, 8, exact()),
+    "mixed, streaming": lambda: Mixed(ITEMS, 9, 8, streaming()),
 }
 LABELS = {"in_batch", "queue", "mixed"}
 PER_POSITIVE = [

@@ -11,6 +11,7 @@ from two_tower.negatives.unconsumed import Unconsumed
 USERS = np.array([2] * 3 + [3] * 10)
 ITEMS = np.array([9, 2, 5, *range(2, 12)])
 CONSUMED = Consumed.from_pairs(USERS, ITEMS, n_users=5, n_items=12)
+ALL = np.arange(2, 12)
 
 
 # covers: L17
@@ -21,7 +22,7 @@ def test_nothing_consumed_is_ever_drawn(seed, density):
     is_consumed = rng.random((6, 15)) < density
     is_consumed[:, :2] = False
     consumed = Consumed.from_pairs(*np.nonzero(is_consumed), n_users=6, n_items=15)
-    source = Unconsumed(consumed, count=20, log_q=True)
+    source = Unconsumed(consumed, np.arange(2, 15), count=20, log_q=True)
     users = rng.integers(0, 6, 30)
     ids, weights, *_ = source.draw(places(np.zeros(30), users=users), rng)
     has_some = ~is_consumed[users, 2:].all(axis=1)
@@ -32,7 +33,7 @@ def test_nothing_consumed_is_ever_drawn(seed, density):
 
 # covers: L17, L18
 def test_the_users_other_items_are_drawn_alike_and_as_often_as_log_q_says():
-    source = Unconsumed(CONSUMED, count=7, log_q=True)
+    source = Unconsumed(CONSUMED, ALL, count=7, log_q=True)
     totals = drawn_per_batch(source, places([0]), 3000, n_items=12).sum(axis=0)
     log_q = source.draw(places([0]), np.random.default_rng(0)).log_q
     np.testing.assert_allclose(log_q, np.log(7 / 7), atol=1e-7)
@@ -44,7 +45,7 @@ def test_the_users_other_items_are_drawn_alike_and_as_often_as_log_q_says():
 # covers: L17
 def test_a_user_who_has_consumed_everything_gets_weight_zero():
     positives = places([2, 2, 2], users=[3, 4, 2])
-    source = Unconsumed(CONSUMED, count=3, log_q=True)
+    source = Unconsumed(CONSUMED, ALL, count=3, log_q=True)
     found = source.draw(positives, np.random.default_rng(0))
     assert not found.weights[0].any()
     assert found.weights[2].all()
@@ -54,7 +55,7 @@ def test_a_user_who_has_consumed_everything_gets_weight_zero():
 
 # covers: N10
 def test_the_own_item_is_left_out_though_not_among_the_consumed():
-    source = Unconsumed(CONSUMED, count=50, log_q=True)
+    source = Unconsumed(CONSUMED, ALL, count=50, log_q=True)
     found = source.draw(places([6], users=[4]), np.random.default_rng(0))
     np.testing.assert_array_equal(found.weights, found.ids != 6)
     assert not found.weights.all()
@@ -62,5 +63,5 @@ def test_the_own_item_is_left_out_though_not_among_the_consumed():
 
 # covers: L18
 def test_without_correction_all_logs_are_zero():
-    source = Unconsumed(CONSUMED, count=3, log_q=False)
+    source = Unconsumed(CONSUMED, ALL, count=3, log_q=False)
     assert not source.draw(places([4]), np.random.default_rng(0)).log_q.any()

@@ -77,7 +77,7 @@ def test_the_mean_tower_trains_end_to_end_as_defined():
             ops.take(catalogue, labels, axis=0),
             labels,
             np.ones(4, np.float32),
-            whole_catalogue(N_ITEMS, labels),
+            whole_catalogue(np.ones(N_ITEMS, bool), labels),
             catalogue[2:],
             temperature=0.5,
             mask_hits=False,

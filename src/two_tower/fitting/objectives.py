@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Protocol, TypeAlias
 
+import numpy as np
+import numpy.typing as npt
 from keras import ops
 
 from two_tower.losses.hits import without_hits
@@ -47,12 +49,14 @@ def full_softmax(
     *,
     temperature: float | Tensor,
     training: bool,
+    known: npt.NDArray[np.bool_],
     chunk: int,
 ) -> Tensor:
-    """Tell each positive from the whole catalogue.
+    """Tell each positive from all items that training knows.
 
     The item tower runs once over the catalogue; histories look their items up in the
-    outcome.
+    outcome. Items that are `known` by no interaction have weight 0: as mere negatives
+    they would learn to be low, whatever their content says.
     """
     labels, n_items = batch["labels"], towers.item_tower.n_entities
     every_id = ops.arange(n_items, dtype="int32")
@@ -64,7 +68,7 @@ def full_softmax(
         ops.take(scored, labels, axis=0),
         labels,
         batch["weights"],
-        whole_catalogue(n_items, labels),
+        whole_catalogue(known, labels),
         scored[FIRST_ID:],
         temperature=temperature,
         mask_hits=False,
@@ -164,7 +168,7 @@ def calibrated_cross_entropy(
         positive: `[P]` float logits.
         negative: `[P, n]` float logits.
         weights: `[P, n]` float32, how many negatives each stands for.
-        n_items: real items of the catalogue.
+        n_items: items that training knows.
         calibration: of `gbce`.
     """
     rate = ops.sum(weights, axis=-1) / max(n_items - 1, 1)

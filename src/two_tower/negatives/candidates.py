@@ -91,19 +91,22 @@ def beside_the_positives(
     )
 
 
-def whole_catalogue(n_items: int, labels: Tensor) -> Candidates:
+def whole_catalogue(known: npt.NDArray[np.bool_], labels: Tensor) -> Candidates:
     """Return every real item, once and for sure; runs in the graph.
 
+    A column for each, so that vectors of all items need no gathering.
+
     Args:
-        n_items: rows of the item table, reserved ids included.
+        known: `[n_items]` bool by dense id, whether training knows the item; the others
+            have weight 0. What it says of reserved ids does not matter.
         labels: `[P]` int32 dense ids of the positives.
     """
     from keras import ops  # here, for nothing else in the engine needs Keras
 
-    ids = ops.arange(FIRST_ID, n_items, dtype="int32")
-    certain = ops.zeros_like(ids, dtype="float32")
+    ids = ops.arange(FIRST_ID, len(known), dtype="int32")
+    weights = ops.convert_to_tensor(known[FIRST_ID:].astype(np.float32))
     own_certain = ops.zeros_like(labels, dtype="float32")
-    return Candidates(ids, ops.ones_like(certain), certain, own_certain)
+    return Candidates(ids, weights, ops.zeros_like(weights), own_certain)
 
 
 def log_share_of_rows(counts: np.ndarray) -> FloatArray:

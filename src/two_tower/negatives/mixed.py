@@ -8,19 +8,19 @@ from two_tower.negatives.candidates import Candidates, Positives
 from two_tower.negatives.frequencies import Frequencies
 from two_tower.negatives.in_batch import distinct_labels, observed_log_share
 from two_tower.negatives.source import Source, State
-from two_tower.types import FIRST_ID
+from two_tower.types import IntArray
 
 
 @dataclass(frozen=True, eq=False)
 class Mixed(Source):
     """The batch's positives and items drawn uniformly, so that rare items come too.
 
-    With P real places in the batch and N real items, an item is expected
+    With P real places in the batch and N items to draw, an item is expected
     P · share + count / N times; an item of both parts has two columns, both with that
     log q.
 
     Attributes:
-        n_items: rows of the item table, reserved ids included.
+        items: `[N]` int32 dense ids to draw from: those that training knows.
         count: how many to draw uniformly, with replacement, for all positives to share.
         block: the columns of the batch's part are a multiple of it.
         frequencies: where the shares come from; None for no correction.
@@ -30,19 +30,19 @@ class Mixed(Source):
         Recommendations, WWW 2020 (companion).
     """
 
-    n_items: int
+    items: IntArray
     count: int
     block: int
     frequencies: Frequencies | None
 
     def draw(self, positives: Positives, rng: np.random.Generator) -> Candidates:
         labels = distinct_labels(positives, self.block)
-        drawn = rng.integers(FIRST_ID, self.n_items, self.count, dtype=np.int32)
-        ids = np.concatenate([labels.ids, drawn])
+        ranks = rng.integers(0, len(self.items), self.count, dtype=np.int32)
+        ids = np.concatenate([labels.ids, self.items[ranks]])
         log_q = observed_log_share(self.frequencies, positives, ids)
         if self.frequencies is not None:
             from_batch = positives.is_real.sum() * np.exp(log_q)
-            from_catalogue = self.count / (self.n_items - FIRST_ID)
+            from_catalogue = self.count / len(self.items)
             log_q = np.log(from_batch + from_catalogue).astype(np.float32)
         weights = np.concatenate([labels.counts, np.ones(self.count, np.float32)])
         return Candidates(ids, weights, log_q, log_q[labels.column], labels.column)

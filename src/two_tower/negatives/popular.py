@@ -11,7 +11,7 @@ from two_tower.types import FIRST_ID, FloatArray
 class Popular(Source):
     """Draws with replacement, with probabilities proportional to count ** exponent.
 
-    An item without any training positive is never drawn, unless the exponent is 0.
+    An item without any training positive is never drawn, whatever the exponent.
 
     Args:
         counts: `[n_items]` int, training positives of each dense id, at least one above
@@ -36,7 +36,8 @@ class Popular(Source):
         per_positive: bool,
         log_q: bool,
     ) -> None:
-        masses = counts[FIRST_ID:].astype(np.float64) ** exponent
+        counts = counts[FIRST_ID:].astype(np.float64)
+        masses = np.where(counts > 0, counts**exponent, 0.0)
         cumulated = np.cumsum(masses)
         self._cumulated = cumulated / cumulated[-1]
         self._expected: FloatArray = (count * masses / masses.sum()).astype(np.float32)

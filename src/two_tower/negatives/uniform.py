@@ -6,22 +6,22 @@ import numpy as np
 
 from two_tower.negatives.candidates import Candidates, Positives, beside_the_positives
 from two_tower.negatives.source import Source
-from two_tower.types import FIRST_ID
+from two_tower.types import IntArray
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Uniform(Source):
-    """Draws with replacement from all real items.
+    """Draws with replacement.
 
     Attributes:
-        n_items: rows of the item table, reserved ids included.
+        items: `[N]` int32 dense ids to draw from: those that training knows.
         count: how many to draw.
         per_positive: whether each positive gets `count` ids of its own (`[P, n]`), or
             all share them (`[Q]`).
-        log_q: whether to correct, by log(count / number of real items).
+        log_q: whether to correct, by log(count / N).
     """
 
-    n_items: int
+    items: IntArray
     count: int
     per_positive: bool
     log_q: bool
@@ -29,6 +29,6 @@ class Uniform(Source):
     def draw(self, positives: Positives, rng: np.random.Generator) -> Candidates:
         n_places = len(positives.labels)
         shape = (n_places, self.count) if self.per_positive else self.count
-        ids = rng.integers(FIRST_ID, self.n_items, shape, dtype=np.int32)
-        expected = self.count / (self.n_items - FIRST_ID)
+        ids = self.items[rng.integers(0, len(self.items), shape, dtype=np.int32)]
+        expected = self.count / len(self.items)
         return beside_the_positives(ids, expected, positives, log_q=self.log_q)

@@ -156,7 +156,7 @@ def test_steps_of_pairs_are_stacked_on_tensorflow(change, kind, steps):
     inputs = model_inputs(asked)
     towers = assembly.assemble_towers(asked, inputs)
     feed = assembly.assemble_feed(asked, inputs, towers)
-    state = assembly.assemble_state(asked, towers, feed, "print")
+    state = assembly.assemble_state(asked, inputs, towers, feed, "print")
     assert type(state.task) is kind
     assert state.task.steps_per_execution == steps
     assert state.stack == 4 // steps
@@ -168,7 +168,7 @@ def test_the_temperature_is_as_asked():
     inputs = model_inputs(asked)
     towers = assembly.assemble_towers(asked, inputs)
     feed = assembly.assemble_feed(asked, inputs, towers)
-    state = assembly.assemble_state(asked, towers, feed, "print")
+    state = assembly.assemble_state(asked, inputs, towers, feed, "print")
     assert state.task.temperature.current == pytest.approx(0.3)
     assert len(state.task.temperature.trainable_weights) == 1
 

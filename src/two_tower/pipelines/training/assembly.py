@@ -32,7 +32,6 @@ from two_tower.towers.entity_tower import EntityTower
 from two_tower.towers.mean import MeanUserTower
 from two_tower.towers.transformer import TransformerUserTower
 from two_tower.towers.two_tower import TwoTower
-from two_tower.types import FIRST_ID
 
 # Each part of the model draws with seeds of its own, from its first one on.
 HISTORY_SEED, PROFILE_SEED, FUSION_SEED = 1, 1001, 2001
@@ -204,7 +203,11 @@ def assemble_validation(
 
 
 def assemble_state(
-    parameters: Training, towers: TwoTower, feed: Feed, fingerprint: str
+    parameters: Training,
+    inputs: ModelInputs,
+    towers: TwoTower,
+    feed: Feed,
+    fingerprint: str,
 ) -> TrainingState:
     """Return the towers with objective and optimiser, ready for the first epoch."""
     start, steps = parameters.scoring.temperature, parameters.steps_per_execution
@@ -213,7 +216,7 @@ def assemble_state(
     stack = steps if is_stacked else 1
     task = (StackedTask if stack > 1 else RetrievalTask)(
         towers,
-        assemble_objective(parameters, towers.item_tower.n_entities - FIRST_ID),
+        assemble_objective(parameters, inputs.items.known),
         Temperature(start.start, learned=start.learned),
     )
     task.build()

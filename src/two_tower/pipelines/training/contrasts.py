@@ -43,7 +43,7 @@ from two_tower.self_supervision.masks import (
 )
 from two_tower.self_supervision.views import draw_views
 from two_tower.towers.entity_tower import ID, EntityTower
-from two_tower.types import FIRST_ID
+from two_tower.types import FIRST_ID, IntArray
 
 
 def assemble_additions(
@@ -59,7 +59,7 @@ def assemble_additions(
         source=assemble_source(parameters, inputs, n_items),
         consumed=_consumed(inputs, n_items) if parameters.masks.consumed else None,
         catalogue=np.arange(FIRST_ID, n_items, dtype=np.int32),
-        views=assemble_views(parameters, item_tower, inputs.information),
+        views=assemble_views(parameters, item_tower, inputs),
     )
 
 
@@ -83,12 +83,12 @@ def assemble_source(
     if parameters.negatives in OF_POSITIVES:
         counts = inputs.sequences.count_positives(n_items)
         frequencies = assemble_frequencies(parameters, counts)
-        return _source_of_positives(parameters, frequencies, n_items)
+        return _source_of_positives(parameters, frequencies, inputs.items.known_ids)
     return _source_of_catalogue(parameters, inputs, n_items)
 
 
 def _source_of_positives(
-    parameters: Training, frequencies: Frequencies | None, n_items: int
+    parameters: Training, frequencies: Frequencies | None, items: IntArray
 ) -> Source:
     sources = parameters.sources
     match parameters.negatives:
@@ -98,17 +98,18 @@ def _source_of_positives(
             return Queue(sources.queue.size, frequencies)
         case _:
             mixed = sources.mixed
-            return Mixed(n_items, mixed.count, mixed.block, frequencies)
+            return Mixed(items, mixed.count, mixed.block, frequencies)
 
 
 def _source_of_catalogue(
     parameters: Training, inputs: ModelInputs, n_items: int
 ) -> Source:
     sources, log_q = parameters.sources, parameters.log_q != "none"
+    items = inputs.items.known_ids
     match parameters.negatives:
         case "uniform":
             return Uniform(
-                n_items,
+                items,
                 sources.uniform.draws,
                 per_positive=bool(sources.uniform.per_positive),
                 log_q=log_q,
@@ -124,12 +125,13 @@ def _source_of_catalogue(
         case "unconsumed":
             n_draws = sources.unconsumed.per_positive
             consumed = _consumed(inputs, n_items)
-            return Unconsumed(consumed, count=n_draws, log_q=log_q)
+            return Unconsumed(consumed, items, count=n_draws, log_q=log_q)
         case _:
             n_draws = sources.low_rated.per_positive
-            uniform = Uniform(n_items, n_draws, per_positive=True, log_q=log_q)
+            uniform = Uniform(items, n_draws, per_positive=True, log_q=log_q)
+            disliked = inputs.disliked
             return LowRated(
-                inputs.disliked,
+                disliked.keep(inputs.items.known[disliked.values]),
                 count=n_draws,
                 log_q=log_q,
                 fallback=uniform if sources.low_rated.fill else None,
@@ -163,14 +165,14 @@ def assemble_frequencies(
 def assemble_views(
     parameters: Training,
     item_tower: EntityTower,
-    information: Mapping[str, Mapping[str, float]],
+    inputs: ModelInputs,
 ) -> DrawViews | None:
     """Return what draws the items and views of a batch, or None without any.
 
     Args:
         parameters: of training.
         item_tower: whose parts are left out of the views.
-        information: name of a part → its mutual information with each, in nats.
+        inputs: the model inputs, which know what parts tell of each other.
 
     Raises:
         ValueError: if items have no feature that can be left out.
@@ -193,10 +195,10 @@ def assemble_views(
         )
     return partial(
         draw_views,
-        np.arange(FIRST_ID, item_tower.n_entities, dtype=np.int32),
+        inputs.items.known_ids,
         asked.items,
         np.array([part in hidden for part in item_tower.parts]),
-        _pattern(asked.pattern, hidden, information),
+        _pattern(asked.pattern, hidden, inputs.information),
     )
 
 
@@ -213,25 +215,26 @@ def _pattern(
             return partial(correlated_masks, information=np.array(matrix))
 
 
-def assemble_objective(parameters: Training, n_items: int) -> Objective:
+def assemble_objective(parameters: Training, known: npt.NDArray[np.bool_]) -> Objective:
     """Return the objective that the parameters name.
 
     Args:
         parameters: of training.
-        n_items: real items of the catalogue.
+        known: `[n_items]` bool by dense id, which items training knows; a positive is
+            told from them alone.
     """
-    main = _main_objective(parameters, n_items)
+    main = _main_objective(parameters, known)
     if parameters.self_supervision.pattern == "none":
         return main
     return partial(self_supervised, main=main, alpha=parameters.self_supervision.alpha)
 
 
-def _main_objective(parameters: Training, n_items: int) -> Objective:
+def _main_objective(parameters: Training, known: npt.NDArray[np.bool_]) -> Objective:
     if parameters.objective != "softmax":
-        return partial(pairwise, loss=_pairwise_loss(parameters, n_items))
+        return partial(pairwise, loss=_pairwise_loss(parameters, int(known.sum())))
     chunk = places_at_a_time(parameters)
     if parameters.negatives == "catalogue":
-        return partial(full_softmax, chunk=chunk)
+        return partial(full_softmax, known=known, chunk=chunk)
     if parameters.has_own_candidates:
         return own_softmax
     return partial(shared_softmax, mask_hits=parameters.masks.hits, chunk=chunk)

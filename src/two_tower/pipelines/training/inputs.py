@@ -15,7 +15,7 @@ from two_tower.pipelines.training.features import chosen_features, read_features
 from two_tower.pipelines.training.params import Entity, Training
 from two_tower.ragged import Ragged
 from two_tower.towers.features import Feature
-from two_tower.types import JsonObject
+from two_tower.types import IntArray, JsonObject
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +33,11 @@ class Entities:
     features: Mapping[str, Feature]
     values: Mapping[str, np.ndarray]
     known: npt.NDArray[np.bool_]
+
+    @property
+    def known_ids(self) -> IntArray:
+        """`[N]` int32, the dense ids of the known ones in rising order."""
+        return np.flatnonzero(self.known).astype(np.int32)
 
 
 @dataclass(frozen=True, eq=False)

@@ -54,7 +54,7 @@ def train(
     logger.info("the towers have %d weights", towers.count_params())
     feed = assemble_feed(parameters, inputs, towers)
     history = fit(
-        assemble_state(parameters, towers, feed, fingerprint),
+        assemble_state(parameters, inputs, towers, feed, fingerprint),
         assemble_validation(parameters, inputs.examples, towers),
         epochs=parameters.epochs,
         validate_every=parameters.validation.every,

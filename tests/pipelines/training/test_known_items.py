@@ -1,0 +1,106 @@
+"""Held-out cold items are no negatives: nothing of training ever meets them."""
+
+import numpy as np
+import pytest
+
+from tests.fitting.tiny import walks
+from tests.pipelines.training.tiny import N_ITEMS, model_inputs, parameters
+from two_tower.fitting.objectives import full_softmax
+from two_tower.pipelines.training import assembly, contrasts
+
+# Forty real items, of which users have only met the first thirty.
+COLD = range(32, N_ITEMS)
+CONTENT_ONLY = {"item_tower": {"use_id": False}}
+
+
+def inputs_of(asked):
+    histories = walks(80, 32, seed=5)
+    return model_inputs(asked, histories=histories, unknown_items=COLD)
+
+
+def first_batch(asked):
+    inputs = inputs_of(asked)
+    towers = assembly.assemble_towers(asked, inputs)
+    feed = assembly.assemble_feed(asked, inputs, towers)
+    return towers, next(iter(feed))
+
+
+# covers: X11
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("uniform", {"count": 500, "per_positive": 0}),
+        ("uniform", {"count": 0, "per_positive": 50}),
+        ("popular", {"count": 500, "per_positive": 0, "exponent": 0.0}),
+        ("unconsumed", {"per_positive": 50}),
+        ("low_rated", {"per_positive": 50}),
+        ("mixed", {"count": 500}),
+    ],
+)
+def test_no_source_draws_a_cold_item(name, options):
+    _, batch = first_batch(parameters({"negatives": name, "sources": {name: options}}))
+    is_drawn = batch["candidate_weights"] > 0
+    found = set(batch["candidates"][is_drawn].tolist())
+    assert found == set(range(2, 32))
+
+
+# covers: L18
+@pytest.mark.parametrize("name", ["uniform", "unconsumed", "mixed"])
+def test_log_q_counts_the_known_items_alone(name):
+    options = {"uniform": {"count": 9, "per_positive": 0}}
+    change = {"negatives": name, "log_q": "exact", "sources": options}
+    asked = parameters(change)
+    inputs = inputs_of(asked)
+    users, items = inputs.sequences.pairs()
+    _, batch = first_batch(asked)
+    log_q = batch["candidate_log_q"]
+    if name == "uniform":
+        np.testing.assert_allclose(np.exp(log_q), 9 / 30, rtol=1e-5)
+    elif name == "unconsumed":
+        n_met = {u: len(set(items[users == u])) for u in set(users.tolist())}
+        n_left = [30 - n_met[u] for u in batch["users"][batch["rows"]].tolist() if u]
+        is_real = batch["weights"] > 0
+        expected = 4 / np.array(n_left[: is_real.sum()])
+        np.testing.assert_allclose(np.exp(log_q[is_real, 0]), expected, rtol=1e-5)
+    else:
+        counts = inputs.sequences.count_positives(N_ITEMS)
+        n_places = (batch["weights"] > 0).sum()
+        expected = n_places * counts / counts.sum() + 16 / 30
+        ids = batch["candidates"][batch["candidate_weights"] > 0]
+        found = np.exp(log_q[batch["candidate_weights"] > 0])
+        np.testing.assert_allclose(found, expected[ids], rtol=1e-4)
+
+
+# covers: X11
+@pytest.mark.backend
+def test_the_catalogue_has_no_column_for_a_cold_item():
+    asked = parameters(CONTENT_ONLY)
+    towers, batch = first_batch(asked)
+    objective = contrasts.assemble_objective(asked, inputs_of(asked).items.known)
+    assert objective.func is full_softmax
+
+    def loss():
+        return float(objective(towers, batch, temperature=0.2, training=False))
+
+    before = loss()
+    lengths = towers.item_tower.features["length"].values
+    changed = np.asarray(lengths).copy()
+    changed[list(COLD)] += 5.0
+    lengths.assign(changed)
+    assert loss() == before
+    changed[5] += 5.0
+    lengths.assign(changed)
+    assert loss() != before
+
+
+def test_gbce_rates_its_draws_by_the_known_items():
+    asked = parameters({"objective": "gbce", "negatives": "uniform"})
+    objective = contrasts.assemble_objective(asked, inputs_of(asked).items.known)
+    assert objective.keywords["loss"].keywords["n_items"] == 30
+
+
+# covers: L23
+def test_views_are_of_known_items():
+    change = {"self_supervision": {"pattern": "rfm", "items": 200}}
+    _, batch = first_batch(parameters(change))
+    assert set(batch["views_items"].tolist()) == set(range(2, 32))
