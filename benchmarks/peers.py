@@ -282,7 +282,7 @@ def read_dimensions(contenders: Sequence[str], project: Project) -> dict[str, in
         training = project.parameters(preset)["training"]
         if training.history != "none":
             raise ValueError(
-                f"{contender} has a history ({training['history']}): its test queries "
+                f"{contender} has a history ({training.history}): its test queries "
                 "know each user's item before the last, which no peer is given, so "
                 "their figures can't be compared; name presets with history: none, "
                 f"such as {' and '.join(PRESETS)}"
