@@ -190,3 +190,15 @@ def test_the_engine_imports_no_keras():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "False"
+
+
+# covers: L10
+@pytest.mark.parametrize("name", PER_POSITIVE)
+def test_padding_draws_padding(name):
+    positives = batch(0)
+    found = SOURCES[name]().draw(positives, np.random.default_rng(0))
+    is_padding = positives.weights == 0
+    assert is_padding.any()
+    assert not found.ids[is_padding].any()
+    assert not found.weights[is_padding].any()
+    assert found.ids[~is_padding].any()

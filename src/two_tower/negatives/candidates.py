@@ -70,7 +70,8 @@ def beside_the_positives(
 
     Args:
         ids: `[Q]` or `[P, n]` int. Of the latter, those that are the query's own
-            item get weight 0.
+            item get weight 0; those of padding become padding, of weight 0, so that
+            batch norm does not see them.
         expected: of a shape that broadcasts to that of `ids`, how many times each id
             is expected among them; above 0.
         positives: `[P]`.
@@ -79,6 +80,8 @@ def beside_the_positives(
             id becomes padding, of weight 0.
     """
     is_drawn = np.broadcast_to(is_found, ids.shape)
+    if ids.ndim > 1:
+        is_drawn = is_drawn & positives.is_real[:, None]
     ids = np.where(is_drawn, ids, PADDING).astype(np.int32)
     if ids.ndim > 1:
         is_drawn = is_drawn & (ids != positives.labels[:, None])
