@@ -88,6 +88,7 @@ class Trained:
 def main() -> None:
     """Train and judge all contenders, print the table, and write the results."""
     arguments = read_arguments()
+    commit = describe_commit()  # before the first training: it may move meanwhile
     project = Project(arguments.work)
     project.set_up(arguments.archive)
     dimensions = read_dimensions(arguments.contenders, project)
@@ -113,7 +114,7 @@ def main() -> None:
             runs.append(run)
     results = {
         "command": " ".join([Path(sys.executable).name, *sys.orig_argv[1:]]),
-        "commit": describe_commit(),
+        "commit": commit,
         "machine": describe_machine(),
         "data": {
             "dataset": DATASET,
