@@ -102,7 +102,7 @@ def test_each_training_batch_moves_the_averages_towards_its_own():
 def test_padding_is_no_part_of_the_statistics():
     layer, is_real = make_mlp([4], batch_norm=True), np.arange(12) < 9
     train = partial(layer, training=True)
-    found = evaluated(lambda rows: train(rows, is_real=is_real))(ROWS)
+    found = evaluated(lambda rows: train(rows, weights=np.float32(is_real)))(ROWS)
     alone = evaluated(train)(ROWS[is_real])
     np.testing.assert_allclose(found[is_real], alone, 1e-5, 1e-5)
 

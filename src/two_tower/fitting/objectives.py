@@ -60,7 +60,9 @@ def full_softmax(
     """
     labels, n_items = batch["labels"], towers.item_tower.n_entities
     every_id = ops.arange(n_items, dtype="int32")
-    catalogue = towers.item_tower(every_id, training=training)
+    # Batch norm's statistics are of the known items alone, too.
+    weights = ops.convert_to_tensor(known.astype(np.float32))
+    catalogue = towers.item_tower(every_id, training=training, weights=weights)
     queries = towers.queries(batch, catalogue=catalogue, training=training)
     scored = towers.as_scored(catalogue)
     return softmax_cross_entropy(
@@ -213,12 +215,16 @@ def embed_candidates(
     """Return the positives' `[P, D]` and the candidates' vectors, as they are scored.
 
     They pass the item tower together, once: batch normalisation then sees them alike,
-    and where the candidates hold the positives nothing is embedded twice.
+    and where the candidates hold the positives nothing is embedded twice: an item
+    counts there in its statistics as often as it has places.
     """
     ids = batch["candidates"]
     flat = ops.reshape(ids, (-1,))
     if "own_column" in batch:
-        vectors = towers.as_scored(towers.item_tower(flat, training=training))
+        weights = batch["candidate_weights"]
+        vectors = towers.as_scored(
+            towers.item_tower(flat, training=training, weights=weights)
+        )
         return ops.take(vectors, batch["own_column"], axis=0), vectors
     both = ops.concatenate([flat, batch["labels"]])
     vectors = towers.as_scored(towers.item_tower(both, training=training))

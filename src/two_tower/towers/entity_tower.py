@@ -191,6 +191,7 @@ class EntityTower(keras.layers.Layer):
         training: bool = False,
         kept: Tensor | None = None,
         values: Mapping[str, Tensor] | None = None,
+        weights: Tensor | None = None,
     ) -> Tensor:
         """Return the entities' vectors, not normalised.
 
@@ -201,18 +202,22 @@ class EntityTower(keras.layers.Layer):
                 counts as exactly zero and learns nothing. None keeps all.
             values: name → `[..., width]`, in place of those that are stored; a feature
                 that is not among them keeps its own.
+            weights: `[...]` float, how many entities each one stands for in batch
+                norm's statistics; None for one each, and none for padding.
 
         Returns:
             `[..., D]` float.
         """
         stored = {n: feature.values_of(ids) for n, feature in self.features.items()}
         rows = ops.take(self.id_rows, ids, axis=0) if self.use_id else ids
+        if weights is None:
+            weights = ops.cast(ops.not_equal(ids, PADDING), "float32")
         return self.embed(
             rows,
             stored | dict(values or {}),
             training=training,
             kept=kept,
-            is_real=ops.not_equal(ids, PADDING),
+            weights=weights,
         )
 
     def embed(
@@ -222,7 +227,7 @@ class EntityTower(keras.layers.Layer):
         *,
         training: bool = False,
         kept: Tensor | None = None,
-        is_real: Tensor | None = None,
+        weights: Tensor | None = None,
     ) -> Tensor:
         """Return the vectors of entities that need not be stored.
 
@@ -232,8 +237,8 @@ class EntityTower(keras.layers.Layer):
             values: name → `[..., width]`, of every feature; 0 is a missing value.
             training: whether ids and units may be dropped.
             kept: as `call` takes it.
-            is_real: `[...]` bool, False for padding, which batch norm leaves out of its
-                statistics; None for none.
+            weights: `[...]` float, how many entities each one stands for in batch
+                norm's statistics, 0 for padding; None for one each.
 
         Returns:
             `[..., D]` float, not normalised.
@@ -252,8 +257,9 @@ class EntityTower(keras.layers.Layer):
         if self.mlp is None:
             return vectors
         flat = ops.reshape(vectors, (-1, vectors.shape[-1]))
-        flat_is_real = None if is_real is None else ops.reshape(is_real, (-1,))
-        states = self.mlp(flat, training=training, is_real=flat_is_real)
+        if weights is not None:
+            weights = ops.reshape(weights, (-1,))
+        states = self.mlp(flat, training=training, weights=weights)
         return ops.reshape(states, (*ops.shape(vectors)[:-1], self.dimension))
 
     def _drop_ids(self, rows: Tensor) -> Tensor:

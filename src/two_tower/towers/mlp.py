@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from two_tower.towers.batch_norm import BatchNorm
 from two_tower.types import Tensor
 
 
@@ -53,7 +54,7 @@ class Mlp(keras.layers.Layer):
             for depth in range(len(self.hidden_units))
         ]
         self.norms = [
-            keras.layers.BatchNormalization(dtype=self.dtype_policy)
+            BatchNorm(dtype=self.dtype_policy)
             for _ in range(len(self.hidden_units) + 1 if batch_norm else 0)
         ]
         self.output_layer = dense(output)
@@ -68,7 +69,7 @@ class Mlp(keras.layers.Layer):
         self.built = True
 
     def call(
-        self, vectors: Tensor, *, training: bool = False, is_real: Tensor | None = None
+        self, vectors: Tensor, *, training: bool = False, weights: Tensor | None = None
     ) -> Tensor:
         """Return `[N, output]` float of `[N, width]` float.
 
@@ -76,16 +77,18 @@ class Mlp(keras.layers.Layer):
             vectors: `[N, width]` float.
             training: whether to drop, and to normalise over the batch rather than by
                 the averages of training.
-            is_real: `[N]` bool, False for rows that are no part of the batch's
-                statistics; None for all.
+            weights: `[N]` float, how many rows each one stands for in the batch's
+                statistics, 0 for padding; None for one each.
         """
         states = vectors
         if self.batch_norm:
-            states = self.norms[0](states, training=training, mask=is_real)
+            states = self.norms[0](states, training=training, weights=weights)
         for depth, layer in enumerate(self.hidden):
             states = layer(states)
             if self.batch_norm:
-                states = self.norms[depth + 1](states, training=training, mask=is_real)
+                states = self.norms[depth + 1](
+                    states, training=training, weights=weights
+                )
             states = self.drops[depth](states, training=training)
         return self.output_layer(states)
 

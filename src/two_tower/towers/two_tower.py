@@ -152,11 +152,10 @@ class TwoTower(keras.Model):
             rows = batch.get("rows")
             sides.append(vectors if rows is None else ops.take(vectors, rows, axis=0))
         if self.fusion is not None:
-            weights = batch.get("weights")
             queries = self.fusion(
                 ops.concatenate(sides, axis=-1),
                 training=training,
-                is_real=None if weights is None else weights > 0,
+                weights=batch.get("weights"),
             )
             sides = [queries]
         return self.as_scored(sides[0])
