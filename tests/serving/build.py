@@ -1,7 +1,7 @@
 """A small model of histories and profiles, with the vocabularies of its ids."""
 
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -105,12 +105,21 @@ def make_vocabularies() -> Vocabularies:
     )
 
 
-def make_towers(*, normalise: bool = True, seed: int = 0, **item: Any) -> TwoTower:
+def make_towers(
+    *,
+    normalise: bool = True,
+    seed: int = 0,
+    sides: Literal["both", "history", "profile"] = "both",
+    id_dropout: float = 0.0,
+    **item: Any,
+) -> TwoTower:
     """Return towers of histories and profiles for them, built and scattered.
 
     Args:
         normalise: whether vectors have length 1.
         seed: of the weights.
+        sides: what queries are made of.
+        id_dropout: of the profile.
         item: options of the item tower.
     """
     items = new_item_tower(
@@ -126,20 +135,23 @@ def make_towers(*, normalise: bool = True, seed: int = 0, **item: Any) -> TwoTow
             "likes": Feature("multi_valued", 4, 1),
         },
         n_entities=5,
+        id_dropout=id_dropout,
     )
+    fusion = {"hidden_units": [], "batch_norm": False, "dropout": 0.0, "seed": 3}
     towers = TwoTower(
         items,
-        history_encoder=make_encoder("mean"),
-        profile=users,
-        fusion={"hidden_units": [], "batch_norm": False, "dropout": 0.0, "seed": 3},
+        history_encoder=None if sides == "profile" else make_encoder("mean"),
+        profile=None if sides == "history" else users,
+        fusion=fusion if sides == "both" else None,
         normalise=normalise,
     )
     towers.build()
     scatter_weights(towers, seed)
     items.set_features(ITEM_VALUES)
     items.set_known(np.arange(8) < 7)
-    users.set_features(USER_VALUES)
-    users.set_known(np.ones(5, bool))
+    if sides != "history":
+        users.set_features(USER_VALUES)
+        users.set_known(np.ones(5, bool))
     return towers
 
 

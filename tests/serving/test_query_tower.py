@@ -144,6 +144,13 @@ def test_a_request_that_makes_no_sense_is_refused(users, features, message):
         shared_tower().encode(lists(["a"]), users, table)
 
 
+# covers: L29
+def test_features_that_the_towers_do_not_read_are_refused():
+    tower = make_query_tower(sides="history")
+    with pytest.raises(ValueError, match=r"read from \['age', 'zip'\].*a profile that"):
+        tower.encode(lists(["a"]), None, pa.table({"zip": ["1"], "age": [30]}))
+
+
 # covers: L12
 def test_towers_that_do_not_normalise_are_served_by_unit_vectors():
     tower = make_query_tower(normalise=False)

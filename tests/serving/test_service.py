@@ -75,6 +75,7 @@ def test_a_user_of_whom_nothing_is_known_is_served_by_the_policy(user_id):
         assert [item.score for item in found] == pytest.approx(scores, abs=1e-6)
 
 
+# covers: L30
 @pytest.mark.parametrize(
     "request_", [Request(["a"]), Request(user_id=10), Request(features={"age": 30})]
 )
@@ -82,6 +83,67 @@ def test_a_user_of_whom_anything_is_known_is_no_stranger(request_):
     answers = service()
     usual = answers.recommend(request_, 3)
     assert answers.recommend(request_, 3, cold_start="popular") == usual
+
+
+# covers: L30
+@pytest.mark.parametrize(
+    ("sides", "request_"),
+    [
+        ("both", Request(features={"occupation": None})),
+        ("both", Request(features={"occupation": "spy", "likes": []})),
+        ("both", Request(features={"age": None})),
+        ("history", Request(user_id=10)),
+        ("profile", Request(["a"], user_id=99)),
+        ("profile", Request(["a"], features={"occupation": "spy"})),
+    ],
+)
+def test_what_the_towers_do_not_read_makes_nobody_known(sides, request_):
+    found = service(sides=sides).recommend(request_, 3, cold_start="popular")
+    seen = request_.history
+    assert (
+        ids_of(found) == [name for name in ["b", "a", "d", "e"] if name not in seen][:3]
+    )
+
+
+# covers: L30
+@pytest.mark.parametrize(
+    ("sides", "request_"),
+    [
+        ("history", Request(["a"])),
+        ("profile", Request(user_id=10)),
+        ("profile", Request(features={"occupation": "artist"})),
+    ],
+)
+def test_either_side_alone_knows_what_it_reads(sides, request_):
+    answers = service(sides=sides)
+    usual = answers.recommend(request_, 3)
+    assert answers.recommend(request_, 3, cold_start="popular") == usual
+
+
+def test_a_user_without_a_row_of_their_own_is_known_by_stored_features_alone():
+    tower = make_query_tower(sides="profile")
+    tower.towers.profile.set_known(np.zeros(5, bool))
+    requests = tower.read(pa.array([[], []]), [30, None])
+    assert tower.find_strangers(requests).tolist() == [False, True]
+
+
+# covers: L30
+def test_profiles_that_never_met_nobody_have_no_learned_query():
+    answers = service(sides="profile")
+    with pytest.raises(ValueError, match="not trained; choose average or popular"):
+        answers.recommend(Request(user_id=99), 3, cold_start="learned")
+    dropping = service(sides="profile", id_dropout=0.1)
+    assert len(dropping.recommend(Request(), 3, cold_start="learned")) == 3
+
+
+def test_an_item_of_another_type_is_refused_by_name():
+    towers = shared_tower()
+    numbers = towers.vocabularies.items.set_column(1, "item_id", [[1, 2, 3, 4, 5, 6]])
+    known = replace(towers.vocabularies, items=numbers)
+    tower = replace(towers, vocabularies=known)
+    answers = RetrievalService(tower, bundle(tower, ids=[1, 2, 3, 4, 5, 6]))
+    with pytest.raises(ValueError, match="ids of the items are string, but those of"):
+        answers.recommend(Request(["a"]), 3)
 
 
 # covers: L29

@@ -44,9 +44,39 @@ def draw_by_score(
         Kool, van Hoof and Welling, Stochastic Beams and Where to Find Them: The
         Gumbel-Top-k Trick for Sampling Sequences Without Replacement, ICML 2019.
     """
+    logits = found.scores.astype(np.float64) / temperature
+    return _draw(found, logits, users, k, seed=seed)
+
+
+def draw_by_share(
+    found: Found, users: npt.NDArray[np.int64], k: int, *, seed: int
+) -> Found:
+    """Return the same where scores are shares: each is a probability to be drawn.
+
+    Shares differ by factors, cosines by differences, so that no temperature fits both.
+
+    Args:
+        found: as of `draw_by_score`, with scores in [0, 1]; 0 is drawn last.
+        users: as of `draw_by_score`.
+        k: as of `draw_by_score`.
+        seed: as of `draw_by_score`.
+    """
+    shares = np.maximum(found.scores.astype(np.float64), 0)
+    with np.errstate(divide="ignore"):
+        logits = np.log(shares)
+    return _draw(found, logits, users, k, seed=seed)
+
+
+def _draw(
+    found: Found,
+    logits: npt.NDArray[np.float64],
+    users: npt.NDArray[np.int64],
+    k: int,
+    *,
+    seed: int,
+) -> Found:
     noise = gumbel_noise(users[:, np.newaxis], found.positions, seed=seed)
-    keys = found.scores.astype(np.float64) / temperature + noise
-    keys = np.where(found.positions == NOTHING, -np.inf, keys)
+    keys = np.where(found.positions == NOTHING, -np.inf, logits + noise)
     drawn = np.argsort(-keys, axis=1, kind="stable")[:, :k]
     return Found(
         np.take_along_axis(found.positions, drawn, axis=1),

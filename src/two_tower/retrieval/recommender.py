@@ -27,7 +27,8 @@ class RecommendedItem:
         rank: from 1.
         item_id: as the data gave it.
         title: None where there is none.
-        score: cosine, in [-1, 1].
+        score: cosine, in [-1, 1]; of popular items, the share of the training's
+            interactions, in [0, 1].
     """
 
     rank: int

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -14,6 +15,7 @@ from two_tower.ragged import Ragged
 from two_tower.retrieval.index import NOTHING
 from two_tower.retrieval.lookup import IdLookup
 from two_tower.retrieval.reduction import reduce_items, reduce_queries
+from two_tower.sequences.features import DENSE
 from two_tower.serving.requests import encode_values
 from two_tower.serving.vocabularies import Vocabularies
 from two_tower.towers.encode import encode_histories, encode_items
@@ -27,6 +29,20 @@ from two_tower.types import (
 
 if TYPE_CHECKING:  # Kedro opens what uses this module, and must not import Keras
     from two_tower.towers.two_tower import TwoTower
+
+
+class Requests(NamedTuple):
+    """What towers read of R requests.
+
+    Attributes:
+        histories: R rows of dense int32 item ids.
+        users: `[R]` int32 dense user ids, 1 for unknown ones.
+        values: name of the feature → `[R, width]`, in place of stored ones.
+    """
+
+    histories: Ragged
+    users: IntArray
+    values: Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +72,18 @@ class QueryTower:
     edges: Sequence[int]
     slots: int
     origin: JsonObject
+
+    @property
+    def learns_nobody(self) -> bool:
+        """Whether training has taught the towers a query for nobody.
+
+        Histories leave out a first item's past, and id dropout the user; of a profile
+        alone without it, nothing is ever unknown.
+        """
+        profile = self.towers.profile
+        if self.towers.history_encoder is not None or profile is None:
+            return True
+        return profile.use_id and profile.id_dropout > 0
 
     @property
     def dimension(self) -> int:
@@ -89,18 +117,68 @@ class QueryTower:
             `[R, D]` float32 of length 1.
 
         Raises:
+            ValueError: as `read`.
+        """
+        return self.encode_dense(*self.read(histories, users, features, strict=strict))
+
+    def read(
+        self,
+        histories: pa.ListArray,
+        users: Any = None,
+        features: pa.Table | None = None,
+        *,
+        strict: bool = False,
+    ) -> Requests:
+        """Return what the towers read of R requests.
+
+        Args:
+            histories: as of `encode`.
+            users: as of `encode`.
+            features: as of `encode`.
+            strict: as of `encode`.
+
+        Raises:
             ValueError: if the arguments differ in length, ids are of another type
-                than the model's, no feature reads a column, or (`strict`) something
-                is unknown.
+                than the model's, the towers read no feature from a column, or
+                (`strict`) something is unknown.
         """
         _require_lengths(histories, users, features)
-        return self.encode_dense(
+        profile = self.towers.profile
+        names = () if profile is None else profile.features
+        return Requests(
             self._dense_histories(histories, strict=strict),
             self._dense_users(users, len(histories), strict=strict),
             {}
             if features is None
-            else encode_values(features, self.vocabularies, "user", strict=strict),
+            else encode_values(
+                features, self.vocabularies, "user", names, strict=strict
+            ),
         )
+
+    def find_strangers(self, requests: Requests) -> npt.NDArray[np.bool_]:
+        """Return `[R]` bool, of whom the towers read nothing that tells them apart.
+
+        An item of the history tells, if the towers read histories; an id, if the user
+        has a row of their own; a feature, stored or given, if its value is neither
+        missing nor unknown.
+        """
+        is_known = np.zeros(len(requests.users), bool)
+        if self.towers.history_encoder is not None:
+            is_known |= requests.histories.lengths > 0
+        profile = self.towers.profile
+        if profile is None:
+            return ~is_known
+        if profile.use_id:
+            rows = np.asarray(profile.id_rows)[requests.users]
+            is_known |= rows != OUT_OF_VOCABULARY
+        for name, feature in profile.features.items():
+            given = requests.values.get(name)
+            stored = np.asarray(feature.values)
+            values = stored[requests.users] if given is None else given
+            # The number 0 is a missing one, or the mean.
+            tells = values != 0 if feature.feature.kind == DENSE else values >= FIRST_ID
+            is_known |= tells.any(axis=1)
+        return ~is_known
 
     def encode_dense(
         self,
@@ -140,9 +218,19 @@ class QueryTower:
         Args:
             policy: `learned` is what the towers say of nobody; `average` the direction
                 of all users' mean.
+
+        Raises:
+            ValueError: the towers have never learned to say anything of nobody.
         """
         if policy == "average":
             return self.average_query
+        if not self.learns_nobody:
+            raise ValueError(
+                "cold_start is 'learned', but these towers read profiles alone and "
+                "were trained without training.profile.id_dropout, so that their query "
+                "for nobody is not trained; choose average or popular, or train with "
+                "id_dropout above 0"
+            )
         (query,) = self.encode_dense(Ragged.from_lists([[]]))
         return np.asarray(query)
 

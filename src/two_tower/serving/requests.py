@@ -1,24 +1,27 @@
 """Features that come with a request, in place of those that are stored."""
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Collection, Mapping
 
 import ibis
 import numpy as np
 import pyarrow as pa
 
 from two_tower.ragged import Ragged
+from two_tower.retrieval.lookup import NAMED_IN_ERRORS
 from two_tower.sequences.declared import DeclaredFeature
 from two_tower.sequences.feature_codes import encode_features
 from two_tower.sequences.features import with_columns
 from two_tower.serving.vocabularies import Entity, Vocabularies
 from two_tower.types import OUT_OF_VOCABULARY
 
-NAMED_IN_ERRORS: Final = 5
-
 
 def encode_values(
-    rows: pa.Table, vocabularies: Vocabularies, entity: Entity, *, strict: bool
+    rows: pa.Table,
+    vocabularies: Vocabularies,
+    entity: Entity,
+    names: Collection[str],
+    *,
+    strict: bool,
 ) -> dict[str, np.ndarray]:
     """Return raw values as the numbers that the towers read.
 
@@ -29,6 +32,7 @@ def encode_values(
         rows: R rows of the columns that features are read from, any of them.
         vocabularies: what the model knows.
         entity: whose features they are.
+        names: the features that the towers read.
         strict: refuse a value that training does not know; otherwise it counts as any
             unknown one.
 
@@ -37,10 +41,11 @@ def encode_values(
         features whose column is there; null is a missing value.
 
     Raises:
-        ValueError: a column that no feature reads, one of a type that its feature
-            can't take, or (`strict`) an unknown value.
+        ValueError: a column that the towers read no feature from, one of a type that
+            its feature can't take, or (`strict`) an unknown value.
     """
-    declared = vocabularies.declared.of(entity)
+    every = vocabularies.declared.of(entity)
+    declared = {name: every[name] for name in names}
     given = _given(rows, declared, entity)
     encoded = _encode(rows, vocabularies, entity, given)
     if strict:
@@ -69,8 +74,9 @@ def _given(
     readers = {one.column or name for name, one in declared.items()}
     if unread := sorted(set(rows.column_names) - readers):
         raise ValueError(
-            f"no {entity} feature is read from {unread[:NAMED_IN_ERRORS]}; the model "
-            f"knows the columns {sorted(readers)}"
+            f"no {entity} feature is read from {unread[:NAMED_IN_ERRORS]}; the towers "
+            f"read the columns {sorted(readers)}; leave others out, or train with a "
+            "profile that has them"
         )
     return {
         name: one

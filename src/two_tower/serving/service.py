@@ -9,11 +9,9 @@ import pyarrow as pa
 
 from two_tower.ragged import Ragged
 from two_tower.retrieval.bundle import IndexBundle
-from two_tower.retrieval.index import NOTHING
 from two_tower.retrieval.recommender import ItemId, RecommendedItem, Recommender
 from two_tower.serving.pairing import require_pair
-from two_tower.serving.query_tower import QueryTower
-from two_tower.types import FloatArray
+from two_tower.serving.query_tower import QueryTower, Requests
 
 ColdStart: TypeAlias = Literal["learned", "average", "popular"]
 
@@ -60,39 +58,29 @@ class RetrievalService:
         Args:
             request: of one user.
             k: items to return, at least 1.
-            cold_start: what a user gets of whom nothing is known: the query that the
-                towers have `learned` for nobody, the `average` query, or the most
+            cold_start: what a user gets of whom the towers read nothing: the query
+                that they have `learned` for nobody, the `average` query, or the most
                 `popular` items.
             strict: refuse unknown items, users and values.
 
         Raises:
-            ValueError: as of `QueryTower.encode`.
+            ValueError: as of `QueryTower.read` and `QueryTower.cold_query`.
         """
-        seen = self.recommender.find_positions(list(request.history))
-        # Asked for even if it isn't used: it checks the request.
-        query = self._encode(request, strict=strict)
-        if not self._is_cold(request, seen):
+        asked = self._read(request, strict=strict)
+        if not self.tower.find_strangers(asked).any():
+            (query,) = self.tower.encode_dense(*asked)
             return self.recommender.recommend_to(query, request.history, k)
         if cold_start == "popular":
+            seen = self.recommender.find_positions(list(request.history))
             hidden = Ragged.from_lists([seen], np.int64)
             return self.recommender.named(self.recommender.recommend_popular(hidden, k))
         query = self.tower.cold_query(cold_start)
         return self.recommender.recommend_to(query, request.history, k)
 
-    def _encode(self, request: Request, *, strict: bool) -> FloatArray:
-        item_type = self.tower.vocabularies.item_lookup.ids.type
-        history = pa.array([list(request.history)], pa.list_(item_type))
+    def _read(self, request: Request, *, strict: bool) -> Requests:
+        history = pa.array([list(request.history)])
         users = None if request.user_id is None else [request.user_id]
         features = request.features and pa.table(
             {column: [value] for column, value in request.features.items()}
         )
-        (query,) = self.tower.encode(history, users, features or None, strict=strict)
-        return np.asarray(query)
-
-    def _is_cold(self, request: Request, seen: Any) -> bool:
-        """Tell whether no item, user or feature says anything of the user."""
-        users = [] if request.user_id is None else [request.user_id]
-        known_user = self.tower.vocabularies.user_lookup.find(users) != NOTHING
-        return bool(
-            not known_user.any() and not request.features and (seen == NOTHING).all()
-        )
+        return self.tower.read(history, users, features or None, strict=strict)

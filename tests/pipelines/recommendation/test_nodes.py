@@ -170,6 +170,28 @@ def test_an_unknown_user_is_served_by_the_cold_start(policy, best, score):
     assert unknown["score"] == pytest.approx(score)
 
 
+# covers: L30
+def test_a_query_that_the_towers_have_not_learned_is_refused():
+    *data, cold = inputs()
+    del cold["learned"]
+    with pytest.raises(ValueError, match=r"'learned'.*choose average or popular"):
+        recommend(*data, cold, user_id=9, cold_start="learned")
+    assert recommend(*data, cold, user_id=42, cold_start="learned")
+
+
+# covers: L30
+def test_popular_items_are_drawn_by_their_shares():
+    drawn = {"temperature": 0.05, "among": 3}
+    firsts = [
+        recommend(
+            user_id=9, cold_start="popular", order="drawn", drawn=drawn | {"seed": seed}
+        )[0][2]
+        for seed in range(200)
+    ]
+    shares = [firsts.count(item) / 200 for item in (10, 20, 30)]
+    assert shares == pytest.approx([1 / 8, 5 / 8, 2 / 8], abs=0.1)
+
+
 def test_allowed_and_excluded_items_hold_for_unknown_users_too():
     asked = {"user_id": 9, "cold_start": "popular"}
     assert [row[2] for row in recommend(**asked, exclude_items=[20])] == [30, 10]
@@ -177,8 +199,13 @@ def test_allowed_and_excluded_items_hold_for_unknown_users_too():
 
 
 def test_an_unknown_id_of_another_type_is_refused():
-    with pytest.raises(ValueError, match=r"whole numbers here, unlike \['x'\]"):
-        recommend(users=["x"], cold_start="average")
+    whole = "but ids are whole numbers here"
+    with pytest.raises(ValueError, match=rf"recommendation.users .*\['x'\], {whole}"):
+        recommend(users=["x", 9], cold_start="average")
+    with pytest.raises(ValueError, match=rf"recommendation.user_id .*\['x'\], {whole}"):
+        recommend(user_id="x", cold_start="average")
+    with pytest.raises(ValueError, match=rf"allow_items names \['zz'\], {whole}"):
+        recommend(allow_items=[10, "zz"])
 
 
 def test_a_text_id_is_served_as_it_reads():
@@ -219,8 +246,8 @@ def test_lists_of_allowed_and_excluded_items_are_kept_to(text):
 
 @pytest.mark.parametrize("option", ["allow_items", "exclude_items"])
 def test_an_unknown_item_in_a_list_is_named(option):
-    with pytest.raises(ValueError, match=r"1 of 2 items .*\['zz'\]"):
-        recommend(**{option: [10, "zz"]})
+    with pytest.raises(ValueError, match=r"1 of 2 items .*\[77\]"):
+        recommend(**{option: [10, "77"]})
 
 
 def test_a_few_named_users_see_their_lists_in_the_log(caplog):

@@ -1,19 +1,17 @@
 """Give the deployed model the items that it lacks."""
 
 import logging
-from typing import Final
 
 import ibis
 import ibis.expr.types as ir
-from ibis import _
 
 from two_tower.pipelines.add_items.params import AddItems
+from two_tower.retrieval.lookup import NAMED_IN_ERRORS
+from two_tower.retrieval.raw_ids import rows_of_ids
 from two_tower.serving.added_items import add_items
 from two_tower.serving.query_tower import QueryTower
 
 logger = logging.getLogger(__name__)
-
-NAMED_IN_ERRORS: Final = 5
 
 
 def add_new_items(
@@ -49,12 +47,11 @@ def choose_items(items: ir.Table, parameters: AddItems) -> ir.Table:
     """
     if parameters.items == "all":
         return items
-    texts = sorted({str(item) for item in parameters.items})
-    chosen = items.filter(_.item_id.cast("string").isin(texts))
-    found = set(chosen.item_id.cast("string").to_pyarrow().to_pylist())
-    if unknown := [text for text in texts if text not in found]:
+    chosen, unknown = rows_of_ids(items, "item_id", parameters.items)
+    if unknown:
+        n_asked = len({str(item) for item in parameters.items})
         raise ValueError(
-            f"{len(unknown)} of {len(texts)} items of add_items.items are not among "
+            f"{len(unknown)} of {n_asked} items of add_items.items are not among "
             f"the items that were read: {', '.join(unknown[:NAMED_IN_ERRORS])}"
         )
     return chosen

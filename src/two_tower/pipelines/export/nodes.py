@@ -148,12 +148,13 @@ def export_cold_queries(query_tower: QueryTower) -> JsonObject:
     They lie apart from the query tower, so that users can be served without its model.
 
     Returns:
-        `learned` and `average` → D numbers, see `QueryTower.cold_query`.
+        `average` and, if the towers have it, `learned` → D numbers, see
+        `QueryTower.cold_query`.
     """
-    return {
-        "learned": query_tower.cold_query("learned").tolist(),
-        "average": query_tower.cold_query("average").tolist(),
-    }
+    queries = {"average": query_tower.cold_query("average").tolist()}
+    if query_tower.learns_nobody:
+        queries["learned"] = query_tower.cold_query("learned").tolist()
+    return queries
 
 
 def with_histories(users: ir.Table, histories: ir.Table) -> ir.Table:

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from two_tower.pipelines.recommendation.params import Drawn
 from two_tower.ragged import Ragged
-from two_tower.retrieval.draws import draw_by_score
+from two_tower.retrieval.draws import draw_by_score, draw_by_share
 from two_tower.retrieval.embeddings import plain_ids, vectors_of
 from two_tower.retrieval.index import NOTHING, Found, Positions
 from two_tower.retrieval.recommender import Recommender
@@ -43,10 +43,20 @@ class Choices:
         """Items that are searched for."""
         return self.k if self.drawn is None else self.drawn.among
 
-    def pick(self, found: Found, users: npt.NDArray[np.int64]) -> Found:
-        """Return `k` of `[B, n_found]` items for the users of these `[B]` numbers."""
+    def pick(
+        self, found: Found, users: npt.NDArray[np.int64], *, by_share: bool
+    ) -> Found:
+        """Return `k` of `[B, n_found]` items for the users of these `[B]` numbers.
+
+        Args:
+            found: the best items that may be shown.
+            users: a number for each user.
+            by_share: whether scores are shares of popular items, not cosines.
+        """
         if self.drawn is None:
             return found
+        if by_share:
+            return draw_by_share(found, users, self.k, seed=self.drawn.seed)
         return draw_by_score(
             found,
             users,
@@ -113,10 +123,15 @@ class Answers:
         for batch in ordered.to_pyarrow_batches(chunk_size=self.users_per_batch):
             numbers = batch.column("user").to_numpy().astype(np.int64)
             found = self._answer(batch)
-            yield batch.column("user_id"), self.choices.pick(found, numbers)
+            picked = self.choices.pick(found, numbers, by_share=False)
+            yield batch.column("user_id"), picked
         if len(self.strangers.user_ids):
             found = self._answer_strangers()
-            picked = self.choices.pick(found, self.strangers.numbers)
+            picked = self.choices.pick(
+                found,
+                self.strangers.numbers,
+                by_share=self.strangers.query is None,
+            )
             yield self.strangers.user_ids, picked
 
     def _answer(self, batch: pa.RecordBatch) -> Found:

@@ -8,7 +8,6 @@ import ibis
 import ibis.expr.types as ir
 import numpy as np
 import pyarrow as pa
-from ibis import _
 
 from two_tower.params import RawId
 from two_tower.pipelines.recommendation.answers import Answers, Choices, Strangers
@@ -16,12 +15,12 @@ from two_tower.pipelines.recommendation.params import Recommendation
 from two_tower.retrieval.bundle import IndexBundle
 from two_tower.retrieval.embeddings import plain_ids
 from two_tower.retrieval.index import Positions
+from two_tower.retrieval.lookup import NAMED_IN_ERRORS
+from two_tower.retrieval.raw_ids import ids_of_type, rows_of_ids
 from two_tower.retrieval.recommender import Recommender
-from two_tower.types import JsonObject
+from two_tower.types import FloatArray, JsonObject
 
 logger = logging.getLogger(__name__)
-
-NAMED_IN_ERRORS: Final = 5
 
 QUOTING: Final = (
     "; text ids that look like numbers go in quotes, or 00042 is read as 34: "
@@ -45,7 +44,7 @@ def recommend_items(
         user_embeddings: one row per user: `user` (int32, unique), `user_id`, `vector`
             (array<float32>).
         histories: one row per user: `user_id`, `item_ids` (array).
-        cold_queries: `learned` and `average` → D numbers.
+        cold_queries: `average` and, if the towers have it, `learned` → D numbers.
         parameters: of this pipeline.
 
     Returns:
@@ -55,7 +54,7 @@ def recommend_items(
 
     Raises:
         ValueError: if an item that the parameters name is unknown, or a user whom
-            `cold_start` refuses.
+            `cold_start` refuses, or the towers have not learned what it asks for.
     """
     items = item_vocabulary.select("item_id", "title", "n_train").to_pyarrow()
     recommender = Recommender(item_index, items)
@@ -63,20 +62,19 @@ def recommend_items(
     users, unknown = choose_users(user_embeddings, wanted)
     if unknown and parameters.cold_start == "refuse":
         raise ValueError(_refusal(user_embeddings, wanted, unknown))
-    policy = parameters.cold_start
+    names = "users" if parameters.user_id is None else "user_id"
+    kind = plain_ids(user_embeddings.limit(1).user_id.to_pyarrow()).type
     answers = Answers(
         recommender,
         with_hidden_items(users, histories, hide_seen=parameters.hide_seen),
         Strangers(
-            _raw_ids(unknown, user_embeddings),
-            np.array(cold_queries[policy], np.float32)
-            if policy in cold_queries
-            else None,
+            ids_of_type(unknown, kind, parameter=f"recommendation.{names}"),
+            _cold_query(cold_queries, parameters) if unknown else None,
         ),
         Choices(
             parameters.k,
-            allow=_positions(recommender, parameters.allow_items),
-            exclude=_positions(recommender, parameters.exclude_items),
+            allow=_positions(recommender, parameters, "allow_items"),
+            exclude=_positions(recommender, parameters, "exclude_items"),
             drawn=parameters.drawn if parameters.order == "drawn" else None,
         ),
         users_per_batch=parameters.users_per_batch,
@@ -112,10 +110,7 @@ def choose_users(
         raise ValueError("user_embeddings is empty; run the export pipeline again")
     if wanted == "all":
         return user_embeddings, []
-    texts = list(dict.fromkeys(str(user) for user in wanted))
-    chosen = user_embeddings.filter(_.user_id.cast("string").isin(texts))
-    found = set(chosen.user_id.cast("string").to_pyarrow().to_pylist())
-    return chosen, [text for text in texts if text not in found]
+    return rows_of_ids(user_embeddings, "user_id", wanted)
 
 
 def _refusal(
@@ -138,19 +133,21 @@ def _refusal(
     )
 
 
-def _raw_ids(texts: list[str], user_embeddings: ir.Table) -> pa.Array:
-    """Return ids of the type that the users have.
-
-    Raises:
-        ValueError: if one is no whole number where ids are.
-    """
-    kind = plain_ids(user_embeddings.limit(1).user_id.to_pyarrow()).type
-    try:
-        return pa.array(texts, pa.string()).cast(kind)
-    except pa.ArrowInvalid as error:
+def _cold_query(
+    cold_queries: JsonObject, parameters: Recommendation
+) -> FloatArray | None:
+    """Return the `[D]` query of unknown users; None for the most popular items."""
+    policy = parameters.cold_start
+    if policy == "popular":
+        return None
+    if policy not in cold_queries:
         raise ValueError(
-            f"user ids are whole numbers here, unlike {texts[:NAMED_IN_ERRORS]}"
-        ) from error
+            f"recommendation.cold_start is {policy!r}, but these towers read profiles "
+            "alone and were trained without training.profile.id_dropout, so that their "
+            "query for nobody is not trained; choose average or popular, or train with "
+            "id_dropout above 0"
+        )
+    return np.array(cold_queries[policy], np.float32)
 
 
 def with_hidden_items(
@@ -189,13 +186,14 @@ def format_lists(batch: pa.RecordBatch) -> str:
 
 
 def _positions(
-    recommender: Recommender, item_ids: tuple[RawId, ...] | None
+    recommender: Recommender,
+    parameters: Recommendation,
+    name: Literal["allow_items", "exclude_items"],
 ) -> Positions | None:
-    """Return positions for ids that are matched by how they read; None for none."""
+    """Return the positions of the items that a parameter names; None for none."""
+    item_ids = getattr(parameters, name)
     if not item_ids:
         return None
-    if pa.types.is_string(recommender.bundle.item_ids.type):
-        return recommender.positions_of([str(item) for item in item_ids])
-    return recommender.positions_of(
-        [int(item) if str(item).isdecimal() else item for item in item_ids]
-    )
+    kind = recommender.bundle.item_ids.type
+    found = ids_of_type(item_ids, kind, parameter=f"recommendation.{name}")
+    return recommender.positions_of(found.to_pylist())

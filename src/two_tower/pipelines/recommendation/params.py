@@ -8,7 +8,11 @@ from two_tower.params import Ids, Params, RawId
 
 
 class Drawn(Params):
-    """Items drawn at random, with probability softmax(score / temperature)."""
+    """Items drawn at random, with probability softmax(score / temperature).
+
+    Popular ones, which unknown users may get, are drawn with their shares as
+    probabilities: the temperature is for cosines.
+    """
 
     temperature: float = Field(
         gt=0, description="large: any item; small: nearly the best ones alone"
@@ -33,8 +37,9 @@ class Recommendation(Params):
     )
     cold_start: Literal["refuse", "learned", "average", "popular"] = Field(
         description="what an unknown user who is asked for gets: an error, what the "
-        "towers have learned for nobody, what suits the users' average, or the most "
-        "popular items"
+        "towers have learned for nobody (if they read histories, or their profile was "
+        "trained with id_dropout), what suits the users' average, or the most popular "
+        "items"
     )
     order: Literal["best", "drawn"] = Field(
         description="the best items, or some of them at random, see `drawn`"

@@ -34,10 +34,11 @@ def require_same_rules(
             f"towers were trained on; retrain with one of {', '.join(GROWING_KINDS)}, "
             "or train anew with kedro run"
         )
+    old_split = Split.model_validate(known["sequencing.split"])
     before = {
         "sequencing.selection": Selection.model_validate(known["sequencing.selection"]),
         "sequencing.order": Order.model_validate(known["sequencing.order"]),
-        "sequencing.split": Split.model_validate(known["sequencing.split"]),
+        "sequencing.split": old_split,
     }
     now = {
         "sequencing.selection": selected,
@@ -49,7 +50,7 @@ def require_same_rules(
         for name in now
         if _in_force(before[name]) != _in_force(now[name])
     }
-    if _has_moved_on(before["sequencing.split"], split):
+    if _has_moved_on(old_split, split):
         described.pop("sequencing.split", None)
     if described:
         what = "; ".join(
