@@ -229,6 +229,55 @@ def test_an_output_whose_save_failed_has_no_record(folder):
     assert not (folder / "lineage" / "scaled.json").exists()
 
 
+def halve(numbers: list[int]) -> tuple[list[int], list[float]]:
+    return numbers[:1], [float("nan")]  # which JSON can't hold
+
+
+def test_what_was_left_half_made_is_made_again_by_the_pipeline_that_began(
+    folder, monkeypatch
+):
+    run(folder)
+    run(folder, part=Pipeline([Node(add, ["raw", "raw"], "sum", name="sum")]))
+    halving = Pipeline([Node(halve, "raw", ["scaled", "sum"], name="halve")])
+    with pytest.raises(DatasetError, match="sum"):
+        run(
+            folder,
+            part=halving,
+            pipeline_names=["growing"],
+            env="ml-1m",
+            runtime_params={"factor": 3},
+        )
+    assert lineage(folder, "scaled")["made_by"] == "halve"
+    reader = Pipeline([Node(add, ["scaled", "sum"], "added", name="add")])
+    monkeypatch.setattr(two_tower.hooks, "_producers", lambda: {"sum": "sum"})
+    with pytest.raises(
+        ValueError,
+        match=r"sum came from.*run: kedro run --env ml-1m --params factor=3 "
+        r"--pipelines growing --from-nodes halve$",
+    ):
+        run(folder, part=reader)
+
+
+def test_a_second_output_is_of_no_known_make_once_the_first_is_written(
+    folder, monkeypatch
+):
+    run(folder, part=Pipeline([Node(add, ["raw", "raw"], "sum", name="sum")]))
+    halving = Pipeline([Node(halve, "raw", ["scaled", "sum"], name="halve")])
+
+    def be_killed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(two_tower.hooks.LineageStore, "write", be_killed)
+    with pytest.raises(KeyboardInterrupt):
+        run(folder, part=halving)
+    assert not (folder / "lineage" / "sum.json").exists()
+
+
+def test_a_finished_making_leaves_no_way_out_behind(folder):
+    run(folder)
+    assert not list((folder / "lineage").glob("*.unfinished"))
+
+
 def test_a_run_leaves_a_record_of_its_data_and_packages(folder):
     run(folder, env="ml-1m")
     found = json.loads((folder / "run_record.json").read_text())

@@ -94,8 +94,8 @@ def test_a_record_is_read_back_as_written(tmp_path):
 def test_a_forgotten_record_is_gone(tmp_path):
     store = LineageStore(tmp_path)
     store.write("model", record("aa"))
-    store.forget("model")
-    store.forget("model")
+    store.forget("model", "kedro run")
+    store.forget("model", "kedro run")
     assert store.find("model") is None
     with pytest.raises(ValueError, match="model has no record"):
         store.fingerprint("model")

@@ -80,12 +80,15 @@ class LineageHooks:
 
     def __init__(self) -> None:
         self._command = "kedro run"
+        self._pipelines = ""
         self._sources: dict[str, str] = {}
         self._making: dict[str, _Making] = {}
 
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any]) -> None:
         self._command = _command(run_params["env"], run_params["runtime_params"])
+        names = run_params["pipeline_names"]
+        self._pipelines = f" --pipelines {','.join(names)}" if names else ""
         self._sources.clear()
 
     @hook_impl
@@ -114,8 +117,13 @@ class LineageHooks:
 
     @hook_impl
     def before_dataset_saved(self, dataset_name: str, node: Node) -> None:
-        # While a dataset is being written it is of no known make.
-        self._making[node.name].store.forget(dataset_name)
+        if dataset_name != node.outputs[0]:
+            return
+        # While a node's outputs are being written they are of no known make. Other
+        # pipelines may make the same from other inputs: only this one makes it again.
+        way_out = f"{self._command}{self._pipelines} --from-nodes {node.name}"
+        for name in node.outputs:
+            self._making[node.name].store.forget(name, way_out)
 
     @hook_impl
     def after_dataset_saved(self, dataset_name: str, node: Node) -> None:
@@ -162,10 +170,11 @@ class LineageHooks:
             return {name: self._source_fingerprint(name, catalog)}
         record = store.find(name)
         if record is None:
+            way_out = store.find_way_out(name)
             raise ValueError(
                 f"nothing is known of where {name} came from: its last making was not "
                 "finished, or it was put there by hand; "
-                f"run: {self._command} --from-nodes {producer}"
+                f"run: {way_out or f'{self._command} --from-nodes {producer}'}"
             )
         return {**record.ancestors, name: record.fingerprint}
 

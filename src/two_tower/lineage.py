@@ -44,7 +44,11 @@ class Record:
 
 
 class LineageStore:
-    """The records of one data set's outputs, a JSON file for each in `folder`."""
+    """The records of one data set's outputs, a JSON file for each in `folder`.
+
+    Beside them lies a file for each output that is being written, or was left half
+    written: `<name>.unfinished`.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -73,13 +77,31 @@ class LineageStore:
         text = json.dumps(asdict(record), indent=2, sort_keys=True)
         with replace_file(self._path(name)) as new:
             new.write_text(text + "\n", encoding="utf-8")
+        self._way_out(name).unlink(missing_ok=True)
 
-    def forget(self, name: str) -> None:
-        """Remove the record of the dataset `name`, as before it is written anew."""
+    def forget(self, name: str, way_out: str) -> None:
+        """Remove the record of the dataset `name`, as before it is written anew.
+
+        Args:
+            name: of the dataset.
+            way_out: the command that makes it again, should this making be cut short.
+        """
+        with replace_file(self._way_out(name)) as new:
+            new.write_text(way_out + "\n", encoding="utf-8")
         self._path(name).unlink(missing_ok=True)
+
+    def find_way_out(self, name: str) -> str | None:
+        """Return the command that makes a dataset again whose making was cut short."""
+        try:
+            return self._way_out(name).read_text(encoding="utf-8").strip()
+        except FileNotFoundError:
+            return None
 
     def _path(self, name: str) -> Path:
         return self._folder / f"{name}.json"
+
+    def _way_out(self, name: str) -> Path:
+        return self._folder / f"{name}.unfinished"
 
 
 def fingerprint_output(
