@@ -13,7 +13,7 @@ OPTIONS = {"count": 6, "log_q": True}
 
 # covers: L17, L18
 def test_a_users_disliked_items_are_drawn_as_often_as_log_q_says():
-    source = LowRated(DISLIKED, **OPTIONS, fallback=None)
+    source = LowRated(DISLIKED, **OPTIONS, others=None)
     totals = drawn_per_batch(source, places([9]), 1000, n_items=10).sum(axis=0)
     assert np.flatnonzero(totals).tolist() == [3, 5, 7]
     assert chisquare(totals[[3, 5, 7]]).pvalue > 0.01
@@ -22,7 +22,7 @@ def test_a_users_disliked_items_are_drawn_as_often_as_log_q_says():
 
 
 def test_each_place_draws_from_its_own_user():
-    source = LowRated(DISLIKED, **OPTIONS, fallback=None)
+    source = LowRated(DISLIKED, **OPTIONS, others=None)
     positives = places([9, 9, 9], users=[3, 2, 3])
     found = source.draw(positives, np.random.default_rng(0))
     assert set(found.ids[[0, 2]].ravel()) == {4}
@@ -33,7 +33,7 @@ def test_each_place_draws_from_its_own_user():
 
 # covers: X3
 def test_a_user_who_dislikes_nothing_gets_weight_zero():
-    source = LowRated(DISLIKED, **OPTIONS, fallback=None)
+    source = LowRated(DISLIKED, **OPTIONS, others=None)
     found = source.draw(places([9, 9, 9], users=[4, 0, 2]), np.random.default_rng(0))
     assert not found.weights[:2].any()
     assert found.weights[2].all()
@@ -42,32 +42,21 @@ def test_a_user_who_dislikes_nothing_gets_weight_zero():
 
 def test_nobody_dislikes_anything():
     nothing = Ragged.from_lists([[], [], []])
-    source = LowRated(nothing, **OPTIONS, fallback=None)
+    source = LowRated(nothing, **OPTIONS, others=None)
     assert not source.draw(places([9]), np.random.default_rng(0)).weights.any()
 
 
-# covers: L17
-def test_the_fallback_draws_for_those_who_dislike_nothing():
-    fallback = Uniform(np.arange(2, 10), count=6, per_positive=True, log_q=True)
-    source = LowRated(DISLIKED, **OPTIONS, fallback=fallback)
+# covers: L17 L18
+def test_every_user_meets_other_items_beside_the_disliked():
+    others = Uniform(np.arange(2, 10), count=4, per_positive=True, log_q=True)
+    source = LowRated(DISLIKED, **OPTIONS, others=others)
     positives = places([9] * 40, users=[4, 2] * 20)
     found = source.draw(positives, np.random.default_rng(0))
-    assert set(found.ids[0::2].ravel()) == set(range(2, 10))
-    assert set(found.ids[1::2].ravel()) == {3, 5, 7}
-    np.testing.assert_allclose(found.log_q[0::2], np.log(6 / 8), rtol=1e-6)
-    np.testing.assert_allclose(found.log_q[1::2], np.log(6 / 3), rtol=1e-6)
-    np.testing.assert_array_equal(found.weights, found.ids != 9)
-
-
-# covers: N10
-def test_an_item_that_is_also_the_own_one_has_weight_zero():
-    source = LowRated(DISLIKED, **OPTIONS, fallback=None)
-    assert not source.draw(
-        places([4], users=[3]), np.random.default_rng(0)
-    ).weights.any()
-
-
-# covers: L18
-def test_without_correction_all_logs_are_zero():
-    source = LowRated(DISLIKED, count=6, log_q=False, fallback=None)
-    assert not source.draw(places([9]), np.random.default_rng(0)).log_q.any()
+    own, rest = np.split(np.arange(10), [6])
+    assert not found.weights[0::2][:, own].any()
+    assert set(found.ids[1::2][:, own].ravel()) == {3, 5, 7}
+    assert set(found.ids[:, rest].ravel()) == set(range(2, 10))
+    np.testing.assert_allclose(found.log_q[1::2][:, own], np.log(6 / 3), rtol=1e-6)
+    np.testing.assert_allclose(found.log_q[:, rest], np.log(4 / 8), rtol=1e-6)
+    is_rest = found.weights[:, rest]
+    np.testing.assert_array_equal(is_rest, found.ids[:, rest] != 9)

@@ -55,8 +55,9 @@ SOURCES = {
     "unconsumed": lambda: Unconsumed(consumed(), ITEMS, **OWN),
     "low_rated": lambda: LowRated(
         Ragged.from_lists(LISTS),
-        **OWN,
-        fallback=Uniform(ITEMS, **per_positive()),
+        count=1,
+        log_q=True,
+        others=Uniform(ITEMS, **{**per_positive(), "count": 3}),
     ),
     "queue": lambda: Queue(40, exact()),
     "queue, streaming": lambda: Queue(40, streaming()),

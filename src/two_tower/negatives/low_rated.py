@@ -13,14 +13,15 @@ class LowRated(Source):
 
     Args:
         disliked: one row per dense user id, from 0: dense item ids.
-        count: n, how many to draw for each positive (`[P, n]`).
+        count: n, how many to draw for each positive (`[P, n]`); users who dislike
+            nothing get weight 0.
         log_q: whether to correct, by log(n / number of items that the user dislikes).
-        fallback: draws for users who dislike nothing, n for each positive; None gives
-            them weight 0.
+        others: draws m more for each positive, from all items, so that every user meets
+            the rest of the catalogue (`[P, n + m]`); None for no more.
     """
 
     def __init__(
-        self, disliked: Ragged, *, count: int, log_q: bool, fallback: Source | None
+        self, disliked: Ragged, *, count: int, log_q: bool, others: Source | None
     ) -> None:
         self._lengths = disliked.lengths
         self._starts = disliked.offsets[:-1]
@@ -28,7 +29,7 @@ class LowRated(Source):
         self._items = np.append(disliked.values, PADDING).astype(np.int32)
         self._count = count
         self._log_q = log_q
-        self._fallback = fallback
+        self._others = others
 
     def draw(self, positives: Positives, rng: np.random.Generator) -> Candidates:
         n_disliked = self._lengths[positives.users][:, None]
@@ -42,18 +43,18 @@ class LowRated(Source):
             log_q=self._log_q,
             is_found=n_disliked > 0,
         )
-        if self._fallback is None:
+        if self._others is None:
             return own
-        other = self._fallback.draw(positives, rng)
+        others = self._others.draw(positives, rng)
         return own._replace(
-            ids=np.where(n_disliked > 0, own.ids, other.ids),
-            weights=np.where(n_disliked > 0, own.weights, other.weights),
-            log_q=np.where(n_disliked > 0, own.log_q, other.log_q),
+            ids=np.concatenate([own.ids, others.ids], axis=1),
+            weights=np.concatenate([own.weights, others.weights], axis=1),
+            log_q=np.concatenate([own.log_q, others.log_q], axis=1),
         )
 
     def state(self) -> State:
-        return self._fallback.state() if self._fallback else {}
+        return self._others.state() if self._others else {}
 
     def restore(self, state: State) -> None:
-        if self._fallback:
-            self._fallback.restore(state)
+        if self._others:
+            self._others.restore(state)

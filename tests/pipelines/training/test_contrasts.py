@@ -95,7 +95,7 @@ POSITIVES = Positives(
         ("popular", {"count": 0, "per_positive": 5}, (4, 5)),
         ("popular", {"count": 9, "per_positive": 0}, (9,)),
         ("unconsumed", {"per_positive": 5}, (4, 5)),
-        ("low_rated", {"per_positive": 5}, (4, 5)),
+        ("low_rated", {"per_positive": 5, "uniform": 2}, (4, 7)),
         ("queue", {"size": 30}, (30,)),
         ("mixed", {"count": 7}, (23,)),
     ],
@@ -117,13 +117,14 @@ def test_the_unconsumed_are_none_of_the_users_items():
         assert not own & set(source.draw(POSITIVES, DRAWS).ids[0].tolist())
 
 
-@pytest.mark.parametrize("fill", [True, False])
-def test_users_who_dislike_nothing_get_other_items_or_none(fill):
-    asked = {"per_positive": 5, "fill": fill}
+@pytest.mark.parametrize("others", [4, 0])
+def test_users_who_dislike_nothing_get_other_items_or_none(others):
+    asked = {"per_positive": 5, "uniform": others}
     source = source_of({"negatives": "low_rated", "sources": {"low_rated": asked}})
     found = source.draw(POSITIVES, DRAWS)
-    assert set(found.ids[0].tolist()) <= {4, 25}  # user 2 dislikes these
-    assert bool(found.weights[1].any()) == fill  # user 3 dislikes none
+    assert set(found.ids[0, :5].tolist()) <= {4, 25}  # user 2 dislikes these
+    assert not found.weights[1, :5].any()  # user 3 dislikes none
+    assert bool(found.weights[1].any()) == bool(others)
 
 
 # covers: L18

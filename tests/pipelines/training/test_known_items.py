@@ -1,5 +1,7 @@
 """Held-out cold items are no negatives: nothing of training ever meets them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from tests.fitting.tiny import walks
 from tests.pipelines.training.tiny import N_ITEMS, model_inputs, parameters
 from two_tower.fitting.objectives import full_softmax
 from two_tower.pipelines.training import assembly, contrasts
+from two_tower.ragged import Ragged
 
 # Forty real items, of which users have only met the first thirty.
 COLD = range(32, N_ITEMS)
@@ -33,7 +36,7 @@ def first_batch(asked):
         ("uniform", {"count": 0, "per_positive": 50}),
         ("popular", {"count": 500, "per_positive": 0, "exponent": 0.0}),
         ("unconsumed", {"per_positive": 50}),
-        ("low_rated", {"per_positive": 50}),
+        ("low_rated", {"per_positive": 5, "uniform": 50}),
         ("mixed", {"count": 500}),
     ],
 )
@@ -104,3 +107,11 @@ def test_views_are_of_known_items():
     change = {"self_supervision": {"pattern": "rfm", "items": 200}}
     _, batch = first_batch(parameters(change))
     assert set(batch["views_items"].tolist()) == set(range(2, 32))
+
+
+def test_low_rated_negatives_need_something_disliked():
+    asked = parameters({"negatives": "low_rated"})
+    inputs = inputs_of(asked)
+    nothing = Ragged(inputs.disliked.values[:0], inputs.disliked.offsets * 0)
+    with pytest.raises(ValueError, match=r"disliked\.max_rating.*\.min_rating"):
+        contrasts.assemble_source(asked, replace(inputs, disliked=nothing), N_ITEMS)

@@ -52,7 +52,8 @@ def assemble_additions(
     """Return what is drawn for each batch beside its positives.
 
     Raises:
-        ValueError: if there is nothing for self-supervision to leave out.
+        ValueError: if there is nothing for self-supervision to leave out, or nothing
+            that users dislike.
     """
     n_items = item_tower.n_entities
     return Additions(
@@ -77,6 +78,9 @@ def assemble_source(
         parameters: of training.
         inputs: the model inputs.
         n_items: rows of the item table, reserved ids included.
+
+    Raises:
+        ValueError: if negatives are to be low-rated and no item is.
     """
     if parameters.negatives == "catalogue":
         return None
@@ -127,15 +131,27 @@ def _source_of_catalogue(
             consumed = _consumed(inputs, n_items)
             return Unconsumed(consumed, items, count=n_draws, log_q=log_q)
         case _:
-            n_draws = sources.low_rated.per_positive
-            uniform = Uniform(items, n_draws, per_positive=True, log_q=log_q)
-            disliked = inputs.disliked
-            return LowRated(
-                disliked.keep(inputs.items.known[disliked.values]),
-                count=n_draws,
-                log_q=log_q,
-                fallback=uniform if sources.low_rated.fill else None,
-            )
+            return _low_rated(parameters, inputs)
+
+
+def _low_rated(parameters: Training, inputs: ModelInputs) -> LowRated:
+    asked, log_q = parameters.sources.low_rated, parameters.log_q != "none"
+    items = inputs.items
+    disliked = inputs.disliked.keep(items.known[inputs.disliked.values])
+    if not len(disliked.values):
+        raise ValueError(
+            "training.negatives is 'low_rated', but no user dislikes any item: set "
+            "sequencing.disliked.max_rating to the highest rating that is a dislike "
+            "(null collects none), below sequencing.selection.min_rating, from which "
+            "on a rating is a positive; or choose other negatives"
+        )
+    others = Uniform(items.known_ids, asked.uniform, per_positive=True, log_q=log_q)
+    return LowRated(
+        disliked,
+        count=asked.per_positive,
+        log_q=log_q,
+        others=others if asked.uniform else None,
+    )
 
 
 def assemble_frequencies(

@@ -208,8 +208,8 @@ class LowRated(Params):
     """Items that the user has rated low; see `sequencing.disliked`."""
 
     per_positive: PositiveInt = Field(description="draws of each query's own")
-    fill: bool = Field(
-        description="draw uniformly for users without any; else they have none"
+    uniform: int = Field(
+        ge=0, description="more draws of each query's own, from all items"
     )
 
 
