@@ -4,7 +4,8 @@ Its basic example has two tables of embeddings of 32, but learns ratings by mean
 error; its sequential example has the in-batch softmax, with AdamW 0.05 and batches of
 4,096. This is the towers of the first with the loss, optimiser and batches of the
 second. The library's layer for accidental hits isn't used in either, and changes
-nothing in 0.4.0: it adds 1e-40 to a logit.
+nothing in 0.4.0: it adds 1e-40 to a logit. Steps are compiled by XLA, which is
+faster here than the choice that Keras makes by itself.
 """
 
 import argparse
@@ -81,7 +82,8 @@ def main() -> None:
     batches = shuffled.batch(BATCH).cache().prefetch(tf.data.AUTOTUNE)
 
     model = Retrieval(n_users, n_items)
-    model.compile(optimizer=keras.optimizers.AdamW(learning_rate=LEARNING_RATE))
+    optimizer = keras.optimizers.AdamW(learning_rate=LEARNING_RATE)
+    model.compile(optimizer=optimizer, jit_compile=True)
     epochs = EpochSeconds()
     model.fit(batches, epochs=arguments.epochs, verbose=0, callbacks=[epochs])
     np.savez(
