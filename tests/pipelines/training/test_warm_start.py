@@ -5,7 +5,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from tests.fitting.tiny import walks
 from tests.pipelines.training.tiny import (
     FEATURE_INFORMATION,
     FEATURE_SCHEMA,
