@@ -1,6 +1,7 @@
 """Each check is shown a table that a bug might have made, and must notice."""
 
 from collections.abc import Callable
+from contextlib import contextmanager
 from itertools import cycle
 
 import ibis
@@ -9,6 +10,7 @@ import pytest
 from ibis import _
 
 from tests.sequences.tables import sequence, some_interactions
+from two_tower.pipelines.sequencing import audit as audit_package
 from two_tower.pipelines.sequencing import nodes
 from two_tower.pipelines.sequencing.params import Order, Selection, Split
 from two_tower.sequences import selection, splits, windows
@@ -54,6 +56,31 @@ def audit(outputs):
     tables, params = outputs
     names = [name for name in (*AUDITED, *GROWN_FROM) if name in tables]
     return nodes.audit_leakage(**params, **{name: tables[name] for name in names})
+
+
+@contextmanager
+def named(check):
+    """Expect that the audit stops the run and names a check; ask only that question.
+
+    Whether sound outputs pass all questions is tested apart. For one question alone the
+    evidence is not computed beforehand.
+    """
+    question = check.partition(".*")[0]
+    answer = vars(audit_package)["_answer"]
+
+    def answer_one(name, violations):
+        if question in name:
+            return answer(name, violations)
+        return audit_package.Check(name, passed=True, detail="not asked")
+
+    def as_it_is(events):
+        return events.cast({"place": "int64"})
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(audit_package, "_answer", answer_one)
+        patch.setattr(audit_package.tables, "_computed", as_it_is)
+        with pytest.raises(ValueError, match=f"the leakage audit failed.*{check}"):
+            yield
 
 
 def changed(outputs, name, change: Callable[[list[dict]], object]):
@@ -221,7 +248,7 @@ CORRUPTIONS = [
 )
 def test_a_corrupt_table_stops_the_run(outputs, table, corrupt, check, kind):
     corrupted = changed(outputs[kind], table, corrupt)
-    with pytest.raises(ValueError, match=f"the leakage audit failed.*{check}"):
+    with named(check):
         audit(corrupted)
 
 
@@ -233,7 +260,7 @@ def test_a_test_target_in_the_training_windows_is_named():
         last = [row for row in rows if row["user"] == target["user"]][-1]
         last["targets"][-1] = target["targets"][0]
 
-    with pytest.raises(ValueError, match="targets_are_absent_from_training"):
+    with named("targets_are_absent_from_training"):
         audit(changed(outputs, "train_sequences", train_on_it))
 
 
@@ -242,7 +269,7 @@ def test_training_after_the_cut_off_is_named(outputs):
         rows[-1]["timestamps"][-1] = 10_000
 
     corrupted = changed(outputs["temporal"], "train_sequences", later)
-    with pytest.raises(ValueError, match="temporal_holds_out_what_it_says"):
+    with named("temporal_holds_out_what_it_says"):
         audit(corrupted)
 
 
@@ -251,7 +278,7 @@ def test_a_cut_off_other_than_asked_is_named(outputs):
     asked = params["split"].model_dump() | {
         "temporal": {"validation": 0.4, "test": 0.7}
     }
-    with pytest.raises(ValueError, match="temporal_holds_out_what_it_says"):
+    with named("temporal_holds_out_what_it_says"):
         audit(with_params(outputs["temporal"], split=Split(**asked)))
 
 
@@ -269,7 +296,7 @@ def test_a_cut_off_other_than_asked_is_named(outputs):
 def test_shares_other_than_asked_are_named(outputs, kind, shares):
     params = outputs[kind][1]
     asked = params["split"].model_dump(mode="json") | {kind: shares}
-    with pytest.raises(ValueError, match=f"{kind}_holds_out_what_it_says"):
+    with named(f"{kind}_holds_out_what_it_says"):
         audit(with_params(outputs[kind], split=Split(**asked)))
 
 
@@ -282,9 +309,7 @@ def test_a_held_out_user_in_training_is_named(outputs):
         rows.append(window | {"items": items[:1], "targets": items[1:2]})
 
     corrupted = changed(outputs["new_users"], "train_sequences", train_on_them)
-    with pytest.raises(
-        ValueError, match=r"new_users_holds_out_what_it_says.*trained on"
-    ):
+    with named(r"new_users_holds_out_what_it_says.*trained on"):
         audit(corrupted)
 
 
@@ -301,9 +326,7 @@ def test_a_held_out_item_in_training_is_named(outputs, place):
         rows[0][place][-1] = item
 
     corrupted = changed(outputs["new_items"], "train_sequences", train_on_it)
-    with pytest.raises(
-        ValueError, match=r"new_items_holds_out_what_it_says.*known elsewhere"
-    ):
+    with named(r"new_items_holds_out_what_it_says.*known elsewhere"):
         audit(corrupted)
 
 
@@ -315,9 +338,7 @@ def test_a_held_out_item_in_a_query_is_named(outputs):
         row["items"][0] = item
 
     corrupted = changed(outputs["new_items"], "validation_examples", know_it)
-    with pytest.raises(
-        ValueError, match=r"new_items_holds_out_what_it_says.*known elsewhere"
-    ):
+    with named(r"new_items_holds_out_what_it_says.*known elsewhere"):
         audit(corrupted)
 
 
@@ -330,9 +351,7 @@ def test_an_item_that_is_a_target_now_and_then_is_named(outputs):
         del row["targets"][i], row["target_timestamps"][i]
 
     corrupted = changed(outputs["new_items"], "test_examples", ask_for_less)
-    with pytest.raises(
-        ValueError, match=r"new_items_holds_out_what_it_says.*not always a target"
-    ):
+    with named(r"new_items_holds_out_what_it_says.*not always a target"):
         audit(corrupted)
 
 
@@ -343,9 +362,7 @@ def test_an_item_held_out_for_both_splits_is_named(outputs):
         rows[0]["targets"][0] = item
 
     corrupted = changed(outputs["new_items"], "validation_examples", validate_on_it)
-    with pytest.raises(
-        ValueError, match=r"new_items_holds_out_what_it_says.*in both splits"
-    ):
+    with named(r"new_items_holds_out_what_it_says.*in both splits"):
         audit(corrupted)
 
 
@@ -380,7 +397,7 @@ def dislike_twice(rows):
     ],
 )
 def test_other_disliked_items_than_the_past_has_are_named(disliking, kind, corrupt):
-    with pytest.raises(ValueError, match="disliked_items_come_from_training_only"):
+    with named("disliked_items_come_from_training_only"):
         audit(changed(disliking[kind], "disliked_items", corrupt))
 
 
@@ -389,7 +406,7 @@ def test_dislikes_that_were_not_asked_for_are_named(outputs):
         rows.append({"user": 4, "items": [5]})
 
     corrupted = changed(outputs["random"], "disliked_items", dislike)
-    with pytest.raises(ValueError, match="disliked_items_come_from_training_only"):
+    with named("disliked_items_come_from_training_only"):
         audit(corrupted)
 
 
@@ -427,28 +444,28 @@ def know_another_value(rows):
     ],
 )
 def test_what_has_not_grown_from_the_known_is_named(grown, table, corrupt, check):
-    with pytest.raises(ValueError, match=check):
+    with named(check):
         audit(changed(grown, table, corrupt))
 
 
 def test_windows_of_another_size_than_asked_are_named(outputs):
-    with pytest.raises(ValueError, match="windows_are_full_but_the_oldest"):
+    with named("windows_are_full_but_the_oldest"):
         audit(with_params(outputs["leave_one_out"], window=4))
 
 
 def test_interactions_that_ought_to_be_dropped_are_named(outputs):
     params = outputs["leave_one_out"][1]
     stricter = params["selected"].model_dump() | {"min_item_interactions": 7}
-    with pytest.raises(ValueError, match="histories_hold_each_interaction_once"):
+    with named("histories_hold_each_interaction_once"):
         audit(with_params(outputs["leave_one_out"], selected=Selection(**stricter)))
 
 
 def test_shuffled_ties_still_have_to_follow_time():
     outputs = make("leave_one_out", order={"ties": "shuffled", "seed": 3})
     assert audit(outputs)["passed"]
-    with pytest.raises(ValueError, match="histories_hold_each_interaction_once"):
+    with named("histories_hold_each_interaction_once"):
         audit(changed(outputs, "histories", swap_two_events))
-    with pytest.raises(ValueError, match="histories_hold_each_interaction_once"):
+    with named("histories_hold_each_interaction_once"):
         audit(with_params(outputs, order=Order(ties="file_order", seed=0)))
 
 
