@@ -87,7 +87,7 @@ def assemble_source(
     if parameters.negatives in OF_POSITIVES:
         counts = inputs.sequences.count_positives(n_items)
         frequencies = assemble_frequencies(parameters, counts)
-        return _source_of_positives(parameters, frequencies, inputs.items.known_ids)
+        return _source_of_positives(parameters, frequencies, inputs.candidate_ids)
     return _source_of_catalogue(parameters, inputs, n_items)
 
 
@@ -109,7 +109,7 @@ def _source_of_catalogue(
     parameters: Training, inputs: ModelInputs, n_items: int
 ) -> Source:
     sources, log_q = parameters.sources, parameters.log_q != "none"
-    items = inputs.items.known_ids
+    items = inputs.candidate_ids
     match parameters.negatives:
         case "uniform":
             return Uniform(
@@ -136,8 +136,7 @@ def _source_of_catalogue(
 
 def _low_rated(parameters: Training, inputs: ModelInputs) -> LowRated:
     asked, log_q = parameters.sources.low_rated, parameters.log_q != "none"
-    items = inputs.items
-    disliked = inputs.disliked.keep(items.known[inputs.disliked.values])
+    disliked = inputs.disliked.keep(inputs.is_candidate[inputs.disliked.values])
     if not len(disliked.values):
         raise ValueError(
             "training.negatives is 'low_rated', but no user dislikes any item: set "
@@ -145,7 +144,9 @@ def _low_rated(parameters: Training, inputs: ModelInputs) -> LowRated:
             "(null collects none), below sequencing.selection.min_rating, from which "
             "on a rating is a positive; or choose other negatives"
         )
-    others = Uniform(items.known_ids, asked.uniform, per_positive=True, log_q=log_q)
+    others = Uniform(
+        inputs.candidate_ids, asked.uniform, per_positive=True, log_q=log_q
+    )
     return LowRated(
         disliked,
         count=asked.per_positive,
@@ -211,7 +212,7 @@ def assemble_views(
         )
     return partial(
         draw_views,
-        inputs.items.known_ids,
+        inputs.candidate_ids,
         asked.items,
         np.array([part in hidden for part in item_tower.parts]),
         _pattern(asked.pattern, hidden, inputs.information),

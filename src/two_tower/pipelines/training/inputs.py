@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import ibis.expr.types as ir
@@ -34,11 +35,6 @@ class Entities:
     values: Mapping[str, np.ndarray]
     known: npt.NDArray[np.bool_]
 
-    @property
-    def known_ids(self) -> IntArray:
-        """`[N]` int32, the dense ids of the known ones in rising order."""
-        return np.flatnonzero(self.known).astype(np.int32)
-
 
 @dataclass(frozen=True, eq=False)
 class ModelInputs:
@@ -62,6 +58,21 @@ class ModelInputs:
     n_users: int
     disliked: Ragged
     information: Mapping[str, Mapping[str, float]]
+
+    @cached_property
+    def is_candidate(self) -> npt.NDArray[np.bool_]:
+        """`[n_items]` bool, which items a positive is told from.
+
+        Those that training knows; a positive is one of them whatever its table says,
+        for without its own column a softmax would fall below 0.
+        """
+        n_positives = self.sequences.count_positives(self.items.n_entities)
+        return self.items.known | (n_positives > 0)
+
+    @property
+    def candidate_ids(self) -> IntArray:
+        """`[N]` int32, the dense ids of the candidates in rising order."""
+        return np.flatnonzero(self.is_candidate).astype(np.int32)
 
     @property
     def longest_window(self) -> int:
