@@ -1,5 +1,6 @@
 """Optimisers and learning-rate schedules by name."""
 
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 import keras
@@ -54,7 +55,7 @@ class OptimizerOptions(NamedTuple):
         epsilon: added to denominators; of all but SGD.
         initial_accumulator: of Adagrad, what the sums of squares begin with.
         momentum: of SGD.
-        weight_decay: of AdamW, decoupled from the gradient.
+        weight_decay: of AdamW, decoupled from the gradient; of `decays` alone.
         clip_norm: the global norm that gradients are cut to; None for no cut.
     """
 
@@ -64,6 +65,22 @@ class OptimizerOptions(NamedTuple):
     momentum: float
     weight_decay: float
     clip_norm: float | None
+
+
+def decays(weight: keras.Variable) -> bool:
+    """Return whether weight decay may draw a weight towards 0.
+
+    Tables and kernels are matrices. Of scalars and vectors (log τ, biases, the scales
+    of norms) 0 is no plainer value than another.
+    """
+    return len(weight.shape) > 1
+
+
+def exclude_from_decay(
+    optimizer: keras.optimizers.Optimizer, weights: Sequence[keras.Variable]
+) -> None:
+    """Let the optimiser, not yet built, decay only those of its weights that may be."""
+    optimizer.exclude_from_weight_decay([w for w in weights if not decays(w)])
 
 
 def make_optimizer(

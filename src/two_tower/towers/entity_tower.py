@@ -17,6 +17,9 @@ Combination = Literal["sum", "mean", "concat"]
 ID = "id"
 """The name of the part that is an entity's own embedding."""
 
+# Far from the seeds that a neighbouring part of the model counts up from its own.
+MLP_SEED = 500
+
 
 def combine_parts(parts: Sequence[Tensor], how: Combination) -> Tensor:
     """Return `[..., E]` vectors summed or averaged, or side by side `[..., k·E]`."""
@@ -50,7 +53,7 @@ class EntityTower(keras.layers.Layer):
         n_rows: rows of the id table, reserved ids included. An entity's row is its
             dense id; from `n_rows` on they share the out-of-vocabulary row.
         scale: standard deviation of the initial embeddings.
-        seed: of the id dropout; the mlp has the next ones.
+        seed: of the id dropout; the mlp has those from 500 further on.
 
     Raises:
         ValueError: if there are neither ids nor features, or the parts have another
@@ -115,7 +118,7 @@ class EntityTower(keras.layers.Layer):
             if mlp is None
             else Mlp(
                 output=dimension,
-                seed=seed + 1,
+                seed=seed + MLP_SEED,
                 name="mlp",
                 dtype=self.dtype_policy,
                 **mlp,

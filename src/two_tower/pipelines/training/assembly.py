@@ -13,6 +13,7 @@ from two_tower.fitting.epochs import TrainingState
 from two_tower.fitting.optimizers import (
     OptimizerOptions,
     cosine_with_warmup,
+    exclude_from_decay,
     exponential,
     make_optimizer,
 )
@@ -33,7 +34,8 @@ from two_tower.towers.mean import MeanUserTower
 from two_tower.towers.transformer import TransformerUserTower
 from two_tower.towers.two_tower import TwoTower
 
-# Each part of the model draws with seeds of its own, from its first one on.
+# Each part of the model draws with seeds of its own, from its first one on; an entity
+# tower, of items (0) or users, has layers with seeds from 500 further on.
 HISTORY_SEED, PROFILE_SEED, FUSION_SEED = 1, 1001, 2001
 
 
@@ -216,7 +218,7 @@ def assemble_state(
     stack = steps if is_stacked else 1
     task = (StackedTask if stack > 1 else RetrievalTask)(
         towers,
-        assemble_objective(parameters, inputs.items.known),
+        assemble_objective(parameters, inputs.is_candidate),
         Temperature(start.start, learned=start.learned),
     )
     task.build()
@@ -226,6 +228,7 @@ def assemble_state(
         jit_compile=parameters.jit_compile or parameters.backend == "jax",
         steps_per_execution=steps // stack,
     )
+    exclude_from_decay(task.optimizer, task.trainable_variables)
     task.optimizer.build(task.trainable_variables)
     stopping = EarlyStopping(
         f"val_{parameters.validation.monitor}", parameters.validation.patience
