@@ -4,6 +4,7 @@ from typing import Literal, Self, TypeAlias
 
 from pydantic import Field, PositiveInt, model_validator
 
+from two_tower.fitting.sequence_feed import count_places
 from two_tower.params import PaddedBatches, Params
 
 # NumPy takes 32 bits; layers of a tower add a little to it.
@@ -47,6 +48,15 @@ class Mlp(Params):
         """The hidden widths as a list, whichever way they were given."""
         units = self.hidden_units
         return [units] if isinstance(units, int) else list(units)
+
+    @model_validator(mode="after")
+    def _there_is_something_to_drop(self) -> Self:
+        if self.dropout and not self.widths:
+            raise ValueError(
+                f"dropout is {self.dropout} but there are no hidden_units, whose "
+                "outputs it drops; set it to 0, or give hidden_units"
+            )
+        return self
 
 
 class MeanHistory(Params):
@@ -438,6 +448,55 @@ class Training(Params):
                 "objective softmax"
             )
         return self
+
+    @model_validator(mode="after")
+    def _the_margin_can_be_reached(self) -> Self:
+        if self.objective != "max_margin":
+            return self
+        temperature = self.scoring.temperature
+        if temperature.learned:
+            raise ValueError(
+                "scoring.temperature.learned is true but objective is 'max_margin': a "
+                "temperature near 0 would reach any margin, and nothing else be "
+                "learned; set it to false, or choose another objective"
+            )
+        margin, most = self.objectives.max_margin.margin, 2 / temperature.start
+        if self.scoring.normalise and margin > most:
+            raise ValueError(
+                f"objectives.max_margin.margin is {margin}, but cosines over the "
+                f"temperature {temperature.start} differ by {most} at most; choose a "
+                "smaller margin or temperature, or set scoring.normalise to false"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _the_consumed_can_be_drawn(self) -> Self:
+        if self.masks.consumed and self.negatives == "unconsumed":
+            raise ValueError(
+                "masks.consumed is true but negatives is 'unconsumed', which draws "
+                "nothing that it could mask; set it to false, or choose other negatives"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _the_queue_holds_a_batch(self) -> Self:
+        size, places = self.sources.queue.size, self._places_of_a_batch()
+        if self.negatives == "queue" and size < places:
+            raise ValueError(
+                f"sources.queue.size is {size}, but a batch may have {places} places, "
+                "which the queue must hold; raise it, or lower batches"
+            )
+        return self
+
+    def _places_of_a_batch(self) -> int:
+        """Return how many places the largest batch has, if a bucket is full."""
+        batches = self.batches
+        if self.history == "none":
+            return batches.pairs
+        return max(
+            count_places(width, slots=batches.slots, chunk=batches.chunk)
+            for width in batches.buckets
+        )
 
     @model_validator(mode="after")
     def _hits_are_masked(self) -> Self:

@@ -1,0 +1,92 @@
+"""Combinations that are refused before anything is read."""
+
+import keras
+import pytest
+from pydantic import ValidationError
+
+from tests.pipelines.training.tiny import model_inputs, parameters, training_in_conf
+from two_tower.pipelines.training import assembly
+from two_tower.pipelines.training.params import Training
+
+PAIRS = {"history": "none", "profile": {"use": True}}
+MARGIN = {"objective": "max_margin", "negatives": "uniform"}
+
+
+def margin_of(margin):
+    return {"objectives": {"max_margin": {"margin": margin}}}
+
+
+def scoring(**options):
+    return {"scoring": options}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ([MARGIN, scoring(temperature={"learned": True})], "would reach any margin"),
+        ([MARGIN, margin_of(4.1), scoring(temperature={"start": 0.5})], "4.0 at most"),
+        (
+            [{"negatives": "unconsumed", "masks": {"consumed": True}}],
+            "nothing that it could mask",
+        ),
+        ([{"fusion": {"dropout": 0.1}}], "no hidden_units"),
+        ([{"negatives": "queue", "sources": {"queue": {"size": 95}}}], "have 96"),
+        ([PAIRS, {"negatives": "queue", "sources": {"queue": {"size": 47}}}], "48"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(changes, message):
+    with pytest.raises(ValidationError, match=message):
+        parameters(*changes)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        [MARGIN, margin_of(4.0), scoring(temperature={"start": 0.5})],
+        [MARGIN, margin_of(9.0), scoring(normalise=False)],
+        [{"fusion": {"hidden_units": 8, "dropout": 0.1}}],
+        [{"negatives": "queue", "sources": {"queue": {"size": 96}}}],
+        [PAIRS, {"negatives": "queue", "sources": {"queue": {"size": 48}}}],
+    ],
+)
+def test_what_makes_sense_passes(changes):
+    assert parameters(*changes)
+
+
+def test_batches_of_pairs_are_whole_chunks_in_every_preset():
+    for preset in ("transformer", "mean", "tfrs-basic", "libreco-two-tower"):
+        batches = Training.model_validate(training_in_conf(preset=preset)).batches
+        assert batches.pairs % min(batches.chunk, batches.pairs) == 0
+
+
+def test_no_two_parts_of_the_model_share_a_seed():
+    layers = {"hidden_units": [8, 8], "batch_norm": False, "dropout": 0.1}
+    changes = (
+        {"profile": {"use": True, "mlp": layers}},
+        {"item_tower": {"mlp": layers}, "fusion": layers},
+        {"histories": {"transformer": {"dropout": 0.1}}},
+    )
+    asked = parameters(*changes, preset="transformer")
+    towers = assembly.assemble_towers(asked, model_inputs(asked))
+    seeds = [
+        layer.seed
+        for layer in towers._flatten_layers()  # noqa: SLF001
+        if isinstance(layer, keras.layers.Dropout)
+    ]
+    seeds += [towers.item_tower.seed, towers.profile.seed]
+    assert len(set(seeds)) == len(seeds)
+
+
+def test_weight_decay_leaves_the_temperature_alone():
+    asked = parameters(
+        {"optimizer": {"kind": "adamw", "weight_decay": 0.1}},
+        scoring(temperature={"learned": True}),
+    )
+    inputs = model_inputs(asked)
+    towers = assembly.assemble_towers(asked, inputs)
+    feed = assembly.assemble_feed(asked, inputs, towers)
+    task = assembly.assemble_state(asked, inputs, towers, feed, "print").task
+    is_decayed = task.optimizer._use_weight_decay  # noqa: SLF001
+    decayed = [weight for weight in task.trainable_weights if is_decayed(weight)]
+    assert decayed
+    assert all(len(weight.shape) > 1 for weight in decayed)
