@@ -11,9 +11,10 @@ from two_tower.towers.entity_tower import EntityTower
 from two_tower.towers.growth import Growth, grow
 from two_tower.towers.two_tower import TwoTower
 
-# What may differ: what a layer is called and was built with, what it draws, how long
-# histories were.
-FREE = {"name", "build_config", "seed", "max_length"}
+# What may differ: what a layer is called, what it draws, how long histories were.
+FREE = {"name", "seed", "max_length"}
+# What grows.
+SIZES = {"n_entities", "n_rows", "size", "width"}
 
 
 def warm_towers(asked: TwoTower, inputs: ModelInputs, deployed: TwoTower) -> TwoTower:
@@ -77,13 +78,19 @@ def _growth(entities: Entities) -> Growth:
 
 
 def _options(towers: TwoTower) -> dict[str, Any]:
-    """Return what towers are made of, by dotted name, but for sizes that may grow."""
-    sized = {"n_entities", "n_rows", "size", "width"}
+    """Return what towers are made of, by dotted name, but for what may differ."""
     return {
         ".".join(path): value
         for path, value in _leaves(towers.get_config())
-        if not (FREE | sized) & set(path)
+        if not _may_differ(path)
     }
+
+
+def _may_differ(path: tuple[str, ...]) -> bool:
+    """Judge by the leaf: what is above it may be the name of any feature."""
+    is_of_feature = path[-3:-2] == ("features",)
+    was_built_with = "build_config" in path and not is_of_feature
+    return path[-1] in FREE | SIZES or was_built_with
 
 
 def _leaves(
