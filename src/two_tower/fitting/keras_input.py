@@ -21,7 +21,7 @@ class _IndexedFeed(keras.utils.PyDataset):
     def __init__(self, feed: Feed) -> None:
         super().__init__()
         self.feed = feed
-        self.batches = iter(feed)
+        self.batches: Iterator[Batch] = iter(())  # begun by the first batch asked for
 
     def __len__(self) -> int:
         return len(self.feed)

@@ -44,15 +44,14 @@ class PairFeed(DrawnFeed):
 
     def bare_batches(self, rng: np.random.Generator) -> Iterator[Batch]:
         order = rng.permutation(self.n_positives)
-        users, labels = self.users[order], self.labels[order]
         rows = np.arange(self.most_places, dtype=np.int32)
         for start in range(0, self.n_positives, self.size):
-            part = slice(start, start + self.size)
-            weights = np.ones(len(users[part]), np.float32)
+            part = order[start : start + self.size]
+            weights = np.ones(len(part), np.float32)
             yield {
-                "users": padded(users[part], self.most_places),
+                "users": padded(self.users[part], self.most_places),
                 "rows": rows,
-                "labels": padded(labels[part], self.most_places),
+                "labels": padded(self.labels[part], self.most_places),
                 "weights": padded(weights, self.most_places),
             }
 
