@@ -96,7 +96,7 @@ POSITIVES = Positives(
         ("popular", {"count": 9, "per_positive": 0}, (9,)),
         ("unconsumed", {"per_positive": 5}, (4, 5)),
         ("low_rated", {"per_positive": 5, "uniform": 2}, (4, 7)),
-        ("queue", {"size": 30}, (30,)),
+        ("queue", {"size": 100}, (100,)),
         ("mixed", {"count": 7}, (23,)),
     ],
 )
