@@ -29,6 +29,9 @@ OUT_OF_VOCABULARY: Final = 1
 FIRST_ID: Final = 2
 """Dense id of the first real item, user or feature value."""
 
+ID: Final = "id"
+"""Name of the part of an item or user that is its own embedding; no feature has it."""
+
 MASKED_LOGIT: Final = -1e9
 """A float32 logit that gets no probability: exp() of it is 0, yet it is finite, so that
 no 0 · ∞ arises in a gradient."""

@@ -1,7 +1,5 @@
 """How much the items' features tell of each other."""
 
-from typing import Final
-
 import ibis.expr.types as ir
 import numpy as np
 import numpy.typing as npt
@@ -10,10 +8,7 @@ from ibis import _
 
 from two_tower.ragged import Ragged
 from two_tower.self_supervision.information import mutual_information, set_symbols
-from two_tower.types import JsonObject
-
-ID: Final = "id"
-"""Stands for the item itself, among the names of its features."""
+from two_tower.types import ID, JsonObject
 
 
 def feature_information(

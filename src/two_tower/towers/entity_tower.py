@@ -10,12 +10,9 @@ from keras import ops
 
 from two_tower.towers.features import Feature, FeatureEmbedding
 from two_tower.towers.mlp import Mlp
-from two_tower.types import FIRST_ID, OUT_OF_VOCABULARY, PADDING, Tensor
+from two_tower.types import FIRST_ID, ID, OUT_OF_VOCABULARY, PADDING, Tensor
 
 Combination = Literal["sum", "mean", "concat"]
-
-ID = "id"
-"""The name of the part that is an entity's own embedding."""
 
 # Far from the seeds that a neighbouring part of the model counts up from its own.
 MLP_SEED = 500

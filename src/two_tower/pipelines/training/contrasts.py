@@ -42,8 +42,8 @@ from two_tower.self_supervision.masks import (
     random_masks,
 )
 from two_tower.self_supervision.views import draw_views
-from two_tower.towers.entity_tower import ID, EntityTower
-from two_tower.types import FIRST_ID, IntArray
+from two_tower.towers.entity_tower import EntityTower
+from two_tower.types import FIRST_ID, ID, IntArray
 
 
 def assemble_additions(
