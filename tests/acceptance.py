@@ -80,7 +80,7 @@ ROWS = {
     "N21": "nothing obsolete: no deprecation warning in a run",
     "X1": "transformer history tower: causal, padding-proof",
     "X2": "full softmax without a [positions, catalogue] tensor",
-    "X3": "one negative engine: ids, weights and log Q from every source",
+    "X3": "one negative engine for all sources; category-hard is not there yet",
     "X4": "streaming frequency estimation",
     "X5": "the index must meet its recall target against exact search",
     "X6": "room for several vectors a user",

@@ -260,6 +260,7 @@ def test_the_last_epoch_is_always_validated(store):
     assert ["val_ndcg@10" in record for record in history] == [False, True, True]
 
 
+# covers: N12
 @pytest.mark.backend
 def test_the_loss_of_an_epoch_is_the_mean_over_its_positives(store):
     # A rate too small to change a weight: the loss is that of the initial ones.
@@ -338,9 +339,11 @@ def test_a_failed_training_gives_the_terminal_back(store, monkeypatch, capfd):
     assert drawn.count(hidden) == drawn.count(shown) == 1
 
 
-def test_a_normal_training_is_quiet(store, capfd, caplog):
+# covers: N21
+def test_a_normal_training_is_quiet_and_uses_nothing_obsolete(store, capfd, caplog):
     with warnings.catch_warnings(), caplog.at_level(logging.INFO):
-        warnings.simplefilter("error", UserWarning)
+        for category in (UserWarning, DeprecationWarning, FutureWarning):
+            warnings.simplefilter("error", category)
         quick(small(), store, validation_of(walks(12)))
     assert capfd.readouterr().out == ""
     # TensorFlow itself minds many trainings in one process, as tests have them.

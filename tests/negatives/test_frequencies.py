@@ -1,13 +1,17 @@
 from itertools import chain
 from math import log
+from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from two_tower.negatives.candidates import log_share_of_rows
 from two_tower.negatives.frequencies import ExactFrequencies, StreamingFrequencies
+
+PARAMETERS = Path(__file__).parents[2] / "conf/base/parameters"
 
 STREAMS = st.lists(st.lists(st.integers(2, 6), max_size=9), min_size=1, max_size=12)
 
@@ -120,11 +124,21 @@ def test_an_item_that_was_never_seen_has_the_smallest_share():
     np.testing.assert_allclose(shares_of(frequencies, [2, 3]), [1, 1e-8], rtol=1e-5)
 
 
+def as_configured() -> dict[str, float]:
+    """Return the parameters that are shipped: buckets, hashes, memory."""
+    text = (PARAMETERS / "training.yml").read_text(encoding="utf-8")
+    streaming: dict[str, float] = yaml.safe_load(text)["_training"]["streaming"]
+    return streaming
+
+
 # covers: X4
-@pytest.mark.parametrize("memory", [0, 0.001])
+@pytest.mark.parametrize("memory", [0, as_configured()["memory"]])
 def test_popular_items_of_a_power_law_are_within_a_tenth(memory):
     stream = power_law(n_items=10_000, n_rows=1_000_000, seed=1)
-    frequencies = StreamingFrequencies(50_000, n_hashes=4, memory=memory, seed=0)
+    shipped = as_configured()
+    frequencies = StreamingFrequencies(
+        shipped["buckets"], shipped["hashes"], memory, seed=0
+    )
     observe(frequencies, stream, batch=8192)
     counts = np.bincount(stream)
     popular = np.argsort(-counts)[:1000]

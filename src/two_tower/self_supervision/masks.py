@@ -40,7 +40,7 @@ class Pattern(Protocol):
         Args:
             can_hide: `[F]` bool, False for features that both views always keep (the
                 dense ones); H of them are True.
-            rng: moved on by a fixed number of draws.
+            rng: decides what is hidden.
 
         Raises:
             ValueError: if fewer than two features can be hidden.

@@ -4,18 +4,24 @@ from kedro.pipeline.preview_contract import MermaidPreview
 
 TOWERS = """
 graph BT
-  history["history: item ids [B, T]"] --> shared
-  candidates["candidates: item ids [N]"] --> shared
+  history["history: item ids [B, T]"] --> parts
+  candidates["candidates: item ids [Q]"] --> parts
+  users["users: ids [B]"] --> own
   subgraph item ["item tower, shared"]
-    shared["id embedding + genres + year + title words"]
+    parts["id and feature embeddings:<br/>sum, mean or side by side"]
+    parts --> layers["layers, if any"]
   end
-  shared -- "[B, T, D]" --> choice
-  subgraph user ["user tower"]
-    choice["mean: prefix means, ReLU layers<br/>transformer: causal attention blocks"]
+  subgraph query ["query: history, profile or both"]
+    encoder["mean: prefix means, ReLU layers<br/>transformer: causal attention blocks"]
+    own["profile: id and feature embeddings, layers"]
+    encoder --> fusion["fusion, where there are both"]
+    own --> fusion
   end
-  choice -- "unit length [B, T, D]" --> score
-  shared -- "unit length [N, D]" --> score
-  score["cosine / temperature, less log q"] --> loss["softmax over candidates"]
+  layers -- "[B, T, D]" --> encoder
+  fusion -- "[P, D]" --> score
+  layers -- "[Q, D]" --> score
+  score["cosine or dot product / temperature"] --> loss
+  loss["objective: positive against negatives, less log q"]
 """
 
 
