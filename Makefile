@@ -34,7 +34,7 @@ test: $(DEV_STAMP)
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	KERAS_BACKEND=jax $(BIN)/pytest -m backend
+	KERAS_BACKEND=jax JAX_DISABLE_MOST_OPTIMIZATIONS=1 $(BIN)/pytest -m backend
 	KERAS_BACKEND=tensorflow $(BIN)/pytest
 
 format: $(DEV_STAMP)
