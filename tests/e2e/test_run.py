@@ -1,6 +1,7 @@
 """`kedro run` from a simulated archive to recommendations, as a user runs it."""
 
 import json
+import re
 
 import pandas as pd
 import pytest
@@ -116,4 +117,5 @@ def test_a_misspelt_parameter_is_refused_by_name(project):
 
 def test_an_unknown_preset_names_those_that_exist(project):
     said = project.refusal("--params", "preset=max")
-    assert "no preset 'max'; choose one of mean, transformer" in said
+    assert "no preset 'max'; choose one of" in said
+    assert {"mean", "transformer"} <= set(re.findall(r"[\w-]+", said))
