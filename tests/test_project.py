@@ -30,6 +30,7 @@ DRAWN_ELSEWHERE = {
     "item_index",
     "known_feature_schema",
     "known_feature_vocabulary",
+    "known_rules",
     "known_item_vocabulary",
     "known_user_vocabulary",
     "leakage_audit",
