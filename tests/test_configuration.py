@@ -12,7 +12,7 @@ from kedro.runner import SequentialRunner
 
 from two_tower.movielens.simulation.recipe import Recipe
 from two_tower.pipelines.simulation.pipeline import create_pipeline
-from two_tower.pipelines.training.params import Training
+from two_tower.pipelines.training.params.training import Training
 from two_tower.settings import CONFIG_LOADER_ARGS
 
 PROJECT = Path(__file__).parents[1]

@@ -2,7 +2,7 @@ import pytest
 from kedro.pipeline.preview_contract import MermaidPreview
 from kedro.validation import TypeExtractor
 
-from two_tower.pipelines.training.params import Training
+from two_tower.pipelines.training.params.training import Training
 from two_tower.pipelines.training.pipeline import (
     create_pipeline,
     create_retraining_pipeline,

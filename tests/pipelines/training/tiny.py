@@ -15,7 +15,7 @@ from tests.fitting.tiny import cut, walks
 from two_tower.lineage import LineageStore, Record
 from two_tower.pipelines.training.inputs import ModelInputs, read_inputs
 from two_tower.pipelines.training.nodes import LEARNS_FROM, train_two_tower
-from two_tower.pipelines.training.params import Training
+from two_tower.pipelines.training.params.training import Training
 from two_tower.settings import CONFIG_LOADER_ARGS
 
 CONF = Path(__file__).parents[3] / "conf"

@@ -28,7 +28,8 @@ from two_tower.pipelines.training.contrasts import (
     places_at_a_time,
 )
 from two_tower.pipelines.training.inputs import Entities, ModelInputs
-from two_tower.pipelines.training.params import Entity, Mlp, Training
+from two_tower.pipelines.training.params.towers import Entity, Mlp
+from two_tower.pipelines.training.params.training import Training
 from two_tower.towers.entity_tower import EntityTower
 from two_tower.towers.mean import MeanUserTower
 from two_tower.towers.transformer import TransformerUserTower

@@ -34,7 +34,8 @@ from two_tower.negatives.source import Source
 from two_tower.negatives.unconsumed import Unconsumed
 from two_tower.negatives.uniform import Uniform
 from two_tower.pipelines.training.inputs import ModelInputs
-from two_tower.pipelines.training.params import OF_POSITIVES, Training
+from two_tower.pipelines.training.params.contrasts import OF_POSITIVES
+from two_tower.pipelines.training.params.training import Training
 from two_tower.self_supervision.masks import (
     Pattern,
     complementary_masks,

@@ -13,7 +13,8 @@ import pyarrow as pa
 from two_tower.fitting.sequences import Sequences
 from two_tower.fitting.validation import Examples
 from two_tower.pipelines.training.features import chosen_features, read_features
-from two_tower.pipelines.training.params import Entity, Training
+from two_tower.pipelines.training.params.towers import Entity
+from two_tower.pipelines.training.params.training import Training
 from two_tower.ragged import Ragged
 from two_tower.towers.features import Feature
 from two_tower.types import IntArray, JsonObject

@@ -13,7 +13,7 @@ from two_tower.pipelines.training.assembly import (
     assemble_validation,
 )
 from two_tower.pipelines.training.inputs import ModelInputs
-from two_tower.pipelines.training.params import Training
+from two_tower.pipelines.training.params.training import Training
 from two_tower.pipelines.training.warm_start import warm_towers
 from two_tower.towers.two_tower import TwoTower
 from two_tower.types import JsonObject

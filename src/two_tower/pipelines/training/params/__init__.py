@@ -1,0 +1,1 @@
+"""Parameters of training: what each means, and what is allowed."""

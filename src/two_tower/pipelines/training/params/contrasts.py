@@ -1,0 +1,158 @@
+"""What positives are told apart from, and by which loss."""
+
+from typing import Literal, Self, TypeAlias
+
+from pydantic import Field, PositiveInt, model_validator
+
+from two_tower.params import Params
+
+ObjectiveKind: TypeAlias = Literal[
+    "softmax", "sigmoid_cross_entropy", "max_margin", "gbce"
+]
+SourceKind: TypeAlias = Literal[
+    "catalogue",
+    "in_batch",
+    "uniform",
+    "popular",
+    "unconsumed",
+    "low_rated",
+    "queue",
+    "mixed",
+]
+LogQKind: TypeAlias = Literal["none", "exact", "streaming"]
+
+# Sources that may give each query candidates of its own.
+OF_EACH_QUERY = ("uniform", "popular", "unconsumed", "low_rated")
+# Sources in which queries find their own items among the candidates.
+HOLD_POSITIVES = ("catalogue", "in_batch", "queue", "mixed")
+# Sources in which a popular item turns up as often as it is a positive.
+OF_POSITIVES = ("in_batch", "queue", "mixed")
+
+
+class MaxMargin(Params):
+    """Hinge loss of each positive against its negatives."""
+
+    margin: float = Field(gt=0, description="by which the positive is to lead")
+
+
+class Gbce(Params):
+    """Generalised binary cross-entropy."""
+
+    calibration: float = Field(
+        ge=0, le=1, description="0: plain cross-entropy; 1: calibrated as a softmax"
+    )
+
+
+class Objectives(Params):
+    """Options of the objectives that have any."""
+
+    max_margin: MaxMargin
+    gbce: Gbce
+
+
+class InBatch(Params):
+    """The batch's other positives."""
+
+    block: int = Field(
+        ge=1, description="the number of distinct candidates is a multiple of it"
+    )
+
+
+class Uniform(Params):
+    """Items drawn with equal probability: shared by a batch, or each query's own."""
+
+    count: int = Field(ge=0, description="draws that a batch shares; 0: none")
+    per_positive: int = Field(ge=0, description="draws of each query's own; 0: none")
+
+    @property
+    def draws(self) -> int:
+        """How many are drawn, by the batch or by each query."""
+        return self.count or self.per_positive
+
+    @model_validator(mode="after")
+    def _shared_or_own(self) -> Self:
+        if bool(self.count) == bool(self.per_positive):
+            raise ValueError(
+                f"count is {self.count} and per_positive {self.per_positive}; "
+                "give one of them and set the other to 0"
+            )
+        return self
+
+
+class Popular(Uniform):
+    """Items drawn by how often they are training positives."""
+
+    exponent: float = Field(
+        ge=0, description="of the counts; 0 is uniform, 1 by popularity"
+    )
+
+
+class Unconsumed(Params):
+    """Items that the user has not met in training, drawn uniformly."""
+
+    per_positive: PositiveInt = Field(description="draws of each query's own")
+
+
+class LowRated(Params):
+    """Items that the user has rated low; see `sequencing.disliked`."""
+
+    per_positive: PositiveInt = Field(description="draws of each query's own")
+    uniform: int = Field(
+        ge=0, description="more draws of each query's own, from all items"
+    )
+
+
+class Queue(Params):
+    """The positives of the latest batches."""
+
+    size: PositiveInt = Field(description="positives that are kept")
+
+
+class Mixed(Params):
+    """The batch's positives and items drawn uniformly."""
+
+    count: PositiveInt = Field(description="uniform draws that a batch shares")
+    block: int = Field(
+        ge=1, description="the number of distinct candidates is a multiple of it"
+    )
+
+
+class Sources(Params):
+    """Where negatives may come from, each with parameters of its own."""
+
+    in_batch: InBatch
+    uniform: Uniform
+    popular: Popular
+    unconsumed: Unconsumed
+    low_rated: LowRated
+    queue: Queue
+    mixed: Mixed
+
+
+class Masks(Params):
+    """Which candidates are no negatives of a query."""
+
+    hits: bool = Field(description="those equal to the query's own item")
+    consumed: bool = Field(description="all that its user has met in training")
+
+
+class Streaming(Params):
+    """The estimator of how often items come, from the stream of batches."""
+
+    buckets: PositiveInt = Field(
+        description="places that items are hashed to, several times their number"
+    )
+    hashes: PositiveInt = Field(description="hash functions, against collisions")
+    memory: float = Field(
+        ge=0, le=1, description="weight of the newest interval; 0 counts plainly"
+    )
+
+
+class SelfSupervision(Params):
+    """Agreement of two views of an item from which features were left out."""
+
+    pattern: Literal["none", "rfm", "rfm-complementary", "cfm"] = Field(
+        description="which features a view keeps: random, complementary, correlated"
+    )
+    alpha: float = Field(gt=0, description="weight beside the main loss")
+    items: int = Field(ge=2, description="items drawn for it in a step")

@@ -1,0 +1,236 @@
+"""All parameters of training, and which of them go together."""
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from two_tower.fitting.sequence_feed import count_places
+from two_tower.params import Params
+from two_tower.pipelines.training.params.contrasts import (
+    HOLD_POSITIVES,
+    OF_EACH_QUERY,
+    OF_POSITIVES,
+    LogQKind,
+    Masks,
+    ObjectiveKind,
+    Objectives,
+    SelfSupervision,
+    SourceKind,
+    Sources,
+    Streaming,
+)
+from two_tower.pipelines.training.params.steps import (
+    Batches,
+    Optimizer,
+    Schedules,
+    ValidationParams,
+)
+from two_tower.pipelines.training.params.towers import (
+    Entity,
+    Histories,
+    HistoryKind,
+    Mlp,
+    Profile,
+)
+
+# NumPy takes 32 bits; layers of a tower add a little to it.
+MAX_SEED = 2**31 - 1
+
+
+class Temperature(Params):
+    """What scores are divided by."""
+
+    start: float = Field(gt=0, description="its value, or the first one if learned")
+    learned: bool = Field(description="trained with the towers, always above 0")
+
+
+class Scoring(Params):
+    """How a query and an item make a score."""
+
+    normalise: bool = Field(
+        description="unit vectors, so that the score is a cosine; else a dot product"
+    )
+    temperature: Temperature
+
+
+class Training(Params):
+    """All parameters of training."""
+
+    backend: Literal["tensorflow", "jax"]
+    device: Literal["auto", "cpu", "gpu"]
+    precision: Literal["float32", "mixed_bfloat16"] = Field(
+        description="of the towers' arithmetic; weights and losses stay float32"
+    )
+    jit_compile: bool = Field(description="compile the training step with XLA")
+    steps_per_execution: int = Field(
+        ge=1, description="steps between two looks at the loss; more help small ones"
+    )
+    seed: int = Field(ge=0, le=MAX_SEED)
+    epochs: int = Field(ge=1, description="the most; early stopping may end before")
+    dimension: int = Field(ge=1, description="D of every vector")
+    history: HistoryKind = Field(description="what reads a user's history")
+    histories: Histories
+    profile: Profile
+    item_tower: Entity
+    fusion: Mlp = Field(description="from history and profile, where both are, to one")
+    scoring: Scoring
+    objective: ObjectiveKind
+    objectives: Objectives
+    negatives: SourceKind = Field(description="where negatives come from")
+    sources: Sources
+    masks: Masks
+    log_q: LogQKind = Field(
+        description="correction for how often an item is drawn, in a softmax"
+    )
+    streaming: Streaming
+    self_supervision: SelfSupervision
+    optimizer: Optimizer
+    schedule: Literal["constant", "cosine", "exponential"]
+    schedules: Schedules
+    batches: Batches
+    validation: ValidationParams
+
+    @property
+    def has_own_candidates(self) -> bool:
+        """Whether each query has candidates of its own, not shared by the batch."""
+        if self.negatives not in OF_EACH_QUERY:
+            return False
+        return bool(getattr(self.sources, self.negatives).per_positive)
+
+    @model_validator(mode="after")
+    def _queries_know_something(self) -> Self:
+        if self.history == "none" and not self.profile.use:
+            raise ValueError(
+                "history is 'none' and profile.use is false, so all queries would be "
+                "alike; choose history mean or transformer, or set profile.use"
+            )
+        n_heads = self.histories.transformer.n_heads
+        if self.history == "transformer" and self.dimension % n_heads:
+            raise ValueError(
+                f"dimension {self.dimension} is not a multiple of "
+                f"histories.transformer.n_heads {n_heads}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _widths_fit(self) -> Self:
+        towers = {"item_tower": self.item_tower}
+        if self.profile.use:
+            towers["profile"] = self.profile
+        for name, tower in towers.items():
+            width = tower.embedding or self.dimension
+            if tower.mlp is None and width != self.dimension:
+                raise ValueError(
+                    f"{name}.embedding is {width} but the dimension {self.dimension}, "
+                    f"and {name}.mlp, which would lead from one to the other, is null; "
+                    "set embedding to null, or give an mlp"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _objective_has_its_negatives(self) -> Self:
+        if self.objective != "softmax" and self.negatives == "catalogue":
+            others = ", ".join((*OF_POSITIVES, *OF_EACH_QUERY))
+            raise ValueError(
+                f"objective {self.objective!r} with negatives 'catalogue' would hold a "
+                f"score of every query and item at once; choose one of {others}, or "
+                "objective softmax"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _the_margin_can_be_reached(self) -> Self:
+        if self.objective != "max_margin":
+            return self
+        temperature = self.scoring.temperature
+        if temperature.learned:
+            raise ValueError(
+                "scoring.temperature.learned is true but objective is 'max_margin': a "
+                "temperature near 0 would reach any margin, and nothing else be "
+                "learned; set it to false, or choose another objective"
+            )
+        margin, most = self.objectives.max_margin.margin, 2 / temperature.start
+        if self.scoring.normalise and margin > most:
+            raise ValueError(
+                f"objectives.max_margin.margin is {margin}, but cosines over the "
+                f"temperature {temperature.start} differ by {most} at most; choose a "
+                "smaller margin or temperature, or set scoring.normalise to false"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _the_consumed_can_be_drawn(self) -> Self:
+        if self.masks.consumed and self.negatives == "unconsumed":
+            raise ValueError(
+                "masks.consumed is true but negatives is 'unconsumed', which draws "
+                "nothing that it could mask; set it to false, or choose other negatives"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _the_queue_holds_a_batch(self) -> Self:
+        size, places = self.sources.queue.size, self._places_of_a_batch()
+        if self.negatives == "queue" and size < places:
+            raise ValueError(
+                f"sources.queue.size is {size}, but a batch may have {places} places, "
+                "which the queue must hold; raise it, or lower batches"
+            )
+        return self
+
+    def _places_of_a_batch(self) -> int:
+        """Return how many places the largest batch has, if a bucket is full."""
+        batches = self.batches
+        if self.history == "none":
+            return batches.pairs
+        return max(
+            count_places(width, slots=batches.slots, chunk=batches.chunk)
+            for width in batches.buckets
+        )
+
+    @model_validator(mode="after")
+    def _hits_are_masked(self) -> Self:
+        if self.masks.hits:
+            return self
+        if self.objective != "softmax" or self.negatives not in HOLD_POSITIVES:
+            raise ValueError(
+                f"masks.hits is false, but with objective {self.objective!r} and "
+                f"negatives {self.negatives!r} an item would be told from itself; set "
+                "masks.hits to true, or choose objective softmax with one of "
+                f"{', '.join(HOLD_POSITIVES)}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _log_q_is_of_use(self) -> Self:
+        if self.log_q == "none":
+            return self
+        if self.objective != "softmax" or self.negatives == "catalogue":
+            raise ValueError(
+                f"log_q is {self.log_q!r}, which corrects a softmax over drawn "
+                f"candidates, but objective is {self.objective!r} and negatives "
+                f"{self.negatives!r}; set log_q to none"
+            )
+        if self.log_q == "streaming" and self.negatives not in OF_POSITIVES:
+            raise ValueError(
+                f"log_q is 'streaming', which estimates how often items are positives, "
+                f"but negatives is {self.negatives!r}, whose probabilities are known; "
+                f"set log_q to exact, or choose one of {', '.join(OF_POSITIVES)}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _views_have_features(self) -> Self:
+        pattern = self.self_supervision.pattern
+        if pattern == "none":
+            return self
+        if self.objective != "softmax":
+            raise ValueError(
+                f"self_supervision.pattern is {pattern!r} but objective is "
+                f"{self.objective!r}; self-supervision goes with objective softmax"
+            )
+        if not self.item_tower.use_features:
+            raise ValueError(
+                f"self_supervision.pattern is {pattern!r} but item_tower.use_features "
+                "is false; its views leave out features, so items need some"
+            )
+        return self
