@@ -220,6 +220,38 @@ class EntityTower(keras.layers.Layer):
             weights=weights,
         )
 
+    def mean_of(self, ids: Tensor, names: Sequence[str]) -> Tensor:
+        """Return the mean of some of the features' vectors, as an item's category.
+
+        A missing feature counts as a zero vector, as it does in a tower that combines
+        its parts by their mean.
+
+        Args:
+            ids: `[...]` int32 dense ids.
+            names: the features, at least one.
+
+        Returns:
+            `[..., D]` float, not normalised.
+
+        Raises:
+            ValueError: if there are no names, the tower has no such feature, or its
+                parts are of another width than D.
+        """
+        if unknown := [name for name in names if name not in self.features]:
+            raise ValueError(
+                f"the tower has no features {unknown}, only {list(self.features)}; "
+                "name some of these"
+            )
+        if not names:
+            raise ValueError(f"no feature is named; name some of {list(self.features)}")
+        if self.embedding != self.dimension:
+            raise ValueError(
+                f"the mean of features has their width {self.embedding}, and is to "
+                f"have that of entities, {self.dimension}; set embedding to the same"
+            )
+        features = [self.features[name] for name in names]
+        return combine_parts([one(one.values_of(ids)) for one in features], "mean")
+
     def embed(
         self,
         rows: Tensor,
