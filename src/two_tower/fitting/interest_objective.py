@@ -1,0 +1,308 @@
+"""The objective of users with several vectors, one for each of their interests."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from keras import ops
+
+from two_tower.fitting.measures import Measure
+from two_tower.fitting.objectives import TensorBatch, embed_candidates
+from two_tower.losses.interests import dead_heads, semantic, sharpness, weighted_mean
+from two_tower.losses.multi_vector import (
+    Rivals,
+    multi_vector_cross_entropy,
+    score_rivals,
+)
+from two_tower.losses.softmax import SMALLEST_WEIGHT
+from two_tower.towers.two_tower import TwoTower
+from two_tower.towers.vectors import to_unit_length
+from two_tower.types import MASKED_LOGIT, Tensor
+
+# No head has this number, so no candidate's head is it by chance.
+ANY_HEAD = -1
+
+
+class AuxiliaryWeights(NamedTuple):
+    """What a positive's auxiliary losses are multiplied by; 0 leaves one out.
+
+    Attributes:
+        dead_heads: that each head has its share of the positives.
+        sharpness: that each category is for one head.
+        semantic: that heads are like the positives of their categories.
+    """
+
+    dead_heads: float
+    sharpness: float
+    semantic: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class InterestSoftmax:
+    """Tell each positive from candidates that the batch shares, vector by vector.
+
+    A category router says for which heads, and so for which vectors, a positive is:
+    p(v) = Σ_{h of v} p(h | category of the positive). The main loss is the mean of the
+    vectors' cross-entropies by p(v); the auxiliary ones are about the posterior p(h).
+
+    Attributes:
+        joint: whether vectors compete, in one softmax over (vector, item).
+        margin: what the positive's cosine is lowered by.
+        mask_hits: whether candidates that are the positive itself are left out. The
+            positive stands in the softmax once, beside the candidates, either way.
+        hard: how many of the first candidates are hard: they count only where their
+            category's first head is that of the positive's category.
+        auxiliary: weights of the auxiliary losses.
+        enough: the probability of a category's first head that `sharpness` is content
+            with.
+        semantic_temperature: what cosines of heads and positives are divided by; None
+            for the temperature of the main loss.
+
+    References:
+        Zhou et al., Contrastive Learning for Debiased Candidate Generation in
+        Large-Scale Recommender Systems, KDD 2021.
+    """
+
+    joint: bool
+    margin: float
+    mask_hits: bool
+    hard: int
+    auxiliary: AuxiliaryWeights
+    enough: float
+    semantic_temperature: float | None
+
+    def measures(self, towers: TwoTower) -> list[Measure]:
+        """Return what `measured` measures.
+
+        - `nll`: the main loss, nats per positive;
+        - `dead_heads`, `sharpness`, `semantic`: the auxiliary losses, before weights;
+        - `accuracy`: share of positives whose logit, by their best vector, is above
+          those of all their candidates, as the loss has them: by its temperature,
+          margin, log q and weights;
+        - `positive_cosine` and, of the epoch, `positive_cosine_min` and `_max`: of a
+          positive and its nearest vector;
+        - `real_places`: share of a batch's places that are no padding;
+        - `negative_weight`: mean over a positive's candidates of how many negatives
+          each stands for, 0 if left out; `negative_weight_min` and `_max`: of all
+          candidates that are not hard and count at all;
+        - `hard_count_min`, `hard_count_max`: the fewest and the most hard candidates
+          that counted for a positive, if there are hard ones;
+        - `head_certainty`: mean of max_h p(h), of a positive's category;
+        - `head_posterior_min`, `head_posterior_max`: the least and the greatest
+          head's mean posterior over all positives; 1/H if all are used alike.
+        """
+        n_heads = towers.history_encoder.n_heads
+        names = (
+            "nll",
+            "dead_heads",
+            "sharpness",
+            "semantic",
+            "accuracy",
+            "positive_cosine",
+            "negative_weight",
+            "head_certainty",
+        )
+        hard = [
+            Measure("hard_count_min", "min"),
+            Measure("hard_count_max", "max"),
+        ]
+        return [
+            *(Measure(name, "mean") for name in names),
+            Measure("positive_cosine_min", "min"),
+            Measure("positive_cosine_max", "max"),
+            Measure("real_places", "mean_of_batches"),
+            Measure("negative_weight_min", "min"),
+            Measure("negative_weight_max", "max"),
+            *(hard if self.hard else []),
+            Measure("head_posterior_min", "min_of_means", n_heads),
+            Measure("head_posterior_max", "max_of_means", n_heads),
+        ]
+
+    def __call__(
+        self,
+        towers: TwoTower,
+        batch: TensorBatch,
+        *,
+        temperature: float | Tensor,
+        training: bool,
+    ) -> Tensor:
+        """Return the weighted sum of the batch's losses, a float32 scalar."""
+        loss, _ = self.measured(
+            towers, batch, temperature=temperature, training=training
+        )
+        return loss
+
+    def measured(
+        self,
+        towers: TwoTower,
+        batch: TensorBatch,
+        *,
+        temperature: float | Tensor,
+        training: bool,
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the loss, as calling does, and the batch's figures of `measures`.
+
+        Args:
+            towers: both towers.
+            batch: as a feed of places makes it: row p is place p.
+            temperature: divides the cosines; above 0.
+            training: whether to drop.
+        """
+        weights = batch["weights"]
+        users = towers.interests(batch, training=training)
+        positives, vectors = embed_candidates(towers, batch, training=training)
+        posterior, hard_heads = self._route(towers, batch)
+        is_rival = self._is_rival(batch, posterior, hard_heads)
+
+        cosines = _cosines(users.vectors, positives)
+        own_log_q = ops.expand_dims(batch["own_log_q"], 1)
+        positive = (cosines - self.margin) / temperature - own_log_q
+        rivals = score_rivals(
+            users.vectors / temperature, vectors, _log_weights(batch, is_rival)
+        )
+        shares = _shares(posterior, users.vectors.shape[1])
+        losses = multi_vector_cross_entropy(
+            positive, rivals.log_sum, shares, joint=self.joint
+        )
+        auxiliary = {
+            "dead_heads": dead_heads(posterior, weights),
+            "sharpness": sharpness(posterior, weights, enough=self.enough),
+            "semantic": semantic(
+                _cosines(to_unit_length(users.heads), to_unit_length(positives)),
+                posterior,
+                weights,
+                temperature=self.semantic_temperature or temperature,
+            ),
+        }
+        extra = sum(
+            weight * auxiliary[name]
+            for name, weight in self.auxiliary._asdict().items()
+        )
+        loss = ops.sum(losses * weights) + ops.sum(weights) * extra
+        return loss, {
+            "nll": weighted_mean(losses, weights),
+            **auxiliary,
+            **_rank_figures(cosines, positive, rivals, weights),
+            **self._weight_figures(batch, is_rival),
+            **_head_figures(posterior, weights),
+        }
+
+    def _route(
+        self, towers: TwoTower, batch: TensorBatch
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return which heads categories are for.
+
+        Returns:
+            Of the positives, `[P, H]` float32, log p(h); of the hard candidates,
+            `[hard]` int, their first head, or None if there are none.
+        """
+        encoder = towers.history_encoder
+        labels, hard = batch["labels"], batch["candidates"][: self.hard]
+        ids = ops.concatenate([labels, hard]) if self.hard else labels
+        categories = towers.item_tower.mean_of(ids, encoder.category)
+        posteriors = ops.cast(
+            encoder.category_router.log_probabilities(categories), "float32"
+        )
+        if not self.hard:
+            return posteriors, None
+        n_places = ops.shape(labels)[0]
+        of_hard = posteriors[n_places:]
+        return posteriors[:n_places], ops.argmax(of_hard, axis=-1)
+
+    def _is_rival(
+        self, batch: TensorBatch, posterior: Tensor, hard_heads: Tensor | None
+    ) -> Tensor:
+        """Return `[P, Q]` bool, False for candidates that are left out for a place."""
+        ids, labels = batch["candidates"], batch["labels"]
+        is_own = ops.equal(ops.expand_dims(labels, 1), ids)
+        is_rival = ops.ones_like(is_own)
+        if "excluded" in batch:
+            # The own item is left to `mask_hits`.
+            excluded = ops.take(batch["excluded"], batch["rows"], axis=0)
+            is_rival = ops.logical_or(is_own, ops.logical_not(excluded))
+        if self.mask_hits:
+            is_rival = ops.logical_and(is_rival, ops.logical_not(is_own))
+        if hard_heads is None:
+            return is_rival
+        n_easy = ops.shape(ids)[0] - self.hard
+        easy = ops.full((n_easy,), ANY_HEAD, dtype="int32")
+        heads = ops.concatenate([ops.cast(hard_heads, "int32"), easy])
+        own_head = ops.cast(ops.argmax(posterior, axis=-1), "int32")
+        agrees = ops.logical_or(
+            heads == ANY_HEAD, ops.equal(ops.expand_dims(own_head, 1), heads)
+        )
+        return ops.logical_and(is_rival, agrees)
+
+    def _weight_figures(
+        self, batch: TensorBatch, is_rival: Tensor
+    ) -> dict[str, Tensor]:
+        """Return what became of the candidates' weights."""
+        weights, of_candidates = batch["weights"], batch["candidate_weights"]
+        counts = ops.cast(is_rival, "float32")
+        n_candidates = ops.cast(ops.shape(of_candidates)[0], "float32")
+        means = ops.matmul(counts, of_candidates) / n_candidates
+        easy = of_candidates[self.hard :]
+        figures = {
+            "negative_weight": weighted_mean(means, weights),
+            **_bounds("negative_weight", easy, easy),
+            "real_places": ops.mean(ops.cast(weights > 0, "float32")),
+        }
+        if self.hard:
+            is_filled = ops.cast(of_candidates[: self.hard] > 0, "float32")
+            hard_counts = ops.matmul(counts[:, : self.hard], is_filled)
+            figures |= _bounds("hard_count", hard_counts, weights)
+        return figures
+
+
+def _cosines(vectors: Tensor, positives: Tensor) -> Tensor:
+    """Return `[P, N]` products of `[P, N, D]` vectors and `[P, D]` positives."""
+    products = ops.matmul(vectors, ops.expand_dims(positives, -1))
+    return ops.squeeze(products, -1)
+
+
+def _log_weights(batch: TensorBatch, is_rival: Tensor) -> Tensor:
+    """Return `[P, Q]`, log weight less log q, masked where it is no rival."""
+    weights = batch["candidate_weights"]
+    logs = ops.log(ops.maximum(weights, SMALLEST_WEIGHT)) - batch["candidate_log_q"]
+    of_candidates = ops.where(weights > 0, logs, MASKED_LOGIT)
+    return ops.where(is_rival, of_candidates, MASKED_LOGIT)
+
+
+def _shares(log_posterior: Tensor, n_vectors: int) -> Tensor:
+    """Return `[P, V]`, p(v): the sum over the neighbouring heads that v is made of."""
+    grouped = ops.reshape(
+        ops.exp(log_posterior), (-1, n_vectors, log_posterior.shape[1] // n_vectors)
+    )
+    return ops.sum(grouped, axis=-1)
+
+
+def _rank_figures(
+    cosines: Tensor, positive: Tensor, rivals: Rivals, weights: Tensor
+) -> dict[str, Tensor]:
+    """Return how near the positives are, and how often nothing is nearer."""
+    best = ops.max(cosines, axis=-1)
+    is_first = ops.max(positive, axis=-1) > ops.max(rivals.greatest, axis=-1)
+    return {
+        "accuracy": weighted_mean(ops.cast(is_first, "float32"), weights),
+        "positive_cosine": weighted_mean(best, weights),
+        **_bounds("positive_cosine", best, weights),
+    }
+
+
+def _head_figures(log_posterior: Tensor, weights: Tensor) -> dict[str, Tensor]:
+    """Return how sure the router is, and each head's part of the positives."""
+    posterior = ops.exp(log_posterior)
+    of_heads = weighted_mean(posterior, weights)
+    return {
+        "head_certainty": weighted_mean(ops.max(posterior, axis=-1), weights),
+        "head_posterior_min": of_heads,
+        "head_posterior_max": of_heads,
+    }
+
+
+def _bounds(name: str, values: Tensor, weights: Tensor) -> dict[str, Tensor]:
+    """Return the least and the greatest of the values whose weight is above 0."""
+    is_real, infinite = weights > 0, float("inf")
+    return {
+        f"{name}_min": ops.min(ops.where(is_real, values, infinite)),
+        f"{name}_max": ops.max(ops.where(is_real, values, -infinite)),
+    }

@@ -1,0 +1,115 @@
+"""Softmax cross-entropy of users with several vectors against shared candidates."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from keras import ops
+
+from two_tower.types import Tensor
+
+
+class Rivals(NamedTuple):
+    """What each vector of a query is up against.
+
+    Attributes:
+        log_sum: `[P, V]` float32, log Σ_q exp(score + log weight), the candidates' part
+            of a softmax' denominator.
+        greatest: `[P, V]` float32, the greatest of the terms' logarithms; it has no
+            gradient.
+    """
+
+    log_sum: Tensor
+    greatest: Tensor
+
+
+def score_rivals(queries: Tensor, vectors: Tensor, log_weights: Tensor) -> Rivals:
+    """Return the candidates' sums of exponentials, with one `[P, V, Q]` tensor.
+
+    Args:
+        queries: `[P, V, D]` float, over the temperature.
+        vectors: `[Q, D]` float, of the candidates.
+        log_weights: `[P, Q]` float, or `[1, Q]` where all queries share them: natural
+            log of how many negatives a candidate stands for, less log q;
+            `MASKED_LOGIT` leaves it out. It gets no gradient.
+    """
+    queries, vectors, log_weights = (
+        ops.cast(tensor, "float32") for tensor in (queries, vectors, log_weights)
+    )
+    log_sum, greatest = ops.unstack(_log_sum(queries, vectors, log_weights), 2)
+    return Rivals(log_sum, ops.stop_gradient(greatest))
+
+
+@ops.custom_gradient  # type: ignore[untyped-decorator]
+def _log_sum(
+    queries: Tensor, vectors: Tensor, log_weights: Tensor
+) -> tuple[Tensor, Callable[..., tuple[Tensor, ...]]]:
+    """Return `[2, P, V]`: the log of the sum, and its greatest term's.
+
+    The gradient in the logits is the softmax itself. Its denominators are of a query
+    each, so they scale what goes into and comes out of the products, and the
+    exponentials are all that is kept of size [P, V, Q].
+    """
+    n_places, n_vectors, dimension = ops.shape(queries)
+    flat = ops.reshape(queries, (-1, dimension))
+    scores = ops.matmul(flat, ops.transpose(vectors))
+    logits = ops.reshape(scores, (n_places, n_vectors, -1))
+    logits = logits + ops.expand_dims(log_weights, 1)
+    greatest = ops.max(logits, axis=-1, keepdims=True)
+    exponentials = ops.exp(logits - greatest)
+    # The greatest term is exp(0), so the sum is 1 at least.
+    sums = ops.sum(exponentials, axis=-1)
+    greatest = ops.squeeze(greatest, -1)
+
+    def gradient(*args: Any, upstream: Any = None) -> tuple[Tensor, ...]:
+        up = args[0] if upstream is None else upstream
+        per_unit = ops.reshape(up[0] / sums, (-1, 1))
+        terms = ops.reshape(exponentials, (n_places * n_vectors, -1))
+        to_queries = ops.matmul(terms, vectors) * per_unit
+        to_vectors = ops.matmul(ops.transpose(terms), flat * per_unit)
+        return (
+            ops.reshape(to_queries, (n_places, n_vectors, dimension)),
+            to_vectors,
+            ops.zeros_like(log_weights),
+        )
+
+    return ops.stack([greatest + ops.log(sums), greatest]), gradient
+
+
+def multi_vector_cross_entropy(
+    positive: Tensor, rivals: Tensor, shares: Tensor, *, joint: bool
+) -> Tensor:
+    """Return each positive's cross-entropy, a mean over the vectors that it is for.
+
+    -Σ_v p(v) · log p(positive, v), where `joint` has one softmax over all pairs of a
+    vector and an item, exp s⁺_v / Σ_u (exp s⁺_u + Σ_q w_q · exp s_uq), and without it
+    each vector has a softmax of its own, exp s⁺_v / (exp s⁺_v + Σ_q w_q · exp s_vq).
+    With one vector both are the usual sampled softmax.
+
+    Args:
+        positive: `[P, V]` float, the positives' scores, less the margin, over the
+            temperature.
+        rivals: `[P, V]` float, `Rivals.log_sum` of their candidates.
+        shares: `[P, V]` float, p(v), of sum 1 over V.
+        joint: whether vectors compete.
+
+    Returns:
+        `[P]` float32 in nats, not reduced.
+
+    References:
+        Zhou et al., Contrastive Learning for Debiased Candidate Generation in
+        Large-Scale Recommender Systems, KDD 2021, section 3.4.
+    """
+    positive, rivals, shares = (
+        ops.cast(tensor, "float32") for tensor in (positive, rivals, shares)
+    )
+    others = _all_but_the_own(positive, rivals) if joint else rivals
+    # log(1 + e^x) keeps the digits of a small loss, which log Σ e^s - s⁺ would cancel.
+    return ops.sum(shares * ops.softplus(others - positive), axis=-1)
+
+
+def _all_but_the_own(positive: Tensor, rivals: Tensor) -> Tensor:
+    """Return `[P, V]`, the log of a joint denominator without exp s⁺_v itself."""
+    of_vector = positive + ops.softplus(rivals - positive)
+    is_own = ops.cast(ops.eye(positive.shape[1]), "bool")
+    terms = ops.where(is_own, ops.expand_dims(rivals, 1), ops.expand_dims(of_vector, 1))
+    return ops.logsumexp(terms, axis=-1)
