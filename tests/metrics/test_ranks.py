@@ -235,3 +235,42 @@ def test_item_ids_become_positions_without_reserved_ids():
     positions = item_positions(ids)
     assert positions.values.tolist() == [0, 3, 0]
     assert positions.offsets.tolist() == [0, 1, 1, 1, 3]
+
+
+# covers: A33
+@given(st.integers(1, 4), st.integers(1, 20), st.integers(0, 2**16))
+def test_of_users_of_several_vectors_the_greatest_product_ranks(v, item_block, seed):
+    rng = np.random.default_rng(seed)
+    users = rng.normal(size=(5, v, 6)).astype(np.float32)
+    items = rng.normal(size=(40, 6)).astype(np.float32)
+    targets = rng.integers(0, 40, (5, 1))
+    scores = np.einsum("bvd,nd->bvn", users.astype(float), items.astype(float))
+    expected = [
+        definitions.ranks(row.max(axis=0), target, [])[0]
+        for row, target in zip(scores, targets.tolist(), strict=True)
+    ]
+    found = worst_ranks(
+        users,
+        items,
+        Ragged.from_lists(targets.tolist()),
+        Ragged.from_lists([[]] * 5),
+        item_block=item_block,
+    )
+    assert found.tolist() == expected
+
+
+# covers: A33
+def test_one_vector_of_each_user_is_scored_as_a_plain_query():
+    rng = np.random.default_rng(1)
+    users = rng.normal(size=(7, 16)).astype(np.float32)
+    items = rng.normal(size=(50, 16)).astype(np.float32)
+    plain, single = (dot_scorer(q, items) for q in (users, users[:, np.newaxis]))
+    every = slice(0, 7), slice(0, 50)
+    np.testing.assert_array_equal(single.block(*every), plain.block(*every))
+    np.testing.assert_array_equal(single.margin, plain.margin)
+
+
+def test_the_margin_of_several_vectors_is_that_of_the_longest():
+    users = np.array([[[0, 2], [1, 0]]], np.float32)
+    margin = dot_scorer(users, np.array([[3, 4]], np.float32)).margin
+    np.testing.assert_allclose(margin, [4 * 2**-23 * 2 * 5])

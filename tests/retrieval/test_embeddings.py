@@ -1,7 +1,14 @@
+import ibis
 import pyarrow as pa
 import pytest
 
-from two_tower.retrieval.embeddings import plain_ids, read_item_vectors, vectors_of
+from two_tower.retrieval.embeddings import (
+    count_vectors,
+    plain_ids,
+    read_item_vectors,
+    read_queries,
+    vectors_of,
+)
 
 
 def batch(item, item_id, vector, kind=None):
@@ -71,3 +78,45 @@ def test_ids_of_any_text_type_are_strings(kind):
 def test_ids_that_name_nothing_are_refused(ids, message):
     with pytest.raises(ValueError, match=message):
         plain_ids(pa.array(ids))
+
+
+def queries(*rows):
+    """A table of (user, vector_index, vector); the raw id of user 2 is "u2"."""
+    user, index, vector = zip(*rows, strict=True)
+    columns = {
+        "user": pa.array(user, pa.int32()),
+        "user_id": [f"u{one}" for one in user],
+        "vector_index": pa.array(index, pa.int32()),
+        "vector": pa.array(vector, pa.list_(pa.float32())),
+    }
+    return ibis.memtable(pa.table(columns))
+
+
+def test_the_vectors_of_a_user_stand_together_by_their_index():
+    table = queries((5, 1, [4, 4]), (2, 1, [2, 2]), (5, 0, [3, 3]), (2, 0, [1, 1]))
+    found = read_queries(table)
+    assert found.users.tolist() == [2, 5]
+    assert found.user_ids.to_pylist() == ["u2", "u5"]
+    assert found.vectors.tolist() == [[[1, 1], [2, 2]], [[3, 3], [4, 4]]]
+    assert found.vectors.dtype == "float32"
+    assert count_vectors(table) == 2
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([(2, 0), (2, 1), (5, 0)], r"1 of 2 users .*0 to 1, .*'u5'.* are \[0\]\)"),
+        ([(2, 0), (2, 2), (5, 0), (5, 1), (5, 2)], r"1 of 2 .*'u2'.* \[0, 2\]\)"),
+        ([(2, 0), (2, 0), (5, 0)], r"1 of 2 .*0 to 0, .*'u2'.* \[0, 0\]\)"),
+        ([(2, 1), (5, 1)], r"2 of 2 .*'u2'.* \[1\]\).* run the export pipeline"),
+    ],
+)
+def test_a_user_with_another_number_of_vectors_is_refused(rows, message):
+    with pytest.raises(ValueError, match=message):
+        read_queries(queries(*((*row, [1.0, 0.0]) for row in rows)))
+
+
+def test_nobody_has_no_vectors():
+    table = queries((2, 0, [1.0])).filter(ibis._.user > 2)
+    assert read_queries(table).vectors.shape[:2] == (0, 1)
+    assert count_vectors(table) == 1

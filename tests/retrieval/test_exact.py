@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from two_tower.retrieval import exact
+from two_tower.retrieval import exact, rescoring
 from two_tower.retrieval.exact import ExactIndex, search_exactly
 from two_tower.retrieval.index import NOTHING
 
@@ -37,7 +37,7 @@ def test_small_blocks_give_the_same_to_the_bit(monkeypatch):
     whole = search_exactly(queries, items, 20)
     monkeypatch.setattr(exact, "SCORES_PER_BLOCK", 300)
     monkeypatch.setattr(exact, "ITEMS_PER_BLOCK", 64)
-    monkeypatch.setattr(exact, "PAIRS_PER_BLOCK", 30)
+    monkeypatch.setattr(rescoring, "PAIRS_PER_BLOCK", 30)
     blocked = search_exactly(queries, items, 20)
     np.testing.assert_array_equal(blocked.positions, whole.positions)
     np.testing.assert_array_equal(blocked.scores, whole.scores)

@@ -26,3 +26,16 @@ def test_an_unknown_user_is_named():
 def test_as_many_ids_as_vectors_are_needed():
     with pytest.raises(ValueError, match="2 user ids and 3 vectors"):
         NearestUsers(pa.array([1, 2]), VECTORS)
+
+
+# covers: X6
+def test_of_users_of_several_vectors_the_nearest_pair_counts():
+    # In degrees: ann 0 and 90, bob 180 and 80, cy 200 and 270, dee 5 and 250.
+    angles = np.deg2rad([[0, 90], [180, 80], [200, 270], [5, 250]])
+    vectors = np.stack([np.cos(angles), np.sin(angles)], axis=-1)
+    users = NearestUsers(pa.array(["ann", "bob", "cy", "dee"]), vectors)
+    nearest = users.nearest("ann", 2)
+    assert [(user.rank, user.user_id) for user in nearest] == [(1, "dee"), (2, "bob")]
+    expected = np.cos(np.deg2rad([5, 10]))
+    assert [user.score for user in nearest] == pytest.approx(expected)
+    assert [user.user_id for user in users.nearest("ann", 9)] == ["dee", "bob", "cy"]

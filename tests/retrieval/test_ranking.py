@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from two_tower.retrieval.index import NOTHING
-from two_tower.retrieval.ranking import best_of, in_order, pack, unpack
+from two_tower.retrieval.ranking import in_order, pack, unpack, without_repeats
 
 SCORES = st.floats(-2, 2, width=32)
 
@@ -40,10 +40,7 @@ def test_empty_places_come_last_and_fill_the_row():
 
 
 # covers: X6
-def test_an_item_of_two_lists_is_kept_once_at_its_higher_score():
-    # Two lists side by side: item 8 is in both, at 0.5 and at 0.75.
-    positions = np.array([[8, 2, 5, 8]])
-    scores = np.array([[0.5, 0.25, 1.0, 0.75]], np.float32)
-    found = best_of(positions, scores, 4)
-    assert found.positions.tolist() == [[5, 8, 2, NOTHING]]
-    assert found.scores.tolist() == [[1.0, 0.75, 0.25, -np.inf]]
+def test_the_items_of_two_lists_are_kept_once():
+    # Two lists side by side: item 8 is in both.
+    kept = without_repeats(np.array([[8, NOTHING, 5, 8], [3, 3, 3, NOTHING]]))
+    assert kept.tolist() == [[NOTHING, 5, 8, NOTHING], [NOTHING, 3, NOTHING, NOTHING]]

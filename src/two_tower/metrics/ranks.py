@@ -48,10 +48,10 @@ def worst_ranks(
     *,
     item_block: int,
 ) -> npt.NDArray[np.int64]:
-    """Return the rank of each positive by `queries @ items.T`; see `ranks_by`.
+    """Return the rank of each positive by `dot_scorer`; see `ranks_by`.
 
     Args:
-        queries: `[B, D]` float32.
+        queries: `[B, D]` float32, or `[B, V, D]` for users of V vectors each.
         items: `[N, D]` float32.
         targets: B rows of item positions, distinct within a row.
         seen: B rows of item positions; repeats do no harm.

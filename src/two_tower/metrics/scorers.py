@@ -14,6 +14,8 @@ ScoreBlock: TypeAlias = Callable[[slice, slice], FloatArray]
 # in the matrix by up to 1.01 times this unit of |q|·|v|. Four leaves room for others.
 ROUNDING: Final = 4 * float(np.finfo(np.float32).eps)
 
+AXES_OF_SINGLE: Final = 2  # [B, D], where [B, V, D] holds several vectors of a user
+
 
 @dataclass(frozen=True, eq=False)
 class Scorer:
@@ -33,29 +35,44 @@ class Scorer:
     margin: FloatArray
 
 
+def by_user(queries: FloatArray) -> FloatArray:
+    """Return `[B, V, D]`, the V vectors of each user; `[B, D]` is one of each."""
+    return queries[:, np.newaxis] if queries.ndim == AXES_OF_SINGLE else queries
+
+
 def dot_scorer(queries: FloatArray, items: FloatArray) -> Scorer:
-    """Return the scorer `queries @ items.T`.
+    """Return the scorer `queries @ items.T`, of V vectors the greatest of V products.
 
     The rounding of a matrix product depends on where a column stands, so two items with
     one and the same vector can come out a little apart. The margin makes them equal.
 
     Args:
-        queries: `[B, D]` float32.
+        queries: `[B, D]` float32, or `[B, V, D]` for users of V vectors each.
         items: `[N, D]` float32.
 
     Raises:
         ValueError: if the two differ in width.
     """
-    if queries.shape[1:] != items.shape[1:]:
+    if queries.shape[-1:] != items.shape[1:]:
         raise ValueError(
             f"queries of shape {queries.shape} can't be scored against items of shape "
-            f"{items.shape}; give [B, D] and [N, D] from one and the same model"
+            f"{items.shape}; give [B, D] or [B, V, D], and [N, D], from one and the "
+            "same model"
         )
+    vectors = by_user(queries)
     longest = np.linalg.norm(items, axis=1).max(initial=0.0)
-    margin = ROUNDING * np.linalg.norm(queries, axis=1) * longest
+    lengths = np.linalg.norm(vectors, axis=2).max(axis=1)
     return Scorer(
         n_queries=len(queries),
         n_items=len(items),
-        block=lambda rows, columns: queries[rows] @ items[columns].T,
-        margin=margin.astype(np.float32),
+        block=lambda rows, columns: _greatest_products(vectors[rows], items[columns]),
+        margin=(ROUNDING * lengths * longest).astype(np.float32),
     )
+
+
+def _greatest_products(vectors: FloatArray, items: FloatArray) -> FloatArray:
+    """Return `[b, n]`, the greatest product of `[b, V, D]` vectors with each item."""
+    greatest: FloatArray = vectors[:, 0] @ items.T
+    for vector in range(1, vectors.shape[1]):
+        np.maximum(greatest, vectors[:, vector] @ items.T, out=greatest)
+    return greatest

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 import numpy as np
 
-from two_tower.retrieval.exact import rescore
 from two_tower.retrieval.index import NOTHING, Found, normalise_queries
+from two_tower.retrieval.rescoring import rescore
 from two_tower.types import FloatArray
 
 if TYPE_CHECKING:

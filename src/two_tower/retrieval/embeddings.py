@@ -46,6 +46,67 @@ def read_item_embeddings(item_embeddings: ir.Table) -> ItemVectors:
     return read_item_vectors(batches, n_items)
 
 
+@dataclass(frozen=True, eq=False)
+class UserVectors:
+    """The query vectors of some users, in order of `user`.
+
+    Attributes:
+        users: `[B]`, dense ids, rising.
+        user_ids: `[B]`, the ids as the data gave them.
+        vectors: `[B, V, D]` float32.
+    """
+
+    users: npt.NDArray[np.int32]
+    user_ids: pa.Array
+    vectors: FloatArray
+
+
+def read_queries(queries: ir.Table) -> UserVectors:
+    """Return every user's id and vectors; errors as of `by_users`.
+
+    Args:
+        queries: one row per vector: `user` (int32), `user_id`, `vector_index` (int32,
+            from 0 for each user) and `vector` (array<float32>), in any order.
+    """
+    columns = queries.select("user", "user_id", "vector_index", "vector")
+    return by_users(columns.order_by("user", "vector_index").to_pyarrow())
+
+
+def by_users(rows: pa.Table) -> UserVectors:
+    """Return the rows of each user as one.
+
+    Args:
+        rows: `user`, `user_id`, `vector_index` and `vector`, in order of `user` and
+            `vector_index`.
+
+    Raises:
+        ValueError: if a user has another number of vectors than the others, or the
+            vectors of one are not numbered from 0 on.
+    """
+    users, starts = np.unique(rows["user"].to_numpy(), return_index=True)
+    index = rows["vector_index"].to_numpy()
+    n_vectors = int(index.max(initial=0)) + 1
+    expected = np.tile(np.arange(n_vectors), len(users))
+    if not np.array_equal(index, expected):
+        raise ValueError(_what_is_missing(rows, users, n_vectors))
+    vectors = vectors_of(rows["vector"])
+    return UserVectors(
+        users=users,
+        user_ids=plain_ids(rows["user_id"]).take(pa.array(starts)),
+        vectors=vectors.reshape(len(users), n_vectors, vectors.shape[1]),
+    )
+
+
+def count_vectors(queries: ir.Table) -> int:
+    """Return V, how many vectors each user has; 1 if there is no user.
+
+    Args:
+        queries: one row per vector: `vector_index` (int32, from 0 for each user).
+    """
+    last = queries.vector_index.max().to_pyarrow().as_py()
+    return 1 if last is None else int(last) + 1
+
+
 def read_item_vectors(batches: Iterable[pa.RecordBatch], n_items: int) -> ItemVectors:
     """Return every item's id and vector, streamed into one array.
 
@@ -117,6 +178,24 @@ def plain_ids(ids: Any) -> pa.Array:
     if any(is_text(ids.type) for is_text in texts):
         return ids.cast(pa.string())
     raise ValueError(f"ids are of type {ids.type}; they must be integers or strings")
+
+
+def _what_is_missing(
+    rows: pa.Table, users: npt.NDArray[np.int32], n_vectors: int
+) -> str:
+    """Return what to say where a user lacks a vector, or has one twice."""
+    place = np.searchsorted(users, rows["user"].to_numpy())
+    at = place * n_vectors + rows["vector_index"].to_numpy()
+    n_found = np.bincount(at, minlength=len(users) * n_vectors)
+    wrong = np.flatnonzero((n_found.reshape(-1, n_vectors) != 1).any(axis=1))
+    first = int(np.searchsorted(place, wrong[0]))
+    found = rows["vector_index"].to_numpy()[place == wrong[0]].tolist()
+    return (
+        f"{len(wrong)} of {len(users)} users do not have the vectors 0 to "
+        f"{n_vectors - 1}, each once (first: {rows['user_id'][first].as_py()!r}, whose "
+        f"vector_index are {found}); all users have as many vectors as the model "
+        "makes: run the export pipeline again"
+    )
 
 
 def _require_positions(

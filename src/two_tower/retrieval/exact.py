@@ -6,18 +6,17 @@ from typing import ClassVar, Final, Self
 
 import numpy as np
 
+from two_tower.metrics.scorers import by_user
 from two_tower.pieces import row_slices
 from two_tower.retrieval.index import NOTHING, Found, Positions, normalise_queries
-from two_tower.retrieval.ranking import in_order, keep_greatest, pack, unpack
+from two_tower.retrieval.ranking import keep_greatest, pack, unpack
+from two_tower.retrieval.rescoring import merge, rescore
 from two_tower.types import FloatArray
 
 SCORES_PER_BLOCK: Final = 1 << 20
 """4 MB of scores and 8 MB of keys: small enough to stay in the processor's cache."""
 
 ITEMS_PER_BLOCK: Final = 1 << 13
-
-PAIRS_PER_BLOCK: Final = 1 << 16
-"""Item vectors gathered at a time to score again: 16 MB of 64 dimensions."""
 
 
 class ExactIndex:
@@ -63,7 +62,8 @@ def search_exactly(
     at most as many vectors again, whatever B and N are.
 
     Args:
-        queries: `[B, D]` float, of any length above 0.
+        queries: `[B, D]` float, of any length above 0; or `[B, V, D]` for users of V
+            vectors each, to whom an item is as near as to the nearest of them.
         vectors: `[N, D]` float32, L2-normalised; may be memory-mapped.
         k: how many.
         among: `[M]` int64, the only positions to consider; None for all.
@@ -71,7 +71,16 @@ def search_exactly(
     Returns:
         `[B, k]`, equal scores by position, padded with `NOTHING`.
     """
-    queries = normalise_queries(queries, vectors.shape[1])
+    by_vector = by_user(normalise_queries(queries, vectors.shape[1]))
+    single = by_vector.reshape(-1, vectors.shape[1])
+    found = _search_each(single, vectors, k, among)
+    return found if len(single) == len(queries) else merge(by_vector, vectors, found, k)
+
+
+def _search_each(
+    queries: FloatArray, vectors: FloatArray, k: int, among: Positions | None
+) -> Found:
+    """Return the `k` nearest items of each of `[B, D]` normalised queries."""
     chosen = np.arange(len(vectors)) if among is None else among
     n_found = min(k, len(chosen))
     items_per_block = max(1, min(len(chosen), max(ITEMS_PER_BLOCK, 2 * n_found)))
@@ -86,25 +95,3 @@ def search_exactly(
         found = rescore(queries[rows], vectors, unpack(best).positions)
         positions[rows, :n_found], scores[rows, :n_found] = found
     return Found(positions, scores)
-
-
-def rescore(queries: FloatArray, vectors: FloatArray, positions: Positions) -> Found:
-    """Return the same items with their exact cosines, nearest first.
-
-    A matrix product rounds a score differently with the shape of its block; here a
-    score depends on its query and its item alone. So every back end and batch size
-    gives the same item the same score, to the bit.
-
-    Args:
-        queries: `[B, D]` float32, L2-normalised.
-        vectors: `[N, D]` float32, L2-normalised.
-        positions: `[B, L]` int64, `NOTHING` where there is none.
-    """
-    scores = np.full(positions.shape, -np.inf, np.float32)
-    length = positions.shape[1]
-    for rows in row_slices(len(queries), PAIRS_PER_BLOCK // max(1, length)):
-        # An empty place (-1) reads the last vector; its score is thrown away below.
-        nearby = vectors[positions[rows]]
-        scores[rows] = np.einsum("bd,bld->bl", queries[rows], nearby)
-    scores = np.where(positions == NOTHING, np.float32(-np.inf), scores)
-    return in_order(positions, scores, length)

@@ -18,6 +18,9 @@ METRIC: Final = "cosine"
 UNIT_NORM_TOLERANCE: Final = 1e-3
 """Off by more than this, a vector was not normalised; float32 errs by about 1e-6."""
 
+QUERY_AXES: Final = (2, 3)
+"""`[B, D]`, or `[B, V, D]` for users of V vectors each."""
+
 Positions = npt.NDArray[np.int64]
 
 
@@ -85,23 +88,24 @@ def normalise_queries(queries: npt.ArrayLike, dimension: int) -> FloatArray:
     """Return queries of length 1, so that a dot product with an item is the cosine.
 
     Args:
-        queries: `[B, D]` float.
+        queries: `[B, D]` float, or `[B, V, D]` for users of V vectors each.
         dimension: D of the index.
 
     Returns:
-        `[B, D]` float32.
+        Float32 of the same shape.
 
     Raises:
         ValueError: if D is another, or a query is zero or not finite.
     """
     given = np.asarray(queries, np.float32)
-    if given.shape[1:] != (dimension,):
+    if given.ndim not in QUERY_AXES or given.shape[-1] != dimension:
         raise ValueError(
             f"queries have the shape {given.shape}, but the index holds vectors of "
             f"{dimension} dimensions; make both with one model"
         )
-    norms = np.linalg.norm(given, axis=1, keepdims=True)
-    wrong = np.flatnonzero(~(np.isfinite(norms) & (norms > 0)))
+    norms = np.linalg.norm(given, axis=-1, keepdims=True)
+    has_direction = np.isfinite(norms) & (norms > 0)
+    wrong = np.flatnonzero(~has_direction.all(axis=tuple(range(1, given.ndim))))
     if wrong.size:
         raise ValueError(
             f"{wrong.size} of {len(given)} query vectors are zero or not finite "

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from two_tower.metrics.scorers import by_user
 from two_tower.retrieval.exact import search_exactly
-from two_tower.retrieval.index import normalise_queries
+from two_tower.retrieval.index import Positions, normalise_queries
 from two_tower.retrieval.lookup import IdLookup
 from two_tower.types import FloatArray
 
@@ -27,14 +28,17 @@ class NearUser:
 
 
 class NearestUsers:
-    """Finds users by exact search among the users' vectors."""
+    """Finds users by exact search among the users' vectors.
+
+    Of users with several vectors, the nearest pair counts: they have that in common.
+    """
 
     def __init__(self, user_ids: pa.Array, vectors: FloatArray) -> None:
         """Make ready to answer.
 
         Args:
             user_ids: `[N]` int64 or string.
-            vectors: `[N, D]` float32, the users' query vectors.
+            vectors: `[N, D]` or `[N, V, D]` float32, the users' query vectors.
 
         Raises:
             ValueError: if there are not as many ids as vectors, or a vector is zero.
@@ -44,7 +48,9 @@ class NearestUsers:
                 f"there are {len(user_ids)} user ids and {len(vectors)} vectors"
             )
         self._lookup = IdLookup(user_ids, what="users", where="user_embeddings")
-        self._vectors = normalise_queries(vectors, vectors.shape[1])
+        unit = normalise_queries(vectors, np.shape(vectors)[-1])
+        _, self._n_vectors, dimension = by_user(unit).shape
+        self._vectors = unit.reshape(-1, dimension)
 
     def nearest(self, user_id: int | str, k: int) -> list[NearUser]:
         """Return at most `k` users nearest to a user, that one left out.
@@ -52,12 +58,24 @@ class NearestUsers:
         Raises:
             ValueError: if the user is unknown.
         """
-        (own,) = self._lookup.require([user_id])
+        (user,) = self._lookup.require([user_id])
+        own = user * self._n_vectors + np.arange(self._n_vectors)
         others = np.delete(np.arange(len(self._vectors)), own)
-        query = self._vectors[[own]]
-        found = search_exactly(query, self._vectors, min(k, len(others)), among=others)
-        places = zip(found.positions[0].tolist(), found.scores[0].tolist(), strict=True)
+        # So many vectors belong to k users at least.
+        n_found = min(k * self._n_vectors, len(others))
+        query = self._vectors[own][np.newaxis]
+        found = search_exactly(query, self._vectors, n_found, among=others)
+        nearest = _first_of_each(found.positions[0] // self._n_vectors)[:k]
         return [
-            NearUser(rank, self._lookup.ids[position].as_py(), score)
-            for rank, (position, score) in enumerate(places, start=1)
+            NearUser(
+                rank,
+                self._lookup.ids[found.positions[0, place] // self._n_vectors].as_py(),
+                float(found.scores[0, place]),
+            )
+            for rank, place in enumerate(nearest, start=1)
         ]
+
+
+def _first_of_each(values: Positions) -> Positions:
+    """Return the places at which a value stands for the first time, rising."""
+    return np.sort(np.unique(values, return_index=True)[1])

@@ -72,23 +72,13 @@ def in_order(positions: Positions, scores: FloatArray, k: int) -> Found:
     return unpack(np.pad(keys, ((0, 0), (0, missing)), constant_values=EMPTY_KEY))
 
 
-def best_of(positions: Positions, scores: FloatArray, k: int) -> Found:
-    """Return the `k` best of each row as `in_order`, every item once, at its best.
+def without_repeats(positions: Positions) -> Positions:
+    """Return `[B, L]` positions, each row rising, its repeats `NOTHING`.
 
     Args:
         positions: `[B, L]` int64; the results of several queries of one user stand
             side by side in a row.
-        scores: `[B, L]` float32.
-        k: how many.
     """
-    return in_order(_without_repeats(positions, scores), scores, k)
-
-
-def _without_repeats(positions: Positions, scores: FloatArray) -> Positions:
-    """Return the positions with all but the best place of each item emptied."""
-    order = np.lexsort((-scores, positions), axis=1)
-    grouped = np.take_along_axis(positions, order, axis=1)
+    grouped = np.sort(positions, axis=1)
     grouped[:, 1:][grouped[:, 1:] == grouped[:, :-1]] = NOTHING
-    unique = np.empty_like(positions)
-    np.put_along_axis(unique, order, grouped, axis=1)
-    return unique
+    return grouped

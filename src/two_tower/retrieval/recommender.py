@@ -69,16 +69,20 @@ class Recommender:
         *,
         allow: Positions | None = None,
         exclude: Positions | None = None,
+        quota: int | None = None,
     ) -> Found:
         """Return the `k` best items of each query that may be shown to its user.
 
         Args:
-            queries: `[B, D]` float, of any length above 0.
+            queries: `[B, D]` float, of any length above 0; or `[B, V, D]` for users of
+                V vectors each, the nearest of which counts.
             seen: B rows of positions that are hidden from one user; `NOTHING`, an item
                 that the index lacks, hides none.
             k: items to return, at least 1.
             allow: `[M]` int64, the only positions to show; None for all.
             exclude: `[M]` int64, positions to show to nobody.
+            quota: places that a vector fills before items that are nearest to another
+                come first; None for no limit.
 
         Returns:
             `[B, k]`, every item once; padded with `NOTHING` only if no further item
@@ -90,6 +94,7 @@ class Recommender:
             k,
             seen=seen,
             choice=Choice.of(self.bundle.n_items, allow=allow, exclude=exclude),
+            quota=quota,
         )
 
     def recommend_to(
@@ -104,7 +109,7 @@ class Recommender:
         """Return at most `k` items for one user.
 
         Args:
-            query: `[D]` float.
+            query: `[D]` or `[V, D]` float.
             seen: ids to hide; one that the index doesn't hold is hidden anyway.
             k: items to return, at least 1.
             allow: the only ids to show; None for all.

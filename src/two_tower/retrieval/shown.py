@@ -6,11 +6,13 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from two_tower.metrics.scorers import by_user
 from two_tower.ragged import Ragged
 from two_tower.retrieval.bundle import IndexBundle
 from two_tower.retrieval.exact import search_exactly
-from two_tower.retrieval.index import NOTHING, Found, Positions
-from two_tower.retrieval.ranking import best_of
+from two_tower.retrieval.index import NOTHING, Found, Positions, normalise_queries
+from two_tower.retrieval.ranking import in_order
+from two_tower.retrieval.rescoring import merge
 from two_tower.types import FloatArray
 
 SMALL_CHOICE: Final = 20_000
@@ -63,6 +65,7 @@ def search_shown(
     *,
     seen: Ragged,
     choice: Choice,
+    quota: int | None = None,
 ) -> Found:
     """Return the `k` best items of each query that may be shown to its user.
 
@@ -71,16 +74,38 @@ def search_shown(
     short only if no further item may be shown. A query's result doesn't depend on the
     queries it is asked with.
 
+    Each of a user's vectors finds k items that may be shown, and these lists are
+    merged: k items of V vectors come of V · k candidates, no longer a list than k of
+    one.
+
     Args:
         bundle: the index, and the vectors for exact scores.
-        queries: `[B, D]` float, of any length above 0.
+        queries: `[B, D]` float, of any length above 0; or `[B, V, D]` for users of V
+            vectors each, to whom an item is as near as to the nearest of them.
         k: items to return, at least 1.
         seen: B rows of positions that are hidden from one user; `NOTHING` hides none.
         choice: the items that are hidden from nobody.
+        quota: places that a vector fills before items that are nearest to another come
+            first; see `merge`. None for no limit.
 
     Returns:
         `[B, k]`, every item once, padded with `NOTHING`.
     """
+    by_vector = by_user(np.asarray(queries, np.float32))
+    n_users, n_vectors, dimension = by_vector.shape
+    rows = np.repeat(np.arange(n_users), n_vectors)
+    single = by_vector.reshape(-1, dimension)
+    found = _search_each(bundle, single, k, seen.take(rows), choice)
+    if n_vectors == 1:
+        return found
+    unit = normalise_queries(by_vector, bundle.dimension)
+    return merge(unit, bundle.vectors, found, k, quota=quota)
+
+
+def _search_each(
+    bundle: IndexBundle, queries: FloatArray, k: int, seen: Ragged, choice: Choice
+) -> Found:
+    """Return the same of `[B, D]` queries, each by itself."""
     wanted = k + seen.lengths
     fetch = _plan(wanted, choice)
     scored_from = EXACT_FROM_SHARE * choice.n_items
@@ -98,8 +123,7 @@ def search_shown(
             else:
                 found = bundle.index.search(queries[rows], int(size))
             left = hide(found.positions, seen.take(rows), choice)
-            # It takes several lists side by side: there a user's further vectors fit.
-            positions[rows], scores[rows] = best_of(left, found.scores, k)
+            positions[rows], scores[rows] = in_order(left, found.scores, k)
         is_short = positions[pending, -1] == NOTHING
         pending = pending[is_short & (fetch[pending] < scored_from)]
         fetch[pending] *= 2

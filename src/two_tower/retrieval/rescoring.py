@@ -1,0 +1,133 @@
+"""Exact cosines of items that a search has named, and lists merged by them.
+
+A user of V vectors is as near to an item as the nearest of these vectors is. So V
+searches name the candidates, and each candidate is scored again by all V.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+
+from two_tower.metrics.scorers import by_user
+from two_tower.pieces import row_slices
+from two_tower.retrieval.index import NOTHING, Found, Positions, normalise_queries
+from two_tower.retrieval.ranking import in_order, without_repeats
+from two_tower.types import FloatArray, Int64Array
+
+PAIRS_PER_BLOCK: Final = 1 << 16
+"""Item vectors gathered at a time to score again: 16 MB of 64 dimensions."""
+
+
+def rescore(queries: FloatArray, vectors: FloatArray, positions: Positions) -> Found:
+    """Return the same items with their exact cosines, nearest first.
+
+    A matrix product rounds a score differently with the shape of its block; here a
+    score depends on its query and its item alone. So every back end and batch size
+    gives the same item the same score, to the bit.
+
+    Args:
+        queries: `[B, D]` float32, or `[B, V, D]` for users of V vectors each, of which
+            the nearest counts; L2-normalised.
+        vectors: `[N, D]` float32, L2-normalised.
+        positions: `[B, L]` int64, `NOTHING` where there is none.
+    """
+    scores = np.full(positions.shape, -np.inf, np.float32)
+    for rows, cosines in cosines_by_vector(queries, vectors, positions):
+        scores[rows] = cosines.max(axis=1)
+    return in_order(positions, scores, positions.shape[1])
+
+
+def best_vector(
+    queries: FloatArray, vectors: FloatArray, positions: Positions
+) -> Int64Array:
+    """Return `[B, L]`, which of a user's vectors is nearest to each item.
+
+    Of equally near ones it is the first; `NOTHING` gives `NOTHING`.
+
+    Args:
+        queries: `[B, D]` or `[B, V, D]` float, of any length above 0.
+        vectors: `[N, D]` float32, L2-normalised.
+        positions: `[B, L]` int64, `NOTHING` where there is none.
+    """
+    return _nearest(normalise_queries(queries, vectors.shape[1]), vectors, positions)
+
+
+def merge(
+    queries: FloatArray,
+    vectors: FloatArray,
+    found: Found,
+    k: int,
+    *,
+    quota: int | None = None,
+) -> Found:
+    """Return each user's `k` best of what the user's vectors have found, each once.
+
+    The k best items of a user are among the k best of the user's vectors.
+
+    Args:
+        queries: `[B, V, D]` float32, L2-normalised.
+        vectors: `[N, D]` float32, L2-normalised.
+        found: `[B · V, L]`, the results of each vector, at least `k` places.
+        k: how many.
+        quota: places that a vector fills before items nearest to another come first;
+            its further items stand behind those. None for no limit.
+
+    Returns:
+        `[B, k]`, padded with `NOTHING`. With a quota, scores fall among the items
+        within it, and among those behind.
+    """
+    n_users, n_vectors, _ = queries.shape
+    side_by_side = found.positions.reshape(
+        n_users, n_vectors * found.positions.shape[1]
+    )
+    ordered = rescore(queries, vectors, without_repeats(side_by_side))
+    if quota is not None:
+        owner = _nearest(queries, vectors, ordered.positions)
+        ordered = _within_quota_first(ordered, owner, quota)
+    return Found(ordered.positions[:, :k], ordered.scores[:, :k])
+
+
+def cosines_by_vector(
+    queries: FloatArray, vectors: FloatArray, positions: Positions
+) -> Iterator[tuple[slice, FloatArray]]:
+    """Yield the cosines of each user's vectors with the user's items, block by block.
+
+    Args:
+        queries: `[B, D]` or `[B, V, D]` float32, L2-normalised.
+        vectors: `[N, D]` float32, L2-normalised.
+        positions: `[B, L]` int64.
+
+    Yields:
+        Some users, and their `[b, V, L]` float32; -inf where a position is `NOTHING`.
+    """
+    per_user = np.ascontiguousarray(by_user(queries).swapaxes(0, 1))
+    n_rows = PAIRS_PER_BLOCK // max(1, positions.shape[1])
+    for rows in row_slices(len(positions), n_rows):
+        # An empty place (-1) reads the last vector; its score is thrown away below.
+        nearby = vectors[positions[rows]]
+        scores = [np.einsum("bd,bld->bl", one[rows], nearby) for one in per_user]
+        is_empty = (positions[rows] == NOTHING)[:, np.newaxis]
+        yield rows, np.where(is_empty, np.float32(-np.inf), np.stack(scores, axis=1))
+
+
+def _nearest(
+    queries: FloatArray, vectors: FloatArray, positions: Positions
+) -> Int64Array:
+    """Return `best_vector` of normalised queries."""
+    nearest = np.full(positions.shape, NOTHING, np.int64)
+    for rows, cosines in cosines_by_vector(queries, vectors, positions):
+        nearest[rows] = cosines.argmax(axis=1)
+    return np.where(positions == NOTHING, NOTHING, nearest)
+
+
+def _within_quota_first(found: Found, owner: Int64Array, quota: int) -> Found:
+    """Return the items with those beyond their vector's quota behind all others."""
+    is_beyond = np.zeros(owner.shape, bool)
+    for vector in range(owner.max(initial=0) + 1):
+        is_own = owner == vector
+        is_beyond |= is_own & (np.cumsum(is_own, axis=1) > quota)
+    # Sorted by `is_beyond` alone: the sort is stable. Empty places stay the last.
+    is_beyond |= found.positions == NOTHING
+    order = np.argsort(is_beyond, axis=1, kind="stable")
+    return Found(*(np.take_along_axis(part, order, axis=1) for part in found))
