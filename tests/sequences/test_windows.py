@@ -14,26 +14,37 @@ SCHEMA = pa.schema(
         ("user", pa.int32()),
         ("item", pa.int32()),
         ("timestamp", pa.int64()),
+        ("rating", pa.float32()),
         ("position", pa.int32()),
     ]
 )
 
 
 def training(histories):
-    """Return training rows of {user: items}; item i of a user is at second 10 · i."""
+    """Return training rows of {user: items}; item i of a user is at second 10 · i.
+
+    It is rated i / 2, but for the first, which is not rated.
+    """
     events = [
-        {"user": user, "item": item, "timestamp": 10 * i, "position": 2 * i}
+        {
+            "user": user,
+            "item": item,
+            "timestamp": 10 * i,
+            "rating": i / 2 or None,
+            "position": 2 * i,
+        }
         for user, items in histories.items()
         for i, item in enumerate(items)
     ]
     return ibis.memtable(pa.Table.from_pylist(events[::-1], SCHEMA))
 
 
+# covers: A1
 def test_windows_are_cut_from_the_end_and_share_one_item():
     assert rows(cut_windows(training({5: [11, 12, 13, 14, 15, 16]}), 2)) == [
-        (5, 0, [11], [0], [12]),
-        (5, 1, [12, 13], [10, 20], [13, 14]),
-        (5, 2, [14, 15], [30, 40], [15, 16]),
+        (5, 0, [11], [0], [None], [12], [10]),
+        (5, 1, [12, 13], [10, 20], [0.5, 1.0], [13, 14], [20, 30]),
+        (5, 2, [14, 15], [30, 40], [1.5, 2.0], [15, 16], [40, 50]),
     ]
 
 
@@ -48,7 +59,10 @@ def test_n_items_make_n_less_one_pairs(n_items, lengths):
 @pytest.mark.parametrize("size", [1, 3])
 def test_a_lone_item_is_a_window_without_a_target(size):
     windows = rows(cut_windows(training({2: [7], 3: [8, 9]}), size))
-    assert windows == [(2, 0, [7], [0], []), (3, 0, [8], [0], [9])]
+    assert windows == [
+        (2, 0, [7], [0], [None], [], []),
+        (3, 0, [8], [0], [None], [9], [10]),
+    ]
 
 
 def test_the_types_are_those_of_the_model_inputs():
@@ -58,7 +72,9 @@ def test_the_types_are_those_of_the_model_inputs():
             "window": "int32",
             "items": "array<int32>",
             "timestamps": "array<int64>",
+            "ratings": "array<float32>",
             "targets": "array<int32>",
+            "target_timestamps": "array<int64>",
         }
     )
 
@@ -75,7 +91,7 @@ def test_windows_hold_each_pair_once_and_only_the_oldest_is_short(histories, siz
     for user, items in histories.items():
         own = [window for window in found if window[0] == user]
         inputs = [item for window in own for item in window[2]]
-        targets = [item for window in own for item in window[4]]
+        targets = [item for window in own for item in window[5]]
         if len(items) == 1:
             assert (inputs, targets) == (items, [])
             continue
@@ -85,4 +101,6 @@ def test_windows_hold_each_pair_once_and_only_the_oldest_is_short(histories, siz
         assert all(1 <= len(window[2]) <= size for window in own)
         seconds = [second for window in own for second in window[3]]
         assert seconds == [10 * i for i in range(len(seconds))]
+        later = [second for window in own for second in window[6]]
+        assert later == [10 * (i + 1) for i in range(len(targets))]
     assert found == sorted(found, key=lambda window: window[:2])

@@ -15,15 +15,17 @@ def build_examples(
 
     Args:
         interactions: one row per interaction: `user` and `item` (int32), `user_id`,
-            `timestamp` (int64, seconds), `position` (int32, unique per user), `split`.
+            `timestamp` (int64, seconds), `rating` (float32 or null), `position` (int32,
+            unique per user), `split`.
         split: of the targets, `validation` or `test`.
         known_splits: of what the queries look back on.
 
     Returns:
         Ordered by user: `user` (int32), `user_id`, `items` (array<int32>, all that is
         known of the user then, oldest first; may be empty), `timestamps`
-        (array<int64>, seconds), `targets` (array<int32>, one or more) and
-        `target_timestamps` (array<int64>), oldest first.
+        (array<int64>, seconds) and `ratings` (array<float32>, null where there is none)
+        of the items, `targets` (array<int32>, one or more) and `target_timestamps`
+        (array<int64>), oldest first.
     """
     targets = collect_in_order(
         interactions.filter(_.split == split),
@@ -35,7 +37,7 @@ def build_examples(
         interactions.filter(_.split.isin(list(known_splits))),
         ["user"],
         "position",
-        {"items": "item", "timestamps": "timestamp"},
+        {"items": "item", "timestamps": "timestamp", "ratings": "rating"},
     )
     queries = targets.left_join(known, "user")
     return queries.select(
@@ -43,6 +45,7 @@ def build_examples(
         "user_id",
         items=or_empty(queries["items"]),
         timestamps=or_empty(queries["timestamps"]),
+        ratings=or_empty(queries["ratings"]),
         targets=queries["targets"],
         target_timestamps=queries["target_timestamps"],
     ).order_by("user")

@@ -15,25 +15,37 @@ def cut_windows(training: ir.Table, size: int) -> ir.Table:
 
     Args:
         training: one row per interaction: `user`, `item` (int32), `timestamp` (int64,
-            seconds), `position` (int32, unique per user, ascending in time).
+            seconds), `rating` (float32 or null), `position` (int32, unique per user,
+            ascending in time).
         size: most pairs of a window, 1 and above.
 
     Returns:
         One row per window, ordered by user and window: `user` (int32), `window`
         (int32, from 0 with the oldest), `items` (array<int32>), `timestamps`
-        (array<int64>, of the items), `targets` (array<int32>, the item after each).
-        A user's only item is a window of its own, without a target.
+        (array<int64>) and `ratings` (array<float32>, null where there is none) of the
+        items, `targets` (array<int32>, the item after each) and `target_timestamps`
+        (array<int64>). A user's only item is a window of its own, without a target.
     """
     in_time = ibis.window(group_by="user", order_by="position")
     placed = training.mutate(
         target=_.item.lead().over(in_time),
+        target_timestamp=_.timestamp.lead().over(in_time),
         _place=ibis.row_number().over(in_time),
         _last=_.item.count().over(group_by="user") - 2,  # the last pair's place
     )
     pairs = placed.filter(_.target.notnull() | (_["_last"] < 0))
     from_end = (pairs["_last"] - pairs["_place"]) // size
     numbered = pairs.mutate(window=(pairs["_last"] // size - from_end).cast("int32"))
-    lists = {"items": "item", "timestamps": "timestamp", "targets": "target"}
+    lists = {
+        "items": "item",
+        "timestamps": "timestamp",
+        "ratings": "rating",
+        "targets": "target",
+        "target_timestamps": "target_timestamp",
+    }
     windows = collect_in_order(numbered, ["user", "window"], "position", lists)
-    targets = windows["targets"].filter(lambda target: target.notnull())
-    return windows.mutate(targets=targets).order_by("user", "window")
+    real = {
+        name: windows[name].filter(lambda value: value.notnull())
+        for name in ("targets", "target_timestamps")
+    }
+    return windows.mutate(**real).order_by("user", "window")

@@ -156,6 +156,14 @@ def train_on_the_next_item(rows):
     last["targets"][-1] = next(i for i in range(2, 14) if i not in met)
 
 
+def ask_later(rows):
+    first_with(rows, lambda r: r["targets"])["target_timestamps"][-1] += 1
+
+
+def lose_a_rating(rows):
+    rows[-1]["ratings"].pop()
+
+
 def lose_a_lone_item(rows):
     rows.remove(first_with(rows, lambda r: not r["targets"]))
 
@@ -164,12 +172,13 @@ def know_the_target(rows):
     row = rows[-1]
     row["items"].append(row["targets"][0])
     row["timestamps"].append(row["target_timestamps"][0])
+    row["ratings"].append(None)
 
 
 def forget_the_last_event(rows):
     row = first_with(rows, lambda r: len(r["items"]) > 1)
-    row["items"].pop()
-    row["timestamps"].pop()
+    for name in ("items", "timestamps", "ratings"):
+        row[name].pop()
 
 
 def swap_ids(rows):
@@ -220,6 +229,9 @@ CORRUPTIONS = [
     ("train_sequences", repeat_the_last, "windows_are_full_but_the_oldest"),
     ("train_sequences", train_on_the_next_item, "windows_cover_each_training_pair"),
     ("train_sequences", lambda rows: rows.clear(), "nothing_is_empty"),
+    ("train_sequences", ask_later, "windows_cover_each_training_pair_once"),
+    ("train_sequences", lose_a_rating, "windows_are_full_but_the_oldest"),
+    ("test_examples", lose_a_rating, "examples_have_one_row_per_user"),
     ("validation_examples", know_the_target, "queries_know_the_past"),
     ("test_examples", know_the_target, "queries_know_the_past"),
     ("train_sequences", lose_a_lone_item, "windows_cover_each_training_pair_once"),
@@ -306,6 +318,7 @@ def test_a_held_out_user_in_training_is_named(outputs):
 
     def train_on_them(rows):
         window = {"user": query["user"], "window": 0, "timestamps": seconds[:1]}
+        window |= {"ratings": [None], "target_timestamps": seconds[1:2]}
         rows.append(window | {"items": items[:1], "targets": items[1:2]})
 
     corrupted = changed(outputs["new_users"], "train_sequences", train_on_them)

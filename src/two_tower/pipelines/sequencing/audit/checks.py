@@ -91,6 +91,7 @@ def unsound_examples(tables: Mapping[str, ir.Table]) -> ir.Table:
             | (_["targets"].length() < 1)
             | (_["targets"].length() != _["target_timestamps"].length())
             | (_["items"].length() != _["timestamps"].length())
+            | (_["items"].length() != _["ratings"].length())
             | (_.expected != _.user_id).fill_null(True)  # noqa: FBT003
         )
         wrong.append(faulty.select("user", split=ibis.literal(split)))
@@ -110,19 +111,23 @@ def wrong_windows(train_sequences: ir.Table, size: int) -> ir.Table:
         | ((_.window > 0) & (_.n != size))
         | ((_.n_targets != _.n) & ((_.n > 1) | (_.n_targets > 0)))
         | (_.n != _["timestamps"].length())
+        | (_.n != _["ratings"].length())
+        | (_.n_targets != _["target_timestamps"].length())
     ).select("user", "window", "n")
 
 
 def wrong_pairs(evidence: Evidence) -> ir.Table:
     """Training pairs against those of the histories that ought to be trained on.
 
-    A user's only item makes a pair with no target.
+    They have the times of both items. A user's only item makes a pair with no target.
     """
     in_order = ibis.window(group_by="user", order_by="place")
     expected = evidence.training.mutate(
-        target=_["item"].lead().over(in_order), n=_.count().over(group_by="user")
+        target=_["item"].lead().over(in_order),
+        target_timestamp=_.timestamp.lead().over(in_order),
+        n=_.count().over(group_by="user"),
     )
-    columns = [*EVENT, "target"]
+    columns = [*EVENT, "target", "target_timestamp"]
     return differences(
         expected.filter(_.target.notnull() | (_.n == 1)).select(columns),
         evidence.positions.select(columns),

@@ -31,7 +31,7 @@ class Evidence:
         targets: by split, the targets as events; places go on after the known ones.
         training: the events that ought to be trained on, as the examples leave them.
         positions: an event per position of the training windows, with `window` and
-            `target`, which is null for a user's only item.
+            `target` and `target_timestamp`, null for a user's only item.
         trained: `user` and `item` of all that the training windows hold, each
             interaction once.
     """
@@ -160,7 +160,12 @@ def _training(
 
 
 def _positions(train_sequences: ir.Table) -> ir.Table:
-    lists = {"item": "items", "timestamp": "timestamps", "target": "targets"}
+    lists = {
+        "item": "items",
+        "timestamp": "timestamps",
+        "target": "targets",
+        "target_timestamp": "target_timestamps",
+    }
     rows = unfold(train_sequences, ["user", "window"], lists)
     order = ibis.window(group_by="user", order_by=["window", "place"])
     return rows.mutate(place=ibis.row_number().over(order))
