@@ -59,3 +59,35 @@ def test_a_user_with_a_single_item_is_trained_on_it():
     sequences = Sequences.from_batches([batch((2, 0, [7], []))])
     assert sequences.n_positives == 1
     assert [array.tolist() for array in sequences.pairs()] == [[2], [7]]
+
+
+EVENTS_SCHEMA = SCHEMA.append(pa.field("timestamps", pa.list_(pa.int64())))
+EVENTS_SCHEMA = EVENTS_SCHEMA.append(pa.field("ratings", pa.list_(pa.float32())))
+EVENTS_SCHEMA = EVENTS_SCHEMA.append(
+    pa.field("target_timestamps", pa.list_(pa.int64()))
+)
+
+
+# covers: A1
+def test_events_are_gathered_where_towers_read_them():
+    long_ago = -(2**40)  # more than 32 bits, and before 1970
+    rows = [
+        (2, 0, [2, 3], [3, 4], [long_ago, 20], [None, 4.5], [20, 2**40]),
+        (3, 0, [5], [], [7], [0.5], []),
+    ]
+    batches = [
+        pa.RecordBatch.from_pylist(
+            [dict(zip(EVENTS_SCHEMA.names, row, strict=True))], EVENTS_SCHEMA
+        )
+        for row in rows
+    ]
+    events = Sequences.from_batches(batches, with_events=True).events
+    np.testing.assert_array_equal(events.timestamps, [long_ago, 20, 7])
+    np.testing.assert_array_equal(events.ratings, np.float32([np.nan, 4.5, 0.5]))
+    np.testing.assert_array_equal(events.target_timestamps, [20, 2**40])
+    dtypes = [array.dtype.name for array in vars(events).values()]
+    assert dtypes == ["int64", "float32", "int64"]
+
+
+def test_events_take_no_memory_where_they_are_not_read():
+    assert Sequences.from_batches(BATCHES).events is None

@@ -9,12 +9,31 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from two_tower.ragged import Ragged
-from two_tower.types import IntArray
+from two_tower.towers.events import flat_ratings, flat_timestamps
+from two_tower.types import FloatArray, Int64Array, IntArray
+
+
+@dataclass(frozen=True)
+class SequenceEvents:
+    """What is known of the windows' items beside their ids, 20 bytes an interaction.
+
+    Attributes:
+        timestamps: int64 seconds since 1970 (UTC) of each of the items' values.
+        ratings: float32, as many; NaN where there is none.
+        target_timestamps: int64 seconds of each of the targets' values.
+    """
+
+    timestamps: Int64Array
+    ratings: FloatArray
+    target_timestamps: Int64Array
 
 
 @dataclass(frozen=True)
 class Sequences:
     """The windows of all training histories, eight bytes an interaction.
+
+    A user's windows stand one behind the other, and each starts with the last target of
+    the one before: their items are the user's history without its last item.
 
     Attributes:
         users: `[W]` int32, each window's dense user id.
@@ -22,21 +41,32 @@ class Sequences:
         targets: the item after each of them; none where a user has one item alone.
         is_first: `[W]` bool, whether the window is its user's oldest, so that its
             first item is what the user began with.
+        events: times and ratings, for towers that read them.
     """
 
     users: IntArray
     items: Ragged
     targets: Ragged
     is_first: npt.NDArray[np.bool_]
+    events: SequenceEvents | None = None
 
     @classmethod
-    def from_batches(cls, batches: Iterable[pa.RecordBatch]) -> Self:
-        """Collect `train_sequences`: columns `user`, `items`, `targets`, `window`.
+    def from_batches(
+        cls, batches: Iterable[pa.RecordBatch], *, with_events: bool = False
+    ) -> Self:
+        """Collect `train_sequences`, ordered by user and window.
+
+        Args:
+            batches: with the columns `user`, `items`, `targets`, `window` and, for
+                events, `timestamps`, `ratings` and `target_timestamps`.
+            with_events: whether to keep times and ratings.
 
         Raises:
             ValueError: if there is no sequence.
         """
         columns = ["user", "items", "targets", "window"]
+        if with_events:
+            columns += ["timestamps", "ratings", "target_timestamps"]
         parts = [batch.select(columns) for batch in batches]
         if not sum(part.num_rows for part in parts):
             raise ValueError(
@@ -49,6 +79,7 @@ class Sequences:
             Ragged.from_arrow(table["items"]),
             Ragged.from_arrow(table["targets"]),
             table["window"].to_numpy() == 0,
+            _read_events(table) if with_events else None,
         )
 
     @property
@@ -69,3 +100,11 @@ class Sequences:
         """Return `[n_items]`, how often each dense id is a positive."""
         _, labels = self.pairs()
         return np.bincount(labels, minlength=n_items)
+
+
+def _read_events(table: pa.Table) -> SequenceEvents:
+    return SequenceEvents(
+        flat_timestamps(table["timestamps"]),
+        flat_ratings(table["ratings"]),
+        flat_timestamps(table["target_timestamps"]),
+    )
