@@ -1,11 +1,14 @@
-"""What stops a training that has gone wrong."""
+"""What stops a training that has gone wrong, or warns of it."""
 
+import logging
 import math
 from collections.abc import Iterable
 
 import numpy as np
 
 from two_tower.types import FloatArray
+
+logger = logging.getLogger(__name__)
 
 # Mean cosine between two items at which their order is noise: real models stay
 # under 0.5, a collapsed one is within rounding of 1.
@@ -15,6 +18,12 @@ COLLAPSED_COSINE = 0.98
 # but one are no use to them.
 COLLAPSED_LIKENESS = 0.9999
 
+# One head that nearly all positives are for: the other vectors of a user learn nothing.
+COLLAPSED_POSTERIOR = 0.99
+
+# A head with a fifth of its due learns little; categories are never quite even, and
+# half of it is common.
+NEGLECTED_SHARE = 0.2
 
 ADVICE = (
     "Lower training.optimizer.learning_rate, set training.optimizer.clip_norm, or "
@@ -63,4 +72,29 @@ def check_spread(items: FloatArray, *, normalised: bool) -> None:
             f"the item vectors have collapsed: their mean cosine is {likeness:.3f}. "
             "Lower training.optimizer.learning_rate or the temperature, or use an "
             "objective with more negatives."
+        )
+
+
+def check_heads(least: float, greatest: float, *, n_heads: int) -> None:
+    """Raise `TrainingError` when one head has all positives; warn of neglected ones.
+
+    Args:
+        least: mean posterior over an epoch's positives of the head that has least.
+        greatest: the same of the one that has most.
+        n_heads: H; a single head has all positives by right.
+    """
+    if n_heads == 1:
+        return
+    if not greatest < COLLAPSED_POSTERIOR:
+        raise TrainingError(
+            f"the {n_heads} heads have collapsed into one, which has {greatest:.3f} of "
+            "all positives. Raise the weight of dead_heads or the router's "
+            "temperature, or name a category feature that tells items apart."
+        )
+    if least < NEGLECTED_SHARE / n_heads:
+        logger.warning(
+            "a head has %.4f of all positives, where an even share is %.4f; raise the "
+            "weight of dead_heads, or have fewer heads",
+            least,
+            1 / n_heads,
         )

@@ -7,10 +7,16 @@ from typing import Any
 import keras
 import numpy as np
 
-from two_tower.fitting.alarms import check_finite, check_spread, check_weights
+from two_tower.fitting.alarms import (
+    check_finite,
+    check_heads,
+    check_spread,
+    check_weights,
+)
 from two_tower.fitting.batches import Feed
 from two_tower.fitting.checkpoints import Checkpoint, CheckpointStore
 from two_tower.fitting.early_stopping import EarlyStopping
+from two_tower.fitting.measures import GREATEST_HEAD, LEAST_HEAD
 from two_tower.fitting.progress import log_epoch
 from two_tower.fitting.task import RetrievalTask
 from two_tower.fitting.validation import Validation
@@ -110,15 +116,20 @@ class EpochEnd(keras.callbacks.Callback):
         check_finite(float(logs["loss"]), epoch=self.epoch, step=step)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        seconds = time.perf_counter() - self.began
+        seconds, logs = time.perf_counter() - self.began, logs or {}
         record: dict[str, Any] = {
             "epoch": epoch + 1,
-            "loss": float((logs or {})["loss"]),
+            "loss": float(logs["loss"]),
             "learning_rate": float(self.state.task.optimizer.learning_rate),
             "temperature": self.state.task.temperature.current,
             "seconds": seconds,
             "examples_per_second": self.state.feed.n_positives / seconds,
         }
+        measures = {measure.name: measure for measure in self.state.task.measures}
+        record |= {name: float(logs[name]) for name in measures}
+        if LEAST_HEAD in measures:
+            n_heads = measures[LEAST_HEAD].size
+            check_heads(record[LEAST_HEAD], record[GREATEST_HEAD], n_heads=n_heads)
         record |= self._examine(epoch)
         self.state.history.append(record)
         log_epoch(record, epochs=self.epochs, monitor=self.state.stopping.monitor)

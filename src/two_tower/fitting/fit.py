@@ -35,11 +35,12 @@ def fit(
 
     Returns:
         One record per epoch: `epoch` from 1, `loss`, `learning_rate`,
-        `temperature`, `seconds`, `examples_per_second`, and the validation's figures
-        where there was one.
+        `temperature`, `seconds`, `examples_per_second`, what the objective measures,
+        and the validation's figures where there was one.
 
     Raises:
-        TrainingError: if loss or weights are no numbers, or the item vectors collapse.
+        TrainingError: if loss or weights are no numbers, or the item vectors or the
+            heads of interests collapse.
     """
     state.restore(store)
     feed = state.feed

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from keras import ops
 
-from two_tower.fitting.measures import Measure
+from two_tower.fitting.measures import GREATEST_HEAD, LEAST_HEAD, Measure
 from two_tower.fitting.objectives import TensorBatch, embed_candidates
 from two_tower.losses.interests import dead_heads, semantic, sharpness, weighted_mean
 from two_tower.losses.multi_vector import (
@@ -113,8 +113,8 @@ class InterestSoftmax:
             Measure("negative_weight_min", "min"),
             Measure("negative_weight_max", "max"),
             *(hard if self.hard else []),
-            Measure("head_posterior_min", "min_of_means", n_heads),
-            Measure("head_posterior_max", "max_of_means", n_heads),
+            Measure(LEAST_HEAD, "min_of_means", n_heads),
+            Measure(GREATEST_HEAD, "max_of_means", n_heads),
         ]
 
     def __call__(
@@ -294,8 +294,8 @@ def _head_figures(log_posterior: Tensor, weights: Tensor) -> dict[str, Tensor]:
     of_heads = weighted_mean(posterior, weights)
     return {
         "head_certainty": weighted_mean(ops.max(posterior, axis=-1), weights),
-        "head_posterior_min": of_heads,
-        "head_posterior_max": of_heads,
+        LEAST_HEAD: of_heads,
+        GREATEST_HEAD: of_heads,
     }
 
 

@@ -25,6 +25,9 @@ TAKEN = (
 )
 """Names that an epoch's record, or Keras' logs, have without any measure."""
 
+LEAST_HEAD, GREATEST_HEAD = "head_posterior_min", "head_posterior_max"
+"""Measures that raise alarms: the extremes of heads' mean posteriors."""
+
 
 @dataclass(frozen=True)
 class Measure:

@@ -1,12 +1,13 @@
 """Objectives: from towers and a batch to a loss."""
 
-from collections.abc import Callable
-from typing import Protocol, TypeAlias
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 from keras import ops
 
+from two_tower.fitting.measures import Measure
 from two_tower.losses.hits import without_hits
 from two_tower.losses.pointwise import gbce
 from two_tower.losses.sampled_softmax import sampled_softmax_cross_entropy
@@ -41,6 +42,24 @@ class Objective(Protocol):
             temperature: divides the scores; above 0.
             training: whether to drop.
         """
+
+
+@runtime_checkable
+class MeasuringObjective(Objective, Protocol):
+    """An objective that tells more of a batch than its loss."""
+
+    def measures(self, towers: TwoTower) -> Sequence[Measure]:
+        """Return what is measured, each name once."""
+
+    def measured(
+        self,
+        towers: TwoTower,
+        batch: TensorBatch,
+        *,
+        temperature: float | Tensor,
+        training: bool,
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the loss, as calling does, and the figure of each measure's name."""
 
 
 def full_softmax(

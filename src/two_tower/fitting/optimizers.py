@@ -7,6 +7,8 @@ import keras
 
 OptimizerKind = Literal["adam", "adamw", "adagrad", "sgd"]
 
+Clip = Literal["global", "each"]
+
 
 def cosine_with_warmup(
     *, peak: float, final_share: float, warmup_steps: int, total_steps: int
@@ -56,7 +58,9 @@ class OptimizerOptions(NamedTuple):
         initial_accumulator: of Adagrad, what the sums of squares begin with.
         momentum: of SGD.
         weight_decay: of AdamW, decoupled from the gradient; of `decays` alone.
-        clip_norm: the global norm that gradients are cut to; None for no cut.
+        clip_norm: the norm that gradients are cut to; None for no cut.
+        clip: whether that is the norm of all gradients together, `global`, or of `each`
+            tensor's alone.
     """
 
     beta_2: float
@@ -65,6 +69,7 @@ class OptimizerOptions(NamedTuple):
     momentum: float
     weight_decay: float
     clip_norm: float | None
+    clip: Clip = "global"
 
 
 def decays(weight: keras.Variable) -> bool:
@@ -93,10 +98,8 @@ def make_optimizer(
         learning_rate: a number or a schedule.
         options: of which it takes its own.
     """
-    shared = {
-        "learning_rate": learning_rate,
-        "global_clipnorm": options.clip_norm,
-    }
+    clip = {"global": "global_clipnorm", "each": "clipnorm"}[options.clip]
+    shared = {"learning_rate": learning_rate, clip: options.clip_norm}
     match kind:
         case "adam":
             return keras.optimizers.Adam(

@@ -6,7 +6,8 @@ import keras
 from keras import ops
 
 from two_tower.fitting.keras_input import N_STEPS
-from two_tower.fitting.objectives import Objective
+from two_tower.fitting.measures import accumulators
+from two_tower.fitting.objectives import MeasuringObjective, Objective
 from two_tower.fitting.temperature import Temperature
 from two_tower.towers.two_tower import TwoTower
 from two_tower.types import Tensor
@@ -17,8 +18,11 @@ class RetrievalTask(keras.Model):
 
     Args:
         towers: what is trained.
-        objective: what it minimises.
+        objective: what it minimises, and maybe measures.
         temperature: what scores are divided by.
+
+    Raises:
+        ValueError: if the objective's measures have names that are taken.
     """
 
     def __init__(
@@ -30,6 +34,9 @@ class RetrievalTask(keras.Model):
         self.temperature = temperature
         self.mean_loss = keras.metrics.Mean(name="loss_per_positive")
         self.n_steps = keras.metrics.Sum(name="n_steps", dtype="int32")
+        is_measuring = isinstance(objective, MeasuringObjective)
+        self.measures = objective.measures(towers) if is_measuring else []
+        self.accumulators = accumulators(self.measures)
 
     def build(self, _: Any = None) -> None:
         for part in (self.towers, self.temperature):
@@ -37,14 +44,14 @@ class RetrievalTask(keras.Model):
                 part.build()
         self.built = True
 
-    def call(self, batch: dict[str, Tensor], *, training: bool = False) -> Tensor:
-        """Return the sum of the batch's losses, a float32 scalar."""
-        return self.objective(
-            self.towers,
-            batch,
-            temperature=self.temperature.call(),
-            training=training,
-        )
+    def call(
+        self, batch: dict[str, Tensor], *, training: bool = False
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the sum of the batch's losses, a float32 scalar, and its figures."""
+        options = {"temperature": self.temperature.call(), "training": training}
+        if isinstance(self.objective, MeasuringObjective):
+            return self.objective.measured(self.towers, batch, **options)
+        return self.objective(self.towers, batch, **options), {}
 
     def compute_loss(
         self,
@@ -56,17 +63,24 @@ class RetrievalTask(keras.Model):
     ) -> Tensor:
         """Return the mean loss of a positive, with what regularises the weights."""
         n_positives = ops.sum(x["weights"])
-        loss = y_pred / ops.maximum(n_positives, 1.0)
+        total, figures = y_pred
+        loss = total / ops.maximum(n_positives, 1.0)
         self.mean_loss.update_state(loss, sample_weight=n_positives)
         self.n_steps.update_state(1)
+        for measure in self.accumulators:
+            measure.update_state(figures[measure.name], sample_weight=n_positives)
         return sum(self.losses, start=loss)
 
     def get_metrics_result(self) -> dict[str, Tensor]:
-        """Return the epoch's loss per positive, and how many steps it has had so far.
+        """Return the epoch's loss per positive, steps and measures so far.
 
         The loss is the same whatever the sizes of batches.
         """
-        return {"loss": self.mean_loss.result(), "steps": self.n_steps.result()}
+        return {
+            "loss": self.mean_loss.result(),
+            "steps": self.n_steps.result(),
+            **{measure.name: measure.result() for measure in self.accumulators},
+        }
 
 
 class StackedTask(RetrievalTask):
