@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from two_tower.towers.features import Feature, FeatureEmbedding
+from two_tower.towers.hashed_embedding import HashedEmbedding, hashes_of_ids
 from two_tower.towers.mlp import Mlp
 from two_tower.types import FIRST_ID, ID, OUT_OF_VOCABULARY, PADDING, Tensor
 
@@ -51,10 +52,15 @@ class EntityTower(keras.layers.Layer):
             dense id; from `n_rows` on they share the out-of-vocabulary row.
         scale: standard deviation of the initial embeddings.
         seed: of the id dropout; the mlp has those from 500 further on.
+        hashes: part → `buckets` (a prime) and `dimension` of each table that its ids
+            are hashed into (see `HashedEmbedding`), in place of a row for each. An
+            entity without a row hashes the out-of-vocabulary id, and the empty slot's
+            vector is zero. Parts that are not named have a row for each id.
 
     Raises:
-        ValueError: if there are neither ids nor features, or the parts have another
-            width than D and no mlp.
+        ValueError: if there are neither ids nor features, the parts have another width
+            than D and no mlp, or a part is to be hashed that the tower hasn't, or that
+            has no ids.
     """
 
     def __init__(  # noqa: PLR0913
@@ -72,6 +78,7 @@ class EntityTower(keras.layers.Layer):
         n_rows: int,
         scale: float,
         seed: int,
+        hashes: Mapping[str, Sequence[Mapping[str, int]]] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -86,6 +93,13 @@ class EntityTower(keras.layers.Layer):
                 f"of width {dimension} without an mlp; give an mlp, or use sum or mean "
                 "with an embedding as wide as the dimension"
             )
+        hashes = {name: [dict(o) for o in one] for name, one in (hashes or {}).items()}
+        parts = [*features, *([ID] if use_id else [])]
+        if unknown := sorted(set(hashes) - set(parts)):
+            raise ValueError(
+                f"hashes names the parts {unknown}, but the tower has only {parts}; "
+                "name some of these"
+            )
         self.n_entities = n_entities
         self.dimension = dimension
         self.use_id = use_id
@@ -97,6 +111,7 @@ class EntityTower(keras.layers.Layer):
         self.n_rows = n_rows
         self.scale = scale
         self.seed = seed
+        self.hashes = hashes
         self.seeds = keras.random.SeedGenerator(seed)
         self.features = {
             name: FeatureEmbedding(
@@ -105,11 +120,24 @@ class EntityTower(keras.layers.Layer):
                 embedding,
                 scale=scale,
                 l2=l2,
+                hashes=hashes.get(name),
                 name=name,
                 dtype=self.dtype_policy,
             )
             for name, feature in features.items()
         }
+        self.hashed_id = (
+            HashedEmbedding(
+                hashes_of_ids(hashes[ID]),
+                embedding,
+                scale=scale,
+                l2=l2,
+                name="hashed_id",
+                dtype=self.dtype_policy,
+            )
+            if ID in hashes
+            else None
+        )
         self.mlp = (
             None
             if mlp is None
@@ -128,13 +156,16 @@ class EntityTower(keras.layers.Layer):
         return [*self.features, *([ID] if self.use_id else [])]
 
     def build(self, _: Any = None) -> None:
-        if self.use_id:
+        if self.hashed_id is not None:
+            self.hashed_id.build()
+        elif self.use_id:
             self.table = self.add_weight(
                 name="table",
                 shape=(self.n_rows, self.embedding),
                 initializer=keras.initializers.RandomNormal(stddev=self.scale),
                 regularizer=keras.regularizers.L2(self.l2) if self.l2 else None,
             )
+        if self.use_id:
             self.id_rows = self.add_weight(
                 name="id_rows",
                 shape=(self.n_entities,),
@@ -153,7 +184,8 @@ class EntityTower(keras.layers.Layer):
     def set_known(self, known: np.ndarray) -> None:
         """Give the entities that training knows their own rows of the id table.
 
-        All others, and the empty slot, share the out-of-vocabulary row.
+        All others share the out-of-vocabulary row, and so does the empty slot, unless
+        ids are hashed: its vector is zero then.
 
         Args:
             known: `[n_entities]` bool by dense id; what it says of the reserved ones
@@ -172,7 +204,10 @@ class EntityTower(keras.layers.Layer):
                 f"{len(beyond)} known entities have no row in a table of {self.n_rows} "
                 f"(first: {beyond[:5].tolist()}); grow the towers first"
             )
-        self.id_rows.assign(np.where(has_row, ids, OUT_OF_VOCABULARY))
+        rows = np.where(has_row, ids, OUT_OF_VOCABULARY)
+        if self.hashed_id is not None:
+            rows[PADDING] = PADDING
+        self.id_rows.assign(rows)
 
     def set_features(self, values: Mapping[str, np.ndarray]) -> None:
         """Store what each entity's features are.
@@ -265,7 +300,7 @@ class EntityTower(keras.layers.Layer):
 
         Args:
             rows: `[...]` int32, rows of the id table; OUT_OF_VOCABULARY for entities
-                that have none.
+                that have none. Of hashed ids, PADDING for empty slots.
             values: name → `[..., width]`, of every feature; 0 is a missing value.
             training: whether ids and units may be dropped.
             kept: as `call` takes it.
@@ -279,7 +314,11 @@ class EntityTower(keras.layers.Layer):
         if self.use_id:
             drops = training and self.id_dropout > 0
             rows = self._drop_ids(rows) if drops else rows
-            parts.append(ops.take(self.table, rows, axis=0))
+            parts.append(
+                ops.take(self.table, rows, axis=0)
+                if self.hashed_id is None
+                else self.hashed_id(rows)
+            )
         if kept is not None:
             parts = [
                 ops.where(kept[..., p : p + 1], part, ops.zeros_like(part))
@@ -296,8 +335,8 @@ class EntityTower(keras.layers.Layer):
 
     def _drop_ids(self, rows: Tensor) -> Tensor:
         draws = keras.random.uniform(ops.shape(rows), seed=self.seeds)
-        unknown = ops.full_like(rows, OUT_OF_VOCABULARY)
-        return ops.where(draws < self.id_dropout, unknown, rows)
+        is_dropped = ops.logical_and(draws < self.id_dropout, rows != PADDING)
+        return ops.where(is_dropped, ops.full_like(rows, OUT_OF_VOCABULARY), rows)
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -314,4 +353,5 @@ class EntityTower(keras.layers.Layer):
             "n_rows": self.n_rows,
             "scale": self.scale,
             "seed": self.seed,
+            "hashes": self.hashes,
         }

@@ -1,6 +1,6 @@
 """How an item's or user's declared features become one vector."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from two_tower.towers.hashed_embedding import HashedEmbedding, hashes_of_ids
 from two_tower.towers.vectors import masked_mean
 from two_tower.types import PADDING, Tensor
 
@@ -43,6 +44,11 @@ class FeatureEmbedding(keras.layers.Layer):
         dimension: width of the vector.
         scale: standard deviation of the initial embeddings.
         l2: times the sum of the table's squares is added to the loss; 0 for none.
+        hashes: `buckets` (a prime) and `dimension` of each table that the ids are
+            hashed into, in place of a row for each; None for one row each.
+
+    Raises:
+        ValueError: if the numbers of a `dense` feature are to be hashed.
     """
 
     def __init__(
@@ -53,6 +59,7 @@ class FeatureEmbedding(keras.layers.Layer):
         *,
         scale: float,
         l2: float,
+        hashes: Sequence[Mapping[str, int]] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -61,6 +68,24 @@ class FeatureEmbedding(keras.layers.Layer):
         self.dimension = dimension
         self.scale = scale
         self.l2 = l2
+        self.hashes = None if hashes is None else [dict(one) for one in hashes]
+        if self.hashes is not None and self.feature.kind == "dense":
+            raise ValueError(
+                f"feature {self.name!r} is a number, which has no id to hash; leave it "
+                "out of hashes"
+            )
+        self.hashed = (
+            None
+            if self.hashes is None
+            else HashedEmbedding(
+                hashes_of_ids(self.hashes),
+                dimension,
+                scale=scale,
+                l2=l2,
+                name="hashed",
+                dtype=self.dtype_policy,
+            )
+        )
 
     def build(self, _: Any = None) -> None:
         self.values = self.add_weight(
@@ -70,12 +95,15 @@ class FeatureEmbedding(keras.layers.Layer):
             initializer="zeros",
             trainable=False,
         )
-        self.table = self.add_weight(
-            name="table",
-            shape=(self.feature.size, self.dimension),
-            initializer=keras.initializers.RandomNormal(stddev=self.scale),
-            regularizer=keras.regularizers.L2(self.l2) if self.l2 else None,
-        )
+        if self.hashed is not None:
+            self.hashed.build()
+        else:
+            self.table = self.add_weight(
+                name="table",
+                shape=(self.feature.size, self.dimension),
+                initializer=keras.initializers.RandomNormal(stddev=self.scale),
+                regularizer=keras.regularizers.L2(self.l2) if self.l2 else None,
+            )
         self.built = True
 
     def set_values(self, values: np.ndarray) -> None:
@@ -98,7 +126,11 @@ class FeatureEmbedding(keras.layers.Layer):
         """
         if self.feature.kind == "dense":
             return ops.cast(values, self.compute_dtype) * ops.squeeze(self.table, 0)
-        vectors = ops.take(self.table, values, axis=0)
+        vectors = (
+            ops.take(self.table, values, axis=0)
+            if self.hashed is None
+            else self.hashed(values)
+        )
         return masked_mean(vectors, ops.not_equal(values, PADDING))
 
     def get_config(self) -> dict[str, Any]:
@@ -109,4 +141,5 @@ class FeatureEmbedding(keras.layers.Layer):
             "dimension": self.dimension,
             "scale": self.scale,
             "l2": self.l2,
+            "hashes": self.hashes,
         }

@@ -44,7 +44,8 @@ def grow(
 
     Each new row of a table, and each that training has not used so far, starts as a
     copy of the out-of-vocabulary row, so that a new entity starts as an unknown one.
-    Positions further back than any so far start as the furthest one.
+    Positions further back than any so far start as the furthest one. Hashed tables
+    stay as they are: a new entity has the rows that its id shares with others.
 
     Args:
         towers: a built model; it stays as it is.
@@ -107,11 +108,11 @@ def _check(name: str, tower: EntityTower, growth: Growth) -> None:
 
 def _fill(new: EntityTower, old: EntityTower, growth: Growth) -> None:
     """Give a grown tower its tables, and what is stored of its entities."""
-    if old.use_id:
+    if old.use_id and old.hashed_id is None:
         used = np.asarray(old.id_rows)[FIRST_ID:]
         new.table.assign(_grown_table(old.table, growth.n_rows, used))
     for name, feature in old.features.items():
-        if feature.feature.kind == "dense":
+        if feature.feature.kind == "dense" or feature.hashed is not None:
             continue
         used = np.arange(FIRST_ID, feature.feature.size)
         table = _grown_table(feature.table, growth.features[name].size, used)

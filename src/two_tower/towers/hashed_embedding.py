@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from two_tower.towers.hashing import HashFunction, from_config, to_config
+from two_tower.towers.hashing import HashFunction, Modulo, from_config, to_config
 from two_tower.types import PADDING, Tensor
 
 
@@ -26,6 +26,21 @@ class Hash:
     dimension: int
 
 
+def hashes_of_ids(options: Sequence[Mapping[str, int]]) -> list[Hash]:
+    """Return a table of its own for each of some primes.
+
+    Args:
+        options: of each table `buckets`, a prime, and `dimension`.
+
+    Raises:
+        ValueError: if a number of buckets is no prime.
+    """
+    return [
+        Hash(f"table_{place}", Modulo(one["buckets"]), one["dimension"])
+        for place, one in enumerate(options)
+    ]
+
+
 @keras.saving.register_keras_serializable("two_tower")
 class HashedEmbedding(keras.layers.Layer):
     """Embed values by rows that they share with others ("Bloom" embedding).
@@ -39,8 +54,8 @@ class HashedEmbedding(keras.layers.Layer):
             it.
         dimension: D.
         scale: standard deviation of the initial tables; None for D^-½. W starts
-            Glorot-normal: normal, not uniform, so that vectors start with directions
-            that are uniform on the sphere.
+            Glorot-normal: normal, not uniform, so that the vectors start out evenly
+            in all directions.
         l2: times the sum of the tables' squares is added to the loss; 0 for none.
 
     Raises:
