@@ -1,0 +1,1 @@
+"""The parts of the user tower of several interests, one job each."""

@@ -1,0 +1,100 @@
+"""What a user tower of several interests is made of, in groups of options."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar, get_args
+
+from two_tower.towers.interests.aggregation import QuerySource
+from two_tower.towers.interests.disentangle import HeadNorm
+from two_tower.towers.interests.router import RoutingMode
+
+AttentionKind = Literal["context", "queries"]
+
+
+@dataclass(frozen=True)
+class EventOptions:
+    """How events and requests are read; see `EventContext`.
+
+    Attributes:
+        positive_rating: the least rating of an event that speaks for a category; None
+            for any. Events without a rating always do.
+        rating_edges: rising; ratings between the same two edges are alike.
+        age_edges: rising, in seconds; likewise for the time from event to request.
+        request_time: whether ages and the hour asked at are of the request; otherwise
+            those who make batches take the newest event's time for it.
+        user_id: `buckets` and `dimension` of each hash of user ids; None for none.
+    """
+
+    positive_rating: float | None
+    rating_edges: Sequence[float]
+    age_edges: Sequence[float]
+    request_time: bool
+    user_id: Sequence[Mapping[str, int]] | None
+
+
+@dataclass(frozen=True)
+class AttentionOptions:
+    """How much each item of a history counts.
+
+    Attributes:
+        kind: `context` for `ContextAttention`, by item, event and request; `queries`
+            for `QueryAttention`, by the request alone.
+        position_bias: whether `context` sees positions.
+        transform: whether `queries` changes them by a linear layer.
+        temperature: of `queries`.
+    """
+
+    kind: AttentionKind
+    position_bias: bool
+    transform: bool
+    temperature: float
+
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(AttentionKind):
+            raise ValueError(
+                f"there is no attention {self.kind!r}; choose one of "
+                f"{get_args(AttentionKind)}"
+            )
+
+
+@dataclass(frozen=True)
+class HeadOptions:
+    """How items are routed to heads, and what heads are made of.
+
+    Attributes:
+        routing: `soft`, `straight_through` or `hard`; see `ProtoRouter`.
+        temperature: of the routing, and of the router of categories.
+        equalise: whether heads of few items weigh as much as those of many.
+        prior: whether each head has a learned vector beside its items.
+        norm: `layer` for heads behind a layer norm, `unit` for one to length 1, None
+            for none.
+    """
+
+    routing: RoutingMode
+    temperature: float
+    equalise: bool
+    prior: bool
+    norm: HeadNorm | None
+
+
+@dataclass(frozen=True)
+class AggregationOptions:
+    """How heads become vectors; see `HeadAggregation`.
+
+    Attributes:
+        query: `items` or `heads`, whose mean asks.
+        transform: whether a linear layer changes what asks.
+        temperature: of the weights; None for 1.
+    """
+
+    query: QuerySource
+    transform: bool
+    temperature: float | None
+
+
+Options = TypeVar("Options")
+
+
+def as_options(kind: type[Options], given: Options | Mapping[str, Any]) -> Options:
+    """Return options of a kind that are given as such or by name."""
+    return kind(**given) if isinstance(given, Mapping) else given
