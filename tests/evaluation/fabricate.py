@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from tests.retrieval.fabricate import bundle_of, unit_vectors
+from two_tower.metrics.scorers import by_user
 from two_tower.pipelines.evaluation import nodes
 from two_tower.pipelines.evaluation.params import Evaluation
 
@@ -20,6 +21,7 @@ PARAMETERS = {
     "ease": {"l2": 2.0, "max_items": 30},
     "intervals": {"resamples": 50, "confidence": 0.9, "seed": 1},
     "slices": {"history_lengths": [0, 1, 6], "head": 0.5, "mid": 0.3},
+    "interests": {"users": 3, "history": 2, "recommended": 3},
 }
 
 SPLIT_REPORT = {
@@ -51,6 +53,7 @@ def table(**columns):
         "user": pa.int32(),
         "item": pa.int32(),
         "window": pa.int32(),
+        "vector_index": pa.int32(),
         "items": pa.list_(pa.int32()),
         "targets": pa.list_(pa.int32()),
         "vector": pa.list_(pa.float32()),
@@ -111,7 +114,15 @@ class World:
     @property
     def test_queries(self):
         # In another order than the examples: tables have none of their own.
-        return table(user=self.users[::-1], vector=self.queries[::-1].tolist())
+        vectors = by_user(self.queries)[::-1]
+        n_vectors = vectors.shape[1]
+        users = np.repeat(self.users[::-1], n_vectors).tolist()
+        return table(
+            user=users,
+            user_id=[f"u{user}" for user in users],
+            vector_index=list(range(n_vectors)) * self.n_users,
+            vector=[vector.tolist() for user in vectors for vector in user],
+        )
 
     @property
     def test_examples(self):
@@ -133,8 +144,9 @@ class World:
 
     @property
     def item_vocabulary(self):
-        items = list(range(2, self.n_items + 2))
-        return table(item=items[::-1], n_train=self.n_train[::-1])
+        items = list(range(2, self.n_items + 2))[::-1]
+        titles = [f"Title {item}" for item in items]
+        return table(item=items, title=titles, n_train=self.n_train[::-1])
 
     @property
     def user_vocabulary(self):
@@ -154,6 +166,14 @@ class World:
                 rows.append((user, number, *map(list, zip(*window, strict=True))))
         user, window, items, targets = zip(*rows, strict=True)
         return table(user=user, window=window, items=items, targets=targets)
+
+
+class WorldOfInterests(World):
+    """Each user is three vectors."""
+
+    @cached_property
+    def queries(self):
+        return unit_vectors(3 * self.n_users, seed=14).reshape(self.n_users, 3, -1)
 
 
 def model_tables(world, **changes):
@@ -178,6 +198,16 @@ def baseline_tables(world, **changes):
 
 def cold_ranks(world, **changes):
     return nodes.rank_among_cold_items(
+        world.test_queries,
+        world.test_examples,
+        world.item_embeddings,
+        world.item_vocabulary,
+        parameters(**changes),
+    )
+
+
+def interests_of(world, **changes):
+    return nodes.describe_interests(
         world.test_queries,
         world.test_examples,
         world.item_embeddings,

@@ -1,8 +1,15 @@
 import pytest
 
-from tests.evaluation.fabricate import World, metrics_of
+from tests.evaluation.fabricate import (
+    World,
+    WorldOfInterests,
+    interests_of,
+    metrics_of,
+)
 from two_tower.evaluation.plots import plot_hit_rates, plot_slices
 from two_tower.evaluation.report import format_report
+
+INTERESTS = interests_of(World())
 
 
 @pytest.fixture(scope="module")
@@ -11,7 +18,7 @@ def metrics():
 
 
 def test_the_report_states_protocol_figures_and_doubts(metrics):
-    report = format_report(metrics)
+    report = format_report(metrics, INTERESTS)
     assert report.startswith("# Evaluation on small world\n")
     assert metrics["protocol"]["in_words"] in report
     ease = metrics["baselines"]["ease"]
@@ -24,7 +31,7 @@ def test_the_report_states_protocol_figures_and_doubts(metrics):
 
 
 def test_each_table_of_the_report_has_as_many_cells_in_every_row(metrics):
-    blocks = format_report(metrics).split("\n\n")
+    blocks = format_report(metrics, INTERESTS).split("\n\n")
     tables = [block.strip().splitlines() for block in blocks if block.startswith("|")]
     assert len(tables) == 15
     for lines in tables:
@@ -34,7 +41,7 @@ def test_each_table_of_the_report_has_as_many_cells_in_every_row(metrics):
 
 def test_a_skipped_baseline_is_mentioned_with_its_reason():
     metrics = metrics_of(World(), ease={"l2": 1, "max_items": 3})
-    report = format_report(metrics)
+    report = format_report(metrics, INTERESTS)
     assert "EASE was left out: the catalogue has 30 items" in report
     assert "over EASE" not in report
 
@@ -42,8 +49,8 @@ def test_a_skipped_baseline_is_mentioned_with_its_reason():
 def test_recall_is_shown_only_where_it_differs_from_the_hit_rate(metrics):
     protocol = metrics["protocol"] | {"n_positives": metrics["protocol"]["n_queries"]}
     single = metrics | {"protocol": protocol}
-    assert "Recall@" in format_report(metrics)
-    assert "Recall@" not in format_report(single)
+    assert "Recall@" in format_report(metrics, INTERESTS)
+    assert "Recall@" not in format_report(single, INTERESTS)
 
 
 def test_the_curves_are_the_hit_rates(metrics):
@@ -78,7 +85,7 @@ def test_slices_without_queries_are_left_out(metrics):
     coldness = metrics["slices"]["item_coldness"] | {"cold": empty}
     slices = metrics["slices"] | {"item_coldness": coldness}
     warm_only = metrics | {"slices": slices, "among_cold_items": empty}
-    report = format_report(warm_only)
+    report = format_report(warm_only, INTERESTS)
     assert report.count("| cold |") == 1  # the user's row, not the item's
     assert "no positive is among them" in report
     bars = plot_slices(warm_only).data[2]
@@ -87,7 +94,7 @@ def test_slices_without_queries_are_left_out(metrics):
 
 # covers: X11
 def test_the_report_sets_cold_items_beside_chance(metrics):
-    report = format_report(metrics)
+    report = format_report(metrics, INTERESTS)
     among_all = metrics["slices"]["item_coldness"]["cold"]
     among_cold = metrics["among_cold_items"]
     for title, cold in (("all items", among_all), ("cold items", among_cold)):
@@ -108,3 +115,35 @@ def test_cold_items_have_a_bar_for_their_ranking_among_themselves(metrics):
     names = [label.split("<br>")[0] for label in exact.x]
     assert names == ["warm", "cold", "cold, among cold"]
     assert exact.y[2] == metrics["among_cold_items"]["exact"]["hr@5"]
+
+
+def test_the_report_tells_what_the_vectors_of_a_user_stand_for(metrics):
+    interests = interests_of(WorldOfInterests())
+    report = format_report(metrics, interests)
+    section = report.split("## What the vectors of some users stand for\n")[1]
+    second = interests["users"][1]
+    assert "Each user is 3 vectors" in section
+    assert f"### User {second['user_id']}, {second['n_seen']} items seen\n" in section
+    vector = second["interests"][2]
+    near = vector["history"][0]
+    expected = (
+        f"- Vector 2, share {vector['share']:.0%}: "
+        f"near *{near['title']}* ({near['score']:.2f})"
+    )
+    assert expected in section
+    (held_out,) = second["held_out"][:1]
+    assert f"Held out: *{held_out['title']}* at rank {held_out['rank']}" in section
+    # The first user has no history.
+    assert ": near nothing; recommends *Title" in section.split("### User")[1]
+
+
+def test_a_single_vector_has_no_section_of_interests(metrics):
+    assert "What the vectors" not in format_report(metrics, INTERESTS)
+
+
+def test_an_item_without_a_title_is_named_by_its_id(metrics):
+    interests = interests_of(WorldOfInterests())
+    held_out = interests["users"][0]["held_out"][0]
+    item_id = held_out["item_id"]
+    held_out["title"] = None
+    assert f"Held out: *{item_id}* at rank" in format_report(metrics, interests)

@@ -8,7 +8,8 @@ import numpy.typing as npt
 
 from two_tower.metrics.ranks import item_positions, without_targets
 from two_tower.ragged import Ragged
-from two_tower.retrieval.embeddings import vectors_of
+from two_tower.retrieval import embeddings
+from two_tower.retrieval.embeddings import UserVectors
 from two_tower.types import FIRST_ID, FloatArray
 
 
@@ -38,6 +39,13 @@ class TestCases:
         targets = self.targets.keep(is_listed[self.targets.values])
         asked = np.flatnonzero(targets.lengths)
         return TestCases(self.users[asked], seen.take(asked), targets.take(asked))
+
+    def take(self, rows: npt.ArrayLike) -> "TestCases":
+        """Return these queries, in this order."""
+        chosen = np.asarray(rows, np.int64)
+        return TestCases(
+            self.users[chosen], self.seen.take(chosen), self.targets.take(chosen)
+        )
 
     def list_lengths(self, n_items: int) -> npt.NDArray[np.int64]:
         """Return `[B]`, how many of `n_items` are in each query's list.
@@ -73,22 +81,36 @@ def read_cases(test_examples: ir.Table) -> TestCases:
 
 
 def read_queries(test_queries: ir.Table, users: npt.NDArray[np.int32]) -> FloatArray:
-    """Return `[B, D]` float32, the vector of each of these users.
+    """Return `[B, V, D]` float32, the vectors of each of these users.
 
     Args:
-        test_queries: `user` (int32, unique) and `vector` (array<float32>).
+        test_queries: as of `read_asking_users`.
+        users: `[B]` int32, rising.
+    """
+    return read_asking_users(test_queries, users).vectors
+
+
+def read_asking_users(
+    test_queries: ir.Table, users: npt.NDArray[np.int32]
+) -> UserVectors:
+    """Return the ids and vectors of these users.
+
+    Args:
+        test_queries: one row per vector: `user` (int32), `user_id`, `vector_index`
+            (int32, from 0 for each user) and `vector` (array<float32>).
         users: `[B]` int32, rising.
 
     Raises:
-        ValueError: if the table's users are others.
+        ValueError: if the table's users are others, or one lacks a vector.
     """
-    rows = test_queries.order_by("user").select("user", "vector").to_pyarrow()
-    if not np.array_equal(rows["user"].to_numpy(), users):
+    found = embeddings.read_queries(test_queries)
+    if not np.array_equal(found.users, users):
         raise ValueError(
-            f"test_queries has {rows.num_rows} users and test_examples {len(users)}, "
-            "and they are not the same ones; run the export pipeline again"
+            f"test_queries has {len(found.users)} users and test_examples "
+            f"{len(users)}, and they are not the same ones; run the export pipeline "
+            "again"
         )
-    return vectors_of(rows["vector"])
+    return found
 
 
 def read_training_items(train_sequences: ir.Table) -> Ragged:

@@ -81,7 +81,7 @@ def rank_through_index(
 
     Args:
         bundle: of N items.
-        queries: `[B, D]` float32.
+        queries: `[B, D]` float32, or `[B, V, D]` for users of V vectors each.
         cases: the B queries.
         cutoffs: the k; the longest is the length of a list.
 

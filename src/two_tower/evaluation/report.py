@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
+from two_tower.evaluation.interests import format_interests
 from two_tower.evaluation.markdown import interval, label, table
 from two_tower.types import JsonObject
 
@@ -34,13 +35,15 @@ def rankings_of(metrics: JsonObject) -> dict[str, Mapping[str, float]]:
     return {**metrics["two_tower"], **measured}
 
 
-def format_report(metrics: JsonObject) -> str:
+def format_report(metrics: JsonObject, interests: JsonObject) -> str:
     """Return the report.
 
     Args:
         metrics: as from `compute_metrics`.
+        interests: as from `describe_interests`.
     """
-    return "\n\n".join(_sections(metrics)) + "\n"
+    paragraphs = [*_sections(metrics), *format_interests(interests)]
+    return "\n\n".join(paragraphs) + "\n"
 
 
 def format_headline(metrics: JsonObject) -> str:

@@ -60,6 +60,11 @@ class UserVectors:
     user_ids: pa.Array
     vectors: FloatArray
 
+    def take(self, rows: npt.NDArray[np.int64]) -> UserVectors:
+        """Return these users, in this order."""
+        ids = self.user_ids.take(pa.array(rows))
+        return UserVectors(self.users[rows], ids, self.vectors[rows])
+
 
 def read_queries(queries: ir.Table) -> UserVectors:
     """Return every user's id and vectors; errors as of `by_users`.

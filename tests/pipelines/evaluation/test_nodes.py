@@ -10,8 +10,10 @@ import pytest
 
 from tests.evaluation.fabricate import (
     World,
+    WorldOfInterests,
     baseline_tables,
     cold_ranks,
+    interests_of,
     metrics_of,
     model_tables,
     parameters,
@@ -20,12 +22,15 @@ from tests.metrics import definitions
 from two_tower.evaluation.plots import plot_slices
 from two_tower.evaluation.report import format_report
 from two_tower.pipelines.evaluation.nodes import (
+    describe_interests,
     rank_among_cold_items,
     rank_by_baselines,
     rank_by_two_tower,
 )
 
 WORLD = World()
+INTERESTS = interests_of(WORLD)
+OF_INTERESTS = WorldOfInterests()
 
 
 @pytest.fixture(scope="module")
@@ -250,7 +255,7 @@ def test_without_cold_items_there_is_nothing_to_tell_of_them():
     assert found["slices"]["item_coldness"]["cold"]["n_queries"] == 0
     assert found["among_cold_items"] == {"n_queries": 0, "n_positives": 0}
     assert "cold_items" not in found["intervals"]
-    assert "no positive is among them" in format_report(found)
+    assert "no positive is among them" in format_report(found, INTERESTS)
 
 
 class NewItemsWorld(World):
@@ -270,7 +275,7 @@ def test_where_whole_items_are_held_out_all_rankings_are_measured_without_a_warn
     with warnings.catch_warnings():
         warnings.simplefilter("error", RuntimeWarning)  # as NumPy gives them
         metrics = metrics_of(NewItemsWorld())
-        report = format_report(metrics)
+        report = format_report(metrics, INTERESTS)
         plot_slices(metrics)
     cold = metrics["slices"]["item_coldness"]["cold"]
     assert cold["n_positives"] == metrics["protocol"]["n_positives"]
@@ -372,3 +377,111 @@ def test_no_test_query_at_all_is_refused():
 def test_ranks_of_other_positives_are_refused():
     with pytest.raises(ValueError, match="are not the same"):
         metrics_of(WORLD, baselines_of=World(n_users=11))
+
+
+def scores_by_vector(user):
+    """`[V, N]` float64 of one user of several vectors."""
+    return OF_INTERESTS.queries[user].astype(float) @ OF_INTERESTS.vectors.T
+
+
+# covers: A33 X6
+def test_users_of_several_vectors_are_ranked_by_the_greatest_cosine():
+    ranks, exposure = model_tables(OF_INTERESTS)
+    expected = []
+    for user, (targets, seen) in enumerate(zip(WORLD.targets, WORLD.seen, strict=True)):
+        scores = scores_by_vector(user).max(axis=0)
+        order = definitions.ranked_list(scores, targets, seen)
+        expected += [order.index(target) for target in sorted(set(targets))]
+    assert ranks["exact"].to_pylist() == expected
+    through_index = [rank if rank < 10 else None for rank in expected]
+    assert ranks["index"].to_pylist() == through_index
+    # The lists are as long as those of a single vector.
+    assert sum(exposure["index@10"].to_pylist()) == 120
+
+
+def test_cold_items_are_ranked_for_users_of_several_vectors():
+    items = np.flatnonzero(OF_INTERESTS.n_train == 0)
+    expected = []
+    for user, positives in cold_positives().items():
+        scores = scores_by_vector(user)[:, items].max(axis=0)
+        targets = np.searchsorted(items, positives)
+        seen = [np.searchsorted(items, i) for i in WORLD.seen[user] if i in items]
+        order = definitions.ranked_list(scores, targets, seen)
+        expected += [order.index(target) for target in targets]
+    assert cold_ranks(OF_INTERESTS)["exact"].to_pylist() == expected
+
+
+# covers: A33 X6
+def test_each_vector_is_told_by_the_items_nearest_to_it():
+    found = interests_of(OF_INTERESTS)
+    assert (found["n_vectors"], found["headline"]) == (3, 5)
+    # Three of twelve users, evenly spread.
+    assert [user["user_id"] for user in found["users"]] == ["u2", "u6", "u10"]
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    for user, described in zip((0, 4, 8), found["users"], strict=True):
+        by_vector = scores_by_vector(user)
+        owner, best = by_vector.argmax(axis=0), by_vector.max(axis=0)
+        seen = WORLD.seen[user]
+        shown = definitions.ranked_list(best, [], seen)
+        assert described["n_seen"] == len(seen)
+        for vector, interest in enumerate(described["interests"]):
+            assert interest["vector_index"] == vector
+            own = [item for item in shown if owner[item] == vector]
+            assert interest["share"] == np.mean(owner[shown[:5]] == vector)
+            near = sorted(set(seen), key=lambda item: -by_vector[vector, item])
+            for name, expected in (("recommended", own[:3]), ("history", near[:2])):
+                titles = [item["title"] for item in interest[name]]
+                assert titles == [f"Title {item + 2}" for item in expected]
+                scores = [item["score"] for item in interest[name]]
+                assert scores == pytest.approx(by_vector[vector, expected], 1e-5, 1e-6)
+        assert sum(one["share"] for one in described["interests"]) == pytest.approx(1)
+
+
+def test_what_was_held_out_is_told_with_its_rank_from_one():
+    found = interests_of(OF_INTERESTS, interests={**INTEREST_SIZES, "users": 12})
+    user = found["users"][2]  # of three positives
+    by_vector = scores_by_vector(2)
+    order = definitions.ranked_list(by_vector.max(axis=0), [3, 8, 29], WORLD.seen[2])
+    expected = sorted((order.index(item), item) for item in (3, 8, 29))
+    assert [one["item_id"] for one in user["held_out"]] == [
+        f"x{item + 2}" for _, item in expected
+    ]
+    assert [one["rank"] - 1 for one in user["held_out"]] == [r for r, _ in expected]
+    assert [one["vector_index"] for one in user["held_out"]] == [
+        by_vector[:, item].argmax() for _, item in expected
+    ]
+
+
+INTEREST_SIZES = {"users": 3, "history": 2, "recommended": 3}
+
+
+@pytest.mark.parametrize(("asked", "told"), [(0, 0), (5, 5), (99, 12)])
+def test_as_many_users_are_told_of_as_there_are(asked, told):
+    found = interests_of(WORLD, interests={**INTEREST_SIZES, "users": asked})
+    assert found["n_vectors"] == 1
+    assert len({user["user_id"] for user in found["users"]}) == told
+
+
+def test_interests_in_items_of_another_vocabulary_are_refused():
+    with pytest.raises(ValueError, match="item_embeddings holds 31 items"):
+        describe_interests(
+            WORLD.test_queries,
+            WORLD.test_examples,
+            World(n_items=31).item_embeddings,
+            WORLD.item_vocabulary,
+            parameters(),
+        )
+
+
+def test_a_user_who_lacks_a_vector_is_refused():
+    fewer = OF_INTERESTS.test_queries.filter(
+        (ibis._.user != 5) | (ibis._.vector_index < 2)
+    )
+    with pytest.raises(ValueError, match=r"1 of 12 users .*'u5'"):
+        rank_by_two_tower(
+            fewer,
+            WORLD.test_examples,
+            WORLD.item_embeddings,
+            WORLD.item_index,
+            parameters(),
+        )

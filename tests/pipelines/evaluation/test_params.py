@@ -19,6 +19,7 @@ def slices(**changes):
         (slices(head=0.8, mid=0.3), "can't exceed 1"),
         ({"ease": {"l2": 0, "max_items": 5}}, "greater than 0"),
         ({"cutofs": [1]}, "cutofs"),
+        ({"interests": {"users": 1, "history": 0, "recommended": 1}}, "history"),
     ],
 )
 def test_senseless_values_are_refused(change, message):

@@ -83,5 +83,6 @@ def test_the_pipeline_runs_through_its_catalog(catalog, tmp_path):
     folder = tmp_path / "08_reporting" / "simulated"
     assert catalog["metrics"].load()["protocol"]["n_queries"] == 12
     assert "# Evaluation on small world" in (folder / "report.md").read_text()
+    assert len(catalog["interests"].load()["users"]) == 3
     assert "layout" in catalog["hit_rates_plot"].preview()
     assert "layout" in catalog["slices_plot"].preview()

@@ -8,10 +8,18 @@ import pyarrow as pa
 
 from two_tower.evaluation import plots
 from two_tower.evaluation.cases import (
+    read_asking_users,
     read_cases,
     read_n_train,
     read_queries,
     read_training_items,
+)
+from two_tower.evaluation.interests import (
+    Catalogue,
+    Lengths,
+    describe_users,
+    read_titles,
+    spread_rows,
 )
 from two_tower.evaluation.lists import count_shown, rank_through_index
 from two_tower.evaluation.plots import Figure
@@ -60,7 +68,8 @@ def rank_by_two_tower(
     """Rank every item for each test query, exactly and through the index.
 
     Args:
-        test_queries: `user` (int32) and `vector` (array<float32>) of each test query.
+        test_queries: one row per vector of a test query: `user` (int32), `user_id`,
+            `vector_index` (int32, from 0) and `vector` (array<float32>).
         test_examples: `user` (int32, unique), `items` and `targets` (array<int32>).
         item_embeddings: `item` (int32, from 2), `item_id`, `vector` (array<float32>).
         item_index: over the same items.
@@ -268,9 +277,60 @@ def compute_metrics(
     return metrics
 
 
-def write_report(metrics: JsonObject) -> str:
-    """Return the metrics as Markdown: how they came about, and what they say."""
-    return format_report(metrics)
+def describe_interests(
+    test_queries: ir.Table,
+    test_examples: ir.Table,
+    item_embeddings: ir.Table,
+    item_vocabulary: ir.Table,
+    parameters: Evaluation,
+) -> JsonObject:
+    """Return what the vectors of some test users are near to, in titles.
+
+    Args:
+        test_queries: as of `rank_by_two_tower`.
+        test_examples: likewise.
+        item_embeddings: likewise.
+        item_vocabulary: `item` (int32, from 2 without gaps) and `title` (string).
+        parameters: of this pipeline.
+
+    Returns:
+        `n_vectors`, how many each user has; `headline`, the k of the shares; and
+        `users`, as from `describe_users`, evenly spread over the table.
+
+    Raises:
+        ValueError: if there is no query, or queries and items don't belong together.
+    """
+    cases = read_cases(test_examples)
+    users = read_asking_users(test_queries, cases.users)
+    items = read_item_embeddings(item_embeddings)
+    titles = read_titles(item_vocabulary)
+    if len(titles) != len(items.vectors):
+        raise ValueError(
+            f"item_embeddings holds {len(items.vectors)} items and item_vocabulary "
+            f"{len(titles)}; run the export pipeline again"
+        )
+    asked = parameters.interests
+    chosen = spread_rows(len(cases.users), asked.users)
+    return {
+        "n_vectors": users.vectors.shape[1],
+        "headline": parameters.headline,
+        "users": describe_users(
+            users.take(chosen),
+            cases.take(chosen),
+            Catalogue(items.item_ids, titles, items.vectors),
+            Lengths(asked.history, asked.recommended, parameters.headline),
+        ),
+    }
+
+
+def write_report(metrics: JsonObject, interests: JsonObject) -> str:
+    """Return the metrics as Markdown: how they came about, and what they say.
+
+    Args:
+        metrics: as from `compute_metrics`.
+        interests: as from `describe_interests`; told of users of several vectors.
+    """
+    return format_report(metrics, interests)
 
 
 def plot_hit_rates(metrics: JsonObject) -> Figure:

@@ -65,6 +65,18 @@ class Slices(Params):
         return self
 
 
+class Interests(Params):
+    """The users whose vectors are told of, in titles."""
+
+    users: int = Field(ge=0, description="evenly spread over the test queries")
+    history: int = Field(
+        ge=1, description="items of a user's history, the nearest to each vector"
+    )
+    recommended: int = Field(
+        ge=1, description="items that are nearest to each vector, and held-out items"
+    )
+
+
 class Evaluation(Params):
     """What is measured, and against what."""
 
@@ -81,6 +93,7 @@ class Evaluation(Params):
     ease: Ease
     intervals: Intervals
     slices: Slices
+    interests: Interests
 
     @model_validator(mode="after")
     def _headline_is_a_cutoff(self) -> Self:

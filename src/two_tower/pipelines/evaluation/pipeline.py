@@ -6,7 +6,7 @@ from . import nodes
 
 
 def create_pipeline() -> Pipeline:
-    """Return the pipeline test queries, item_index → metrics, report, plots."""
+    """Return the pipeline test queries, item_index → metrics, interests, report."""
     return Pipeline(
         [
             Node(
@@ -60,8 +60,20 @@ def create_pipeline() -> Pipeline:
                 name="compute_metrics",
             ),
             Node(
+                nodes.describe_interests,
+                inputs=[
+                    "test_queries",
+                    "test_examples",
+                    "item_embeddings",
+                    "item_vocabulary",
+                    "params:evaluation",
+                ],
+                outputs="interests",
+                name="describe_interests",
+            ),
+            Node(
                 nodes.write_report,
-                inputs="metrics",
+                inputs=["metrics", "interests"],
                 outputs="report",
                 name="write_report",
             ),

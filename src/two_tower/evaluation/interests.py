@@ -1,0 +1,207 @@
+"""What the vectors of some users stand for: near items of the past, items to come."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import ibis.expr.types as ir
+import numpy as np
+import pyarrow as pa
+
+from two_tower.evaluation.cases import TestCases
+from two_tower.metrics.ranks import ranks_by
+from two_tower.metrics.scorers import dot_scorer
+from two_tower.retrieval.because import nearest_in_history
+from two_tower.retrieval.embeddings import UserVectors
+from two_tower.retrieval.index import NOTHING, Found, Positions
+from two_tower.retrieval.ranking import in_order
+from two_tower.types import FloatArray, Int64Array, JsonObject
+
+
+@dataclass(frozen=True, eq=False)
+class Catalogue:
+    """The items by position.
+
+    Attributes:
+        item_ids: `[N]` int64 or string.
+        titles: `[N]` string, null where there is none.
+        vectors: `[N, D]` float32, L2-normalised.
+    """
+
+    item_ids: pa.Array
+    titles: pa.Array
+    vectors: FloatArray
+
+    def name(self, position: int, score: float) -> JsonObject:
+        """Return the `item_id`, `title` and `score` of one item."""
+        return {
+            "item_id": self.item_ids[position].as_py(),
+            "title": self.titles[position].as_py(),
+            "score": score,
+        }
+
+    def name_all(self, found: Found) -> list[JsonObject]:
+        """Return the same of each item of a `[K]` list, empty places left out."""
+        places = zip(found.positions.tolist(), found.scores.tolist(), strict=True)
+        return [self.name(*place) for place in places if place[0] != NOTHING]
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """How much is told of each user.
+
+    Attributes:
+        history: items of the history, per vector.
+        recommended: items that are recommended, per vector; and held-out items.
+        headline: the k of the list that the vectors share among them.
+    """
+
+    history: int
+    recommended: int
+    headline: int
+
+
+def read_titles(item_vocabulary: ir.Table) -> pa.Array:
+    """Return the title of each item, null where there is none, in order of dense ids.
+
+    Args:
+        item_vocabulary: `item` (int32, from 2 without gaps) and `title` (string).
+    """
+    titles = item_vocabulary.order_by("item").title.to_pyarrow()
+    return titles.combine_chunks() if isinstance(titles, pa.ChunkedArray) else titles
+
+
+def describe_users(
+    users: UserVectors, cases: TestCases, catalogue: Catalogue, lengths: Lengths
+) -> list[JsonObject]:
+    """Return what the vectors of each user are near to; `docs/metrics.md` explains it.
+
+    Args:
+        users: B users.
+        cases: the queries of the same users.
+        catalogue: all items.
+        lengths: of the lists.
+
+    Returns:
+        Per user `user_id`, `n_seen`; `held_out`, the positives with their `rank` from
+        1, best first; and `interests`: of each vector its `vector_index`, the `share`
+        of the best unseen items that are nearest to it, and the nearest items of the
+        `history` and among those `recommended`.
+    """
+    return [
+        _describe_user(
+            users.user_ids[row].as_py(),
+            users.vectors[row],
+            cases.take([row]),
+            catalogue,
+            lengths,
+        )
+        for row in range(len(users.users))
+    ]
+
+
+def spread_rows(n_rows: int, n_chosen: int) -> Int64Array:
+    """Return up to `n_chosen` of `n_rows` rows, evenly spread, the first among them."""
+    chosen = min(n_rows, n_chosen)
+    return np.arange(chosen) * n_rows // max(1, chosen)
+
+
+def _describe_user(
+    user_id: int | str,
+    vectors: FloatArray,
+    case: TestCases,
+    catalogue: Catalogue,
+    lengths: Lengths,
+) -> JsonObject:
+    by_vector = vectors @ catalogue.vectors.T
+    owner, scores = by_vector.argmax(axis=0), by_vector.max(axis=0)
+    open_items = np.arange(len(scores))
+    open_items[case.seen.values] = NOTHING
+    best = _best(open_items, scores, lengths.headline)
+    near = nearest_in_history(
+        vectors[np.newaxis], catalogue.vectors, case.seen, lengths.history
+    )
+    shown = owner[best.positions[best.positions != NOTHING]]
+    ranks = ranks_by(
+        dot_scorer(vectors[np.newaxis], catalogue.vectors),
+        case.targets,
+        case.seen,
+        item_block=len(scores),
+    )
+    return {
+        "user_id": user_id,
+        "n_seen": len(case.seen.values),
+        "held_out": [
+            {
+                **catalogue.name(int(item), float(scores[item])),
+                "rank": int(rank) + 1,
+                "vector_index": int(owner[item]),
+            }
+            for rank, item in sorted(zip(ranks, case.targets.values, strict=True))
+        ][: lengths.recommended],
+        "interests": [
+            {
+                "vector_index": vector,
+                "share": float((shown == vector).mean()) if len(shown) else 0.0,
+                "history": catalogue.name_all(
+                    Found(near.positions[0, vector], near.scores[0, vector])
+                ),
+                "recommended": catalogue.name_all(
+                    _best(
+                        np.where(owner == vector, open_items, NOTHING),
+                        scores,
+                        lengths.recommended,
+                    )
+                ),
+            }
+            for vector in range(len(vectors))
+        ],
+    }
+
+
+def _best(positions: Positions, scores: FloatArray, k: int) -> Found:
+    """Return the `k` best of `[N]` items as a list."""
+    found = in_order(positions[np.newaxis], scores[np.newaxis], k)
+    return Found(found.positions[0], found.scores[0])
+
+
+def format_interests(interests: JsonObject) -> Iterator[str]:
+    """Yield the paragraphs of the report; none where a user is a single vector.
+
+    Args:
+        interests: as from the node `describe_interests`.
+    """
+    if interests["n_vectors"] == 1:
+        return
+    yield "## What the vectors of some users stand for"
+    yield (
+        f"Each user is {interests['n_vectors']} vectors, and an item is as near as the "
+        "nearest of them. Share: of the first "
+        f"{interests['headline']} items, those nearest to this vector. In brackets: "
+        "cosines."
+    )
+    for user in interests["users"]:
+        yield f"### User {user['user_id']}, {user['n_seen']:,} items seen"
+        yield "\n".join(map(_bullet, user["interests"]))
+        held_out = ", ".join(
+            f"{_title(item)} at rank {item['rank']:,}, nearest to vector "
+            f"{item['vector_index']}"
+            for item in user["held_out"]
+        )
+        yield f"Held out: {held_out}."
+
+
+def _bullet(interest: JsonObject) -> str:
+    return (
+        f"- Vector {interest['vector_index']}, share {interest['share']:.0%}: "
+        f"near {_titles(interest['history'])}; "
+        f"recommends {_titles(interest['recommended'])}"
+    )
+
+
+def _titles(items: Sequence[JsonObject]) -> str:
+    named = (f"{_title(item)} ({item['score']:.2f})" for item in items)
+    return ", ".join(named) or "nothing"
+
+
+def _title(item: JsonObject) -> str:
+    return f"*{item['title'] or item['item_id']}*"
