@@ -34,7 +34,9 @@ def test_ids_are_taken_modulo_a_prime():
 # covers: A4
 def test_hours_and_days_are_those_of_the_calendar():
     hours = np.array([0, 1, 23, 24, 95, 96, 167, 168, 490_000, 250_001], np.int32)
-    moments = [datetime(1970, 1, 1, tzinfo=UTC) + timedelta(hours=int(h)) for h in hours]
+    moments = [
+        datetime(1970, 1, 1, tzinfo=UTC) + timedelta(hours=int(h)) for h in hours
+    ]
     expected = [moment.hour + 1 for moment in moments]
     assert rows_of(HourOfDay(), hours).tolist() == expected
     expected = [moment.isoweekday() for moment in moments]  # Monday is 1
