@@ -30,13 +30,22 @@ def parameters(**changes):
 
 
 def embeddings(entity, vectors):
-    """Return `item` or `user` (from 2), its raw id (x2, x3, …) and the vector."""
-    dense = pa.array(range(2, len(vectors) + 2), pa.int32())
-    ids = [f"x{i}" for i in dense.to_pylist()]
-    column = pa.array(vectors.tolist(), pa.list_(pa.float32()))
-    return ibis.memtable(
-        pa.table({entity: dense, f"{entity}_id": ids, "vector": column})
-    )
+    """Return `item` or `user` (from 2), its raw id (x2, x3, …) and the vector.
+
+    Users may have several vectors, `[n, V, D]`.
+    """
+    n_vectors = vectors.shape[1] if vectors.ndim == 3 else 1
+    dense = np.repeat(np.arange(2, len(vectors) + 2, dtype=np.int32), n_vectors)
+    flat = vectors.reshape(-1, vectors.shape[-1]).tolist()
+    columns = {
+        entity: dense,
+        f"{entity}_id": [f"x{i}" for i in dense],
+        "vector": pa.array(flat, pa.list_(pa.float32())),
+    }
+    if entity == "user":
+        index = np.arange(n_vectors, dtype=np.int32)
+        columns["vector_index"] = np.tile(index, len(vectors))
+    return ibis.memtable(pa.table(columns))
 
 
 @pytest.fixture
@@ -133,14 +142,38 @@ def test_the_sample_is_drawn_by_the_seed_and_ordered_by_user():
     users = embeddings("user", np.arange(1, 101).reshape(100, 1))
     one, again = (sample_queries(users, parameters()) for _ in range(2))
     other = sample_queries(users, parameters(seed=4))
-    assert one.shape == (20, 1)
+    assert one.shape == (20, 1, 1)
     assert one.tolist() == again.tolist() == sorted(one.tolist())
     assert one.tolist() != other.tolist()
 
 
 def test_fewer_users_than_the_sample_are_all_taken():
     users = embeddings("user", np.eye(3))
-    assert sample_queries(users, parameters()).tolist() == np.eye(3).tolist()
+    found = sample_queries(users, parameters())
+    assert found.tolist() == np.eye(3)[:, np.newaxis].tolist()
+
+
+# covers: X5 X6
+def test_users_of_several_vectors_are_drawn_whole_and_each_vector_is_a_query(lineage):
+    vectors = unit_vectors(90, seed=1).reshape(30, 3, 8)
+    users = embeddings("user", vectors).order_by(ibis.desc("user"))
+    drawn = sample_queries(users, parameters())
+    plain = sample_queries(embeddings("user", vectors[:, 0]), parameters())
+    assert drawn.shape == (20, 3, 8)
+    # The same users as of a model of one vector, and all that they have.
+    np.testing.assert_array_equal(drawn[:, 0], plain[:, 0])
+    items = embeddings("item", unit_vectors(400))
+    bundle, report = build_item_index(items, users, lineage, parameters())
+    assert (report["sample_users"], report["n_queries"]) == (20, 60)
+    assert bundle.recall.n_queries == 60
+    np.testing.assert_array_equal(bundle.golden.queries, drawn[:4].reshape(12, 8))
+
+
+def test_a_user_of_the_sample_who_lacks_a_vector_is_refused():
+    users = embeddings("user", unit_vectors(6).reshape(3, 2, 8))
+    fewer = users.filter((ibis._.user != 3) | (ibis._.vector_index == 0))
+    with pytest.raises(ValueError, match=r"1 of 3 users .*'x3'"):
+        sample_queries(fewer, parameters())
 
 
 def test_no_users_are_refused():

@@ -12,7 +12,7 @@ from ibis import _
 from two_tower.lineage import LineageStore
 from two_tower.pipelines.indexing.params import Indexing
 from two_tower.retrieval.bundle import IndexBundle, Recall, ask_golden_queries
-from two_tower.retrieval.embeddings import read_item_embeddings, vectors_of
+from two_tower.retrieval.embeddings import read_item_embeddings, read_queries
 from two_tower.retrieval.exact import ExactIndex
 from two_tower.retrieval.index import Index, require_unit_rows
 from two_tower.retrieval.tuning import Trial, grow_annoy, tune
@@ -39,15 +39,17 @@ def build_item_index(
     Args:
         item_embeddings: one row per item: `item` (int32, dense ids from 2 without
             gaps), `item_id`, `vector` (array<float32>, L2-normalised).
-        user_embeddings: one row per user: `user` (int32, unique), `vector`.
+        user_embeddings: one row per vector of a user: `user` (int32), `user_id`,
+            `vector_index` (int32, from 0) and `vector` (array<float32>).
         lineage: the fingerprints to stamp the bundle with.
         parameters: of this pipeline.
 
     Returns:
-        The bundle, and a report: the settings, `recall@<k>` and its `target`,
-        `n_items`, `vector_bytes`, `build_seconds` with all trials,
-        `queries_per_second` of one thread, and the `trials`. The bundle's size on disk
-        is known once it is saved; its `about.json` says it.
+        The bundle, and a report: the settings, `recall@<k>` and its `target`, the
+        `sample_users` and their `n_queries`, `n_items`, `vector_bytes`,
+        `build_seconds` with all trials, `queries_per_second` of one thread, and the
+        `trials`. The bundle's size on disk is known once it is saved; its `about.json`
+        says it.
 
     Raises:
         ValueError: if the item vectors are unsound or of unknown origin, or no
@@ -55,7 +57,10 @@ def build_item_index(
     """
     items = read_item_embeddings(item_embeddings)
     require_unit_rows(items.vectors)
-    queries = sample_queries(user_embeddings, parameters)
+    sample = sample_queries(user_embeddings, parameters)
+    # The index answers one vector at a time, so that is what it is measured on.
+    queries = sample.reshape(-1, sample.shape[2])
+    n_golden = min(parameters.golden_users, len(sample)) * sample.shape[1]
 
     start = perf_counter()
     index, trials = tune(
@@ -76,20 +81,23 @@ def build_item_index(
             target=parameters.recall_target,
             n_queries=len(queries),
         ),
-        golden=ask_golden_queries(index, queries[: parameters.golden_users]),
+        golden=ask_golden_queries(index, queries[:n_golden]),
         seed=parameters.seed,
         fingerprints=find_origin(lineage),
     )
     logger.info(
-        "%s index of %d items: recall@%d is %.3f on %d users, after %d trials",
+        "%s index of %d items: recall@%d is %.3f on %d vectors of %d users, "
+        "after %d trials",
         index.backend,
         bundle.n_items,
         bundle.recall.at_k,
         bundle.recall.value,
         len(queries),
+        len(sample),
         len(trials),
     )
-    return bundle, report_on(bundle, trials) | {"build_seconds": build_seconds}
+    measured = {"sample_users": len(sample), "build_seconds": build_seconds}
+    return bundle, report_on(bundle, trials) | measured
 
 
 def find_origin(lineage: LineageStore) -> dict[str, str]:
@@ -126,25 +134,26 @@ def sample_queries(user_embeddings: ir.Table, parameters: Indexing) -> FloatArra
     """Return the vectors of users drawn at random, in order of `user`.
 
     Args:
-        user_embeddings: `user` (int32, unique) and `vector` (array<float32>).
+        user_embeddings: `user` (int32), `user_id`, `vector_index` (int32, from 0) and
+            `vector` (array<float32>).
         parameters: `sample_users` to draw, all if there are fewer, and the `seed`.
 
     Returns:
-        `[≤ sample_users, D]` float32.
+        `[≤ sample_users, V, D]` float32.
 
     Raises:
-        ValueError: if there is no user.
+        ValueError: if there is no user, or one has another number of vectors.
     """
-    users = user_embeddings.order_by("user").user.to_pyarrow().to_numpy()
-    if not len(users):
+    users = user_embeddings.select("user").distinct().order_by("user")
+    known = users.user.to_pyarrow().to_numpy()
+    if not len(known):
         raise ValueError(
             "user_embeddings is empty, so the index's recall can't be measured; "
             "run the export pipeline on data with users"
         )
-    draw = np.random.default_rng(parameters.seed).permutation(len(users))
-    chosen = users[draw[: parameters.sample_users]].tolist()
-    rows = user_embeddings.filter(_.user.isin(chosen)).order_by("user")
-    return vectors_of(rows.vector.to_pyarrow())
+    draw = np.random.default_rng(parameters.seed).permutation(len(known))
+    chosen = known[draw[: parameters.sample_users]].tolist()
+    return read_queries(user_embeddings.filter(_.user.isin(chosen))).vectors
 
 
 def report_on(bundle: IndexBundle, trials: list[Trial]) -> JsonObject:
@@ -161,7 +170,7 @@ def report_on(bundle: IndexBundle, trials: list[Trial]) -> JsonObject:
         "search_k": bundle.index.parameters.get("search_k"),
         recall: bundle.recall.value,
         "target": bundle.recall.target,
-        "sample_users": bundle.recall.n_queries,
+        "n_queries": bundle.recall.n_queries,
         "n_items": bundle.n_items,
         "dimension": bundle.dimension,
         "vector_bytes": bundle.vectors.nbytes,

@@ -41,7 +41,8 @@ class Indexing(Params):
         description="recall@k against exact search, below which the run fails",
     )
     sample_users: int = Field(
-        ge=1, description="users drawn at random, on whom the recall is measured"
+        ge=1,
+        description="users drawn at random, on all whose vectors recall is measured",
     )
     golden_users: int = Field(
         ge=1, description="of the sample: users whose results every load asks for again"
