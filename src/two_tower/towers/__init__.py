@@ -7,8 +7,10 @@ def register_towers() -> None:
         batch_norm,
         entity_tower,
         features,
+        hashed_embedding,
         mean,
         mlp,
+        multi_interest,
         transformer,
         two_tower,
     )

@@ -1,7 +1,7 @@
 """The user tower that averages a history."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 from keras import ops
@@ -26,6 +26,8 @@ class MeanUserTower(keras.layers.Layer):
         Covington et al., Deep Neural Networks for YouTube Recommendations, RecSys
         2016, section 3.2.
     """
+
+    reads_events: ClassVar[bool] = False
 
     def __init__(
         self,

@@ -1,7 +1,7 @@
 """The user tower that reads a history with causal self-attention."""
 
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 from keras import ops
@@ -54,6 +54,8 @@ class TransformerBlock(keras.layers.Layer):
         Xiong et al., On Layer Normalization in the Transformer Architecture, ICML
         2020 (pre-norm).
     """
+
+    reads_events: ClassVar[bool] = False
 
     def __init__(
         self, dimension: int, *, n_heads: int, dropout: float, seed: int, **kwargs: Any

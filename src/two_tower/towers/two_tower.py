@@ -8,6 +8,7 @@ from keras import ops
 
 from two_tower.towers.entity_tower import EntityTower
 from two_tower.towers.mlp import Mlp
+from two_tower.towers.multi_interest import Interests
 from two_tower.towers.vectors import to_unit_length
 from two_tower.types import PADDING, Tensor
 
@@ -20,13 +21,15 @@ class TwoTower(keras.Model):
 
     With `normalise` both ends are unit vectors, so the score of a user and an item is
     their cosine and an angular index keeps the model's order; without, the score is
-    their dot product. A user without a history gets a learned vector.
+    their dot product. A user without a history gets a learned vector. An encoder that
+    reads events may give a user several vectors, the nearest of which counts.
 
     Args:
         item_tower: embeds candidates and the items of histories.
         history_encoder: a layer from `[B, T, D]` item vectors and their `[B, T]` mask
-            to `[B, T, H]`, the user as of each position; its `max_length` is the
-            longest T that it was trained on. None reads no history.
+            to `[B, T, H]`, the user as of each position, or, if it `reads_events`, a
+            `MultiInterestUserTower`; its `max_length` is the longest T that it was
+            trained on. None reads no history.
         profile: embeds users by what they are; None knows no more than their history.
         fusion: `hidden_units`, `batch_norm`, `dropout` and `seed` of the `Mlp` from
             history and profile side by side to D, where there are both.
@@ -34,7 +37,8 @@ class TwoTower(keras.Model):
 
     Raises:
         ValueError: if there is neither history nor profile, if a fusion is given for
-            one of them or none for both, or if queries are not as wide as items.
+            one of them or none for both, if queries are not as wide as items, or if an
+            encoder that reads events is given a profile or vectors of any length.
     """
 
     def __init__(
@@ -49,6 +53,7 @@ class TwoTower(keras.Model):
     ) -> None:
         super().__init__(**kwargs)
         _check_sides(item_tower, history_encoder, profile, fusion)
+        _check_events(history_encoder, profile, normalise=normalise)
         self.item_tower = item_tower
         self.history_encoder = history_encoder
         self.profile = profile
@@ -75,6 +80,16 @@ class TwoTower(keras.Model):
         """The longest history that training saw; 0 for a model that reads none."""
         return self.history_encoder.max_length if self.history_encoder else 0
 
+    @property
+    def reads_events(self) -> bool:
+        """Whether histories are read with the times and ratings of their items."""
+        return self.history_encoder is not None and self.history_encoder.reads_events
+
+    @property
+    def n_vectors(self) -> int:
+        """V, how many vectors a query has."""
+        return int(self.history_encoder.n_vectors) if self.reads_events else 1
+
     def build(self, _: Any = None) -> None:
         # Towers that come out of a file are built already.
         if not self.item_tower.built:
@@ -82,11 +97,14 @@ class TwoTower(keras.Model):
         if self.history_encoder is not None:
             if not self.history_encoder.built:
                 self.history_encoder.build((None, None, self.dimension))
-            self.no_history = self.add_weight(
-                name="no_history",
-                shape=(self.history_encoder.dimension,),
-                initializer=keras.initializers.RandomNormal(stddev=NO_HISTORY_SCALE),
-            )
+            if not self.reads_events:
+                self.no_history = self.add_weight(
+                    name="no_history",
+                    shape=(self.history_encoder.dimension,),
+                    initializer=keras.initializers.RandomNormal(
+                        stddev=NO_HISTORY_SCALE
+                    ),
+                )
         if self.profile is not None and not self.profile.built:
             self.profile.build()
         if self.fusion is not None:
@@ -95,21 +113,21 @@ class TwoTower(keras.Model):
         self.built = True
 
     def call(self, inputs: dict[str, Any], *, training: bool = False) -> Tensor:
-        """Return each user's query vector.
+        """Return each user's query vector, or vectors.
 
         Args:
             inputs: what the model reads of: `items` `[B, T]` int32 dense ids, oldest
                 first, padded behind; `lengths` `[B]` int32, 0 for a user without a
-                history; `users` `[B]` int32 dense ids, 0 or 1 for unknown ones; and, if
-                they are to stand for what is stored, `values`, feature → `[B, width]`
-                (see `EntityTower.call`).
+                history; `users` `[B]` int32 dense ids, 0 or 1 for unknown ones; the
+                fields of `event_fields`; and, if they are to stand for what is stored,
+                `values`, feature → `[B, width]` (see `EntityTower.call`).
             training: whether to drop.
 
         Returns:
-            `[B, D]` float32.
+            `[B, D]` float32, or `[B, V, D]` of several vectors.
         """
         batch = dict(inputs)
-        if self.history_encoder is not None:
+        if self.history_encoder is not None and not self.reads_events:
             n_rows, width = ops.shape(batch["items"])[0], ops.shape(batch["items"])[1]
             newest = ops.arange(n_rows, dtype="int32") * width + batch["lengths"] - 1
             batch["places"] = ops.where(batch["lengths"] > 0, newest, n_rows * width)
@@ -127,7 +145,8 @@ class TwoTower(keras.Model):
         Args:
             batch: what the model reads of: `items` `[B, T]` int32 dense ids, padded
                 behind, and `places` `[P]` int32, row · T + position, or B · T for no
-                history at all; `users` `[B]` int32 and `rows` `[P]` int32, the row of
+                history at all, or, with events, the fields of `event_fields`, and then
+                each row is a place; `users` `[B]` int32 and `rows` `[P]` int32, the row of
                 each place (without it, place p is row p), and, maybe, `values`.
                 `weights` `[P]` float32, if there, is 0 for padding, which batch norm
                 leaves out of its statistics.
@@ -136,8 +155,11 @@ class TwoTower(keras.Model):
             training: whether to drop.
 
         Returns:
-            `[P, D]` float32.
+            `[P, D]` float32, or `[P, V, D]` of several vectors.
         """
+        if self.reads_events:
+            vectors = self.interests(batch, training=training).vectors
+            return vectors if self.n_vectors > 1 else ops.squeeze(vectors, 1)
         sides = []
         if self.history_encoder is not None:
             items = batch["items"]
@@ -159,6 +181,27 @@ class TwoTower(keras.Model):
             )
             sides = [queries]
         return self.as_scored(sides[0])
+
+    def interests(
+        self, batch: Mapping[str, Any], *, training: bool = False
+    ) -> Interests:
+        """Return what an encoder that reads events makes of each row of a batch.
+
+        Args:
+            batch: as of `queries`.
+            training: whether to drop.
+        """
+        items, encoder = batch["items"], self.history_encoder
+        return encoder(
+            batch,
+            self.item_tower(items, training=training),
+            self.categories(items),
+            training=training,
+        )
+
+    def categories(self, ids: Tensor) -> Tensor:
+        """Return the `[..., D]` vectors of the kinds of items that `ids` are of."""
+        return self.item_tower.mean_of(ids, self.history_encoder.category)
 
     def item_vectors(self, ids: Tensor) -> Tensor:
         """Return the candidates' `[N, D]` float32 vectors of `[N]` dense ids."""
@@ -229,3 +272,23 @@ def _check_sides(
                 f"{name} makes queries of width {side.dimension} for items of width "
                 f"{item_tower.dimension}; give both the same dimension"
             )
+
+
+def _check_events(
+    history_encoder: keras.layers.Layer | None,
+    profile: EntityTower | None,
+    *,
+    normalise: bool,
+) -> None:
+    if history_encoder is None or not history_encoder.reads_events:
+        return
+    if profile is not None:
+        raise ValueError(
+            "a multi-interest history_encoder takes no profile beside it; let it embed "
+            "users itself, by its user_id"
+        )
+    if not normalise:
+        raise ValueError(
+            "the vectors of a multi-interest history_encoder have length 1, and its "
+            "scores are cosines; set normalise to true"
+        )
