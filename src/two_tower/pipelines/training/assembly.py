@@ -18,6 +18,7 @@ from two_tower.fitting.optimizers import (
     make_optimizer,
 )
 from two_tower.fitting.pair_feed import PairFeed
+from two_tower.fitting.place_feed import PlaceFeed
 from two_tower.fitting.sequence_feed import SequenceFeed
 from two_tower.fitting.task import RetrievalTask, StackedTask
 from two_tower.fitting.temperature import Temperature
@@ -32,6 +33,7 @@ from two_tower.pipelines.training.params.towers import Entity, Mlp
 from two_tower.pipelines.training.params.training import Training
 from two_tower.towers.entity_tower import EntityTower
 from two_tower.towers.mean import MeanUserTower
+from two_tower.towers.multi_interest import MultiInterestUserTower
 from two_tower.towers.transformer import TransformerUserTower
 from two_tower.towers.two_tower import TwoTower
 
@@ -85,6 +87,10 @@ def _entity_tower(
         use_id=asked.use_id,
         id_dropout=asked.id_dropout,
         embedding=asked.embedding or parameters.dimension,
+        hashes={
+            name: [table.model_dump() for table in tables]
+            for name, tables in asked.hashes.items()
+        },
         combine=asked.combine,
         mlp=_layers(asked.mlp) if asked.mlp else None,
         l2=asked.l2,
@@ -129,6 +135,24 @@ def _history_encoder(parameters: Training, max_length: int) -> Any:
                 dropout=transformer.dropout,
                 **shared,
             )
+        case "multi_interest":
+            return _multi_interest(parameters)
+
+
+def _multi_interest(parameters: Training) -> MultiInterestUserTower:
+    asked = parameters.histories.multi_interest
+    return MultiInterestUserTower(
+        parameters.dimension,
+        n_heads=asked.n_heads,
+        n_vectors=asked.n_vectors,
+        max_length=asked.max_items,
+        category=asked.category,
+        events=asked.events.model_dump(),
+        attention=asked.attention.model_dump(),
+        heads=asked.heads.model_dump(),
+        aggregation=asked.aggregation.model_dump(),
+        dtype=parameters.precision,
+    )
 
 
 def assemble_edges(parameters: Training, longest: int) -> list[int]:
@@ -151,42 +175,46 @@ def assemble_edges(parameters: Training, longest: int) -> list[int]:
 
 def assemble_feed(
     parameters: Training, inputs: ModelInputs, towers: TwoTower
-) -> PairFeed | SequenceFeed:
-    """Return the batches of each epoch: windows, or pairs if no history is read.
+) -> PairFeed | PlaceFeed | SequenceFeed:
+    """Return the batches of each epoch: windows, places of them, or mere pairs.
 
     Raises:
         ValueError: if a window is longer than the widest bucket, a batch larger than
             the queue, or there is nothing for self-supervision to leave out.
     """
-    additions = assemble_additions(parameters, inputs, towers.item_tower)
-    batches = parameters.batches
-    if towers.max_length:
-        feed: PairFeed | SequenceFeed = SequenceFeed(
-            inputs.sequences,
-            assemble_edges(parameters, towers.max_length),
-            slots=batches.slots,
-            chunk=places_at_a_time(parameters),
-            seed=parameters.seed,
-            additions=additions,
-        )
-    else:
-        users, labels = inputs.sequences.pairs()
-        feed = PairFeed(
-            users,
-            labels,
-            size=batches.pairs,
-            chunk=places_at_a_time(parameters),
-            seed=parameters.seed,
-            additions=additions,
-        )
+    feed = _feed(parameters, inputs, towers)
     queue = parameters.sources.queue
-    if parameters.negatives == "queue" and queue.size < feed.most_places:
+    if parameters.negatives == "queue" and queue.size - queue.hard < feed.most_places:
         raise ValueError(
-            f"training.sources.queue.size is {queue.size}, but a batch may have "
-            f"{feed.most_places} places, which the queue must hold; raise it, or "
-            "lower training.batches"
+            f"training.sources.queue.size is {queue.size}, of them {queue.hard} hard, "
+            f"but a batch may have {feed.most_places} places, which the others must "
+            "hold; raise the size, or lower training.batches"
         )
     return feed
+
+
+def _feed(
+    parameters: Training, inputs: ModelInputs, towers: TwoTower
+) -> PairFeed | PlaceFeed | SequenceFeed:
+    batches = parameters.batches
+    shared: dict[str, Any] = {
+        "chunk": places_at_a_time(parameters),
+        "seed": parameters.seed,
+        "additions": assemble_additions(parameters, inputs, towers.item_tower),
+    }
+    if not towers.max_length:
+        users, labels = inputs.sequences.pairs()
+        return PairFeed(users, labels, size=batches.pairs, **shared)
+    edges = assemble_edges(parameters, towers.max_length)
+    if towers.reads_events:
+        return PlaceFeed(
+            inputs.sequences,
+            edges,
+            size=batches.pairs,
+            request_time=towers.history_encoder.request_time,
+            **shared,
+        )
+    return SequenceFeed(inputs.sequences, edges, slots=batches.slots, **shared)
 
 
 def assemble_validation(

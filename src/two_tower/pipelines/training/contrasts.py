@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from two_tower.fitting.additions import Additions, DrawViews
+from two_tower.fitting.interest_objective import AuxiliaryWeights, InterestSoftmax
 from two_tower.fitting.objectives import (
     Objective,
     PairwiseLoss,
@@ -35,6 +36,7 @@ from two_tower.negatives.unconsumed import Unconsumed
 from two_tower.negatives.uniform import Uniform
 from two_tower.pipelines.training.inputs import ModelInputs
 from two_tower.pipelines.training.params.contrasts import OF_POSITIVES
+from two_tower.pipelines.training.params.towers import ROW_PER_PLACE
 from two_tower.pipelines.training.params.training import Training
 from two_tower.self_supervision.masks import (
     Pattern,
@@ -100,7 +102,8 @@ def _source_of_positives(
         case "in_batch":
             return InBatch(sources.in_batch.block, frequencies)
         case "queue":
-            return Queue(sources.queue.size, frequencies)
+            queue = sources.queue
+            return Queue(queue.size, frequencies, hard=queue.hard, unique=queue.unique)
         case _:
             mixed = sources.mixed
             return Mixed(items, mixed.count, mixed.block, frequencies)
@@ -248,6 +251,8 @@ def assemble_objective(parameters: Training, known: npt.NDArray[np.bool_]) -> Ob
 
 
 def _main_objective(parameters: Training, known: npt.NDArray[np.bool_]) -> Objective:
+    if parameters.objective == "interest_softmax":
+        return _interest_softmax(parameters)
     if parameters.objective != "softmax":
         return partial(pairwise, loss=_pairwise_loss(parameters, int(known.sum())))
     chunk = places_at_a_time(parameters)
@@ -256,6 +261,23 @@ def _main_objective(parameters: Training, known: npt.NDArray[np.bool_]) -> Objec
     if parameters.has_own_candidates:
         return own_softmax
     return partial(shared_softmax, mask_hits=parameters.masks.hits, chunk=chunk)
+
+
+def _interest_softmax(parameters: Training) -> InterestSoftmax:
+    asked, queue = parameters.objectives.interest_softmax, parameters.sources.queue
+    return InterestSoftmax(
+        joint=asked.joint,
+        margin=asked.margin,
+        mask_hits=parameters.masks.hits,
+        hard=queue.hard if parameters.negatives == "queue" else 0,
+        auxiliary=AuxiliaryWeights(
+            dead_heads=asked.dead_heads.weight,
+            sharpness=asked.sharpness.weight,
+            semantic=asked.semantic.weight,
+        ),
+        enough=asked.sharpness.enough,
+        semantic_temperature=asked.semantic.temperature,
+    )
 
 
 def _pairwise_loss(parameters: Training, n_items: int) -> PairwiseLoss:
@@ -276,6 +298,6 @@ def _pairwise_loss(parameters: Training, n_items: int) -> PairwiseLoss:
 def places_at_a_time(parameters: Training) -> int:
     """Return how many queries' logits exist at one time, of which batches are made."""
     batches = parameters.batches
-    if parameters.history == "none":
+    if parameters.history in ROW_PER_PLACE:
         return min(batches.chunk, batches.pairs)
     return batches.chunk

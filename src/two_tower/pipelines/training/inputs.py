@@ -9,6 +9,7 @@ import ibis.expr.types as ir
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from two_tower.fitting.sequences import Sequences
 from two_tower.fitting.validation import Examples
@@ -16,6 +17,7 @@ from two_tower.pipelines.training.features import chosen_features, read_features
 from two_tower.pipelines.training.params.towers import Entity
 from two_tower.pipelines.training.params.training import Training
 from two_tower.ragged import Ragged
+from two_tower.towers.events import Events
 from two_tower.towers.features import Feature
 from two_tower.types import IntArray, JsonObject
 
@@ -103,9 +105,12 @@ def read_inputs(
     n_users = feature_schema["n_users"]
     train_sequences = tables["train_sequences"].order_by("user", "window")
     profile = parameters.profile
+    with_events = parameters.history == "multi_interest"
     return ModelInputs(
-        sequences=Sequences.from_batches(train_sequences.to_pyarrow_batches()),
-        examples=_read_examples(tables["validation_examples"]),
+        sequences=Sequences.from_batches(
+            train_sequences.to_pyarrow_batches(), with_events=with_events
+        ),
+        examples=_read_examples(tables["validation_examples"], with_events=with_events),
         items=_read_entities(tables, feature_schema, "item", parameters.item_tower),
         users=_read_entities(tables, feature_schema, "user", profile)
         if profile.use
@@ -116,14 +121,20 @@ def read_inputs(
     )
 
 
-def _read_examples(validation_examples: ir.Table) -> Examples:
-    examples = validation_examples.order_by("user").select("user", "items", "targets")
-    held_out = examples.to_pyarrow()
+def _read_examples(validation_examples: ir.Table, *, with_events: bool) -> Examples:
+    held_out = validation_examples.order_by("user").to_pyarrow()
     return Examples(
         held_out["user"].to_numpy(),
         Ragged.from_arrow(held_out["items"]),
         Ragged.from_arrow(held_out["targets"]),
+        _read_events(held_out) if with_events else None,
     )
+
+
+def _read_events(held_out: pa.Table) -> Events:
+    """Return the histories' events; a query is asked when its first positive comes."""
+    first = pc.list_element(held_out["target_timestamps"], 0)
+    return Events.from_arrow(held_out["timestamps"], held_out["ratings"], first)
 
 
 def _read_entities(

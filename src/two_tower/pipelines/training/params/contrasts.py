@@ -7,7 +7,7 @@ from pydantic import Field, PositiveInt, model_validator
 from two_tower.params import Params
 
 ObjectiveKind: TypeAlias = Literal[
-    "softmax", "sigmoid_cross_entropy", "max_margin", "gbce"
+    "softmax", "sigmoid_cross_entropy", "max_margin", "gbce", "interest_softmax"
 ]
 SourceKind: TypeAlias = Literal[
     "catalogue",
@@ -43,11 +43,48 @@ class Gbce(Params):
     )
 
 
+class DeadHeads(Params):
+    """Loss of heads that are for less than their share of the positives."""
+
+    weight: float = Field(ge=0, description="beside the main loss; 0: none")
+
+
+class Sharpness(Params):
+    """Loss of categories that are for several heads."""
+
+    weight: float = Field(ge=0, description="beside the main loss; 0: none")
+    enough: float = Field(
+        gt=0, le=1, description="probability of a head that leaves nothing to gain"
+    )
+
+
+class Semantic(Params):
+    """Loss of heads that are unlike the positives of their categories."""
+
+    weight: float = Field(ge=0, description="beside the main loss; 0: none")
+    temperature: float | None = Field(
+        gt=0, description="of its cosines; null: that of the scores"
+    )
+
+
+class InterestSoftmax(Params):
+    """Softmax of each positive for the vectors that its category is for."""
+
+    joint: bool = Field(
+        description="one softmax over all vectors and items; else one for each vector"
+    )
+    margin: float = Field(ge=0, description="by which the positive's cosine is lowered")
+    dead_heads: DeadHeads
+    sharpness: Sharpness
+    semantic: Semantic
+
+
 class Objectives(Params):
     """Options of the objectives that have any."""
 
     max_margin: MaxMargin
     gbce: Gbce
+    interest_softmax: InterestSoftmax
 
 
 class InBatch(Params):
@@ -106,6 +143,14 @@ class Queue(Params):
     """The positives of the latest batches."""
 
     size: PositiveInt = Field(description="positives that are kept")
+    hard: int = Field(
+        ge=0,
+        description="the oldest so many count only for queries whose positive is of "
+        "the same head; of objective interest_softmax",
+    )
+    unique: bool = Field(
+        description="whether the others count once, however often they are kept"
+    )
 
 
 class Mixed(Params):

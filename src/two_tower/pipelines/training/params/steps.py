@@ -19,7 +19,10 @@ class Optimizer(Params):
     )
     momentum: float = Field(ge=0, lt=1, description="of sgd")
     weight_decay: float = Field(ge=0, description="of adamw")
-    clip_norm: float | None = Field(gt=0, description="global gradient norm; or null")
+    clip_norm: float | None = Field(gt=0, description="largest gradient norm; or null")
+    clip: Literal["global", "each"] = Field(
+        description="the norm of all gradients together, or of each weight's own"
+    )
 
     @model_validator(mode="after")
     def _options_are_used(self) -> Self:
@@ -61,7 +64,7 @@ class Batches(PaddedBatches):
     """What a training step takes; the widest bucket holds the longest window."""
 
     pairs: int = Field(
-        ge=1, description="pairs of a batch, for queries that read no history"
+        ge=1, description="queries of a batch, where each is a row of its own"
     )
     chunk: int = Field(ge=1, description="queries whose logits exist at one time")
 

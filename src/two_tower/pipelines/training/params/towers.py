@@ -5,8 +5,12 @@ from typing import Literal, Self, TypeAlias
 from pydantic import Field, PositiveInt, model_validator
 
 from two_tower.params import Params
+from two_tower.towers.hashing import Modulo
 
-HistoryKind: TypeAlias = Literal["none", "mean", "transformer"]
+HistoryKind: TypeAlias = Literal["none", "mean", "transformer", "multi_interest"]
+
+# Of these a row of a batch is one query, not a history with a query at each position.
+ROW_PER_PLACE = ("none", "multi_interest")
 
 
 class Mlp(Params):
@@ -51,11 +55,111 @@ class TransformerHistory(Params):
     dropout: float = Field(ge=0, lt=1)
 
 
+class HashedTable(Params):
+    """A table whose rows ids share, by their remainder."""
+
+    buckets: int = Field(ge=2, description="rows; a prime, another for each table")
+    dimension: PositiveInt = Field(description="width of its rows")
+
+    @model_validator(mode="after")
+    def _buckets_are_prime(self) -> Self:
+        Modulo(self.buckets)  # refuses another, and names the next prime
+        return self
+
+
+class Events(Params):
+    """How a multi-interest history reads its events and the request."""
+
+    positive_rating: float | None = Field(
+        description="least rating of an event that speaks for what a user likes; null: "
+        "any. Events without a rating do"
+    )
+    rating_edges: list[float] = Field(
+        description="rising; ratings between the same two are alike"
+    )
+    age_edges: list[float] = Field(
+        description="rising seconds; likewise for the time from event to request"
+    )
+    request_time: bool = Field(
+        description="whether it is known when a query is asked: in training and "
+        "evaluation the time of the positive; else that of the newest event"
+    )
+    user_id: list[HashedTable] | None = Field(
+        description="tables of the users' own vectors; null: none"
+    )
+
+    @model_validator(mode="after")
+    def _edges_rise(self) -> Self:
+        for name in ("rating_edges", "age_edges"):
+            edges = getattr(self, name)
+            if sorted(set(edges)) != edges:
+                raise ValueError(f"{name} are {edges}; let each be above the last one")
+        return self
+
+
+class ItemAttention(Params):
+    """How much each item of a multi-interest history counts."""
+
+    kind: Literal["context", "queries"] = Field(
+        description="by item, event and request, or by likeness to the request alone"
+    )
+    position_bias: bool = Field(description="of context: whether positions are seen")
+    transform: bool = Field(description="of queries: whether a layer changes them")
+    temperature: float = Field(gt=0, description="of queries")
+
+
+class Heads(Params):
+    """How items are shared out among the heads of a multi-interest history."""
+
+    routing: Literal["soft", "straight_through", "hard"] = Field(
+        description="shares, or the first head alone, with their gradient or without"
+    )
+    temperature: float = Field(gt=0, description="of cosines with the prototypes")
+    equalise: bool = Field(description="heads of few items weigh as much as others")
+    prior: bool = Field(description="a learned vector of each head beside its items")
+    norm: Literal["layer", "unit"] | None = Field(
+        description="layer norm behind the heads, to length 1 by unit; null: none"
+    )
+
+
+class HeadAggregation(Params):
+    """How the heads of a vector become one."""
+
+    query: Literal["items", "heads"] = Field(description="whose mean asks the heads")
+    transform: bool = Field(description="whether a layer changes what asks")
+    temperature: float | None = Field(gt=0, description="of the answer; null: 1")
+
+
+class MultiInterestHistory(Params):
+    """The layers that take a history apart into interests."""
+
+    max_items: PositiveInt = Field(description="newest items that count")
+    n_heads: PositiveInt = Field(description="interests, H")
+    n_vectors: PositiveInt = Field(description="vectors of a query; divides n_heads")
+    category: list[str] = Field(
+        min_length=1, description="item features whose mean is an item's category"
+    )
+    events: Events
+    attention: ItemAttention
+    heads: Heads
+    aggregation: HeadAggregation
+
+    @model_validator(mode="after")
+    def _vectors_share_heads(self) -> Self:
+        if self.n_heads % self.n_vectors:
+            raise ValueError(
+                f"n_heads is {self.n_heads}, no multiple of n_vectors "
+                f"{self.n_vectors}; each vector is made of as many heads"
+            )
+        return self
+
+
 class Histories(Params):
     """What may read a history, each with parameters of its own."""
 
     mean: MeanHistory
     transformer: TransformerHistory
+    multi_interest: MultiInterestHistory
 
 
 class Entity(Params):
@@ -68,6 +172,10 @@ class Entity(Params):
     )
     embedding: PositiveInt | None = Field(
         description="width of each embedding; null: the dimension"
+    )
+    hashes: dict[str, list[HashedTable]] = Field(
+        description="feature, or `id` → tables whose rows its values share, joined by "
+        "a projection; those not named have a row for each value"
     )
     combine: Literal["sum", "mean", "concat"] = Field(
         description="how embeddings become one vector"

@@ -26,6 +26,7 @@ from two_tower.pipelines.training.params.steps import (
     ValidationParams,
 )
 from two_tower.pipelines.training.params.towers import (
+    ROW_PER_PLACE,
     Entity,
     Histories,
     HistoryKind,
@@ -104,11 +105,56 @@ class Training(Params):
                 "history is 'none' and profile.use is false, so all queries would be "
                 "alike; choose history mean or transformer, or set profile.use"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _dimension_has_heads(self) -> Self:
         n_heads = self.histories.transformer.n_heads
         if self.history == "transformer" and self.dimension % n_heads:
             raise ValueError(
                 f"dimension {self.dimension} is not a multiple of "
                 f"histories.transformer.n_heads {n_heads}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _interests_fit(self) -> Self:
+        is_of_interests = self.objective == "interest_softmax"
+        if self.history != "multi_interest":
+            if is_of_interests:
+                raise ValueError(
+                    "objective 'interest_softmax' is of history 'multi_interest', but "
+                    f"history is {self.history!r}; choose another of the two"
+                )
+            return self
+        n_vectors = self.histories.multi_interest.n_vectors
+        if n_vectors > 1 and not is_of_interests:
+            raise ValueError(
+                f"histories.multi_interest.n_vectors is {n_vectors}, which objective "
+                f"{self.objective!r} has no use for; choose interest_softmax, or 1 "
+                "vector"
+            )
+        if self.profile.use:
+            raise ValueError(
+                "profile.use is true, but history is 'multi_interest', which embeds "
+                "users itself: set histories.multi_interest.user_id, and profile.use "
+                "to false"
+            )
+        if not self.scoring.normalise:
+            raise ValueError(
+                "scoring.normalise is false, but the vectors of history "
+                "'multi_interest' have length 1; set it to true"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _interests_share_candidates(self) -> Self:
+        if self.objective == "interest_softmax" and self.has_own_candidates:
+            raise ValueError(
+                f"negatives {self.negatives!r} gives each query candidates of its own, "
+                "but objective 'interest_softmax' takes candidates that a batch "
+                "shares; choose queue, in_batch or mixed, or set count instead of "
+                "per_positive"
             )
         return self
 
@@ -169,18 +215,27 @@ class Training(Params):
 
     @model_validator(mode="after")
     def _the_queue_holds_a_batch(self) -> Self:
-        size, places = self.sources.queue.size, self._places_of_a_batch()
-        if self.negatives == "queue" and size < places:
+        if self.negatives != "queue":
+            return self
+        queue, places = self.sources.queue, self._places_of_a_batch()
+        if queue.size - queue.hard < places:
             raise ValueError(
-                f"sources.queue.size is {size}, but a batch may have {places} places, "
-                "which the queue must hold; raise it, or lower batches"
+                f"sources.queue has size {queue.size} with {queue.hard} hard ones, but "
+                f"a batch may have {places} places, which the others must hold; raise "
+                "the size, lower hard, or lower batches"
+            )
+        if queue.hard and self.objective != "interest_softmax":
+            raise ValueError(
+                f"sources.queue.hard is {queue.hard}, but objective is "
+                f"{self.objective!r}, which knows no heads; set it to 0, or choose "
+                "interest_softmax"
             )
         return self
 
     def _places_of_a_batch(self) -> int:
         """Return how many places the largest batch has, if a bucket is full."""
         batches = self.batches
-        if self.history == "none":
+        if self.history in ROW_PER_PLACE:
             return batches.pairs
         return max(
             count_places(width, slots=batches.slots, chunk=batches.chunk)
@@ -204,7 +259,8 @@ class Training(Params):
     def _log_q_is_of_use(self) -> Self:
         if self.log_q == "none":
             return self
-        if self.objective != "softmax" or self.negatives == "catalogue":
+        is_softmax = self.objective in {"softmax", "interest_softmax"}
+        if not is_softmax or self.negatives == "catalogue":
             raise ValueError(
                 f"log_q is {self.log_q!r}, which corrects a softmax over drawn "
                 f"candidates, but objective is {self.objective!r} and negatives "
