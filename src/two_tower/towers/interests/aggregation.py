@@ -23,8 +23,10 @@ def aggregate(
         temperature: τ; None for 1.
 
     Returns:
-        `[B, V, D]` float.
+        `[B, V, D]` float; with one head in each group the heads themselves.
     """
+    if heads.shape[2] == 1:
+        return heads[:, :, 0]
     logits = ops.sum(heads * ops.expand_dims(queries, 2), axis=-1)
     logits = ops.cast(logits, "float32") / (temperature or 1.0)
     weights = ops.cast(ops.softmax(logits, axis=-1), heads.dtype)
@@ -87,7 +89,9 @@ class HeadAggregation(keras.layers.Layer):
         self.query = query
         self.transform = transform
         self.temperature = temperature
-        if transform:
+        # A head that is alone in its group is its vector, whatever asks.
+        self.changes_query = transform and n_heads > n_vectors
+        if self.changes_query:
             self.change = (
                 dense(dimension, "change", self.dtype_policy)
                 if query == "items" or n_vectors == 1
@@ -101,7 +105,7 @@ class HeadAggregation(keras.layers.Layer):
             )
 
     def build(self, _: Any = None) -> None:
-        if self.transform:
+        if self.changes_query:
             self.change.build((None, self.n_vectors, self.dimension))
         self.built = True
 
@@ -122,8 +126,8 @@ class HeadAggregation(keras.layers.Layer):
             if self.query == "items"
             else ops.mean(groups, axis=2)
         )
-        if self.transform:
-            queries += self.change(queries)
+        if self.changes_query:
+            queries = queries + self.change(queries)
         return aggregate(groups, queries, self.temperature)
 
     def get_config(self) -> dict[str, Any]:

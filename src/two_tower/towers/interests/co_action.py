@@ -41,10 +41,10 @@ class CoAction(keras.layers.Layer):
         self.of_query = dense(dimension**2, "of_query", self.dtype_policy)
 
     def build(
-        self, keys: tuple[int | None, ...], query: tuple[int | None, ...]
+        self, keys_shape: tuple[int | None, ...], query_shape: tuple[int | None, ...]
     ) -> None:
-        self.of_key.build((None, keys[-1]))
-        self.of_query.build((None, query[-1]))
+        self.of_key.build((None, keys_shape[-1]))
+        self.of_query.build((None, query_shape[-1]))
         self.built = True
 
     def call(self, keys: Tensor, query: Tensor) -> Tensor:

@@ -40,7 +40,7 @@ def pool_by_head(units: Tensor, joint: Tensor) -> Tensor:
     Returns:
         `[B, H, D]` float, of the units' dtype.
     """
-    by_head = ops.cast(ops.swapaxes(joint, 1, 2), units.dtype)
+    by_head = ops.cast(ops.transpose(joint, (0, 2, 1)), units.dtype)
     return ops.matmul(by_head, units)
 
 

@@ -8,7 +8,7 @@ from keras import ops
 from two_tower.types import Tensor
 
 # Far under the variance of any real vector, yet keeps 1/√x finite at 0.
-VARIANCE_FLOOR = 1e-6
+VARIANCE_FLOOR = 1e-8
 
 
 def standardise(vectors: Tensor, *, to_unit: bool) -> Tensor:

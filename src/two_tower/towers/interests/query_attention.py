@@ -78,8 +78,8 @@ class QueryAttention(keras.layers.Layer):
         """
         if self.transform:
             flat = ops.reshape(queries, (-1, self.dimension))
-            queries += ops.reshape(self.change(flat), ops.shape(queries))
-        logits = ops.matmul(queries, ops.swapaxes(vectors, 1, 2))
+            queries = queries + ops.reshape(self.change(flat), ops.shape(queries))
+        logits = ops.matmul(queries, ops.transpose(vectors, (0, 2, 1)))
         real = ops.expand_dims(ops.cast(is_real, "float32"), 1)
         probabilities = weighted_softmax(
             ops.cast(logits, "float32") / self.temperature, real, axis=-1

@@ -97,7 +97,9 @@ class ProtoRouter(keras.layers.Layer):
         Raises:
             ValueError: if the vectors have another shape.
         """
-        probabilities = ops.softmax(self._logits(vectors, are_unit=are_unit))
+        logits = self._logits(vectors, are_unit=are_unit)
+        # Of a single interest Keras would warn in ops.softmax.
+        probabilities = ops.exp(ops.log_softmax(logits))
         if self.mode == "soft":
             return probabilities
         hard = harden(probabilities)
