@@ -7,6 +7,7 @@ from tests.retrieval.fabricate import unit_vectors
 from two_tower.fitting.alarms import (
     TrainingError,
     check_finite,
+    check_heads,
     check_spread,
     check_weights,
 )
@@ -76,3 +77,26 @@ def test_equal_vectors_are_a_collapse_of_dot_products(vectors):
 def test_dot_products_may_tell_near_directions_apart():
     vectors = np.ones((50, 8)) + 0.05 * unit_vectors(50)
     check_spread(vectors, normalised=False)
+
+
+# covers: X10
+def test_heads_that_have_become_one_stop_training():
+    with pytest.raises(TrainingError, match=r"8 heads have collapsed .* 0\.995 of"):
+        check_heads(0.0001, 0.995, n_heads=8)
+
+
+# covers: X10
+def test_a_neglected_head_is_warned_of(caplog):
+    check_heads(0.02, 0.6, n_heads=8)
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert "a head has 0.0200 of all positives" in record.getMessage()
+    assert "even share is 0.1250" in record.getMessage()
+
+
+@pytest.mark.parametrize(
+    ("least", "greatest", "n_heads"), [(1.0, 1.0, 1), (0.03, 0.5, 8), (0.125, 0.125, 8)]
+)
+def test_heads_with_something_to_do_are_no_matter(least, greatest, n_heads, caplog):
+    check_heads(least, greatest, n_heads=n_heads)
+    assert not caplog.records

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from tests.gradients import value_and_gradients
 from two_tower.fitting.optimizers import (
     OptimizerOptions,
     cosine_with_warmup,
@@ -153,3 +154,61 @@ def test_gradients_are_cut_to_one_norm_over_all_variables(clip_norm, expected):
     cut = scale * np.array([6.0, 8.0])
     moved = [-float(variable.value) for variable in variables]
     np.testing.assert_allclose(moved, cut / np.sqrt(0.1 + cut**2), rtol=1e-5)
+
+
+# covers: A51
+@pytest.mark.parametrize(
+    ("clip_norm", "expected"),
+    [
+        pytest.param(1.0, [[0.6, 0.8], [0.3, 0.4]], id="each of norm 1 at most"),
+        pytest.param(20.0, [[6.0, 8.0], [0.3, 0.4]], id="short enough, left alone"),
+        pytest.param(None, [[6.0, 8.0], [0.3, 0.4]], id="no limit"),
+    ],
+)
+def test_gradients_may_be_cut_to_a_norm_of_each_tensor(clip_norm, expected):
+    optimizer = optimizer_of("sgd", 1.0, clip_norm=clip_norm, clip="each")
+    variables = [keras.Variable([0.0, 0.0]), keras.Variable([0.0, 0.0])]
+    optimizer.build(variables)
+    # Of norms 10 and 0.5.
+    gradients = [[6.0, 8.0], [0.3, 0.4]]
+    optimizer.apply([ops.convert_to_tensor(gradient) for gradient in gradients])
+    moved = [-np.asarray(variable.value) for variable in variables]
+    np.testing.assert_allclose(moved, expected, rtol=1e-5)
+
+
+# covers: A51
+@pytest.mark.parametrize("clip", ["global", "each"])
+def test_what_is_cut_does_not_change_the_rate(clip):
+    moved = START - steps(optimizer_of("adam", 0.05, clip_norm=0.1, clip=clip), 1)[0]
+    np.testing.assert_allclose(moved, [0.05, -0.05], rtol=1e-3)
+
+
+def lookup_gradient(table, ids):
+    """Return the gradient of five times the sum of some rows, as the back end has it.
+
+    TensorFlow has a list of rows, with an id as often as it was looked up.
+    """
+
+    def total():
+        return ops.sum(ops.take(table, np.array(ids), axis=0) * 5.0)
+
+    if keras.backend.backend() != "tensorflow":
+        return ops.convert_to_tensor(value_and_gradients(total, [table])[1][0])
+    import tensorflow as tf
+
+    with tf.GradientTape() as tape:
+        value = total()
+    return tape.gradient(value, table.value)
+
+
+# covers: A51
+@pytest.mark.parametrize("clip", ["global", "each"])
+def test_the_norm_of_a_tables_gradient_is_that_of_its_rows_sums(clip):
+    table = keras.Variable(np.zeros((3, 2), np.float32))
+    optimizer = optimizer_of("sgd", 1.0, clip_norm=1.0, clip=clip)
+    optimizer.build([table])
+    optimizer.apply([lookup_gradient(table, [0, 0, 0, 2])])
+    # Rows of three times 5 and of 5 in two columns.
+    whole = np.array([[15, 15], [0, 0], [5, 5]])
+    expected = -whole / np.sqrt((whole**2).sum())
+    np.testing.assert_allclose(np.asarray(table.value), expected, rtol=1e-5)

@@ -4,7 +4,7 @@ import pytest
 from tests.negatives.batches import as_columns_per_place, cross_entropy, places
 from two_tower.negatives.candidates import log_share_of_rows
 from two_tower.negatives.frequencies import ExactFrequencies
-from two_tower.negatives.queue import Queue
+from two_tower.negatives.queue import Queue, occurrences
 
 RNG = np.random.default_rng(0)
 
@@ -72,3 +72,37 @@ def test_what_was_handed_out_does_not_change_with_the_next_batch():
     first = queue.draw(places([2, 3]), RNG)
     queue.draw(places([4, 5]), RNG)
     assert first.ids.tolist() == [0, 2, 3]
+
+
+# covers: A39
+def test_the_hard_part_is_the_oldest_and_leaves_room_for_a_batch():
+    queue = Queue(5, None, hard=2)
+    queue.draw(places([2, 3, 4]), RNG)
+    found = queue.draw(places([5, 6]), RNG)
+    assert found.ids.tolist() == [2, 3, 4, 5, 6]
+    with pytest.raises(ValueError, match=r"4 places .* queue of 5 ids, 2 of them hard"):
+        queue.draw(places([2, 3, 4, 5]), RNG)
+
+
+# covers: A39
+@pytest.mark.parametrize("hard", [-1, 5, 6])
+def test_a_hard_part_that_leaves_no_easy_one_is_refused(hard):
+    with pytest.raises(ValueError, match=f"queue of 5 ids is {hard}; give it 0 to 4"):
+        Queue(5, None, hard=hard)
+
+
+# covers: A40
+def test_a_repeated_easy_id_shares_one_weight_among_its_slots():
+    queue = Queue(7, None, hard=2, unique=True)
+    found = queue.draw(places([8, 9, 8, 8]), RNG)
+    assert found.weights.tolist() == pytest.approx([0, 0, 0, 1 / 3, 1, 1 / 3, 1 / 3])
+    # The first 8 has become the hard part's: it weighs 1, and no longer counts.
+    found = queue.draw(places([9, 7]), RNG)
+    assert found.ids.tolist() == [0, 8, 9, 8, 8, 9, 7]
+    expected = [0, 1, 1 / 2, 1 / 2, 1 / 2, 1 / 2, 1]
+    assert found.weights.tolist() == pytest.approx(expected)
+
+
+# covers: A40
+def test_occurrences_are_counted_where_they_stand():
+    assert occurrences(np.array([4, 2, 4, 4, 3])).tolist() == [3, 1, 3, 3, 1]

@@ -64,7 +64,7 @@ class Accumulator(keras.metrics.Metric):
         self.weight = self.add_variable((), "zeros", name="weight")
 
     def reset_state(self) -> None:
-        self.gathered.assign(ops.full_like(self.gathered, self.start))
+        self.gathered.assign(ops.full(self.gathered.shape, self.start))
         self.weight.assign(0.0)
 
     def update_state(self, values: Tensor, sample_weight: Any = None) -> None:

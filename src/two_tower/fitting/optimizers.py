@@ -98,25 +98,48 @@ def make_optimizer(
         learning_rate: a number or a schedule.
         options: of which it takes its own.
     """
-    clip = {"global": "global_clipnorm", "each": "clipnorm"}[options.clip]
-    shared = {"learning_rate": learning_rate, clip: options.clip_norm}
+    shared: dict[str, Any] = {"learning_rate": learning_rate}
+    if options.clip_norm is not None:
+        clip = {"global": "global_clipnorm", "each": "clipnorm"}[options.clip]
+        shared[clip] = options.clip_norm
     match kind:
         case "adam":
-            return keras.optimizers.Adam(
-                beta_2=options.beta_2, epsilon=options.epsilon, **shared
-            )
+            own = {"beta_2": options.beta_2, "epsilon": options.epsilon}
+            made = keras.optimizers.Adam
         case "adamw":
-            return keras.optimizers.AdamW(
-                beta_2=options.beta_2,
-                epsilon=options.epsilon,
-                weight_decay=options.weight_decay,
-                **shared,
-            )
+            own = {
+                "beta_2": options.beta_2,
+                "epsilon": options.epsilon,
+                "weight_decay": options.weight_decay,
+            }
+            made = keras.optimizers.AdamW
         case "adagrad":
-            return keras.optimizers.Adagrad(
-                initial_accumulator_value=options.initial_accumulator,
-                epsilon=options.epsilon,
-                **shared,
-            )
+            own = {
+                "initial_accumulator_value": options.initial_accumulator,
+                "epsilon": options.epsilon,
+            }
+            made = keras.optimizers.Adagrad
         case "sgd":
-            return keras.optimizers.SGD(momentum=options.momentum, **shared)
+            own = {"momentum": options.momentum}
+            made = keras.optimizers.SGD
+    if options.clip_norm is not None and keras.backend.backend() == "tensorflow":
+        made = _with_whole_gradients(made)
+    return made(**own, **shared)
+
+
+def _with_whole_gradients(
+    base: type[keras.optimizers.Optimizer],
+) -> type[keras.optimizers.Optimizer]:
+    """Return an optimiser that clips a table's gradient by the norm that it has.
+
+    TensorFlow's gradient of a lookup is a list of rows, one for each id that was looked
+    up, and Keras takes the norm of the list: as if an id that occurs twice were two.
+    """
+    import tensorflow as tf
+
+    class WholeGradients(base):
+        def apply(self, grads: Any, trainable_variables: Any = None) -> None:
+            whole = [g if g is None else tf.convert_to_tensor(g) for g in grads]
+            super().apply(whole, trainable_variables)
+
+    return WholeGradients
