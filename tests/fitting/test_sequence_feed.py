@@ -134,7 +134,7 @@ def test_each_place_knows_its_user(shape):
 
 def test_rows_that_fill_no_batch_move_up_a_bucket():
     lengths = np.array([2, 2, 2, 2, 1, 4])
-    plan = plan_epoch(lengths, [2, 4], 8, np.random.default_rng(0))
+    plan = plan_epoch(lengths, [2, 4], [4, 2], np.random.default_rng(0))
     # Four rows of width 2 are a batch; the fifth shares one of width 4.
     sizes = {width: len(rows) for width, rows in plan}
     assert sizes == {2: 4, 4: 2}

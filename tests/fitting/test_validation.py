@@ -1,7 +1,15 @@
 import numpy as np
 import pytest
 
-from tests.fitting.tiny import N_ITEMS, build_towers, examples_of, validation_of, walks
+from tests.fitting.tiny import (
+    HOUR,
+    N_ITEMS,
+    build_towers,
+    examples_of,
+    second_of,
+    validation_of,
+    walks,
+)
 from two_tower.fitting.validation import Examples, Validation
 from two_tower.ragged import Ragged
 from two_tower.towers.encode import encode_items
@@ -69,6 +77,18 @@ def test_a_sample_of_users_is_drawn_by_the_seed():
         one.users, rows_of(one.histories), rows_of(one.targets), strict=True
     ):
         assert [*history, *target] == walks(30)[user - 2]
+
+
+# covers: A1
+def test_a_sample_of_users_keeps_their_events():
+    examples = examples_of(walks(30))
+    sample = examples.sample(7, 1)
+    expected = examples_of([walks(30)[user - 2] for user in sample.users])
+    np.testing.assert_array_equal(sample.events.ratings, expected.events.ratings)
+    asked_at = [second_of(user, len(walks(30)[user - 2]) - 1) for user in sample.users]
+    assert sample.events.asked_at.tolist() == asked_at
+    newest = sample.events.timestamps[sample.histories.offsets[1:] - 1]
+    assert newest.tolist() == [second - HOUR for second in asked_at]
 
 
 @pytest.mark.parametrize("size", [None, 30, 99])

@@ -11,13 +11,15 @@ from two_tower.fitting.early_stopping import EarlyStopping
 from two_tower.fitting.epochs import TrainingState
 from two_tower.fitting.objectives import full_softmax
 from two_tower.fitting.pair_feed import PairFeed
+from two_tower.fitting.place_feed import PlaceFeed
 from two_tower.fitting.sequence_feed import SequenceFeed
-from two_tower.fitting.sequences import Sequences
+from two_tower.fitting.sequences import SequenceEvents, Sequences
 from two_tower.fitting.task import RetrievalTask
 from two_tower.fitting.temperature import Temperature
 from two_tower.fitting.validation import Examples, Validation
 from two_tower.ragged import Ragged
 from two_tower.towers.entity_tower import EntityTower
+from two_tower.towers.events import Events
 from two_tower.towers.mean import MeanUserTower
 from two_tower.towers.transformer import TransformerUserTower
 from two_tower.towers.two_tower import TwoTower
@@ -40,9 +42,24 @@ def walks(n_users=30, n_items=N_ITEMS, seed=0):
     ]
 
 
+BEGINNING = 900_000_000
+HOUR = 3600
+
+
+def second_of(user, position):
+    """Return when a user met the item of a position of the history."""
+    return BEGINNING + HOUR * (100 * user + position)
+
+
+def rating_of(position):
+    """Return how the item of a position is rated; every third one is not."""
+    return float("nan") if position % 3 == 2 else 1.0 + position % 5
+
+
 def cut(histories, window):
     """Cut histories into windows from their ends, as sequencing does."""
     users, items, targets, is_first = [], [], [], []
+    seconds, ratings, target_seconds = [], [], []
     for user, history in enumerate(histories, start=2):
         oldest = (len(history) - 1) % window or window
         ends = range(oldest, max(len(history), oldest + 1), window)
@@ -52,11 +69,21 @@ def cut(histories, window):
             items.append(history[start:end])
             targets.append(history[start + 1 : end + 1])
             is_first.append(start == 0)
+            positions = range(start, min(end, len(history)))
+            seconds += [second_of(user, position) for position in positions]
+            ratings += [rating_of(position) for position in positions]
+            asked = range(start + 1, min(end + 1, len(history)))
+            target_seconds += [second_of(user, position) for position in asked]
     return Sequences(
         np.array(users, np.int32),
         Ragged.from_lists(items),
         Ragged.from_lists(targets),
         np.array(is_first, bool),
+        SequenceEvents(
+            np.array(seconds, np.int64),
+            np.array(ratings, np.float32),
+            np.array(target_seconds, np.int64),
+        ),
     )
 
 
@@ -80,6 +107,28 @@ def pair_feed_of(histories, *, size=16, chunk=CHUNK, seed=1, additions=None):
         labels,
         size=size,
         chunk=chunk,
+        seed=seed,
+        additions=additions or Additions(),
+    )
+
+
+def place_feed_of(  # noqa: PLR0913
+    histories,
+    *,
+    window=None,
+    edges=EDGES,
+    size=16,
+    chunk=CHUNK,
+    request_time=True,
+    seed=1,
+    additions=None,
+):
+    return PlaceFeed(
+        cut(histories, window or edges[-1]),
+        edges,
+        size=size,
+        chunk=chunk,
+        request_time=request_time,
         seed=seed,
         additions=additions or Additions(),
     )
@@ -169,10 +218,25 @@ def state_of(  # noqa: PLR0913
 
 
 def examples_of(histories):
+    users = range(2, 2 + len(histories))
+    known = [
+        (user, position)
+        for user, history in zip(users, histories, strict=True)
+        for position in range(len(history) - 1)
+    ]
+    asked = [
+        second_of(user, len(history) - 1)
+        for user, history in zip(users, histories, strict=True)
+    ]
     return Examples(
-        np.arange(2, 2 + len(histories), dtype=np.int32),
+        np.array(users, np.int32),
         Ragged.from_lists([history[:-1] for history in histories]),
         Ragged.from_lists([history[-1:] for history in histories]),
+        Events(
+            np.array([second_of(*place) for place in known], np.int64),
+            np.array([rating_of(position) for _, position in known], np.float32),
+            np.array(asked, np.int64),
+        ),
     )
 
 

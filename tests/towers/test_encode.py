@@ -16,6 +16,7 @@ from tests.towers.build import (
 )
 from two_tower.ragged import Ragged
 from two_tower.towers.encode import encode_histories, encode_items
+from two_tower.towers.events import UNKNOWN_TIME, Events, event_fields
 
 pytestmark = pytest.mark.backend
 
@@ -63,6 +64,8 @@ def test_each_history_is_padded_to_the_narrowest_edge_that_holds_it():
     towers = SimpleNamespace(
         dimension=DIMENSION,
         max_length=MAX_LENGTH,
+        n_vectors=1,
+        reads_events=False,
         profile=None,
         predict_on_batch=predict_on_batch,
     )
@@ -135,3 +138,51 @@ def test_items_are_encoded_as_candidates_are():
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, 1e-5, 1e-6)
     assert encode_items(towers, ids[:0]).shape == (0, DIMENSION)
+
+
+class ReadsEvents:
+    """Says of each row what it has read, as two vectors of three numbers."""
+
+    dimension, max_length, n_vectors = 3, MAX_LENGTH, 2
+    reads_events, profile = True, None
+
+    def __init__(self, *, request_time):
+        self.history_encoder = SimpleNamespace(request_time=request_time)
+
+    @staticmethod
+    def predict_on_batch(batch):
+        first = [batch["users"], batch["lengths"], batch["items"].sum(axis=1)]
+        ratings = np.nan_to_num(batch["ratings"]).sum(axis=1)
+        second = [batch["ages"].sum(axis=1), batch["hours"].sum(axis=1), ratings]
+        return np.stack([np.stack(first, axis=1), np.stack(second, axis=1)], axis=1)
+
+
+def some_events(histories):
+    n_items, n_rows = len(histories.values), len(histories)
+    timestamps = 10_000 * np.arange(n_items)
+    asked_at = np.where(np.arange(n_rows) % 2, UNKNOWN_TIME, 10_000 * n_items)
+    return Events(timestamps, np.arange(n_items, dtype=np.float32), asked_at)
+
+
+# covers: A1 A32
+@pytest.mark.parametrize("request_time", [True, False])
+def test_each_history_goes_with_its_events_and_gives_its_vectors(request_time):
+    histories = Ragged.from_lists(HISTORIES)
+    events, towers = some_events(histories), ReadsEvents(request_time=request_time)
+    found = encode_histories(
+        towers, histories, WHO, edges=EDGES, slots=16, events=events
+    )
+    assert found.dtype == np.float32
+    assert found.shape == (len(HISTORIES), 2, 3)
+    for row in range(len(HISTORIES)):
+        own = histories.take([row]), events.take(histories, [row])
+        fields = event_fields(*own, MAX_LENGTH, request_time=request_time)
+        expected = towers.predict_on_batch(fields | {"users": WHO[[row]]})
+        np.testing.assert_array_equal(found[row], expected[0])
+
+
+def test_without_events_no_time_and_no_rating_is_known():
+    histories, towers = Ragged.from_lists(HISTORIES), ReadsEvents(request_time=True)
+    found = encode_histories(towers, histories, WHO, edges=EDGES, slots=8)
+    assert not found[:, 1].any()
+    np.testing.assert_array_equal(found[:, 0, 1], histories.lengths)

@@ -17,6 +17,8 @@ Batch: TypeAlias = dict[str, npt.NDArray[Any]]
     for padding, which stands last.
 `items` `[B, T]`, `places` `[P]` int32: histories and where in them a query stands, of
     sequences alone.
+`items`, `lengths`, `hours`, `ages`, `ratings`, `asked_hours`: the history of each place
+    with its events, of places that are rows of their own (see `span_fields`).
 `candidates` `[Q]` or `[P, n]` int32, `candidate_weights`, `candidate_log_q` of the same
     shape and `own_log_q` `[P]` float32, `own_column` `[P]` int32: what a source of
     negatives has drawn, as `Candidates` has it.

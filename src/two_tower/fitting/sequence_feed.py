@@ -14,7 +14,7 @@ from two_tower.fitting.sequences import Sequences
 def plan_epoch(
     lengths: npt.NDArray[np.int64],
     edges: Sequence[int],
-    slots: int,
+    sizes: Sequence[int],
     rng: np.random.Generator,
 ) -> list[tuple[int, npt.NDArray[np.int64]]]:
     """Deal rows into batches of similar length, in random order.
@@ -25,19 +25,18 @@ def plan_epoch(
     Args:
         lengths: `[W]`, the rows' lengths, none above the last edge.
         edges: rising widths; a row falls into the narrowest that holds it.
-        slots: items in a batch, padding included; a batch has slots // width rows.
+        sizes: rows of a batch of each width, never rising.
         rng: decides the order.
 
     Returns:
-        One (width, rows `[≤ slots // width]`) per batch.
+        One (width, rows `[≤ size]`) per batch.
     """
     bucket_of_row = np.searchsorted(edges, lengths)
     batches: list[tuple[int, npt.NDArray[np.int64]]] = []
     left_over = np.empty(0, np.int64)
-    for bucket, width in enumerate(edges):
+    for bucket, (width, size) in enumerate(zip(edges, sizes, strict=True)):
         own = np.flatnonzero(bucket_of_row == bucket)
         rows = rng.permutation(np.concatenate([own, left_over]))
-        size = slots // width
         full, left_over = np.split(rows, [len(rows) // size * size])
         batches += [(width, part) for part in full.reshape(-1, size)]
     if len(left_over):
@@ -127,7 +126,8 @@ class SequenceFeed(DrawnFeed):
 
     def plan(self, rng: np.random.Generator) -> list[tuple[int, npt.NDArray[np.int64]]]:
         """Return an epoch's (width, rows), in an order that rng decides."""
-        return plan_epoch(self.sequences.items.lengths, self.edges, self.slots, rng)
+        sizes = [self.slots // width for width in self.edges]
+        return plan_epoch(self.sequences.items.lengths, self.edges, sizes, rng)
 
     def bare_batches(self, rng: np.random.Generator) -> Iterator[Batch]:
         for width, rows in self.plan(rng):

@@ -9,6 +9,7 @@ from two_tower.metrics.ranking import mean_figures, query_figures
 from two_tower.metrics.ranks import item_positions, worst_ranks
 from two_tower.ragged import Ragged
 from two_tower.towers.encode import encode_histories
+from two_tower.towers.events import Events
 from two_tower.towers.two_tower import TwoTower
 from two_tower.types import FloatArray, IntArray
 
@@ -21,11 +22,13 @@ class Examples:
         users: `[R]` int32 dense user ids.
         histories: dense item ids, oldest first; seen items are left out of the ranking.
         targets: dense ids of the positives.
+        events: of the histories, for towers that read them.
     """
 
     users: IntArray
     histories: Ragged
     targets: Ragged
+    events: Events | None = None
 
     def __len__(self) -> int:
         return len(self.users)
@@ -37,7 +40,10 @@ class Examples:
         rows = np.random.default_rng(seed).choice(len(self), size, replace=False)
         rows.sort()
         return Examples(
-            self.users[rows], self.histories.take(rows), self.targets.take(rows)
+            self.users[rows],
+            self.histories.take(rows),
+            self.targets.take(rows),
+            None if self.events is None else self.events.take(self.histories, rows),
         )
 
 
@@ -73,6 +79,7 @@ class Validation:
             examples.users,
             edges=self.edges,
             slots=self.slots,
+            events=examples.events,
         )
         # A repeated positive counts once.
         targets = item_positions(examples.targets).distinct()

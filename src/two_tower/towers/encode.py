@@ -9,6 +9,7 @@ import numpy as np
 
 from two_tower.pieces import row_slices
 from two_tower.ragged import Ragged
+from two_tower.towers.events import Events, event_fields
 from two_tower.types import FloatArray, IntArray
 
 if TYPE_CHECKING:  # Kedro opens what uses this module, and must not import Keras
@@ -18,7 +19,7 @@ if TYPE_CHECKING:  # Kedro opens what uses this module, and must not import Kera
 ITEMS_AT_A_TIME = 16_384
 
 
-def encode_histories(
+def encode_histories(  # noqa: PLR0913 (what is known of users, and batch sizes)
     towers: TwoTower,
     histories: Ragged,
     users: IntArray,
@@ -26,8 +27,9 @@ def encode_histories(
     edges: Sequence[int],
     slots: int,
     values: Mapping[str, np.ndarray] | None = None,
+    events: Events | None = None,
 ) -> FloatArray:
-    """Return each user's query vector, by history, profile, or both.
+    """Return each user's query vectors, by history, profile, or both.
 
     Histories of similar length share a batch; of longer ones than the last edge the
     newest items count. A model without a history encoder reads none of them.
@@ -35,32 +37,37 @@ def encode_histories(
     Args:
         towers: a built model.
         histories: R rows of dense int32 item ids, oldest first; a row may be empty.
-        users: `[R]` int32 dense ids, 0 or 1 for unknown users; a model without a
-            profile does not read them.
+        users: `[R]` int32 dense ids, 0 or 1 for unknown users; a model of histories
+            alone does not read them.
         edges: rising widths that histories are padded to.
         slots: items in a batch, padding included; without histories, users.
         values: feature → `[R, width]`, what is known of the users now, in place of what
             is stored; None for what is stored.
+        events: of the histories; None if no time and no rating is known. A model that
+            reads items alone does not read them.
 
     Returns:
-        `[R, D]` float32, of length 1 if the model normalises.
+        `[R, D]` float32, or `[R, V, D]` of a model of V vectors for a user, of length 1
+        if the model normalises.
     """
     reads_history = towers.max_length > 0
     edges = edges if reads_history else [1]
     lengths = np.minimum(histories.lengths, edges[-1])
-    vectors = np.empty((len(histories), towers.dimension), np.float32)
+    n_vectors = (towers.n_vectors,) if towers.n_vectors > 1 else ()
+    shape = (len(histories), *n_vectors, towers.dimension)
+    vectors = np.empty(shape, np.float32)
     for width, rows in _batches(lengths, edges, slots):
-        # A full batch every time, so that each width has one shape to compile.
-        n_rows = max(slots // width, 1)
         batch: dict[str, Any] = {}
         if reads_history:
-            batch["items"] = _fill(histories.take(rows).pad(width), n_rows)
-            batch["lengths"] = _fill(lengths[rows].astype(np.int32), n_rows)
-        if towers.profile is not None:
-            batch["users"] = _fill(users[rows], n_rows)
-            if values:
-                given = {name: _fill(v[rows], n_rows) for name, v in values.items()}
-                batch["values"] = given
+            batch |= _read_histories(towers, histories, events, rows, width)
+        if towers.profile is not None or towers.reads_events:
+            batch["users"] = users[rows]
+        # A full batch every time, so that each width has one shape to compile.
+        n_rows = max(slots // width, 1)
+        batch = {name: _fill(array, n_rows) for name, array in batch.items()}
+        if towers.profile is not None and values:
+            given = {name: _fill(v[rows], n_rows) for name, v in values.items()}
+            batch["values"] = given
         vectors[rows] = np.asarray(towers.predict_on_batch(batch))[: len(rows)]
     return vectors
 
@@ -79,6 +86,26 @@ def encode_items(towers: TwoTower, ids: IntArray) -> FloatArray:
     for piece in row_slices(len(ids), ITEMS_AT_A_TIME):
         vectors[piece] = np.asarray(towers.item_vectors(ids[piece]))
     return vectors
+
+
+def _read_histories(
+    towers: TwoTower,
+    histories: Ragged,
+    events: Events | None,
+    rows: np.ndarray,
+    width: int,
+) -> dict[str, np.ndarray]:
+    """Return what the towers read of some rows' histories."""
+    own = histories.take(rows)
+    if not towers.reads_events:
+        lengths = np.minimum(own.lengths, width).astype(np.int32)
+        return {"items": own.pad(width), "lengths": lengths}
+    return event_fields(
+        own,
+        Events.unknown(own) if events is None else events.take(histories, rows),
+        width,
+        request_time=towers.history_encoder.request_time,
+    )
 
 
 def _batches(

@@ -61,7 +61,7 @@ class Events(NamedTuple):
             flat_ratings(ratings),
             np.full(n_rows, UNKNOWN_TIME)
             if asked_at is None
-            else _filled(asked_at, UNKNOWN_TIME, np.int64),
+            else read_seconds(asked_at),
         )
 
     def take(self, histories: Ragged, rows: npt.ArrayLike) -> Self:
@@ -175,12 +175,17 @@ def ages_of(timestamps: Int64Array, asked_at: Int64Array) -> npt.NDArray[np.int3
 
 def flat_timestamps(lists: Any) -> Int64Array:
     """Return the values of an Arrow column of lists of int64 seconds, as `Events`."""
-    return _filled(_flat(lists), UNKNOWN_TIME, np.int64)
+    return read_seconds(_flat(lists))
 
 
 def flat_ratings(lists: Any) -> FloatArray:
     """Return the values of an Arrow column of lists of float32, as `Events`."""
     return _filled(_flat(lists), np.nan, np.float32)
+
+
+def read_seconds(column: Any) -> Int64Array:
+    """Return an Arrow column of int64 seconds, `UNKNOWN_TIME` where it is null."""
+    return _filled(column, UNKNOWN_TIME, np.int64)
 
 
 def _flat(lists: Any) -> Any:
