@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from tests.retrieval.fabricate import annoy_over, bundle_of, unit_vectors
 from two_tower.datasets.parquet_shards import ParquetShardsDataset
+from two_tower.metrics.scorers import by_user
 from two_tower.pipelines.recommendation.nodes import recommend_items
 from two_tower.pipelines.recommendation.params import Recommendation
 
@@ -20,6 +21,8 @@ SETTINGS = {
     "cold_start": "refuse",
     "order": "best",
     "drawn": {"temperature": 1.0, "among": 3, "seed": 1},
+    "quota": None,
+    "because": 2,
     "hide_seen": True,
     "allow_items": None,
     "exclude_items": [],
@@ -38,15 +41,17 @@ def parameters(**changes):
 
 
 def embeddings(user_ids, vectors):
-    return ibis.memtable(
-        pa.table(
-            {
-                "user": pa.array(range(2, len(vectors) + 2), pa.int32()),
-                "user_id": user_ids,
-                "vector": pa.array(vectors.tolist(), pa.list_(pa.float32())),
-            }
-        )
-    )
+    """Users from 2 on, with one vector each or, of `[n, V, D]`, several."""
+    by_vector = by_user(np.asarray(vectors))
+    n_users, n_vectors, _ = by_vector.shape
+    lists = [vector.tolist() for user in by_vector for vector in user]
+    columns = {
+        "user": np.repeat(np.arange(2, n_users + 2, dtype=np.int32), n_vectors),
+        "user_id": [one for one in user_ids for _ in range(n_vectors)],
+        "vector_index": np.tile(np.arange(n_vectors, dtype=np.int32), n_users),
+        "vector": pa.array(lists, pa.list_(pa.float32())),
+    }
+    return ibis.memtable(pa.table(columns))
 
 
 def inputs(item_ids=(10, 20, 30), user_ids=(42, 7, 8), seen=((10,), (), (99, 30))):
@@ -254,11 +259,12 @@ def test_a_few_named_users_see_their_lists_in_the_log(caplog):
     caplog.set_level(logging.INFO)
     recommend(user_id=42)
     lines = caplog.text.splitlines()
-    assert lines[lines.index("user 42") :][:4] == [
+    assert lines[lines.index("user 42") :][:5] == [
         "user 42",
-        "  rank   score  item  title",
-        "     1   0.866  20",
-        "     2   0.000  30    Casino",
+        "  vector 0 is near Alien",
+        "  rank   score  vector  item  title",
+        "     1   0.866       0  20",
+        "     2   0.000       0  30    Casino",
     ]
 
 
@@ -303,9 +309,11 @@ def test_the_result_is_saved_whole_and_not_batch_by_batch(tmp_path):
 
 # covers: X12
 @pytest.mark.parametrize("order", ["best", "drawn"])
-def test_small_batches_give_the_same_rows_to_the_bit(order):
-    items, vectors = unit_vectors(300), unit_vectors(5000, seed=1)
-    ids = list(range(5000))
+@pytest.mark.parametrize(("n_users", "n_vectors"), [(3000, 1), (700, 3)])
+def test_small_batches_give_the_same_rows_to_the_bit(order, n_users, n_vectors):
+    items, vectors = unit_vectors(300), unit_vectors(n_users * n_vectors, seed=1)
+    vectors = vectors.reshape(n_users, n_vectors, -1)
+    ids = list(range(n_users))
     seen = pa.array([list(range(i % 50)) for i in ids])
     vocabulary = {
         "item_id": list(range(300)),
@@ -323,19 +331,137 @@ def test_small_batches_give_the_same_rows_to_the_bit(order):
     one, many = (
         list(
             recommend_items(
-                *data, parameters(users_per_batch=size, order=order, drawn=drawn)
+                *data,
+                parameters(users_per_batch=size, order=order, drawn=drawn, quota=4),
             )
         )
-        for size in (10_000, 2048)
+        for size in (10_000, 300)
     )
     assert len(many) > len(one)
     assert pa.Table.from_batches(one).equals(pa.Table.from_batches(many))
+
+
+def of_two_interests(cold=None):
+    """Users of two vectors, over four items at 0°, 30°, 90° and 80°.
+
+    42 looks at 0° and 90° and has seen 30°, 0° (and an item that is gone); 7 looks at
+    30° twice and has seen nothing.
+    """
+    angles = np.deg2rad([0.0, 30.0, 90.0, 80.0])
+    items = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    vocabulary = {
+        "item_id": [10, 20, 30, 40],
+        "title": ["Alien", None, "Casino", "Heat"],
+        "n_train": [1, 5, 2, 0],
+    }
+    histories = {"user_id": [42], "item_ids": [[20, 10, 99]]}
+    return (
+        bundle_of(items, item_ids=vocabulary["item_id"]),
+        ibis.memtable(pa.table(vocabulary)),
+        embeddings([42, 7], items[[[0, 2], [1, 1]]]).order_by("vector_index"),
+        ibis.memtable(pa.table(histories)),
+        cold or {"average": [0.0, 1.0]},
+    )
+
+
+def explained(*args, **changes):
+    """Return (user, item, vector, because) of each row."""
+    rows = pa.Table.from_batches(
+        recommend_items(*(args or of_two_interests()), parameters(**changes))
+    ).to_pylist()
+    keys = ("user_id", "item_id", "vector_index", "because")
+    return [tuple(row[key] for key in keys) for row in rows]
+
+
+# covers: X6
+def test_each_item_says_which_vector_found_it_and_what_of_the_history_that_is_near():
+    assert explained() == [
+        (42, 30, 1, [20, 10]),
+        (42, 40, 1, [20, 10]),
+        (7, 20, 0, []),
+        (7, 10, 0, []),
+    ]
+    # What has been seen may be shown, and is still what a vector is near to.
+    assert explained(user_id=42, hide_seen=False, because=1, k=3) == [
+        (42, 10, 0, [10]),
+        (42, 30, 1, [20]),
+        (42, 40, 1, [20]),
+    ]
+
+
+def test_reasons_may_be_left_out():
+    assert {len(row[3]) for row in explained(because=0)} == {0}
+
+
+def test_scores_and_reasons_have_the_columns_they_promise():
+    table = pa.Table.from_batches(recommend_items(*of_two_interests(), parameters()))
+    assert table.schema.field("vector_index").type == pa.int32()
+    assert table.schema.field("because").type == pa.list_(pa.int64())
+    scores = table.column("score").to_pylist()[:2]
+    assert scores == pytest.approx([1.0, np.cos(np.deg2rad(10))])
+
+
+# covers: X6
+def test_a_quota_leaves_places_to_the_other_vector():
+    # Two items near 90°, nearer than any is to 0°.
+    items = [[0.8, 0.6], [0.6, 0.8], [0, 1], [0.1, 0.99**0.5]]
+    _, *others = of_two_interests()
+    data = bundle_of(np.array(items, np.float32), item_ids=[10, 20, 30, 40]), *others
+    asked = {"user_id": 42, "hide_seen": False}
+    assert [row[1:3] for row in explained(*data, **asked)] == [(30, 1), (40, 1)]
+    limited = explained(*data, **asked, quota=1)
+    assert [row[1:3] for row in limited] == [(30, 1), (10, 0)]
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [
+        ("average", (9, 30, 0, [])),
+        ("learned", (9, 30, 1, [])),
+        ("popular", (9, 20, None, [])),
+    ],
+)
+def test_an_unknown_user_has_nothing_to_be_explained_by(policy, expected):
+    cold = {"average": [0.0, 1.0], "learned": [[1.0, -1.0], [0.0, 1.0]]}
+    data = of_two_interests(cold)
+    assert explained(*data, user_id=9, cold_start=policy, k=1) == [expected]
+    both = explained(*data, users=[42, 9], cold_start=policy, k=1)
+    assert [row[0] for row in both] == [42, 9]
+
+
+def test_the_log_tells_what_each_vector_is_near_to(caplog):
+    caplog.set_level(logging.INFO)
+    recommend(*of_two_interests(), user_id=42, hide_seen=False)
+    lines = caplog.text.splitlines()
+    assert lines[lines.index("user 42") :][:5] == [
+        "user 42",
+        "  vector 0 is near Alien, 20",
+        "  vector 1 is near 20, Alien",
+        "  rank   score  vector  item  title",
+        "     1   1.000       0  10    Alien",
+    ]
+    recommend(user_id=9, cold_start="popular", k=1)
+    assert "     1   0.625       -  20" in caplog.text.splitlines()
+
+
+def test_a_user_who_lacks_a_vector_is_refused():
+    data = list(of_two_interests())
+    data[2] = data[2].filter((ibis._.user != 3) | (ibis._.vector_index == 0))
+    with pytest.raises(ValueError, match=r"1 of 2 users .*first: 7"):
+        recommend(*data)
+
+
+def test_an_unknown_user_is_counted_among_users_and_not_their_vectors():
+    with pytest.raises(ValueError, match=r"unknown: 9; .* 2 users, .* 42, 7;"):
+        recommend(*of_two_interests(), user_id=9)
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"k": 0}, "k"),
+        ({"quota": 0}, "quota"),
+        ({"because": -1}, "because"),
         ({"users": []}, "users"),
         ({"users": "some"}, "users"),
         ({"allow_items": []}, "allow_items"),

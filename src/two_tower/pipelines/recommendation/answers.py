@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import repeat
 from zlib import crc32
 
 import ibis.expr.types as ir
@@ -11,12 +12,16 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from two_tower.metrics.scorers import by_user
+from two_tower.pieces import cut_tables
 from two_tower.pipelines.recommendation.params import Drawn
 from two_tower.ragged import Ragged
+from two_tower.retrieval.because import nearest_in_history
 from two_tower.retrieval.draws import draw_by_score, draw_by_share
-from two_tower.retrieval.embeddings import plain_ids, vectors_of
+from two_tower.retrieval.embeddings import by_users, plain_ids
 from two_tower.retrieval.index import NOTHING, Found, Positions
 from two_tower.retrieval.recommender import Recommender
+from two_tower.retrieval.rescoring import best_vector
 from two_tower.types import FloatArray
 
 logger = logging.getLogger(__name__)
@@ -31,12 +36,18 @@ class Choices:
         allow: `[M]` int64, the only positions to show; None for all.
         exclude: `[M]` int64, positions to show to nobody.
         drawn: how items are drawn at random; None for the best.
+        quota: places that one vector of a user fills first; None for no limit.
+        hide_seen: whether to leave out what a user's history holds.
+        n_because: items of the history that stand beside each recommendation.
     """
 
     k: int
     allow: Positions | None
     exclude: Positions | None
     drawn: Drawn | None
+    quota: int | None
+    hide_seen: bool
+    n_because: int
 
     @property
     def n_found(self) -> int:
@@ -72,7 +83,7 @@ class Strangers:
 
     Attributes:
         user_ids: `[U]` int64 or string.
-        query: `[D]` float32; None for the most popular items.
+        query: `[D]` or `[V, D]` float32; None for the most popular items.
     """
 
     user_ids: pa.Array
@@ -86,6 +97,25 @@ class Strangers:
 
 
 @dataclass(frozen=True, eq=False)
+class Lists:
+    """The items of some users, and why.
+
+    Attributes:
+        user_ids: `[B]` int64 or string.
+        found: `[B, k]`.
+        vector_index: `[B, k]`, which of the user's vectors is nearest to each item;
+            `NOTHING` without one.
+        because: `[B, V, n_because]` positions, the items of the user's history that
+            are nearest to each vector; `NOTHING` where there is none.
+    """
+
+    user_ids: pa.Array
+    found: Found
+    vector_index: npt.NDArray[np.int64]
+    because: Positions
+
+
+@dataclass(frozen=True, eq=False)
 class Answers:
     """Batches of recommendations, made as they are asked for.
 
@@ -94,8 +124,10 @@ class Answers:
 
     Attributes:
         recommender: answers.
-        users: `user` (int32, unique), `user_id`, `vector` (array<float32>) and
-            `item_ids` (array, the items to hide; null for none).
+        users: one row per vector: `user` (int32), `user_id`, `vector_index` (int32,
+            from 0), `vector` (array<float32>) and, where the index is 0, `item_ids`
+            (array, the user's history; null for none).
+        n_vectors: of each user.
         strangers: answered last.
         choices: which items, and how many.
         users_per_batch: how many are answered at a time.
@@ -103,59 +135,94 @@ class Answers:
 
     recommender: Recommender
     users: ir.Table
+    n_vectors: int
     strangers: Strangers
     choices: Choices
     users_per_batch: int
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
-        """Yield `user_id`, `rank`, `item_id`, `title`, `score`, in order of `user`."""
+        """Yield the rows that `recommend_items` promises, in order of `user`."""
         n_users = n_short = 0
-        for user_ids, found in self._answers():
-            n_users += len(user_ids)
-            n_short += int((found.positions[:, -1] == NOTHING).sum())
-            yield self._in_rows(user_ids, found)
+        for lists in self._answers():
+            n_users += len(lists.user_ids)
+            n_short += int((lists.found.positions[:, -1] == NOTHING).sum())
+            yield self._in_rows(lists)
         logger.info("recommended %d items to each of %d users", self.choices.k, n_users)
         if n_short:
             logger.info("%d of them get fewer: no other may be shown to them", n_short)
 
-    def _answers(self) -> Iterator[tuple[pa.Array, Found]]:
-        ordered = self.users.order_by("user")
-        for batch in ordered.to_pyarrow_batches(chunk_size=self.users_per_batch):
-            numbers = batch.column("user").to_numpy().astype(np.int64)
-            found = self._answer(batch)
-            picked = self.choices.pick(found, numbers, by_share=False)
-            yield batch.column("user_id"), picked
+    def _answers(self) -> Iterator[Lists]:
+        # A user's vectors stay together: each piece holds whole users.
+        size = self.users_per_batch * self.n_vectors
+        ordered = self.users.order_by("user", "vector_index")
+        batches = ordered.to_pyarrow_batches(chunk_size=size)
+        for piece in cut_tables(batches, ordered.schema().to_pyarrow(), repeat(size)):
+            if piece.num_rows:
+                yield self._answer(piece)
         if len(self.strangers.user_ids):
-            found = self._answer_strangers()
-            picked = self.choices.pick(
-                found,
-                self.strangers.numbers,
-                by_share=self.strangers.query is None,
-            )
-            yield self.strangers.user_ids, picked
+            yield self._answer_strangers()
 
-    def _answer(self, batch: pa.RecordBatch) -> Found:
+    def _answer(self, rows: pa.Table) -> Lists:
+        users = by_users(rows)
+        n_users, n_vectors, _ = users.vectors.shape
+        first_rows = pa.array(np.arange(n_users) * n_vectors)
+        histories = self._positions_of_lists(
+            rows["item_ids"].combine_chunks().take(first_rows)
+        )
+        found = self._recommend(
+            users.vectors, histories if self.choices.hide_seen else _nothing(n_users)
+        )
+        picked = self.choices.pick(found, users.users.astype(np.int64), by_share=False)
+        return self._explain(users.user_ids, users.vectors, picked, histories)
+
+    def _answer_strangers(self) -> Lists:
+        user_ids, query = self.strangers.user_ids, self.strangers.query
+        n_users, numbers = len(user_ids), self.strangers.numbers
+        if query is None:
+            found = self.recommender.recommend_popular(
+                _nothing(n_users),
+                self.choices.n_found,
+                allow=self.choices.allow,
+                exclude=self.choices.exclude,
+            )
+            picked = self.choices.pick(found, numbers, by_share=True)
+            no_vector = np.full(picked.positions.shape, NOTHING, np.int64)
+            return Lists(
+                user_ids, picked, no_vector, np.empty((n_users, 1, 0), np.int64)
+            )
+        queries = np.repeat(by_user(query[np.newaxis]), n_users, axis=0)
+        found = self._recommend(queries, _nothing(n_users))
+        picked = self.choices.pick(found, numbers, by_share=False)
+        return self._explain(user_ids, queries, picked, _nothing(n_users))
+
+    def _recommend(self, queries: FloatArray, hidden: Ragged) -> Found:
         return self.recommender.recommend(
-            vectors_of(batch.column("vector")),
-            self._positions_of_lists(batch.column("item_ids")),
+            queries,
+            hidden,
             self.choices.n_found,
             allow=self.choices.allow,
             exclude=self.choices.exclude,
+            quota=self.choices.quota,
         )
 
-    def _answer_strangers(self) -> Found:
-        n_users = len(self.strangers.user_ids)
-        nothing = Ragged.from_lists([[]] * n_users, np.int64)
-        k, query = self.choices.n_found, self.strangers.query
-        allow, exclude = self.choices.allow, self.choices.exclude
-        if query is None:
-            return self.recommender.recommend_popular(
-                nothing, k, allow=allow, exclude=exclude
-            )
-        queries = np.tile(query, (n_users, 1))
-        return self.recommender.recommend(
-            queries, nothing, k, allow=allow, exclude=exclude
-        )
+    def _explain(
+        self, user_ids: pa.Array, queries: FloatArray, found: Found, histories: Ragged
+    ) -> Lists:
+        """Return the lists with the vector that found each item, and what it is near.
+
+        Args:
+            user_ids: `[B]`.
+            queries: `[B, V, D]` float32.
+            found: `[B, k]`.
+            histories: B rows of positions.
+        """
+        vectors, n_because = self.recommender.bundle.vectors, self.choices.n_because
+        because = np.empty((*queries.shape[:2], 0), np.int64)
+        if n_because:
+            near = nearest_in_history(queries, vectors, histories, n_because)
+            because = near.positions
+        nearest = best_vector(queries, vectors, found.positions)
+        return Lists(user_ids, found, nearest, because)
 
     def _positions_of_lists(self, lists: pa.Array) -> Ragged:
         """Return each list's positions, `NOTHING` for items that the index lacks."""
@@ -165,16 +232,36 @@ class Answers:
             np.concatenate([[0], np.cumsum(lengths)], dtype=np.int64),
         )
 
-    def _in_rows(self, user_ids: pa.Array, found: Found) -> pa.RecordBatch:
+    def _in_rows(self, lists: Lists) -> pa.RecordBatch:
         """Return one row per place in a list, empty places left out."""
+        found = lists.found
         row, place = np.nonzero(found.positions != NOTHING)
         positions = pa.array(found.positions[row, place])
+        vector = lists.vector_index[row, place]
+        # Without a vector (-1) this reads the last one's, of which nothing is kept.
+        because = lists.because[row, vector]
+        item_ids = self.recommender.bundle.item_ids
         return pa.RecordBatch.from_pydict(
             {
-                "user_id": plain_ids(user_ids).take(pa.array(row)),
+                "user_id": plain_ids(lists.user_ids).take(pa.array(row)),
                 "rank": pa.array(place + 1, pa.int32()),
-                "item_id": self.recommender.bundle.item_ids.take(positions),
+                "item_id": item_ids.take(positions),
                 "title": self.recommender.titles.take(positions),
                 "score": pa.array(found.scores[row, place]),
+                "vector_index": pa.array(vector, pa.int32(), mask=vector == NOTHING),
+                "because": _as_lists(because, item_ids),
             }
         )
+
+
+def _nothing(n_users: int) -> Ragged:
+    """Return as many empty histories."""
+    return Ragged(np.empty(0, np.int64), np.zeros(n_users + 1, np.int64))
+
+
+def _as_lists(positions: Positions, item_ids: pa.Array) -> pa.Array:
+    """Return `[R, m]` positions as R lists of ids, empty places left out."""
+    is_real = positions != NOTHING
+    offsets = np.append(0, np.cumsum(is_real.sum(axis=1))).astype(np.int32)
+    ids = item_ids.take(pa.array(positions[is_real]))
+    return pa.ListArray.from_arrays(offsets, ids)

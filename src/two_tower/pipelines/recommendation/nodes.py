@@ -2,7 +2,9 @@
 
 import logging
 from collections.abc import Iterable
-from typing import Final, Literal
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, Final, Literal
 
 import ibis
 import ibis.expr.types as ir
@@ -13,7 +15,7 @@ from two_tower.params import RawId
 from two_tower.pipelines.recommendation.answers import Answers, Choices, Strangers
 from two_tower.pipelines.recommendation.params import Recommendation
 from two_tower.retrieval.bundle import IndexBundle
-from two_tower.retrieval.embeddings import plain_ids
+from two_tower.retrieval.embeddings import count_vectors, plain_ids
 from two_tower.retrieval.index import Positions
 from two_tower.retrieval.lookup import NAMED_IN_ERRORS
 from two_tower.retrieval.raw_ids import ids_of_type, rows_of_ids
@@ -41,16 +43,20 @@ def recommend_items(
     Args:
         item_index: of the items that can be recommended.
         item_vocabulary: `item_id`, `title` (string, may be null), `n_train`.
-        user_embeddings: one row per user: `user` (int32, unique), `user_id`, `vector`
-            (array<float32>).
+        user_embeddings: one row per vector of a user: `user` (int32), `user_id`,
+            `vector_index` (int32, from 0), `vector` (array<float32>).
         histories: one row per user: `user_id`, `item_ids` (array).
-        cold_queries: `average` and, if the towers have it, `learned` → D numbers.
+        cold_queries: `average` and, if the towers have it, `learned` → D numbers, or
+            one list of them per vector.
         parameters: of this pipeline.
 
     Returns:
         Batches of `user_id`, `rank` (int32, from 1), `item_id`, `title` (string, may
-        be null) and `score` (float32, cosine; of popular items, the share of the
-        training's interactions), ordered by user and rank, unknown users last.
+        be null), `score` (float32, cosine with the nearest vector; of popular items,
+        the share of the training's interactions), `vector_index` (int32, the nearest
+        vector; null for popular items) and `because` (list of item ids, the nearest to
+        this vector of the user's history), ordered by user and rank, unknown users
+        last.
 
     Raises:
         ValueError: if an item that the parameters name is unknown, or a user whom
@@ -66,7 +72,8 @@ def recommend_items(
     kind = plain_ids(user_embeddings.limit(1).user_id.to_pyarrow()).type
     answers = Answers(
         recommender,
-        with_hidden_items(users, histories, hide_seen=parameters.hide_seen),
+        with_histories(users, histories),
+        count_vectors(user_embeddings),
         Strangers(
             ids_of_type(unknown, kind, parameter=f"recommendation.{names}"),
             _cold_query(cold_queries, parameters) if unknown else None,
@@ -76,6 +83,9 @@ def recommend_items(
             allow=_positions(recommender, parameters, "allow_items"),
             exclude=_positions(recommender, parameters, "exclude_items"),
             drawn=parameters.drawn if parameters.order == "drawn" else None,
+            quota=parameters.quota,
+            hide_seen=parameters.hide_seen,
+            n_because=parameters.because,
         ),
         users_per_batch=parameters.users_per_batch,
     )
@@ -89,7 +99,8 @@ def recommend_items(
     if len(wanted) > parameters.logged_users:
         return answers
     batches = list(answers)
-    logger.info("recommendations:\n%s", "\n".join(map(format_lists, batches)))
+    lists = "\n".join(format_lists(batch, recommender) for batch in batches)
+    logger.info("recommendations:\n%s", lists)
     return batches
 
 
@@ -99,7 +110,7 @@ def choose_users(
     """Return the rows of the wanted users, and the ids of those who are unknown.
 
     Args:
-        user_embeddings: one row per user: `user` (int32, unique), `user_id`.
+        user_embeddings: one row per vector of a user: `user_id`.
         wanted: raw ids, matched by how they read: the command line makes a number of
             the id "42".
 
@@ -119,8 +130,9 @@ def _refusal(
     unknown: list[str],
 ) -> str:
     """Return what to say of users who are asked for and unknown."""
-    n_users = user_embeddings.count().to_pyarrow().as_py()
-    some = user_embeddings.order_by("user").limit(NAMED_IN_ERRORS).user_id
+    users = user_embeddings.filter(user_embeddings.vector_index == 0)
+    n_users = users.count().to_pyarrow().as_py()
+    some = users.order_by("user").limit(NAMED_IN_ERRORS).user_id
     is_misread = some.type().is_string() and any(
         isinstance(user, int) for user in wanted
     )
@@ -136,7 +148,7 @@ def _refusal(
 def _cold_query(
     cold_queries: JsonObject, parameters: Recommendation
 ) -> FloatArray | None:
-    """Return the `[D]` query of unknown users; None for the most popular items."""
+    """Return the `[D]` or `[V, D]` query of unknown users; None for popular items."""
     policy = parameters.cold_start
     if policy == "popular":
         return None
@@ -150,39 +162,54 @@ def _cold_query(
     return np.array(cold_queries[policy], np.float32)
 
 
-def with_hidden_items(
-    users: ir.Table, histories: ir.Table, *, hide_seen: bool
-) -> ir.Table:
-    """Return the users with `item_ids`, the items to hide from each.
+def with_histories(users: ir.Table, histories: ir.Table) -> ir.Table:
+    """Return the users with `item_ids`, the history of each, beside the first vector.
 
     Args:
-        users: one row per user: `user_id`.
+        users: one row per vector of a user: `user_id`, `vector_index` (int32).
         histories: one row per user: `user_id`, `item_ids` (array); one user's may be
             missing.
-        hide_seen: hide the history; otherwise nothing.
     """
-    if not hide_seen:
-        return users.mutate(item_ids=ibis.null(histories.item_ids.type()))
-    seen = histories.select("user_id", "item_ids")
-    return users.left_join(seen, "user_id").drop("user_id_right")
+    first = histories.select(
+        "user_id", "item_ids", vector_index=ibis.literal(0, "int32")
+    )
+    joined = users.left_join(first, ["user_id", "vector_index"])
+    return joined.drop("user_id_right", "vector_index_right")
 
 
-def format_lists(batch: pa.RecordBatch) -> str:
+def format_lists(batch: pa.RecordBatch, recommender: Recommender) -> str:
     """Return the lists of a few users as lines of text.
 
     Args:
         batch: of `recommend_items`.
+        recommender: that knows the items' titles.
     """
     rows = batch.to_pylist()
     width = max(len(str(name)) for name in ("item", *(row["item_id"] for row in rows)))
     lines: list[str] = []
-    for row in rows:
-        if row["rank"] == 1:
-            lines.append(f"user {row['user_id']}")
-            lines.append(f"  rank   score  {'item':<{width}}  title")
-        item, title = f"{row['item_id']!s:<{width}}", row["title"] or ""
-        lines.append(f"{row['rank']:6d}  {row['score']:6.3f}  {item}  {title}".rstrip())
+    for user, places in groupby(rows, key=itemgetter("user_id")):
+        items = list(places)
+        lines += [f"user {user}", *_format_reasons(items, recommender)]
+        lines.append(f"  rank   score  vector  {'item':<{width}}  title")
+        for row in items:
+            vector = "-" if row["vector_index"] is None else row["vector_index"]
+            line = f"{row['rank']:6d}  {row['score']:6.3f}  {vector:>6}  "
+            item, title = f"{row['item_id']!s:<{width}}", row["title"] or ""
+            lines.append(f"{line}{item}  {title}".rstrip())
     return "\n".join(lines)
+
+
+def _format_reasons(
+    items: Iterable[dict[str, Any]], recommender: Recommender
+) -> Iterable[str]:
+    """Return a line for each vector of a list: what of the history it is near to."""
+    because = {item["vector_index"]: item["because"] for item in items}
+    for vector in sorted(vector for vector, near in because.items() if near):
+        positions = recommender.positions_of(because[vector]).tolist()
+        titles = recommender.titles.take(pa.array(positions)).to_pylist()
+        named = zip(titles, because[vector], strict=True)
+        near = ", ".join(str(title or item_id) for title, item_id in named)
+        yield f"  vector {vector} is near {near}"
 
 
 def _positions(

@@ -45,6 +45,16 @@ class Recommendation(Params):
         description="the best items, or some of them at random, see `drawn`"
     )
     drawn: Drawn
+    quota: int | None = Field(
+        ge=1,
+        description="places that one vector of a user fills before items nearest to "
+        "the user's other vectors come first; null for no limit",
+    )
+    because: int = Field(
+        ge=0,
+        description="so many items of the user's history, those nearest to the vector "
+        "that found it, stand beside a recommendation",
+    )
     hide_seen: bool = Field(description="leave out what the user's history holds")
     allow_items: Ids | None = Field(
         description="raw ids of the only items to show; null for all"
