@@ -1,12 +1,22 @@
 """New items by their content, beside known ones that stay as they are."""
 
+from dataclasses import replace
+
 import ibis
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from tests.serving.build import ITEM_VALUES, make_query_tower, shared_tower
+from tests.serving.build import (
+    ITEM_VALUES,
+    make_query_tower,
+    make_vocabularies,
+    shared_tower,
+)
+from tests.towers.build import history_towers, make_encoder, new_item_tower
+from two_tower.sequences.declared import Features
 from two_tower.serving.added_items import add_items
+from two_tower.towers.features import Feature
 
 pytestmark = pytest.mark.backend
 
@@ -103,3 +113,55 @@ def test_a_long_new_item_changes_the_scale_of_all_and_the_order_of_none():
 def test_new_items_of_another_type_of_id_are_refused():
     with pytest.raises(ValueError, match="item ids are int64"):
         add_items(shared_tower(), new_items(item_id=[1, 2, 3]))
+
+
+# covers: A2 X11
+def test_a_new_item_hashes_the_unknown_id():
+    tower = make_query_tower(hashes={"id": [{"buckets": 5, "dimension": 3}]})
+    grown = add_items(tower, new_items())
+    np.testing.assert_array_equal(grown.encode_items(KNOWN), tower.encode_items(KNOWN))
+    items = tower.towers.item_tower
+    genres, hashed = items.features["genres"].table, items.hashed_id
+    row = np.asarray(hashed.tables["table_0"], np.float64)[1 % 5 + 1]
+    # y: an unknown genre, no year.
+    expected = np.float64(genres)[1] + row @ np.float64(hashed.kernel)
+    expected /= np.linalg.norm(expected)
+    found = grown.encode_items(np.int32([8]))
+    np.testing.assert_allclose(found, [expected], **CLOSE)
+
+
+def test_a_new_item_has_the_genre_and_the_set_that_training_would_give_it():
+    kinds = {"primary": "rarest", "set": "value_set"}
+    values = [("primary", "Action", 2), ("primary", "Drama", 3)]
+    values += [("set", "Action|Drama", 2), ("set", "Drama", 3)]
+    features, names, ids = zip(*values, strict=True)
+    known = make_vocabularies()
+    table = {
+        "entity": ["item"] * 4,
+        "feature": features,
+        "value": names,
+        "id": pa.array(ids, pa.int32()),
+        "count": pa.array([1] * 4, pa.int64()),
+    }
+    declared = {name: {"kind": kinds[name], "column": "genres"} for name in kinds}
+    counts = {"counts": {"Action": 1, "Drama": 2}}
+    vocabularies = replace(
+        known,
+        values=pa.table(table),
+        declared=Features.model_validate({"item": declared, "user": None}),
+        schema=known.schema
+        | {"item": {"primary": {"size": 4} | counts, "set": {"size": 4}}},
+    )
+    towers = history_towers(
+        new_item_tower(
+            {name: Feature("categorical", 4, 1) for name in kinds}, n_entities=8
+        ),
+        make_encoder("mean"),
+    )
+    towers.build()
+    tower = replace(shared_tower(), towers=towers, vocabularies=vocabularies)
+    lists = [["Drama", "Action"], ["Drama"], ["Drama", "Western"]]
+    added = add_items(tower, new_items(item_id=["x", "y", "z"], genres=lists))
+    found = added.towers.item_tower.features
+    assert np.asarray(found["primary"].values)[8:].ravel().tolist() == [2, 3, 3]
+    assert np.asarray(found["set"].values)[8:].ravel().tolist() == [2, 3, 1]

@@ -14,7 +14,13 @@ class DeclaredFeature(Params):
     """How a column of the items or users becomes numbers."""
 
     # A declaration names only what it needs, hence the defaults.
-    kind: Literal["categorical", "multi_valued", "words", "dense"]
+    kind: Literal[
+        "categorical", "multi_valued", "words", "dense", "rarest", "value_set"
+    ] = Field(
+        description="categorical: one value; multi_valued: a list; words: of a text; "
+        "dense: a number; rarest: of a list, the value that the fewest items (users) "
+        "of the training have; value_set: all of a list as one value"
+    )
     column: str | None = Field(
         default=None, description="where it is read from; null: the feature's name"
     )
@@ -25,6 +31,11 @@ class DeclaredFeature(Params):
     )
     prefix: int | None = Field(
         default=None, ge=1, description="only a value's first characters (categorical)"
+    )
+
+    opt_in: bool = Field(
+        default=False,
+        description="towers read it only where their `features` set it to true",
     )
 
     @model_validator(mode="after")

@@ -4,17 +4,20 @@
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import ibis
 import ibis.expr.types as ir
 import numpy as np
+import pyarrow as pa
 from ibis import _
 
 from two_tower.sequences.declared import DeclaredFeature
-from two_tower.sequences.features import DENSE, feature_values
+from two_tower.sequences.features import DENSE, RAREST, count_listed, feature_values
 from two_tower.sequences.lists import or_empty
 from two_tower.types import FIRST_ID, OUT_OF_VOCABULARY, PADDING, JsonObject
+
+SEVERAL_VALUES: Final = {"multi_valued", "words"}
 
 
 def describe_features(
@@ -34,9 +37,10 @@ def describe_features(
         known_schema: a schema to grow from: its dense features keep their scale.
 
     Returns:
-        By feature: `kind`, `column` and `prefix` (null for none) as declared, and
-        `size` (rows of an embedding table: the largest id and one), or for a dense one
-        `mean` and `std` over the entities that training knows.
+        By feature: `kind`, `column` and `prefix` (null for none) as declared, `opt_in`
+        where it is true, and `size` (rows of an embedding table: the largest id and
+        one), or for a dense one `mean` and `std` over the entities that training
+        knows. For a `rarest` one `counts`, value → how many of these have it.
 
     Raises:
         ValueError: a feature is declared otherwise than in `known_schema`.
@@ -48,11 +52,13 @@ def describe_features(
     n_values = {row["feature"]: row["n"] for row in counts}
     return {
         name: _meaning(name, one)
+        | ({"opt_in": True} if one.opt_in else {})
         | (
             _scale(known, entity, name, scales.get(name))
             if one.kind == DENSE
             else {"size": FIRST_ID + n_values.get(name, 0)}
         )
+        | (_counts(known, entity, name, one) if one.kind == RAREST else {})
         for name, one in features.items()
     }
 
@@ -82,6 +88,14 @@ def _require_same_meaning(
             f"where they were {were}; declare these features as they were, or train "
             "anew instead of growing"
         )
+
+
+def _counts(
+    known: ir.Table, entity: str, name: str, one: DeclaredFeature
+) -> dict[str, dict[str, int]]:
+    counts = count_listed(known, entity, name, one).order_by("value").to_pyarrow()
+    values, numbers = counts["value"].to_pylist(), counts["count"].to_pylist()
+    return {"counts": dict(zip(values, numbers, strict=True))}
 
 
 def _scale(
@@ -116,10 +130,10 @@ def encode_features(
         schema: as from `describe_features`.
 
     Returns:
-        Ordered by `<entity>` (int32), and per feature: categorical → int32 id (0
-        missing, 1 unknown to the vocabulary); multi-valued and words → array<int32> of
-        ascending ids, each once, empty where missing; dense → float32, standardised,
-        0 where missing.
+        Ordered by `<entity>` (int32), and per feature: categorical, rarest and value
+        set → int32 id (0 missing, 1 unknown to the vocabulary); multi-valued and words
+        → array<int32> of ascending ids, each once, empty where missing; dense →
+        float32, standardised, 0 where missing.
     """
     encoded = known.select(entity)
     for name, one in features.items():
@@ -127,12 +141,23 @@ def encode_features(
             column = _standardised(known, entity, name, schema[name])
         else:
             own = vocabulary.filter((_.entity == entity) & (_.feature == name))
-            values = feature_values(known, entity, name, one)
+            counts = _counted(schema[name]) if one.kind == RAREST else None
+            values = feature_values(known, entity, name, one, counts)
             column = _ids(values, entity, name, own, one)
         encoded = encoded.left_join(column, entity).select(
             *encoded.columns, **{name: _filled(column[name])}
         )
     return encoded.order_by(entity)
+
+
+def _counted(about: Mapping[str, Any]) -> ir.Table:
+    """Return the schema's counts of a feature as `feature_values` takes them."""
+    counts = about["counts"]
+    columns = {
+        "value": pa.array(counts.keys(), pa.string()),
+        "count": pa.array(counts.values(), pa.int64()),
+    }
+    return ibis.memtable(pa.table(columns))
 
 
 def _standardised(
@@ -152,9 +177,9 @@ def _ids(
     """Return `<entity>` and its id, or list of ids, for entities with any value."""
     joined = values.left_join(vocabulary.select("value", "id"), "value")
     ids = joined.select(entity, id=_.id.fill_null(OUT_OF_VOCABULARY).cast("int32"))
-    if one.kind == "categorical":
-        return ids.group_by(entity).agg(**{name: _.id.max()})
-    return ids.distinct().group_by(entity).agg(**{name: _.id.collect().sort()})
+    if one.kind in SEVERAL_VALUES:
+        return ids.distinct().group_by(entity).agg(**{name: _.id.collect().sort()})
+    return ids.group_by(entity).agg(**{name: _.id.max()})
 
 
 def _filled(column: ir.Column) -> ir.Column:

@@ -16,6 +16,11 @@ from two_tower.sequences.declared import DeclaredFeature
 from two_tower.types import FIRST_ID
 
 DENSE: Final = "dense"
+RAREST: Final = "rarest"
+VALUE_SET: Final = "value_set"
+OF_LISTS: Final = {"multi_valued", RAREST, VALUE_SET}
+BETWEEN_VALUES: Final = "|"
+"""Joins a set's values into one; MovieLens' own separator, so that no genre has it."""
 NOT_A_WORD: Final = r"[^\p{L}\p{N}]+"
 YEAR_AT_END: Final = r"\s*\(\d{4}\)\s*$"
 """MovieLens ends titles in the year, which is a feature of its own."""
@@ -63,7 +68,7 @@ def _check_column(
             "feature to null"
         )
     dtype = table[column].type()
-    if feature.kind == "multi_valued":
+    if feature.kind in OF_LISTS:
         fits, needed = dtype.is_array(), "a list"
     elif feature.kind == DENSE:
         fits, needed = dtype.is_numeric() or dtype.is_boolean(), "a number"
@@ -79,15 +84,68 @@ def _check_column(
 
 
 def feature_values(
-    known: ir.Table, entity: str, name: str, one: DeclaredFeature
+    known: ir.Table,
+    entity: str,
+    name: str,
+    one: DeclaredFeature,
+    counts: ir.Table | None = None,
 ) -> ir.Table:
     """Return which values each entity has of a feature that is not dense.
 
+    Args:
+        known: see the module.
+        entity: "item" or "user".
+        name: of the feature.
+        one: how it is declared.
+        counts: how often training has the values of a `rarest` feature, as from
+            `count_listed`; others need none.
+
     Returns:
         `<entity>` and `value` (string), each pair once; no row where there is none.
+        Of a `rarest` feature the value of the smallest count, the first in order of
+        the value if there are several; values that training lacks are taken only where
+        there are no others. Of a `value_set` all values in order, joined by "|".
     """
+    rows = _raw_values(known, entity, name, one)
+    if one.kind == RAREST:
+        return _rarest(rows, entity, counts)
+    if one.kind == VALUE_SET:
+        together = _.value.collect().sort().join(BETWEEN_VALUES)
+        return rows.group_by(entity).agg(value=together)
+    return rows
+
+
+def count_listed(
+    known: ir.Table, entity: str, name: str, one: DeclaredFeature
+) -> ir.Table:
+    """Return how many entities of the training have each value of a list.
+
+    Args:
+        known: see the module.
+        entity: "item" or "user".
+        name: of the feature.
+        one: how it is declared.
+
+    Returns:
+        `value` (string, unique) and `count` (int64).
+    """
+    rows = _raw_values(known.filter(_.n_train > 0), entity, name, one)
+    return rows.group_by("value").agg(count=_.count())
+
+
+def _rarest(rows: ir.Table, entity: str, counts: ir.Table | None) -> ir.Table:
+    counted = rows.left_join(counts, "value").select(entity, "value", "count")
+    order = [counted["count"].isnull(), counted["count"], counted["value"]]
+    place = ibis.row_number().over(group_by=entity, order_by=order)
+    return counted.mutate(_place=place).filter(_["_place"] == 0).select(entity, "value")
+
+
+def _raw_values(
+    known: ir.Table, entity: str, name: str, one: DeclaredFeature
+) -> ir.Table:
+    """Return `<entity>` and `value`, each pair once, as the column has them."""
     column = known[name]
-    if one.kind == "multi_valued":
+    if one.kind in OF_LISTS:
         values = column.cast("array<string>")
     elif one.kind == "words":
         text = column.cast("string").lower().re_replace(YEAR_AT_END, "")
@@ -126,7 +184,9 @@ def feature_vocabulary(
     vocabulary = _numbered(nothing, entity, "", 1, known_values)
     for name, one in features.items():
         if one.kind != DENSE:
-            values = feature_values(training, entity, name, one)
+            is_rarest = one.kind == RAREST
+            counts = count_listed(known, entity, name, one) if is_rarest else None
+            values = feature_values(training, entity, name, one, counts)
             vocabulary = vocabulary.union(
                 _numbered(values, entity, name, one.min_count, known_values)
             )

@@ -1,6 +1,7 @@
 """Features that come with a request, in place of those that are stored."""
 
 from collections.abc import Collection, Mapping
+from typing import Any
 
 import ibis
 import numpy as np
@@ -50,7 +51,8 @@ def encode_values(
     encoded = _encode(rows, vocabularies, entity, given)
     if strict:
         for name, one in given.items():
-            _require_known(rows[one.column or name], encoded[name], name)
+            raw, about = rows[one.column or name], vocabularies.schema[entity][name]
+            _require_known(raw, feature_rows(encoded[name]), name, about)
     return {name: feature_rows(encoded[name]) for name in given}
 
 
@@ -106,14 +108,26 @@ def _encode(
     ).to_pyarrow()
 
 
-def _require_known(raw: pa.ChunkedArray, encoded: pa.ChunkedArray, name: str) -> None:
-    ids = feature_rows(encoded)
+def _require_known(
+    raw: pa.ChunkedArray, ids: np.ndarray, name: str, about: Mapping[str, Any]
+) -> None:
     if ids.dtype != np.int32:
         return  # any number is known
-    rows = np.flatnonzero((ids == OUT_OF_VOCABULARY).any(axis=1))
+    is_unknown = (ids == OUT_OF_VOCABULARY).any(axis=1)
+    if "counts" in about:  # whose ids leave out what training does not know
+        is_unknown |= [
+            _has_others(row or (), about["counts"]) for row in raw.to_pylist()
+        ]
+    rows = np.flatnonzero(is_unknown)
     if len(rows):
         some = raw.take(pa.array(rows[:NAMED_IN_ERRORS])).to_pylist()
         raise ValueError(
             f"{len(rows)} of {len(ids)} values of {name} hold what training does not "
             f"know (first: {some}); leave them out, ask without strict, or retrain"
         )
+
+
+def _has_others(values: Collection[Any], known: Collection[str]) -> bool:
+    """Return whether any value is not among those that training knows."""
+    given = {str(value) for value in values if value is not None}
+    return not given <= {*known, ""}

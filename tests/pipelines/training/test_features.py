@@ -1,3 +1,5 @@
+from functools import partial
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -34,6 +36,15 @@ def test_features_without_a_switch_or_with_true_are_in():
     assert chosen == SCHEMA
 
 
+def test_an_opt_in_feature_is_in_only_where_a_switch_says_so():
+    schema = SCHEMA | {"set": {"kind": "value_set", "size": 4, "opt_in": True}}
+    choose = partial(chosen_features, schema, tower="item_tower", use_features=True)
+    assert list(choose(switches={})) == list(SCHEMA)
+    assert list(choose(switches={"set": False})) == list(SCHEMA)
+    assert list(choose(switches={"set": True})) == [*SCHEMA, "set"]
+    assert choose(use_features=False, switches={"set": True}) == {}
+
+
 def test_all_features_can_be_left_out():
     assert chosen_of(use_features=False, switches={}) == {}
 
@@ -59,6 +70,14 @@ def test_values_lie_in_the_rows_of_their_dense_ids():
     assert values["length"].ravel().tolist() == [0, 0, -1, 0, 0.5, 0]
     types = {name: array.dtype for name, array in values.items()}
     assert types == {"genres": np.int32, "year": np.int32, "length": np.float32}
+
+
+@pytest.mark.parametrize("kind", ["rarest", "value_set"])
+def test_one_value_out_of_a_list_is_a_category_to_towers(kind):
+    schema = {"year": {"kind": kind, "size": 5}}
+    features, values = read_features(TABLE, schema, "item", 6)
+    assert features == {"year": Feature("categorical", 5, 1)}
+    assert values["year"].ravel().tolist() == [0, 0, 3, 0, 2, 0]
 
 
 def test_a_feature_that_no_item_has_is_one_empty_place():

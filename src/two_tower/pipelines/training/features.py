@@ -1,7 +1,7 @@
 """Features of items or users as the arrays that their towers store."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -9,6 +9,9 @@ import pyarrow as pa
 from two_tower.ragged import Ragged
 from two_tower.towers.features import Feature
 from two_tower.types import JsonObject
+
+AS_TOWERS_READ: Final = {"rarest": "categorical", "value_set": "categorical"}
+"""Kinds that are one id to a tower, whatever it was made of."""
 
 
 def chosen_features(
@@ -21,10 +24,10 @@ def chosen_features(
     """Return the part of a feature schema that the tower is to use.
 
     Args:
-        schema: feature → its `kind` and `size`.
+        schema: feature → its `kind` and `size`, and `opt_in` if it is to be asked for.
         tower: its group of parameters, for the error's text.
         use_features: false for none at all.
-        switches: feature → false leaves it out.
+        switches: feature → false leaves it out, true takes in one that is opt-in.
 
     Raises:
         ValueError: if a switch names a feature that the data don't have.
@@ -37,7 +40,11 @@ def chosen_features(
         )
     if not use_features:
         return {}
-    return {name: about for name, about in schema.items() if switches.get(name, True)}
+    return {
+        name: about
+        for name, about in schema.items()
+        if switches.get(name, not about.get("opt_in", False))
+    }
 
 
 def read_features(
@@ -61,7 +68,8 @@ def read_features(
         stored = np.zeros((n_entities, column.shape[1]), column.dtype)
         stored[table[entity].to_numpy()] = column
         values[name] = stored
-        features[name] = Feature(about["kind"], about.get("size", 1), column.shape[1])
+        kind = AS_TOWERS_READ.get(about["kind"], about["kind"])
+        features[name] = Feature(kind, about.get("size", 1), column.shape[1])
     return features, values
 
 

@@ -1,0 +1,208 @@
+"""One value out of a list: the rarest, or all together."""
+
+import ibis
+import numpy as np
+import pyarrow as pa
+import pytest
+from pydantic import ValidationError
+
+from tests.sequences.tables import (
+    parameters,
+    rows,
+    sequence,
+    some_interactions,
+    some_items,
+)
+from two_tower.sequences.declared import DeclaredFeature, Features
+from two_tower.sequences.feature_codes import describe_features, encode_features
+from two_tower.sequences.features import feature_vocabulary, with_columns
+
+GENRES = [
+    ["Action", "Drama", "War"],
+    ["Drama", "War", "Drama"],
+    ["Drama", "Comedy"],
+    [],
+    None,
+    ["Drama", None, ""],
+]
+# Drama is in 4 lists, War in 2, Action and Comedy in 1.
+RAREST = DeclaredFeature(kind="rarest")
+VALUE_SET = DeclaredFeature(kind="value_set")
+
+
+def known(lists, n_train=None, dtype=None):
+    """Return items 2, 3, … with lists as their feature `f`; all known to training."""
+    n = len(lists)
+    return ibis.memtable(
+        pa.table(
+            {
+                "item": pa.array(range(2, n + 2), pa.int32()),
+                "n_train": pa.array(n_train or [1] * n, pa.int64()),
+                "f": pa.array(lists, dtype or pa.list_(pa.string())),
+            }
+        )
+    )
+
+
+def of_training(items, feature, **grown_from):
+    """Return vocabulary, schema and codes of a feature `f`."""
+    features = {"f": feature}
+    table = feature_vocabulary(items, "item", features, grown_from.get("vocabulary"))
+    schema = describe_features(items, "item", table, features, grown_from.get("schema"))
+    codes = encode_features(items, "item", table, features, schema)
+    numbered = rows(table.order_by("id"), "value", "id", "count")
+    return numbered, schema, [code for (code,) in rows(codes, "f")]
+
+
+def test_the_rarest_value_is_the_one_that_the_fewest_items_have():
+    vocabulary, schema, codes = of_training(known(GENRES), RAREST)
+    assert vocabulary == [
+        ("Action", 2, 1),
+        ("Comedy", 3, 1),
+        ("Drama", 4, 1),
+        ("War", 5, 1),
+    ]
+    assert codes == [2, 5, 3, 0, 0, 4]
+    counts = {"Action": 1, "Comedy": 1, "Drama": 4, "War": 2}
+    meaning = {"kind": "rarest", "column": "f", "prefix": None}
+    assert schema == {"f": meaning | {"size": 6, "counts": counts}}
+
+
+def test_of_equally_rare_values_the_first_is_taken():
+    vocabulary, _, codes = of_training(known([["b", "c", "a"], ["c", "b"]]), RAREST)
+    assert vocabulary == [("a", 2, 1), ("b", 3, 1)]
+    assert codes == [2, 3]
+
+
+def test_rarest_is_by_the_items_that_training_knows():
+    items = known([["a", "b"], ["b"], ["a"], ["a"]], n_train=[1, 1, 0, 0])
+    _, schema, codes = of_training(items, RAREST)
+    assert schema["f"]["counts"] == {"a": 1, "b": 2}
+    assert codes == [2, 3, 2, 2]
+
+
+def test_what_training_lacks_is_taken_only_where_there_is_nothing_else():
+    items = known([["a", "b"], ["b"], ["z", "b"], ["z", "y"]], n_train=[1, 1, 0, 0])
+    assert of_training(items, RAREST)[2] == [2, 3, 3, 1]
+
+
+def test_rarest_values_of_few_items_are_unknown():
+    feature = DeclaredFeature(kind="rarest", min_count=2)
+    assert of_training(known([["a"], ["b"], ["b"]]), feature)[2] == [1, 2, 2]
+
+
+def test_numbers_are_values_too():
+    items = known([[10, 9], [10]], dtype=pa.list_(pa.int64()))
+    assert of_training(items, RAREST)[0] == [("10", 2, 1), ("9", 3, 1)]
+    assert of_training(items, VALUE_SET)[0] == [("10", 2, 1), ("10|9", 3, 1)]
+
+
+def test_a_value_set_is_all_values_in_order_joined():
+    items = known([*GENRES, ["War", "Action", "Drama"]])
+    vocabulary, schema, codes = of_training(items, VALUE_SET)
+    assert vocabulary == [
+        ("Action|Drama|War", 2, 2),
+        ("Comedy|Drama", 3, 1),
+        ("Drama", 4, 1),
+        ("Drama|War", 5, 1),
+    ]
+    assert codes == [2, 5, 3, 0, 0, 4, 2]
+    meaning = {"kind": "value_set", "column": "f", "prefix": None}
+    assert schema == {"f": meaning | {"size": 6}}
+
+
+def test_a_set_that_training_lacks_is_unknown():
+    items = known([["a", "b"], ["a"], ["b"]], n_train=[1, 1, 0])
+    assert of_training(items, VALUE_SET)[2] == [3, 2, 1]
+
+
+@pytest.mark.parametrize("feature", [RAREST, VALUE_SET])
+def test_lists_without_any_value_are_missing(feature):
+    vocabulary, schema, codes = of_training(known([[], None]), feature)
+    assert (vocabulary, schema["f"]["size"], codes) == ([], 2, [0, 0])
+
+
+# covers: L28
+@pytest.mark.parametrize("feature", [RAREST, VALUE_SET])
+def test_known_values_keep_their_ids(feature):
+    first = known([["m", "n"], ["n"]])
+    vocabulary, schema, _ = of_training(first, feature)
+    earlier = ibis.memtable(
+        [("item", "f", *row) for row in vocabulary],
+        columns=["entity", "feature", "value", "id", "count"],
+    ).cast({"id": "int32"})
+    items = known([["m", "n"], ["n"], ["a", "n"]])
+    grown, _, codes = of_training(items, feature, vocabulary=earlier, schema=schema)
+    assert [row[:2] for row in grown[:2]] == [row[:2] for row in vocabulary]
+    assert codes == [2, 3, 4]
+
+
+# covers: L28
+def test_another_kind_than_the_known_is_refused():
+    _, schema, _ = of_training(known(GENRES), RAREST)
+    with pytest.raises(ValueError, match=r"'f': {'kind': 'rarest'}"):
+        of_training(known(GENRES), VALUE_SET, schema=schema)
+
+
+@pytest.mark.parametrize("kind", ["rarest", "value_set"])
+def test_a_column_of_single_values_is_refused(kind):
+    vocabulary = ibis.memtable({"item": [2], "item_id": ["a"], "n_train": [1]})
+    items = ibis.memtable({"item_id": ["a"], "year": [1990]})
+    feature = DeclaredFeature(kind=kind, column="year")
+    with pytest.raises(ValueError, match=rf"f is '{kind}' and needs a list, .* int64"):
+        with_columns(vocabulary, "item", items, {"f": feature})
+
+
+def test_a_prefix_of_a_list_is_refused():
+    with pytest.raises(ValidationError, match="prefix is for categorical"):
+        DeclaredFeature(kind="rarest", prefix=3)
+
+
+def test_the_schema_says_what_is_opt_in():
+    _, schema, _ = of_training(
+        known(GENRES), DeclaredFeature(kind="value_set", opt_in=True)
+    )
+    assert schema["f"]["opt_in"] is True
+    # It may be declared otherwise later, as the ids don't depend on it.
+    of_training(known(GENRES), VALUE_SET, schema=schema)
+
+
+BOTH = {"column": "genres", "opt_in": True}
+
+
+def test_the_project_declares_a_genre_and_the_set_of_genres_for_models_that_ask():
+    declared = Features(**parameters()["features"]).of("item")
+    assert declared["primary_genre"] == DeclaredFeature(kind="rarest", **BOTH)
+    assert declared["genre_set"] == DeclaredFeature(kind="value_set", **BOTH)
+    assert not declared["genres"].opt_in
+
+
+def test_the_nodes_of_sequencing_make_them_of_items():
+    features = {
+        "item": {
+            "primary": {"kind": "rarest", "column": "genres"},
+            "set": {"kind": "value_set", "column": "genres"},
+        },
+        "user": None,
+    }
+    tables, _ = sequence(some_interactions(), features=features)
+    lists = some_items().order_by("item_id").to_pyarrow()["genres"].to_pylist()
+    vocabulary = tables["item_vocabulary"].order_by("item").to_pyarrow()
+    of_items = [lists[i - 1] for i in vocabulary["item_id"].to_pylist()]
+    is_trained = vocabulary["n_train"].to_numpy() > 0
+    trained = [x for x, known in zip(of_items, is_trained, strict=True) if known]
+    counts = {v: sum(v in x for x in trained) for x in trained for v in x}
+    codes = tables["item_features"].order_by("item").to_pyarrow()
+
+    def names(feature):
+        own = tables["feature_vocabulary"].filter(
+            tables["feature_vocabulary"].feature == feature
+        )
+        return {0: None, 1: "?"} | dict(rows(own, "id", "value"))
+
+    primary, sets = names("primary"), names("set")
+    expected = [min(x, key=lambda v: (counts[v], v)) if x else None for x in of_items]
+    found = [primary[i] for i in codes["primary"].to_pylist()]
+    np.testing.assert_array_equal(found, expected)
+    expected = ["|".join(sorted(x)) or None for x in of_items]
+    np.testing.assert_array_equal([sets[i] for i in codes["set"].to_pylist()], expected)
