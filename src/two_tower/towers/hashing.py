@@ -5,7 +5,7 @@ tensors or NumPy arrays of any shape. Keras is imported where rows are computed,
 parameters can be checked without it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from itertools import count, pairwise
 from math import isqrt
@@ -135,7 +135,7 @@ class Thresholds:
 
 HashFunction: TypeAlias = Modulo | HourOfDay | DayOfWeek | Thresholds
 
-_FUNCTIONS: Final[dict[str, type[HashFunction]]] = {
+_FUNCTIONS: Final[dict[str, Callable[..., HashFunction]]] = {
     "modulo": Modulo,
     "hour_of_day": HourOfDay,
     "day_of_week": DayOfWeek,
