@@ -1,17 +1,25 @@
 """A small model of histories and profiles, with the vocabularies of its ids."""
 
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
 
-from tests.towers.build import make_encoder, new_item_tower, scatter_weights
+from tests.towers.build import (
+    DIMENSION,
+    MAX_LENGTH,
+    make_encoder,
+    new_item_tower,
+    scatter_weights,
+)
 from two_tower.sequences.declared import Features
 from two_tower.serving.assembly import assemble_query_tower
 from two_tower.serving.query_tower import QueryTower
 from two_tower.serving.vocabularies import Vocabularies
 from two_tower.towers.features import Feature
+from two_tower.towers.multi_interest import MultiInterestUserTower
 from two_tower.towers.two_tower import TwoTower
 
 ORIGIN = {
@@ -109,8 +117,10 @@ def make_towers(
     *,
     normalise: bool = True,
     seed: int = 0,
-    sides: Literal["both", "history", "profile"] = "both",
+    sides: Literal["both", "history", "profile", "events"] = "both",
     id_dropout: float = 0.0,
+    n_vectors: int = 1,
+    user_id: bool = False,
     **item: Any,
 ) -> TwoTower:
     """Return towers of histories and profiles for them, built and scattered.
@@ -120,6 +130,8 @@ def make_towers(
         seed: of the weights.
         sides: what queries are made of.
         id_dropout: of the profile.
+        n_vectors: of a user whose events are read.
+        user_id: whether the ids of such users are read too.
         item: options of the item tower.
     """
     items = new_item_tower(
@@ -140,8 +152,8 @@ def make_towers(
     fusion = {"hidden_units": [], "batch_norm": False, "dropout": 0.0, "seed": 3}
     towers = TwoTower(
         items,
-        history_encoder=None if sides == "profile" else make_encoder("mean"),
-        profile=None if sides == "history" else users,
+        history_encoder=_encoders(n_vectors, user_id=user_id)[sides](),
+        profile=users if sides in {"both", "profile"} else None,
         fusion=fusion if sides == "both" else None,
         normalise=normalise,
     )
@@ -149,10 +161,45 @@ def make_towers(
     scatter_weights(towers, seed)
     items.set_features(ITEM_VALUES)
     items.set_known(np.arange(8) < 7)
-    if sides != "history":
+    if sides in {"both", "profile"}:
         users.set_features(USER_VALUES)
         users.set_known(np.ones(5, bool))
     return towers
+
+
+def _encoders(n_vectors: int, *, user_id: bool) -> dict[str, Callable[[], Any]]:
+    mean = partial(make_encoder, "mean")
+    hashed = [{"buckets": 11, "dimension": DIMENSION}]
+    events = partial(
+        MultiInterestUserTower,
+        DIMENSION,
+        n_heads=4,
+        n_vectors=n_vectors,
+        max_length=MAX_LENGTH,
+        category=["genres"],
+        events={
+            "positive_rating": 3.0,
+            "rating_edges": [2.0, 4.0],
+            "age_edges": [60.0, 3600.0],
+            "request_time": True,
+            "user_id": hashed if user_id else None,
+        },
+        attention={
+            "kind": "context",
+            "position_bias": True,
+            "transform": False,
+            "temperature": 1.0,
+        },
+        heads={
+            "routing": "soft",
+            "temperature": 0.5,
+            "equalise": True,
+            "prior": False,
+            "norm": None,
+        },
+        aggregation={"query": "items", "transform": False, "temperature": None},
+    )
+    return {"both": mean, "history": mean, "events": events, "profile": lambda: None}
 
 
 def make_query_tower(**options: Any) -> QueryTower:
@@ -160,6 +207,8 @@ def make_query_tower(**options: Any) -> QueryTower:
     users = {
         "user_id": USER_IDS,
         "item_ids": pa.array([["a", "b"], [], ["c"]], pa.list_(pa.string())),
+        "timestamps": pa.array([[7200, 9000], [], [5]], pa.list_(pa.int64())),
+        "ratings": pa.array([[1, None], [], [5]], pa.list_(pa.float32())),
     }
     return assemble_query_tower(
         make_towers(**options),

@@ -107,6 +107,7 @@ def describe(tower: QueryTower) -> JsonObject:
         "format": FORMAT,
         "metric": METRIC,
         "dimension": tower.dimension,
+        "n_vectors": tower.towers.n_vectors,
         "n_items": tower.vocabularies.items.num_rows,
         "n_users": tower.vocabularies.users.num_rows,
         "reserved_ids": FIRST_ID,

@@ -14,6 +14,7 @@ from ibis import _
 from two_tower.lineage import LineageStore
 from two_tower.retrieval.reduction import find_largest_norm
 from two_tower.serving.query_tower import QueryTower
+from two_tower.serving.request_events import RequestEvents
 from two_tower.serving.vocabularies import Vocabularies
 from two_tower.towers.encode import encode_items
 from two_tower.types import FIRST_ID, FloatArray, JsonObject
@@ -37,7 +38,8 @@ def assemble_query_tower(
         towers: the trained model, built.
         vocabularies: what its dense ids stand for.
         users: `user_id` and `item_ids` (list of raw ids) of those that the average
-            query is made from.
+            query is made from, with `timestamps` and `ratings` (lists as long) for
+            towers that read events.
         buckets: widths that histories are padded to; those that the model can't read
             are left out.
         slots: items in a batch, padding included.
@@ -53,9 +55,22 @@ def assemble_query_tower(
         slots=slots,
         origin=origin,
     )
-    histories = users["item_ids"].combine_chunks()
-    queries = tower.encode(histories, users["user_id"])
+    queries = encode_users(tower, users)
     return replace(tower, average_query=average_direction(queries))
+
+
+def encode_users(tower: QueryTower, users: pa.Table) -> FloatArray:
+    """Return the users' query vectors, as of their newest interaction.
+
+    Args:
+        tower: raw ids in, vectors out.
+        users: as of `assemble_query_tower`.
+    """
+    histories = users["item_ids"].combine_chunks()
+    if not tower.towers.reads_events:
+        return tower.encode(histories, users["user_id"])
+    lists = (users[name].combine_chunks() for name in ("timestamps", "ratings"))
+    return tower.encode(histories, users["user_id"], events=RequestEvents(*lists))
 
 
 def measure_items(towers: TwoTower, n_items: int) -> float | None:
@@ -67,12 +82,13 @@ def measure_items(towers: TwoTower, n_items: int) -> float | None:
 
 
 def average_direction(queries: FloatArray) -> FloatArray:
-    """Return the mean of `[R, D]` unit vectors, scaled to length 1.
+    """Return the mean of `[R, D]` or `[R, V, D]` unit vectors, scaled to length 1.
 
     Raises:
         ValueError: if there is no query, or they cancel out.
     """
-    mean = queries.mean(axis=0, dtype=np.float64) if len(queries) else np.zeros(1)
+    vectors = queries.reshape(-1, queries.shape[-1])
+    mean = vectors.mean(axis=0, dtype=np.float64) if len(vectors) else np.zeros(1)
     length = np.linalg.norm(mean)
     if not length > 0:
         raise ValueError(

@@ -16,9 +16,15 @@ from two_tower.retrieval.index import NOTHING
 from two_tower.retrieval.lookup import IdLookup
 from two_tower.retrieval.reduction import reduce_items, reduce_queries
 from two_tower.sequences.features import DENSE
+from two_tower.serving.request_events import (
+    RequestEvents,
+    list_lengths,
+    read_events,
+)
 from two_tower.serving.requests import encode_values
 from two_tower.serving.vocabularies import Vocabularies
 from two_tower.towers.encode import encode_histories, encode_items
+from two_tower.towers.events import Events
 from two_tower.types import (
     FIRST_ID,
     OUT_OF_VOCABULARY,
@@ -38,11 +44,13 @@ class Requests(NamedTuple):
         histories: R rows of dense int32 item ids.
         users: `[R]` int32 dense user ids, 1 for unknown ones.
         values: name of the feature → `[R, width]`, in place of stored ones.
+        events: of the histories; None for towers that read none.
     """
 
     histories: Ragged
     users: IntArray
     values: Mapping[str, np.ndarray]
+    events: Events | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +63,8 @@ class QueryTower:
     Attributes:
         towers: the trained model, built.
         vocabularies: what its dense ids stand for.
-        average_query: `[D]` float32 of length 1, the direction of the users' mean.
+        average_query: `[D]` float32 of length 1, the direction of the mean of all
+            vectors of the users.
         largest_norm: length of the longest item vector of towers that don't
             normalise; None of others.
         edges: rising widths that histories are padded to; the last is the most items
@@ -96,6 +105,7 @@ class QueryTower:
         users: Any = None,
         features: pa.Table | None = None,
         *,
+        events: RequestEvents | None = None,
         strict: bool = False,
     ) -> FloatArray:
         """Return the query vectors of R requests.
@@ -111,15 +121,19 @@ class QueryTower:
             features: R rows of columns that user features are read from (see the
                 declared features); they take the place of what is stored of a known
                 user, who keeps the features whose column is not among them.
+            events: times and ratings of the histories' items; towers that read items
+                alone read none of them.
             strict: refuse unknown items, users and values.
 
         Returns:
-            `[R, D]` float32 of length 1.
+            `[R, D]` float32 of length 1, or `[R, V, D]` of towers that answer with V
+            vectors.
 
         Raises:
             ValueError: as `read`.
         """
-        return self.encode_dense(*self.read(histories, users, features, strict=strict))
+        requests = self.read(histories, users, features, events=events, strict=strict)
+        return self.encode_dense(*requests)
 
     def read(
         self,
@@ -127,6 +141,7 @@ class QueryTower:
         users: Any = None,
         features: pa.Table | None = None,
         *,
+        events: RequestEvents | None = None,
         strict: bool = False,
     ) -> Requests:
         """Return what the towers read of R requests.
@@ -135,6 +150,7 @@ class QueryTower:
             histories: as of `encode`.
             users: as of `encode`.
             features: as of `encode`.
+            events: as of `encode`.
             strict: as of `encode`.
 
         Raises:
@@ -145,14 +161,19 @@ class QueryTower:
         _require_lengths(histories, users, features)
         profile = self.towers.profile
         names = () if profile is None else profile.features
+        dense = self._dense_histories(histories, strict=strict)
+        is_known = dense.values >= FIRST_ID
         return Requests(
-            self._dense_histories(histories, strict=strict),
+            dense.keep(is_known),
             self._dense_users(users, len(histories), strict=strict),
             {}
             if features is None
             else encode_values(
                 features, self.vocabularies, "user", names, strict=strict
             ),
+            read_events(dense, events or RequestEvents()).keep(is_known)
+            if self.towers.reads_events
+            else None,
         )
 
     def find_strangers(self, requests: Requests) -> npt.NDArray[np.bool_]:
@@ -165,6 +186,10 @@ class QueryTower:
         is_known = np.zeros(len(requests.users), bool)
         if self.towers.history_encoder is not None:
             is_known |= requests.histories.lengths > 0
+        if self._hashes_users:
+            n_train = self.vocabularies.users["n_train"].to_numpy()
+            is_trained = np.concatenate([np.zeros(FIRST_ID, bool), n_train > 0])
+            is_known |= is_trained[requests.users]
         profile = self.towers.profile
         if profile is None:
             return ~is_known
@@ -185,6 +210,7 @@ class QueryTower:
         histories: Ragged,
         users: IntArray | None = None,
         values: Mapping[str, np.ndarray] | None = None,
+        events: Events | None = None,
     ) -> FloatArray:
         """Return the same for dense ids and encoded values.
 
@@ -192,6 +218,7 @@ class QueryTower:
             histories: R rows of dense int32 item ids.
             users: `[R]` int32 dense user ids; None for unknown users.
             values: name of the feature → `[R, width]`, in place of stored ones.
+            events: of the histories; None if no time and no rating is known.
         """
         if users is None:
             users = np.full(len(histories), OUT_OF_VOCABULARY, np.int32)
@@ -202,6 +229,7 @@ class QueryTower:
             edges=self.edges,
             slots=self.slots,
             values=values or None,
+            events=events,
         )
         return vectors if self.largest_norm is None else reduce_queries(vectors)
 
@@ -213,11 +241,11 @@ class QueryTower:
         return reduce_items(vectors, self.largest_norm)
 
     def cold_query(self, policy: Literal["learned", "average"]) -> FloatArray:
-        """Return the `[D]` query for a user of whom nothing is known.
+        """Return the query for a user of whom nothing is known.
 
         Args:
-            policy: `learned` is what the towers say of nobody; `average` the direction
-                of all users' mean.
+            policy: `learned` is what the towers say of nobody, `[D]` or `[V, D]`;
+                `average` the `[D]` direction of the mean of all users' vectors.
 
         Raises:
             ValueError: the towers have never learned to say anything of nobody.
@@ -234,14 +262,20 @@ class QueryTower:
         (query,) = self.encode_dense(Ragged.from_lists([[]]))
         return np.asarray(query)
 
+    @property
+    def _hashes_users(self) -> bool:
+        """Whether events are read with an embedding of the user's id."""
+        towers = self.towers
+        return towers.reads_events and bool(towers.history_encoder.events.user_id)
+
     def _dense_histories(self, histories: pa.ListArray, *, strict: bool) -> Ragged:
+        """Return dense ids, 1 for unknown items."""
         lookup = self.vocabularies.item_lookup
         # A column without any item has values of no type at all.
         items = _cast(pc.list_flatten(histories), lookup)
         dense = _dense(items, lookup, strict=strict)
-        lengths = pc.fill_null(pc.list_value_length(histories), 0).to_numpy()
-        offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
-        return Ragged(dense, offsets).keep(dense >= FIRST_ID)
+        offsets = np.cumsum(list_lengths(histories), dtype=np.int64)
+        return Ragged(dense, np.concatenate([[0], offsets]))
 
     def _dense_users(self, users: Any, n_rows: int, *, strict: bool) -> IntArray:
         dense = np.full(n_rows, OUT_OF_VOCABULARY, np.int32)

@@ -12,6 +12,7 @@ from two_tower.retrieval.bundle import IndexBundle
 from two_tower.retrieval.recommender import ItemId, RecommendedItem, Recommender
 from two_tower.serving.pairing import require_pair
 from two_tower.serving.query_tower import QueryTower, Requests
+from two_tower.serving.request_events import RequestEvents
 
 ColdStart: TypeAlias = Literal["learned", "average", "popular"]
 
@@ -24,11 +25,18 @@ class Request:
         history: raw item ids, oldest first.
         user_id: None for a user without one.
         features: column → raw value, in place of what is stored of the user.
+        timestamps: second since 1970 (UTC) of each item of the history, None where it
+            is unknown; None for all.
+        ratings: of each item of the history, None where there is none; None for all.
+        asked_at: second of the request; None for the time of the newest item.
     """
 
     history: Sequence[ItemId] = ()
     user_id: ItemId | None = None
     features: Mapping[str, Any] | None = None
+    timestamps: Sequence[int | None] | None = None
+    ratings: Sequence[float | None] | None = None
+    asked_at: int | None = None
 
 
 class RetrievalService:
@@ -83,4 +91,14 @@ class RetrievalService:
         features = request.features and pa.table(
             {column: [value] for column, value in request.features.items()}
         )
-        return self.tower.read(history, users, features or None, strict=strict)
+        return self.tower.read(
+            history, users, features or None, events=_events(request), strict=strict
+        )
+
+
+def _events(request: Request) -> RequestEvents:
+    return RequestEvents(
+        None if request.timestamps is None else pa.array([list(request.timestamps)]),
+        None if request.ratings is None else pa.array([list(request.ratings)]),
+        None if request.asked_at is None else pa.array([request.asked_at]),
+    )

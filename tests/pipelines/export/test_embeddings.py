@@ -1,11 +1,13 @@
 """Vectors behind the rows they were made from, piece by piece."""
 
+import logging
+
 import ibis
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from two_tower.pipelines.export.embeddings import embed_rows
+from two_tower.pipelines.export.embeddings import embed_rows, embed_users
 
 SCHEMA = pa.schema({"user": pa.int32(), "items": pa.list_(pa.int32())})
 
@@ -36,3 +38,51 @@ def test_no_row_gives_one_empty_piece_with_all_columns(keep):
     assert piece.num_rows == 0
     assert piece.schema.names == [*SCHEMA.names[:keep], "vector"]
     assert piece.schema.field("vector").type == pa.list_(pa.float32())
+
+
+def embed_twice(rows):
+    vectors = embed(rows)
+    return np.stack([vectors, -vectors], axis=1)
+
+
+# covers: A52
+def test_vectors_of_a_user_stand_together_in_their_order():
+    pieces = list(embed_users(users(5), size=2, embed=embed_twice, keep=1))
+    assert [piece.num_rows for piece in pieces] == [4, 4, 2]
+    table = pa.Table.from_batches(pieces)
+    assert table.column_names == ["user", "vector_index", "vector"]
+    assert table["user"].to_pylist() == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
+    assert table["vector_index"].to_pylist() == [0, 1] * 5
+    vectors = [
+        [sign * user, sign * (user % 3)] for user in range(5) for sign in (1, -1)
+    ]
+    assert table["vector"].to_pylist() == vectors
+
+
+@pytest.mark.parametrize("n_vectors", [1, 2])
+def test_no_user_gives_one_empty_piece_with_all_columns(n_vectors):
+    nothing = np.zeros((0, n_vectors, 2), np.float32)
+    (piece,) = embed_users(users(0), size=4, embed=lambda _: nothing, keep=1)
+    types = {field.name: field.type for field in piece.schema}
+    assert types == {
+        "user": pa.int32(),
+        "vector_index": pa.int32(),
+        "vector": pa.list_(pa.float32()),
+    }
+
+
+# covers: A52
+def test_each_piece_is_made_when_it_is_asked_for_and_logged(caplog):
+    caplog.set_level(logging.INFO)
+    sizes = []
+
+    def noted(rows):
+        sizes.append(rows.num_rows)
+        return embed(rows)
+
+    pieces = embed_rows(users(10), size=4, embed=noted, keep=1)
+    next(pieces)
+    assert sizes == [4]
+    list(pieces)
+    logged = [record.getMessage() for record in caplog.records]
+    assert logged == [f"embedded {n} rows of user" for n in (4, 8, 10)]

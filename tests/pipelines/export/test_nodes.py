@@ -61,12 +61,30 @@ def user_vocabulary():
     return ibis.memtable(pa.table({"user": users, "user_id": ids, "n_train": counts}))
 
 
+def events_of(users):
+    """Return the times and ratings of the users' items; the first is not rated."""
+    sizes = [range(len(DENSE[user])) for user in users]
+    return {
+        "timestamps": pa.array(
+            [
+                [9000 * user + 60 * i for i in size]
+                for user, size in zip(users, sizes, strict=True)
+            ],
+            pa.list_(pa.int64()),
+        ),
+        "ratings": pa.array(
+            [[i % 5 or None for i in size] for size in sizes], pa.list_(pa.float32())
+        ),
+    }
+
+
 def histories(raw=NUMBERS, users=tuple(DENSE)):
     lists = [[raw[item - 2] for item in DENSE[user]] for user in users]
-    column = pa.array(lists, pa.list_(pa.array(raw).type))
-    return ibis.memtable(
-        pa.table({"user_id": [f"u{user}" for user in users], "item_ids": column})
-    )
+    columns = {
+        "user_id": [f"u{user}" for user in users],
+        "item_ids": pa.array(lists, pa.list_(pa.array(raw).type)),
+    }
+    return ibis.memtable(pa.table(columns | events_of(users)))
 
 
 def examples_of(users=tuple(DENSE)):
@@ -76,7 +94,11 @@ def examples_of(users=tuple(DENSE)):
                 "user": pa.array(users, pa.int32()),
                 "user_id": pa.array([f"u{user}" for user in users], pa.string()),
                 "items": pa.array([DENSE[user] for user in users], INT_LISTS),
+                **events_of(users),
                 "targets": pa.array([[2]] * len(users), INT_LISTS),
+                "target_timestamps": pa.array(
+                    [[9000 * user + 7200, 1] for user in users], pa.list_(pa.int64())
+                ),
             }
         )
     )
@@ -161,7 +183,9 @@ def test_user_embeddings_are_of_whole_histories(towers, query_tower):
         query_tower, histories(), user_vocabulary(), parameters()
     )
     table, vectors = table_of(batches)
-    assert table.column_names == ["user", "user_id", "vector"]
+    assert table.column_names == ["user", "user_id", "vector_index", "vector"]
+    assert table["vector_index"].to_pylist() == [0] * 5
+    assert table.schema.field("vector_index").type == pa.int32()
     assert table["user"].to_pylist() == [2, 3, 4, 5, 6]
     assert table["user_id"].to_pylist() == ["u2", "u3", "u4", "u5", "u6"]
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-5)
@@ -188,7 +212,9 @@ def test_a_user_without_interactions_gets_the_vector_of_no_history(towers, query
 def test_test_queries_are_of_the_examples_items(towers, query_tower):
     batches = nodes.export_test_queries(query_tower, examples_of(), parameters())
     table, vectors = table_of(batches)
-    assert table.column_names == ["user", "user_id", "vector"]
+    assert table.column_names == ["user", "user_id", "vector_index", "vector"]
+    assert table["vector_index"].to_pylist() == [0] * 5
+    assert table.schema.field("vector_index").type == pa.int32()
     assert table["user"].to_pylist() == [2, 3, 4, 5, 6]
     np.testing.assert_allclose(vectors, expected_queries(towers), rtol=1e-4, atol=1e-5)
 

@@ -38,6 +38,13 @@ def test_embeddings_come_of_the_query_tower_alone():
     assert "item_vocabulary" not in inputs
 
 
+# covers: A52
+def test_item_embeddings_can_be_exported_alone():
+    alone = create_pipeline().only_nodes("export_item_embeddings")
+    assert alone.inputs() == {"query_tower", "params:export"}
+    assert alone.outputs() == {"item_embeddings"}
+
+
 def test_kedro_sees_the_type_of_the_parameters():
     types = TypeExtractor({"export": create_pipeline()})
     assert types.extract_types_from_pipelines() == {

@@ -1,7 +1,9 @@
 """Tables of vectors, made a piece at a time."""
 
+import logging
 from collections.abc import Callable, Iterator
 from itertools import repeat
+from typing import Final
 
 import ibis.expr.types as ir
 import numpy as np
@@ -9,6 +11,11 @@ import pyarrow as pa
 
 from two_tower.pieces import cut_tables
 from two_tower.types import FloatArray
+
+ONE_EACH: Final = 2
+"""Axes of an array of one vector for each user."""
+
+logger = logging.getLogger(__name__)
 
 
 def embed_rows(
@@ -22,11 +29,56 @@ def embed_rows(
         embed: from up to `size` rows to `[rows, D]` float32.
         keep: how many columns stay; those behind are for `embed` alone.
     """
-    batches = rows.to_pyarrow_batches(chunk_size=size)
-    for piece in cut_tables(batches, rows.schema().to_pyarrow(), repeat(size)):
-        vectors = embed(piece)
-        offsets = np.arange(len(vectors) + 1, dtype=np.int32) * vectors.shape[1]
-        lists = pa.ListArray.from_arrays(offsets, pa.array(vectors.ravel()))
+    for piece, vectors in _embedded(rows, size, embed):
         columns = [column.combine_chunks() for column in piece.columns[:keep]]
         names = [*piece.column_names[:keep], "vector"]
-        yield pa.RecordBatch.from_arrays([*columns, lists], names)
+        yield pa.RecordBatch.from_arrays([*columns, as_lists(vectors)], names)
+
+
+def embed_users(
+    rows: ir.Table, *, size: int, embed: Callable[[pa.Table], FloatArray], keep: int
+) -> Iterator[pa.RecordBatch]:
+    """Yield a row for each vector of each user, a user's vectors in their order.
+
+    Args:
+        rows: one per user, in the order that they are to have.
+        size: users that are embedded at a time.
+        embed: from up to `size` users to `[users, D]` or `[users, V, D]` float32.
+        keep: how many columns stay; those behind are for `embed` alone.
+
+    Yields:
+        The columns, `vector_index` (int32, from 0 for each user) and `vector`.
+    """
+    for piece, vectors in _embedded(rows, size, embed):
+        several = vectors[:, np.newaxis] if vectors.ndim == ONE_EACH else vectors
+        n_users, n_vectors, dimension = several.shape
+        users = pa.array(np.repeat(np.arange(n_users), n_vectors))
+        index = np.tile(np.arange(n_vectors, dtype=np.int32), n_users)
+        kept = piece.select(piece.column_names[:keep]).take(users)
+        columns = [column.combine_chunks() for column in kept.columns]
+        yield pa.RecordBatch.from_arrays(
+            [
+                *columns,
+                pa.array(index),
+                as_lists(several.reshape(n_users * n_vectors, dimension)),
+            ],
+            [*kept.column_names, "vector_index", "vector"],
+        )
+
+
+def as_lists(vectors: FloatArray) -> pa.ListArray:
+    """Return `[N, D]` float32 as N lists."""
+    offsets = np.arange(len(vectors) + 1, dtype=np.int32) * vectors.shape[1]
+    return pa.ListArray.from_arrays(offsets, pa.array(vectors.ravel()))
+
+
+def _embedded(
+    rows: ir.Table, size: int, embed: Callable[[pa.Table], FloatArray]
+) -> Iterator[tuple[pa.Table, FloatArray]]:
+    """Yield pieces of up to `size` rows with their vectors, and log how far it is."""
+    batches = rows.to_pyarrow_batches(chunk_size=size)
+    n_done = 0
+    for piece in cut_tables(batches, rows.schema().to_pyarrow(), repeat(size)):
+        yield piece, embed(piece)
+        n_done += piece.num_rows
+        logger.info("embedded %d rows of %s", n_done, piece.column_names[0])

@@ -9,20 +9,24 @@ from collections.abc import Iterable
 import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from two_tower.lineage import LineageStore
-from two_tower.pipelines.export.embeddings import embed_rows
+from two_tower.pipelines.export.embeddings import embed_rows, embed_users
 from two_tower.pipelines.export.params import Export
 from two_tower.ragged import Ragged
 from two_tower.sequences.declared import Features
+from two_tower.sequences.lists import or_empty
 from two_tower.serving.assembly import (
     assemble_query_tower,
     describe_origin,
+    encode_users,
     sample_users,
 )
 from two_tower.serving.query_tower import QueryTower
 from two_tower.serving.vocabularies import Vocabularies
-from two_tower.types import JsonObject, KerasModel
+from two_tower.towers.events import Events
+from two_tower.types import FloatArray, JsonObject, KerasModel
 
 
 def export_query_tower(  # noqa: PLR0913, PLR0917 (its inputs in the catalog)
@@ -45,7 +49,8 @@ def export_query_tower(  # noqa: PLR0913, PLR0917 (its inputs in the catalog)
         user_vocabulary: `user` (int32, as `item`), `user_id`, `n_train`.
         feature_vocabulary: `entity`, `feature`, `value`, `id`, `count`.
         feature_schema: kind and size of each feature.
-        histories: one row per user: `user_id`, `item_ids` (array), oldest first.
+        histories: one row per user: `user_id`, `item_ids`, `timestamps` (array<int64>)
+            and `ratings` (array<float32>), oldest first.
         lineage: what the model was made from.
         declared: which columns the features are read from.
         parameters: of the export.
@@ -97,24 +102,25 @@ def export_user_embeddings(
     user_vocabulary: ir.Table,
     parameters: Export,
 ) -> Iterable[pa.RecordBatch]:
-    """Return `user` (int32), `user_id` and `vector` of all users, as of today.
+    """Return the vectors of all users, as of their newest interaction.
 
     Args:
         query_tower: raw ids in, vectors out.
-        histories: one row per user: `user_id`, `item_ids` (array), oldest first.
+        histories: one row per user: `user_id`, `item_ids`, `timestamps` (array<int64>)
+            and `ratings` (array<float32>), oldest first.
         user_vocabulary: `user` (int32), `user_id`; one without a row in `histories` is
             a user without a history.
         parameters: of the export.
 
     Returns:
-        Batches ordered by `user`; `vector` is list<float32> of length 1.
+        Batches of one row per vector, ordered by `user` and `vector_index`: `user`
+        (int32), `user_id`, `vector_index` (int32, from 0) and `vector`, list<float32>
+        of length 1.
     """
-    return embed_rows(
+    return embed_users(
         with_histories(user_vocabulary, histories),
         size=parameters.users_per_piece,
-        embed=lambda rows: query_tower.encode(
-            rows["item_ids"].combine_chunks(), rows["user_id"]
-        ),
+        embed=lambda rows: encode_users(query_tower, rows),
         keep=2,
     )
 
@@ -122,23 +128,35 @@ def export_user_embeddings(
 def export_test_queries(
     query_tower: QueryTower, test_examples: ir.Table, parameters: Export
 ) -> Iterable[pa.RecordBatch]:
-    """Return `user` (int32), `user_id` and `vector` as of just before the test items.
+    """Return the users' vectors as of just before the first test item.
 
     Args:
         query_tower: histories and users in, vectors out.
-        test_examples: `user` (int32), `user_id`, `items` (array<int32>, dense ids).
+        test_examples: `user` (int32), `user_id`, `items` (array<int32>, dense ids),
+            `timestamps` (array<int64>) and `ratings` (array<float32>) of the items,
+            and `target_timestamps` (array<int64>, one or more).
         parameters: of the export.
 
     Returns:
-        Batches ordered by `user`; `vector` is list<float32> of length 1.
+        As `export_user_embeddings`.
     """
-    return embed_rows(
-        test_examples.order_by("user").select("user", "user_id", "items"),
+    examples = test_examples.order_by("user").select(
+        "user", "user_id", "items", "timestamps", "ratings", "target_timestamps"
+    )
+    return embed_users(
+        examples,
         size=parameters.users_per_piece,
-        embed=lambda rows: query_tower.encode_dense(
-            Ragged.from_arrow(rows["items"]), rows["user"].to_numpy()
-        ),
+        embed=lambda rows: _encode_examples(query_tower, rows),
         keep=2,
+    )
+
+
+def _encode_examples(query_tower: QueryTower, examples: pa.Table) -> FloatArray:
+    asked_at = pc.list_element(examples["target_timestamps"], 0)
+    return query_tower.encode_dense(
+        Ragged.from_arrow(examples["items"]),
+        examples["user"].to_numpy(),
+        events=Events.from_arrow(examples["timestamps"], examples["ratings"], asked_at),
     )
 
 
@@ -148,8 +166,8 @@ def export_cold_queries(query_tower: QueryTower) -> JsonObject:
     They lie apart from the query tower, so that users can be served without its model.
 
     Returns:
-        `average` and, if the towers have it, `learned` → D numbers, see
-        `QueryTower.cold_query`.
+        `average` → D numbers and, if the towers have it, `learned` → D numbers, or V
+        lists of D; see `QueryTower.cold_query`.
     """
     queries = {"average": query_tower.cold_query("average").tolist()}
     if query_tower.learns_nobody:
@@ -158,9 +176,14 @@ def export_cold_queries(query_tower: QueryTower) -> JsonObject:
 
 
 def with_histories(users: ir.Table, histories: ir.Table) -> ir.Table:
-    """Return `user`, `user_id` and `item_ids`, empty without a history, by `user`."""
+    """Return the users with what they did, by `user`.
+
+    Returns:
+        `user`, `user_id`, `item_ids`, `timestamps` and `ratings`; the lists are empty
+        without a history.
+    """
+    lists = ("item_ids", "timestamps", "ratings")
     known = users.select("user", "user_id")
-    joined = known.left_join(histories.select("user_id", "item_ids"), "user_id")
-    nothing = ibis.literal([], type=histories.item_ids.type())
-    filled = joined.mutate(item_ids=joined.item_ids.fill_null(nothing))
-    return filled.order_by("user").select("user", "user_id", "item_ids")
+    joined = known.left_join(histories.select("user_id", *lists), "user_id")
+    filled = joined.mutate(**{name: or_empty(joined[name]) for name in lists})
+    return filled.order_by("user").select("user", "user_id", *lists)
