@@ -195,13 +195,10 @@ class InterestSoftmax:
             Of the positives, `[P, H]` float32, log p(h); of the hard candidates,
             `[hard]` int, their first head, or None if there are none.
         """
-        encoder = towers.history_encoder
+        router = towers.history_encoder.category_router
         labels, hard = batch["labels"], batch["candidates"][: self.hard]
         ids = ops.concatenate([labels, hard]) if self.hard else labels
-        categories = towers.item_tower.mean_of(ids, encoder.category)
-        posteriors = ops.cast(
-            encoder.category_router.log_probabilities(categories), "float32"
-        )
+        posteriors = router.log_probabilities(towers.categories(ids))
         if not self.hard:
             return posteriors, None
         n_places = ops.shape(labels)[0]

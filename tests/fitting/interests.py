@@ -1,0 +1,172 @@
+"""Small towers of several vectors, batches of places, and their loss by definition."""
+
+from math import log
+
+import numpy as np
+
+from tests.towers.build import new_item_tower, scatter_weights
+from tests.towers.interests.build import DIMENSION, any_batch, make_tower
+from two_tower.fitting.additions import Additions
+from two_tower.fitting.interest_objective import AuxiliaryWeights, InterestSoftmax
+from two_tower.towers.features import Feature
+from two_tower.towers.two_tower import TwoTower
+
+N_ITEMS, N_GENRES = 9, 5
+TEMPERATURE = 0.3
+PLACES = {"lengths": (5, 2, 0, 3, 1, 4, 0), "width": 5}
+LABELS = [2, 5, 2, 8, 3, 7, 0]  # the last place is padding
+WEIGHTS = [1, 1, 1, 1, 1, 1, 0]
+NO_AUXILIARY = AuxiliaryWeights(dead_heads=0.0, sharpness=0.0, semantic=0.0)
+
+
+def make_towers(**options):
+    """Return towers of four heads and two vectors unless options differ, scattered."""
+    features = {"genre": Feature("categorical", N_GENRES, 1)}
+    towers = TwoTower(
+        new_item_tower(
+            features, n_entities=N_ITEMS, dimension=DIMENSION, embedding=DIMENSION
+        ),
+        history_encoder=make_tower(**options),
+        profile=None,
+        fusion=None,
+        normalise=True,
+    )
+    towers.build()
+    rng = np.random.default_rng(4)
+    genres = rng.integers(1, N_GENRES, (N_ITEMS, 1)).astype(np.int32)
+    towers.item_tower.set_features({"genre": genres})
+    scatter_weights(towers, seed=8)
+    return towers
+
+
+def batch_of(source, *, consumed=None, draws=1, labels=LABELS, weights=WEIGHTS):
+    """Return a batch of places with what the source draws for it, the last of some."""
+    rng = np.random.default_rng(2)
+    batch = any_batch(**PLACES)
+    batch |= {
+        "rows": np.arange(len(labels), dtype=np.int32),
+        "labels": np.array(labels, np.int32),
+        "weights": np.array(weights, np.float32),
+    }
+    for _ in range(draws):
+        Additions(source=source, consumed=consumed).add(batch, rng)
+    return batch
+
+
+def objective_of(**changes):
+    options = {
+        "joint": True,
+        "margin": 0.05,
+        "mask_hits": True,
+        "hard": 0,
+        "auxiliary": AuxiliaryWeights(dead_heads=0.5, sharpness=0.7, semantic=2.0),
+        "enough": 0.95,
+        "semantic_temperature": None,
+    }
+    return InterestSoftmax(**options | changes)
+
+
+def unit(vectors):
+    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
+
+
+def softmax(logits):
+    exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return exponentials / exponentials.sum(axis=-1, keepdims=True)
+
+
+def posteriors_of(towers):
+    """Return `[N_ITEMS, H]`, p(h | category of each item), in float64."""
+    router = towers.history_encoder.category_router
+    ids = np.arange(N_ITEMS, dtype=np.int32)
+    categories = np.asarray(towers.categories(ids), np.float64)
+    prototypes = unit(np.asarray(router.prototypes.value, np.float64))
+    lengths = np.linalg.norm(categories, axis=-1, keepdims=True)
+    cosines = categories / np.where(lengths > 0, lengths, 1) @ prototypes.T
+    return softmax(cosines / router.temperature)
+
+
+def rival_weights(objective, batch, posteriors, place):
+    """Return `[Q]`, how many negatives each candidate stands for at a place."""
+    label, weights = batch["labels"][place], batch["candidate_weights"].astype(float)
+    for q, item in enumerate(batch["candidates"]):
+        is_own = item == label
+        if is_own and objective.mask_hits:
+            weights[q] = 0
+        if "excluded" in batch and batch["excluded"][place, q] and not is_own:
+            weights[q] = 0
+        heads = posteriors[item].argmax(), posteriors[label].argmax()
+        if q < objective.hard and heads[0] != heads[1]:
+            weights[q] = 0
+    return weights
+
+
+def defined(towers, batch, objective):
+    """Return the loss, and the measures, by their definitions in float64."""
+    users = towers.interests(batch)
+    vectors, heads = (np.asarray(part, np.float64) for part in users[:2])
+    ids = np.arange(N_ITEMS, dtype=np.int32)
+    items = np.asarray(towers.item_vectors(ids), np.float64)
+    posteriors = posteriors_of(towers)
+    n_heads, n_vectors = posteriors.shape[1], vectors.shape[1]
+    real = np.flatnonzero(batch["weights"])
+    places = [
+        _place(
+            objective,
+            vectors[p] @ items[batch["labels"][p]],
+            vectors[p] @ items[batch["candidates"]].T,
+            rival_weights(objective, batch, posteriors, p),
+            posteriors[batch["labels"][p]].reshape(n_vectors, -1).sum(axis=-1),
+            batch["own_log_q"][p],
+            batch["candidate_log_q"],
+        )
+        for p in real
+    ]
+    nll, is_first, cosines, weights = (
+        np.array(one) for one in zip(*places, strict=True)
+    )
+    of_places = posteriors[batch["labels"][real]]
+    shares = of_places.mean(axis=0)
+    sharpest = of_places.max(axis=-1)
+    tau = objective.semantic_temperature or TEMPERATURE
+    likeness = np.einsum("phd,pd->ph", unit(heads[real]), items[batch["labels"][real]])
+    semantic = -(of_places * np.log(softmax(likeness / tau))).sum(axis=-1)
+    hard = (weights[:, : objective.hard] > 0).sum(axis=1)
+    easy = batch["candidate_weights"][objective.hard :]
+    figures = {
+        "nll": nll.mean(),
+        "dead_heads": np.maximum(log(1 / n_heads) - np.log(shares), 0).mean(),
+        "sharpness": -np.where(sharpest > objective.enough, 0, np.log(sharpest)).mean(),
+        "semantic": semantic.mean(),
+        "accuracy": is_first.mean(),
+        "positive_cosine": cosines.mean(),
+        "positive_cosine_min": cosines.min(),
+        "positive_cosine_max": cosines.max(),
+        "real_places": (batch["weights"] > 0).mean(),
+        "negative_weight": weights.mean(),
+        "negative_weight_min": easy[easy > 0].min(),
+        "negative_weight_max": easy.max(),
+        "head_certainty": sharpest.mean(),
+        "head_posterior_min": shares,
+        "head_posterior_max": shares,
+    }
+    if objective.hard:
+        figures |= {"hard_count_min": hard.min(), "hard_count_max": hard.max()}
+    extra = sum(
+        weight * figures[name] for name, weight in objective.auxiliary._asdict().items()
+    )
+    return len(real) * (nll.mean() + extra), figures
+
+
+def _place(  # noqa: PLR0913, PLR0917
+    objective, own, rivals, weights, shares, own_log_q, log_q
+):
+    """Return a place's loss, whether its item is first, its cosine, and the weights."""
+    positive = (own - objective.margin) / TEMPERATURE - own_log_q
+    with np.errstate(divide="ignore"):
+        logits = rivals / TEMPERATURE - log_q + np.log(weights)
+    columns = np.concatenate([positive[:, None], logits], axis=1)
+    whole = np.exp(columns).sum(axis=1)
+    partition = whole.sum() if objective.joint else whole
+    loss = -shares @ np.log(np.exp(positive) / partition)
+    return loss, positive.max() > logits.max(), own.max(), weights
