@@ -66,6 +66,7 @@ def test_each_history_is_padded_to_the_narrowest_edge_that_holds_it():
         max_length=MAX_LENGTH,
         n_vectors=1,
         reads_events=False,
+        history_encoder=None,
         profile=None,
         predict_on_batch=predict_on_batch,
     )
@@ -147,7 +148,9 @@ class ReadsEvents:
     reads_events, profile = True, None
 
     def __init__(self, *, request_time):
-        self.history_encoder = SimpleNamespace(request_time=request_time)
+        self.history_encoder = SimpleNamespace(
+            reads_events=True, request_time=request_time
+        )
 
     @staticmethod
     def predict_on_batch(batch):

@@ -1,6 +1,7 @@
 """Length-bucketed batches of static shape, from sequences."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,7 @@ from two_tower.fitting.sequences import Sequences
 
 
 def plan_epoch(
-    lengths: npt.NDArray[np.int64],
+    lengths: npt.NDArray[np.integer[Any]],
     edges: Sequence[int],
     sizes: Sequence[int],
     rng: np.random.Generator,

@@ -265,8 +265,10 @@ class QueryTower:
     @property
     def _hashes_users(self) -> bool:
         """Whether events are read with an embedding of the user's id."""
-        towers = self.towers
-        return towers.reads_events and bool(towers.history_encoder.events.user_id)
+        encoder = self.towers.history_encoder
+        if encoder is None or not encoder.reads_events:
+            return False
+        return encoder.events.user_id is not None
 
     def _dense_histories(self, histories: pa.ListArray, *, strict: bool) -> Ragged:
         """Return dense ids, 1 for unknown items."""

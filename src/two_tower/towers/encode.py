@@ -97,14 +97,15 @@ def _read_histories(
 ) -> dict[str, np.ndarray]:
     """Return what the towers read of some rows' histories."""
     own = histories.take(rows)
-    if not towers.reads_events:
+    encoder = towers.history_encoder
+    if encoder is None or not encoder.reads_events:
         lengths = np.minimum(own.lengths, width).astype(np.int32)
         return {"items": own.pad(width), "lengths": lengths}
     return event_fields(
         own,
         Events.unknown(own) if events is None else events.take(histories, rows),
         width,
-        request_time=towers.history_encoder.request_time,
+        request_time=encoder.request_time,
     )
 
 
