@@ -57,6 +57,15 @@ def test_padding_is_a_zero_vector_that_teaches_nothing():
 
 
 # covers: A5
+def test_padding_reads_the_row_of_no_value():
+    layer = embed()
+    table = layer.tables["a"]
+    table.assign(np.where(np.arange(8)[:, None] == 1, np.nan, table))  # of 0, 7, 14 …
+    _, gradients = value_and_gradients(lambda: ops.sum(layer(IDS)), weights_of(layer))
+    assert all(np.isfinite(gradient).all() for gradient in gradients)
+
+
+# covers: A5
 def test_a_mask_says_what_is_padding_where_zero_is_a_value():
     layer = embed([Hash("stars", Thresholds((1.0, 3.5)), 4)])
     ratings = np.array([0.0, np.nan, 5.0, 2.0], np.float32)

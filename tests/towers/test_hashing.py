@@ -62,6 +62,10 @@ def test_long_whole_numbers_are_compared_to_the_last_digit():
     assert rows_of(Thresholds(edges), values).tolist() == [1, 2, 2, 3, 3]
 
 
+def test_a_whole_number_is_above_the_edge_between_it_and_the_one_below():
+    assert rows_of(Thresholds((-1.5, 1.5)), [-2, -1, 1, 2]).tolist() == [1, 2, 2, 3]
+
+
 def test_what_is_no_number_is_above_no_edge():
     found = rows_of(Thresholds((1.0,)), [np.nan, np.inf, -np.inf], np.float32)
     assert found.tolist() == [1, 2, 1]

@@ -135,6 +135,7 @@ def count_listed(
 
 def _rarest(rows: ir.Table, entity: str, counts: ir.Table | None) -> ir.Table:
     counted = rows.left_join(counts, "value").select(entity, "value", "count")
+    # Engines differ in where nulls stand.
     order = [counted["count"].isnull(), counted["count"], counted["value"]]
     place = ibis.row_number().over(group_by=entity, order_by=order)
     return counted.mutate(_place=place).filter(_["_place"] == 0).select(entity, "value")

@@ -131,6 +131,7 @@ class HashedEmbedding(keras.layers.Layer):
         """
         if is_real is None:
             is_real = ops.not_equal(ids, PADDING)
+        # Padding reads row 0, and so touches the row of no value.
         rows = [
             ops.take(
                 self.tables[one.table],
