@@ -130,4 +130,7 @@ def _within_quota_first(found: Found, owner: Int64Array, quota: int) -> Found:
     # Sorted by `is_beyond` alone: the sort is stable. Empty places stay the last.
     is_beyond |= found.positions == NOTHING
     order = np.argsort(is_beyond, axis=1, kind="stable")
-    return Found(*(np.take_along_axis(part, order, axis=1) for part in found))
+    return Found(
+        np.take_along_axis(found.positions, order, axis=1),
+        np.take_along_axis(found.scores, order, axis=1),
+    )
