@@ -132,6 +132,7 @@ def test_a_tower_says_what_it_is_made_of(dataset):
     assert said["origin"]["fingerprints"] == {"interactions": "d"}
 
 
+# covers: A52
 def test_a_load_before_any_save_says_what_to_run(dataset):
     with pytest.raises(
         DatasetError, match=r"there is no query tower in .*; run: kedro"
