@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import ops
 
-from tests.gradients import assert_same_as, evaluated, value_and_gradients
+from tests.gradients import assert_same_as, value_and_gradients
 from tests.towers.definitions import unit
 from tests.towers.interests import definitions
 from tests.towers.interests.build import (
@@ -17,6 +17,7 @@ from tests.towers.interests.build import (
     N_VECTORS,
     any_batch,
     any_vectors,
+    compiled,
     make_tower,
     mask_of,
 )
@@ -30,7 +31,6 @@ from two_tower.towers.multi_interest import Interests, MultiInterestUserTower
 pytestmark = pytest.mark.backend
 
 BATCH = any_batch()
-NAMES = sorted(BATCH)
 IS_REAL = mask_of(LENGTHS, 5)
 VECTORS, CATEGORIES = any_vectors(3, 5, DIMENSION), any_vectors(3, 5, DIMENSION, seed=8)
 WIDE = any_batch([9, 9, 9], width=9, seed=1)
@@ -47,31 +47,13 @@ def filler(name):
 @cache
 def call_shared(kind):
     """Return a tower that nothing changes as a function of a batch."""
-    tower = make_tower(attention={"kind": kind})
-    return call_tower(tower)
+    return call_tower(make_tower(attention={"kind": kind}))
 
 
 def call_tower(tower):
     """Return a tower as a function of a batch, vectors and categories."""
-    parts = {}
-
-    def run(batch, vectors, categories):
-        return [
-            parts.setdefault(part, evaluated(part_of(tower, part)))(
-                vectors, categories, *(batch[name] for name in NAMES)
-            )
-            for part in Interests._fields
-        ]
-
+    run = compiled(tower)
     return lambda *inputs: Interests(*run(*inputs))
-
-
-def part_of(tower, part):
-    def call(vectors, categories, *values):
-        batch = dict(zip(NAMES, values, strict=True))
-        return getattr(tower(batch, vectors, categories), part)
-
-    return call
 
 
 def weights_of(tower):

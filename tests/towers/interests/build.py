@@ -1,5 +1,6 @@
 """Small inputs of order 1, and the tower of interests that tests share."""
 
+import keras
 import numpy as np
 
 from tests.towers.build import scatter_weights
@@ -37,6 +38,27 @@ def any_batch(lengths=LENGTHS, width=5, seed=3):
         "asked_hours": rng.integers(400_000, 400_400, len(lengths)).astype(np.int32),
         "users": rng.integers(0, 6, len(lengths)).astype(np.int32),
     }
+
+
+def compiled(function):
+    """Return a function to a tuple of tensors as one of arrays, and to arrays.
+
+    Either back end compiles it, as training does: TensorFlow's graphs rewrite what it
+    would do one operation at a time.
+    """
+    if keras.backend.backend() == "jax":
+        import jax
+
+        def pure(*inputs):
+            with keras.StatelessScope():
+                return function(*inputs)
+
+        run = jax.jit(pure)
+    else:
+        import tensorflow as tf
+
+        run = tf.function(function)
+    return lambda *inputs: [np.asarray(part) for part in run(*inputs)]
 
 
 def make_tower(

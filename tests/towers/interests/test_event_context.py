@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from tests.gradients import assert_same_as, evaluated, value_and_gradients
+from tests.gradients import assert_same_as, value_and_gradients
 from tests.towers.build import scatter_weights
 from tests.towers.interests import definitions
 from tests.towers.interests.build import (
@@ -13,6 +13,7 @@ from tests.towers.interests.build import (
     RATING_EDGES,
     any_batch,
     any_vectors,
+    compiled,
     mask_of,
 )
 from two_tower.towers.interests.event_context import EventContext
@@ -42,13 +43,8 @@ def make_context(*, positive_rating=POSITIVE, user_id=None, keys=True):
 
 def found_of(context, batch, part, categories=CATEGORIES):
     """Return one part of the context of a batch."""
-    names = sorted(batch)
-
-    def call(categories, *values):
-        found = context(dict(zip(names, values, strict=True)), categories)
-        return getattr(found, part)
-
-    return evaluated(call)(categories, *(batch[name] for name in names))
+    call = compiled(lambda *inputs: (getattr(context(*inputs), part),))
+    return call(batch, categories)[0]
 
 
 def tables_of(context):

@@ -53,9 +53,9 @@ def flag_positive(
     """
     if positive_rating is None:
         return is_real
-    # Every comparison with NaN is False.
-    is_low = ratings < positive_rating
-    return ops.logical_and(is_real, ops.logical_not(is_low))
+    # Not by "not below": TensorFlow's graphs make "at or above" of it, False for NaN.
+    is_liked = ops.logical_or(ops.isnan(ratings), ratings >= positive_rating)
+    return ops.logical_and(is_real, is_liked)
 
 
 def hour_of_week(hours: Tensor) -> Tensor:
