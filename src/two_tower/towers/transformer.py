@@ -55,8 +55,6 @@ class TransformerBlock(keras.layers.Layer):
         2020 (pre-norm).
     """
 
-    reads_events: ClassVar[bool] = False
-
     def __init__(
         self, dimension: int, *, n_heads: int, dropout: float, seed: int, **kwargs: Any
     ) -> None:
@@ -149,6 +147,8 @@ class TransformerUserTower(keras.layers.Layer):
     References:
         Kang & McAuley, Self-Attentive Sequential Recommendation, ICDM 2018.
     """
+
+    reads_events: ClassVar[bool] = False
 
     def __init__(
         self,
