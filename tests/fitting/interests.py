@@ -3,7 +3,9 @@
 from math import log
 
 import numpy as np
+from keras import ops
 
+from tests.gradients import evaluated
 from tests.towers.build import new_item_tower, scatter_weights
 from tests.towers.interests.build import DIMENSION, any_batch, make_tower
 from two_tower.fitting.additions import Additions
@@ -66,6 +68,41 @@ def objective_of(**changes):
     return InterestSoftmax(**options | changes)
 
 
+def measured(objective, towers, batch):
+    """Return the objective's loss, a float, and what it measures, by name."""
+    names, sizes = list(batch), {}
+
+    def flat(*arrays):
+        loss, figures = objective.measured(
+            towers,
+            dict(zip(names, arrays, strict=True)),
+            temperature=TEMPERATURE,
+            training=False,
+        )
+        sizes.update({name: one.shape for name, one in figures.items()})
+        parts = [ops.reshape(one, (-1,)) for one in (loss, *figures.values())]
+        return ops.concatenate(parts)
+
+    loss, *found = evaluated(flat)(*map(ops.convert_to_tensor, batch.values()))
+    figures = {}
+    for name, shape in sizes.items():
+        size = int(np.prod(shape))
+        figures[name], found = np.reshape(found[:size], shape), found[size:]
+    return float(loss), figures
+
+
+def interests_of(towers, batch):
+    """Return users' `[P, V, D]` vectors and `[P, H, D]` heads in float64."""
+    names, n_vectors = list(batch), towers.n_vectors
+
+    def both(*arrays):
+        users = towers.interests(dict(zip(names, arrays, strict=True)))
+        return ops.concatenate([users.vectors, users.heads], axis=1)
+
+    found = evaluated(both)(*map(ops.convert_to_tensor, batch.values()))
+    return np.split(np.asarray(found, np.float64), [n_vectors], axis=1)
+
+
 def unit(vectors):
     return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
 
@@ -103,8 +140,7 @@ def rival_weights(objective, batch, posteriors, place):
 
 def defined(towers, batch, objective):
     """Return the loss, and the measures, by their definitions in float64."""
-    users = towers.interests(batch)
-    vectors, heads = (np.asarray(part, np.float64) for part in users[:2])
+    vectors, heads = interests_of(towers, batch)
     ids = np.arange(N_ITEMS, dtype=np.int32)
     items = np.asarray(towers.item_vectors(ids), np.float64)
     posteriors = posteriors_of(towers)
