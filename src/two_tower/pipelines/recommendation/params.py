@@ -48,7 +48,8 @@ class Recommendation(Params):
     quota: int | None = Field(
         ge=1,
         description="places that one vector of a user fills before items nearest to "
-        "the user's other vectors come first; null for no limit",
+        "the user's other vectors come first, of the list or, if drawn, of what is "
+        "drawn from; behind them scores begin anew; null for no limit",
     )
     because: int = Field(
         ge=0,
