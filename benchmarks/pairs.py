@@ -7,14 +7,17 @@ from typing import Any
 import ibis.expr.types as ir
 import numpy as np
 import numpy.typing as npt
+import yaml
 
-from benchmarks.project import USER_FEATURES
+from benchmarks.project import ROOT
 from two_tower.evaluation.cases import TestCases
 from two_tower.metrics.ranking import mean_figures, query_figures
 from two_tower.metrics.ranks import worst_ranks
 from two_tower.ragged import Ragged
 from two_tower.types import FIRST_ID, FloatArray
 
+USER_FEATURES = ("gender", "age", "occupation")
+ITEM_FEATURES = ("genres",)
 CUTOFFS = (10, 50, 100)
 ITEM_BLOCK = 8192
 
@@ -37,6 +40,19 @@ class Pairs:
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return all of it by name, as contenders read it."""
         return {**vars(self), "user_feature_names": np.array(USER_FEATURES)}
+
+
+def only_shared_features() -> dict[str, Any]:
+    """Return the parameters that switch off features which the peers don't get."""
+    path = ROOT / "conf" / "base" / "parameters" / "sequencing.yml"
+    declared = yaml.safe_load(path.read_text(encoding="utf-8"))
+    features = declared["sequencing"]["features"]
+    shared = {"item": ITEM_FEATURES, "user": USER_FEATURES}
+    switches = {
+        entity: {name: None for name in features[entity] if name not in names}
+        for entity, names in shared.items()
+    }
+    return {"sequencing": {"features": switches}}
 
 
 def read_pairs(

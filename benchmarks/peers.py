@@ -9,9 +9,6 @@ rank. `docs/benchmarks.md` says how, and which settings each library has.
 import argparse
 import json
 import os
-import platform
-import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -22,7 +19,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.environments import make_environment, own_requirements
-from benchmarks.pairs import CUTOFFS, judge, read_pairs
+from benchmarks.machine import describe_commit, describe_machine
+from benchmarks.pairs import CUTOFFS, judge, only_shared_features, read_pairs
 from benchmarks.project import DATASET, ROOT, Project
 from two_tower import __version__
 from two_tower.evaluation.cases import TestCases, read_cases, read_queries
@@ -90,7 +88,7 @@ def main() -> None:
     arguments = read_arguments()
     commit = describe_commit()  # before the first training: it may move meanwhile
     project = Project(arguments.work)
-    project.set_up(arguments.archive)
+    project.set_up(arguments.archive, only_shared_features())
     dimensions = read_dimensions(arguments.contenders, project)
     project.run("data", {})
     *tables, test_examples = project.load(
@@ -332,38 +330,6 @@ def table(runs: Sequence[Mapping[str, Any]]) -> str:
             ]
         )
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
-
-
-def describe_machine() -> dict[str, Any]:
-    """Return what timings depend on."""
-    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()
-    return {
-        "cpu": cpu_name(),
-        "cores": cores,
-        "architecture": platform.machine(),
-        "system": platform.system(),
-        "python": platform.python_version(),
-    }
-
-
-def cpu_name() -> str:
-    """Return the processor's name, as far as the system tells it."""
-    listing = Path("/proc/cpuinfo")
-    text = listing.read_text(encoding="utf-8") if listing.exists() else ""
-    found = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
-    return found[1] if found else platform.processor()
-
-
-def describe_commit() -> str | None:
-    """Return the commit, with `-dirty` behind it if files differ; none without git."""
-    git = shutil.which("git")
-    if git is None:
-        return None
-    command = [git, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    done = subprocess.run(
-        command, check=False, cwd=ROOT, capture_output=True, text=True
-    )
-    return done.stdout.strip() or None
 
 
 def own_versions(python: Path, backend: str) -> list[str]:

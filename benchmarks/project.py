@@ -13,8 +13,6 @@ import yaml
 
 ROOT = Path(__file__).parent.parent
 DATASET = "ml-1m"
-USER_FEATURES = ("gender", "age", "occupation")
-ITEM_FEATURES = ("genres",)
 
 
 @dataclass(frozen=True)
@@ -34,29 +32,19 @@ class Project:
         """The root of all data sets."""
         return self.folder / "data"
 
-    def set_up(self, archive: Path) -> None:
+    def set_up(self, archive: Path, parameters: Mapping[str, Any]) -> None:
         """Make the configuration, and put the archive where ingestion looks for it.
 
         Presets stay as they are, without what the data set's environment changes in
-        them; features that the peers don't get are switched off.
+        them: its parameters are those that are given here.
         """
         shutil.rmtree(self.folder / "conf", ignore_errors=True)
         shutil.copytree(ROOT / "conf", self.folder / "conf")
-        declared = _read(ROOT / "conf" / "base" / "parameters" / "sequencing.yml")
-        features = declared["sequencing"]["features"]
-        switches = {
-            "item": {
-                name: None for name in features["item"] if name not in ITEM_FEATURES
-            },
-            "user": {
-                name: None for name in features["user"] if name not in USER_FEATURES
-            },
-        }
         environment = self.folder / "conf" / DATASET
         _write(
             environment / "globals.yml", {"dataset": DATASET, "data": str(self.data)}
         )
-        _write(environment / "parameters.yml", {"sequencing": {"features": switches}})
+        _write(environment / "parameters.yml", parameters)
         raw = self.data / "01_raw"
         raw.mkdir(parents=True, exist_ok=True)
         shutil.copy(archive, raw / f"{DATASET}.zip")
@@ -107,10 +95,6 @@ class Project:
             runtime_params=parameters,
         ) as session:
             yield session.load_context()  # type: ignore[attr-defined]
-
-
-def _read(path: Path) -> Any:
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
 def _write(path: Path, content: Mapping[str, Any]) -> None:
