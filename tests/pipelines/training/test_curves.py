@@ -49,3 +49,31 @@ def test_no_two_lines_look_alike(traces):
 def test_without_validation_there_is_the_loss_alone():
     figure = plot_learning_curves(HISTORY[:1])
     assert [trace.name for trace in figure.data] == ["loss"]
+
+
+MEASURED = [
+    record
+    | {"nll": 1.0, "semantic": 0.5, "accuracy": 0.2, "head_posterior_min": 0.1 * epoch}
+    for epoch, record in enumerate(HISTORY, start=1)
+]
+
+
+# covers: A49
+def test_what_the_objective_measures_has_panels_of_its_own():
+    drawn = {trace.name: trace for trace in plot_learning_curves(MEASURED).data}
+    assert drawn["head_posterior_min"].x == (1, 2)
+    assert drawn["head_posterior_min"].y == pytest.approx((0.1, 0.2))
+    names = "nll", "semantic", "accuracy", "head_posterior_min"
+    assert [drawn[name].yaxis for name in names] == ["y3", "y3", "y4", "y5"]
+    looks = {(trace.line.color, trace.line.dash) for trace in drawn.values()}
+    assert len(looks) == len(drawn)
+
+
+# covers: A49
+def test_a_panel_without_a_measure_is_not_there():
+    history = [{"epoch": 1, "loss": 3.0, "head_posterior_max": 0.4}]
+    figure = plot_learning_curves(history)
+    titles = [annotation.text for annotation in figure.layout.annotations]
+    assert len(titles) == 3
+    assert titles[-1] == "Shares of the least and the most used head"
+    assert figure.layout.xaxis3.title.text == "epoch"

@@ -1,6 +1,6 @@
 """The learning curves."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from two_tower.types import JsonObject
 
@@ -8,25 +8,78 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 LOSS_COLOUR = "#0072B2"
-# Okabe & Ito's palette, told apart whatever one's colour vision: one for each cut-off.
-CUTOFF_COLOURS = ("#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+# Okabe & Ito's palette, told apart whatever one's colour vision: one for each cut-off
+# or measure.
+COLOURS = ("#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 DASHES = {"hr": "solid", "ndcg": "dash"}
+HEIGHT, GAP = 300, 168  # of a panel, and of the titles between two; pixels
+
+
+class Panel(NamedTuple):
+    """What one diagram shows, if the records have any of it.
+
+    Attributes:
+        title: above it.
+        unit: beside it.
+        names: of measures, a line each.
+        dash: of the lines.
+    """
+
+    title: str
+    unit: str
+    names: tuple[str, ...]
+    dash: str
+
+
+MEASURES = (
+    Panel(
+        "Training loss by parts, before weights",
+        "nats per positive",
+        ("nll", "dead_heads", "sharpness", "semantic"),
+        "dot",
+    ),
+    Panel(
+        "Training positives",
+        "share or cosine",
+        (
+            "accuracy",
+            "positive_cosine",
+            "positive_cosine_min",
+            "positive_cosine_max",
+            "head_certainty",
+        ),
+        "dashdot",
+    ),
+    Panel(
+        "Shares of the least and the most used head",
+        "share of positives",
+        ("head_posterior_min", "head_posterior_max"),
+        "longdash",
+    ),
+)
 
 
 def draw_learning_curves(history: list[JsonObject]) -> "Figure":
     """Return the loss above the validation's NDCG and hit rates, by epoch.
+
+    Below them is what the objective has measured, if anything.
 
     Args:
         history: one record per epoch, as `fit` returns it.
     """
     from plotly.subplots import make_subplots
 
+    measured = set().union(*history)
+    panels = [panel for panel in MEASURES if measured.intersection(panel.names)]
+    n_rows = 2 + len(panels)
+    titles = ["Training loss", "Validation, all items ranked"]
+    height = HEIGHT * n_rows
     figure = make_subplots(
-        rows=2,
+        rows=n_rows,
         cols=1,
         shared_xaxes=True,
-        subplot_titles=("Training loss", "Validation, all items ranked"),
-        vertical_spacing=0.28,
+        subplot_titles=[*titles, *(panel.title for panel in panels)],
+        vertical_spacing=GAP / height,
     )
     figure.add_scatter(
         x=[record["epoch"] for record in history],
@@ -36,23 +89,51 @@ def draw_learning_curves(history: list[JsonObject]) -> "Figure":
         row=1,
         col=1,
     )
+    _draw_validation(figure, history, row=2)
+    for row, panel in enumerate(panels, start=3):
+        _draw_measures(figure, history, panel, row=row)
+    figure.update_xaxes(title_text="epoch", row=n_rows, col=1)
+    figure.update_yaxes(title_text="nats per positive", row=1, col=1)
+    figure.update_layout(template="plotly_white", height=height)
+    return figure
+
+
+def _draw_validation(figure: "Figure", history: list[JsonObject], *, row: int) -> None:
+    """Draw hit rates and NDCG of the epochs that were validated."""
     validated = [record for record in history if "val_mrr" in record]
     names = [n for n in (validated or [{}])[0] if n.startswith(("val_ndcg", "val_hr"))]
     cutoffs = list(dict.fromkeys(name.split("@")[1] for name in names))
     for name in names:
         kind, cutoff = name.removeprefix("val_").split("@")
-        colour = CUTOFF_COLOURS[cutoffs.index(cutoff) % len(CUTOFF_COLOURS)]
+        colour = COLOURS[cutoffs.index(cutoff) % len(COLOURS)]
         figure.add_scatter(
             x=[record["epoch"] for record in validated],
             y=[record[name] for record in validated],
             name=f"{kind}@{cutoff}",
             mode="lines+markers",
             line={"color": colour, "dash": DASHES[kind]},
-            row=2,
+            row=row,
             col=1,
         )
-    figure.update_xaxes(title_text="epoch", row=2, col=1)
-    figure.update_yaxes(title_text="nats per positive", row=1, col=1)
-    figure.update_yaxes(title_text="mean over users", rangemode="tozero", row=2, col=1)
-    figure.update_layout(template="plotly_white", height=600)
-    return figure
+    figure.update_yaxes(
+        title_text="mean over users", rangemode="tozero", row=row, col=1
+    )
+
+
+def _draw_measures(
+    figure: "Figure", history: list[JsonObject], panel: Panel, *, row: int
+) -> None:
+    """Draw the measures of a panel, each by the epochs that have it."""
+    for name, colour in zip(panel.names, COLOURS, strict=False):
+        measured = [record for record in history if name in record]
+        if not measured:
+            continue
+        figure.add_scatter(
+            x=[record["epoch"] for record in measured],
+            y=[record[name] for record in measured],
+            name=name,
+            line={"color": colour, "dash": panel.dash},
+            row=row,
+            col=1,
+        )
+    figure.update_yaxes(title_text=panel.unit, row=row, col=1)
