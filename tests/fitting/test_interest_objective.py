@@ -8,6 +8,7 @@ import pytest
 
 from tests.fitting.interests import (
     LABELS,
+    N_GENRES,
     N_ITEMS,
     NO_AUXILIARY,
     TEMPERATURE,
@@ -19,8 +20,14 @@ from tests.fitting.interests import (
     objective_of,
     posteriors_of,
 )
+from tests.fitting.tiny import state_of
 from tests.gradients import value_and_gradients
+from tests.towers.interests.build import DIMENSION
+from two_tower.fitting.alarms import TrainingError
+from two_tower.fitting.checkpoints import CheckpointStore
+from two_tower.fitting.fit import fit
 from two_tower.fitting.objectives import MeasuringObjective, shared_softmax
+from two_tower.fitting.optimizers import OptimizerOptions, make_optimizer
 from two_tower.negatives.candidates import log_share_of_rows
 from two_tower.negatives.consumed import Consumed
 from two_tower.negatives.frequencies import ExactFrequencies
@@ -235,3 +242,86 @@ def test_a_learned_temperature_takes_part(towers):
     _, (gradient,) = value_and_gradients(loss, [temperature])
     assert np.isfinite(gradient)
     assert gradient != 0
+
+
+class Places:
+    """A feed of four batches of the same places, in which the queue fills up."""
+
+    n_positives, most_places = 4 * sum(WEIGHTS), len(LABELS)
+
+    def begin(self, epoch):
+        queue = Queue(16, FREQUENCIES, hard=4)
+        self.batches = [batch_of(queue) for _ in range(4)]
+
+    def __iter__(self):
+        if not hasattr(self, "batches"):
+            self.begin(0)
+        return iter(self.batches)
+
+    def __len__(self):
+        return 4
+
+    def state(self):
+        return {}
+
+    def restore(self, state):
+        pass
+
+
+def train(towers, folder, *, clip="each", epochs=3, **options):
+    optimizer = make_optimizer(
+        "adam",
+        learning_rate=0.02,
+        options=OptimizerOptions(
+            beta_2=0.99,
+            epsilon=1e-7,
+            initial_accumulator=0.1,
+            momentum=0.0,
+            weight_decay=0.0,
+            clip_norm=1.0,
+            clip=clip,
+        ),
+    )
+    objective = objective_of(hard=4, **options)
+    state = state_of(towers, Places(), objective=objective, optimizer=optimizer)
+    store = CheckpointStore(folder)
+    return fit(state, None, epochs=epochs, validate_every=1, store=store)
+
+
+# covers: A48, A49
+@pytest.mark.backend
+def test_training_learns_and_records_what_it_measures(tmp_path):
+    towers = make_towers()
+    objective = objective_of(hard=4)
+    records = train(towers, tmp_path)
+    assert records[-1]["loss"] < 0.8 * records[0]["loss"]
+    announced = {measure.name for measure in objective.measures(towers)}
+    for record in records:
+        assert announced <= set(record)
+        assert all(np.isfinite(record[name]) for name in announced)
+        parts = ("dead_heads", 0.5), ("sharpness", 0.7), ("semantic", 2.0)
+        total = record["nll"] + sum(weight * record[name] for name, weight in parts)
+        assert record["loss"] == pytest.approx(total, rel=1e-5)
+
+
+# covers: X10
+def test_heads_that_collapse_while_training_stop_it(tmp_path):
+    towers = make_towers()
+    router = towers.history_encoder.category_router
+    # All categories at once: one prototype is theirs, the others are its opposite.
+    towers.item_tower.features["genre"].table.assign(np.ones((N_GENRES, DIMENSION)))
+    prototypes = -np.ones((router.n_prototypes, DIMENSION))
+    prototypes[0] = 1
+    router.prototypes.assign(prototypes)
+    router.temperature = 0.05
+    with pytest.raises(TrainingError, match="4 heads have collapsed into one"):
+        train(towers, tmp_path, epochs=1, auxiliary=NO_AUXILIARY)
+
+
+def test_the_step_can_be_compiled_with_xla(tmp_path):
+    towers = make_towers()
+    state = state_of(towers, Places(), objective=objective_of(), jit_compile=True)
+    records = fit(
+        state, None, epochs=2, validate_every=1, store=CheckpointStore(tmp_path)
+    )
+    assert records[1]["loss"] < records[0]["loss"]
