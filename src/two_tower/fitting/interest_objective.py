@@ -1,7 +1,7 @@
 """The objective of users with several vectors, one for each of their interests."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from keras import ops
 
@@ -90,7 +90,8 @@ class InterestSoftmax:
         - `head_posterior_min`, `head_posterior_max`: the least and the greatest
           head's mean posterior over all positives; 1/H if all are used alike.
         """
-        n_heads = towers.history_encoder.n_heads
+        encoder: Any = towers.history_encoder
+        n_heads = encoder.n_heads
         names = (
             "nll",
             "dead_heads",
@@ -195,10 +196,10 @@ class InterestSoftmax:
             Of the positives, `[P, H]` float32, log p(h); of the hard candidates,
             `[hard]` int, their first head, or None if there are none.
         """
-        router = towers.history_encoder.category_router
+        encoder: Any = towers.history_encoder
         labels, hard = batch["labels"], batch["candidates"][: self.hard]
         ids = ops.concatenate([labels, hard]) if self.hard else labels
-        posteriors = router.log_probabilities(towers.categories(ids))
+        posteriors = encoder.category_router.log_probabilities(towers.categories(ids))
         if not self.hard:
             return posteriors, None
         n_places = ops.shape(labels)[0]

@@ -34,8 +34,11 @@ class RetrievalTask(keras.Model):
         self.temperature = temperature
         self.mean_loss = keras.metrics.Mean(name="loss_per_positive")
         self.n_steps = keras.metrics.Sum(name="n_steps", dtype="int32")
-        is_measuring = isinstance(objective, MeasuringObjective)
-        self.measures = objective.measures(towers) if is_measuring else []
+        self.measures = (
+            list(objective.measures(towers))
+            if isinstance(objective, MeasuringObjective)
+            else []
+        )
         self.accumulators = accumulators(self.measures)
 
     def build(self, _: Any = None) -> None:
@@ -48,10 +51,13 @@ class RetrievalTask(keras.Model):
         self, batch: dict[str, Tensor], *, training: bool = False
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the sum of the batch's losses, a float32 scalar, and its figures."""
-        options = {"temperature": self.temperature.call(), "training": training}
-        if isinstance(self.objective, MeasuringObjective):
-            return self.objective.measured(self.towers, batch, **options)
-        return self.objective(self.towers, batch, **options), {}
+        objective, temperature = self.objective, self.temperature.call()
+        if isinstance(objective, MeasuringObjective):
+            return objective.measured(
+                self.towers, batch, temperature=temperature, training=training
+            )
+        loss = objective(self.towers, batch, temperature=temperature, training=training)
+        return loss, {}
 
     def compute_loss(
         self,
