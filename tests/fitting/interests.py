@@ -58,6 +58,7 @@ def batch_of(source, *, consumed=None, draws=1, labels=LABELS, weights=WEIGHTS):
 def objective_of(**changes):
     options = {
         "joint": True,
+        "credit": "category",
         "margin": 0.05,
         "mask_hits": True,
         "hard": 0,
@@ -204,5 +205,9 @@ def _place(  # noqa: PLR0913, PLR0917
     columns = np.concatenate([positive[:, None], logits], axis=1)
     whole = np.exp(columns).sum(axis=1)
     partition = whole.sum() if objective.joint else whole
-    loss = -shares @ np.log(np.exp(positive) / partition)
+    explained = np.exp(positive) / partition
+    if objective.credit == "any":
+        loss = -np.log(explained.sum() if objective.joint else shares @ explained)
+    else:
+        loss = -shares @ np.log(explained)
     return loss, positive.max() > logits.max(), own.max(), weights

@@ -73,6 +73,13 @@ def test_loss_and_measures_follow_the_definition(towers, source, joint):
     assert_defined(objective_of(joint=joint), towers, batch)
 
 
+# covers: A43
+@pytest.mark.parametrize("joint", [True, False])
+def test_whichever_vector_explains_a_positive_may_have_the_credit(towers, joint):
+    batch = batch_of(SOURCES["queue"](), draws=2)
+    assert_defined(objective_of(joint=joint, credit="any"), towers, batch)
+
+
 # covers: A42, A48
 def test_one_vector_of_several_heads_follows_it_too():
     towers = make_towers(n_vectors=1)

@@ -8,7 +8,11 @@ import pytest
 from keras import ops
 
 from tests.gradients import assert_same_as, traced_shapes, with_gradients
-from two_tower.losses.multi_vector import multi_vector_cross_entropy, score_rivals
+from two_tower.losses.multi_vector import (
+    any_vector_cross_entropy,
+    multi_vector_cross_entropy,
+    score_rivals,
+)
 from two_tower.losses.sampled_softmax import sampled_softmax_cross_entropy
 from two_tower.types import MASKED_LOGIT
 
@@ -35,18 +39,20 @@ def given(seed=0):
     return [keras.Variable(array) for array in arrays]
 
 
-def total(queries, positives, vectors, *, joint, weights=WEIGHTS):
+CREDITS = {"category": multi_vector_cross_entropy, "any": any_vector_cross_entropy}
+
+
+def total(queries, positives, vectors, *, joint, weights=WEIGHTS, credit="category"):
     """Return the sum over places, from vectors, as an objective calls the loss."""
     scores = ops.sum(queries * ops.expand_dims(positives, 1), axis=-1)
     log_weights = log_of(weights) if weights is not None else np.zeros((1, Q))
     rivals = score_rivals(queries / TEMPERATURE, vectors, log_weights)
     positive = (scores - MARGIN) / TEMPERATURE
-    return ops.sum(
-        multi_vector_cross_entropy(positive, rivals.log_sum, SHARES, joint=joint)
-    )
+    losses = CREDITS[credit](positive, rivals.log_sum, SHARES, joint=joint)
+    return ops.sum(losses)
 
 
-def defined(queries, positives, vectors, *, joint, weights=WEIGHTS):
+def defined(queries, positives, vectors, *, joint, weights=WEIGHTS, credit="category"):
     """Return the same by definition: probabilities, then their logarithms."""
     weights = np.ones((P, Q)) if weights is None else weights.astype(np.float64)
     result = 0.0
@@ -54,16 +60,21 @@ def defined(queries, positives, vectors, *, joint, weights=WEIGHTS):
         own = np.exp((queries[p] @ positives[p] - MARGIN) / TEMPERATURE)
         others = np.exp(queries[p] @ vectors.T / TEMPERATURE) @ weights[p]
         whole = (own + others).sum() if joint else own + others
-        result -= SHARES[p].astype(np.float64) @ np.log(own / whole)
+        shares, explained = SHARES[p].astype(np.float64), own / whole
+        if credit == "any":
+            result -= log(explained.sum() if joint else shares @ explained)
+        else:
+            result -= shares @ np.log(explained)
     return result
 
 
 # covers: A42, A43, A44
 @pytest.mark.parametrize("joint", [True, False])
 @pytest.mark.parametrize("weights", [WEIGHTS, None], ids=["weighted", "unweighted"])
-def test_value_and_gradients_follow_the_definition(joint, weights):
+@pytest.mark.parametrize("credit", CREDITS)
+def test_value_and_gradients_follow_the_definition(joint, weights, credit):
     variables = given()
-    options = {"joint": joint, "weights": weights}
+    options = {"joint": joint, "weights": weights, "credit": credit}
     assert_same_as(
         lambda *arrays: defined(*arrays, **options),
         lambda: total(*(variable.value for variable in variables), **options),
@@ -104,11 +115,12 @@ def test_one_vector_is_the_usual_sampled_softmax(joint):
 
 # covers: A42, A43
 @pytest.mark.parametrize("joint", [True, False])
+@pytest.mark.parametrize("credit", CREDITS)
 @pytest.mark.parametrize("scale", [1.0, 1e2, 1e4])
-def test_no_probability_underflows(joint, scale):
+def test_no_probability_underflows(joint, credit, scale):
     # Scores up to 10,000 apart: e^-10000 is 0 in any float, its logarithm is not.
     variables = [scale * np.asarray(variable.value) for variable in given(2)]
-    both = with_gradients(lambda *arrays: total(*arrays, joint=joint), 3)
+    both = with_gradients(lambda *a: total(*a, joint=joint, credit=credit), 3)
     loss, gradients = both(*variables)
     assert np.isfinite(loss)
     assert all(np.isfinite(np.asarray(gradient)).all() for gradient in gradients)

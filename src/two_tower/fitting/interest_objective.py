@@ -1,7 +1,7 @@
 """The objective of users with several vectors, one for each of their interests."""
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from keras import ops
 
@@ -10,6 +10,7 @@ from two_tower.fitting.objectives import TensorBatch, embed_candidates
 from two_tower.losses.interests import dead_heads, semantic, sharpness, weighted_mean
 from two_tower.losses.multi_vector import (
     Rivals,
+    any_vector_cross_entropy,
     multi_vector_cross_entropy,
     score_rivals,
 )
@@ -17,6 +18,8 @@ from two_tower.losses.softmax import SMALLEST_WEIGHT
 from two_tower.towers.two_tower import TwoTower
 from two_tower.towers.vectors import to_unit_length
 from two_tower.types import MASKED_LOGIT, Tensor
+
+Credit: TypeAlias = Literal["category", "any"]
 
 # No head has this number, so no candidate's head is it by chance.
 ANY_HEAD = -1
@@ -42,10 +45,13 @@ class InterestSoftmax:
 
     A category router says for which heads, and so for which vectors, a positive is:
     p(v) = Σ_{h of v} p(h | category of the positive). The main loss is the mean of the
-    vectors' cross-entropies by p(v); the auxiliary ones are about the posterior p(h).
+    vectors' cross-entropies by p(v), or that of the vectors together; the auxiliary
+    ones are about the posterior p(h).
 
     Attributes:
         joint: whether vectors compete, in one softmax over (vector, item).
+        credit: `category` if a positive is for the vectors that its category is for;
+            `any` if for whichever explains it.
         margin: what the positive's cosine is lowered by.
         mask_hits: whether candidates that are the positive itself are left out. The
             positive stands in the softmax once, beside the candidates, either way.
@@ -63,6 +69,7 @@ class InterestSoftmax:
     """
 
     joint: bool
+    credit: Credit
     margin: float
     mask_hits: bool
     hard: int
@@ -161,9 +168,12 @@ class InterestSoftmax:
             users.vectors / temperature, vectors, _log_weights(batch, is_rival)
         )
         shares = _shares(posterior, users.vectors.shape[1])
-        losses = multi_vector_cross_entropy(
-            positive, rivals.log_sum, shares, joint=self.joint
+        cross_entropy = (
+            any_vector_cross_entropy
+            if self.credit == "any"
+            else multi_vector_cross_entropy
         )
+        losses = cross_entropy(positive, rivals.log_sum, shares, joint=self.joint)
         auxiliary = {
             "dead_heads": dead_heads(posterior, weights),
             "sharpness": sharpness(posterior, weights, enough=self.enough),

@@ -7,6 +7,9 @@ from keras import ops
 
 from two_tower.types import Tensor
 
+# Of a vector that is for nothing; its logarithm is still a number.
+SMALLEST_SHARE = 1e-30
+
 
 class Rivals(NamedTuple):
     """What each vector of a query is up against.
@@ -105,6 +108,34 @@ def multi_vector_cross_entropy(
     others = _all_but_the_own(positive, rivals) if joint else rivals
     # log(1 + e^x) keeps the digits of a small loss, which log Σ e^s - s⁺ would cancel.
     return ops.sum(shares * ops.softplus(others - positive), axis=-1)
+
+
+def any_vector_cross_entropy(
+    positive: Tensor, rivals: Tensor, shares: Tensor, *, joint: bool
+) -> Tensor:
+    """Return each positive's cross-entropy, whichever of the vectors explains it.
+
+    With `joint`, -log Σ_v p(positive, v) of the one softmax over all pairs of a vector
+    and an item. Without it -log Σ_v p(v) · p(positive | v), a mixture of each vector's
+    own softmax. With one vector both are the usual sampled softmax.
+
+    Args:
+        positive: as of `multi_vector_cross_entropy`.
+        rivals: as of `multi_vector_cross_entropy`.
+        shares: as of `multi_vector_cross_entropy`; `joint` does not read them.
+        joint: whether vectors compete.
+
+    Returns:
+        `[P]` float32 in nats, not reduced.
+    """
+    positive, rivals, shares = (
+        ops.cast(tensor, "float32") for tensor in (positive, rivals, shares)
+    )
+    if joint:
+        whole, own = (ops.logsumexp(part, axis=-1) for part in (rivals, positive))
+        return ops.softplus(whole - own)
+    logs = ops.log(ops.maximum(shares, SMALLEST_SHARE))
+    return -ops.logsumexp(logs - ops.softplus(rivals - positive), axis=-1)
 
 
 def _all_but_the_own(positive: Tensor, rivals: Tensor) -> Tensor:

@@ -146,8 +146,8 @@ class TwoTower(keras.Model):
             batch: what the model reads of: `items` `[B, T]` int32 dense ids, padded
                 behind, and `places` `[P]` int32, row · T + position, or B · T for no
                 history at all, or, with events, the fields of `event_fields`, and then
-                each row is a place; `users` `[B]` int32 and `rows` `[P]` int32, the row of
-                each place (without it, place p is row p), and, maybe, `values`.
+                each row is a place; `users` `[B]` int32 and `rows` `[P]` int32, the row
+                of each place (without it, place p is row p), and, maybe, `values`.
                 `weights` `[P]` float32, if there, is 0 for padding, which batch norm
                 leaves out of its statistics.
             catalogue: `[n_entities, D]` float, the item tower's vectors of every dense

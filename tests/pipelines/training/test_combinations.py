@@ -26,6 +26,11 @@ COMBINATIONS = [
 ]
 PAIRS = {"history": "none", "profile": {"use": True}}
 BOTH = {"history": "mean", "profile": {"use": True}}
+INTERESTS = {
+    "history": "multi_interest",
+    "objective": "interest_softmax",
+    "optimizer": {"learning_rate": 0.005},
+}
 HISTORIES = walks(30, N_ITEMS, seed=5)
 # One shape of batches, which JAX compiles once.
 ONE_SHAPE = {
@@ -94,6 +99,56 @@ DEEP = {"embedding": 8, "combine": "concat", "mlp": LAYERS}
 )
 def test_every_option_learns_from_histories(change, tmp_path):
     first, last = history_of(tmp_path, change)
+    assert last["loss"] < first["loss"]
+
+
+FEW = {"negatives": "queue", "sources": {"queue": {"hard": 60, "unique": True}}}
+
+
+def of_history(**options):
+    return {"histories": {"multi_interest": options}}
+
+
+# covers: A9 A14 A18 A20 A22 A25 A28 A30 A43 X3
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param([{"negatives": "in_batch"}], id="batch"),
+        pytest.param([{"negatives": "mixed", "log_q": "exact"}], id="mixed"),
+        pytest.param([{"negatives": "uniform", "sources": SHARED}], id="uniform"),
+        pytest.param([FEW, {"log_q": "streaming"}], id="queue"),
+        pytest.param([FEW, {"masks": {"consumed": True}}], id="less consumed"),
+        pytest.param([FEW, of_history(n_vectors=1)], id="one vector"),
+        pytest.param(
+            [
+                FEW,
+                of_history(
+                    events={
+                        "request_time": True,
+                        "user_id": [{"buckets": 53, "dimension": 8}],
+                    },
+                    attention={"position_bias": True},
+                    heads={"routing": "straight_through", "equalise": True},
+                ),
+            ],
+            id="request and user",
+        ),
+        pytest.param(
+            [
+                FEW,
+                of_history(
+                    attention={"kind": "queries"},
+                    heads={"routing": "hard", "norm": "unit", "prior": False},
+                    aggregation={"query": "heads", "temperature": 0.5},
+                ),
+                {"objectives": {"interest_softmax": {"joint": False}}},
+            ],
+            id="by queries",
+        ),
+    ],
+)
+def test_every_option_learns_interests(changes, tmp_path):
+    first, last = history_of(tmp_path, INTERESTS, *changes)
     assert last["loss"] < first["loss"]
 
 

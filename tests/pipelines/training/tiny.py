@@ -16,10 +16,12 @@ from two_tower.lineage import LineageStore, Record
 from two_tower.pipelines.training.inputs import ModelInputs, read_inputs
 from two_tower.pipelines.training.nodes import LEARNS_FROM, train_two_tower
 from two_tower.pipelines.training.params.training import Training
+from two_tower.ragged import Ragged
 from two_tower.settings import CONFIG_LOADER_ARGS
 
 CONF = Path(__file__).parents[3] / "conf"
 INT_LISTS = pa.list_(pa.int32())
+DAY, FIRST_DAY = 86_400, 1_000_000_000
 
 SMALL = {
     "backend": os.environ["KERAS_BACKEND"],
@@ -29,6 +31,12 @@ SMALL = {
     "histories": {
         "mean": {"hidden_units": [16, 16], "dropout": 0.0},
         "transformer": {"n_blocks": 1, "dropout": 0.0},
+        "multi_interest": {
+            "max_items": 8,
+            "n_heads": 4,
+            "n_vectors": 2,
+            "category": ["genres", "year"],
+        },
     },
     "optimizer": {"learning_rate": 0.02},
     "batches": {"slots": 64, "buckets": [4, 8], "pairs": 48, "chunk": 32},
@@ -93,12 +101,16 @@ def item_features() -> pa.Table:
 
 def train_sequences(histories) -> pa.Table:
     sequences = cut(histories, SMALL["batches"]["buckets"][-1])
+    events = sequences.events
     return pa.table(
         {
             "user": sequences.users,
             "window": pa.array((~sequences.is_first).astype(np.int32)),
             "items": lists(sequences.items),
             "targets": lists(sequences.targets),
+            "timestamps": beside(sequences.items, events.timestamps),
+            "ratings": beside(sequences.items, events.ratings),
+            "target_timestamps": beside(sequences.targets, events.target_timestamps),
         }
     )
 
@@ -108,12 +120,29 @@ def lists(ragged) -> pa.ListArray:
     return pa.ListArray.from_arrays(offsets, pa.array(ragged.values, pa.int32()))
 
 
+def beside(ragged, values) -> pa.ListArray:
+    """Return values of a list's items as lists of the same lengths, NaN as null."""
+    offsets = pa.array(ragged.offsets, pa.int32())
+    return pa.ListArray.from_arrays(offsets, pa.array(values, from_pandas=True))
+
+
+def seconds(ragged) -> pa.ListArray:
+    """Return times one day apart."""
+    place = np.arange(len(ragged.values)) - ragged.offsets[ragged.rows]
+    return beside(ragged, FIRST_DAY + DAY * place)
+
+
 def validation_examples(histories) -> pa.Table:
+    known = Ragged.from_lists([history[:-1] for history in histories], np.int32)
+    held_out = Ragged.from_lists([history[-1:] for history in histories], np.int32)
     return pa.table(
         {
             "user": pa.array(range(2, len(histories) + 2), pa.int32()),
-            "items": pa.array([history[:-1] for history in histories], INT_LISTS),
-            "targets": pa.array([history[-1:] for history in histories], INT_LISTS),
+            "items": lists(known),
+            "targets": lists(held_out),
+            "timestamps": seconds(known),
+            "ratings": beside(known, 1 + known.values % np.float32(5)),
+            "target_timestamps": seconds(held_out),
         }
     )
 

@@ -267,6 +267,7 @@ def _interest_softmax(parameters: Training) -> InterestSoftmax:
     asked, queue = parameters.objectives.interest_softmax, parameters.sources.queue
     return InterestSoftmax(
         joint=asked.joint,
+        credit=asked.credit,
         margin=asked.margin,
         mask_hits=parameters.masks.hits,
         hard=queue.hard if parameters.negatives == "queue" else 0,

@@ -68,10 +68,14 @@ class Semantic(Params):
 
 
 class InterestSoftmax(Params):
-    """Softmax of each positive for the vectors that its category is for."""
+    """Softmax of each positive for the vectors that it is of."""
 
     joint: bool = Field(
         description="one softmax over all vectors and items; else one for each vector"
+    )
+    credit: Literal["category", "any"] = Field(
+        description="which vectors a positive is for: those of its category, or "
+        "whichever explains it"
     )
     margin: float = Field(ge=0, description="by which the positive's cosine is lowered")
     dead_heads: DeadHeads

@@ -119,21 +119,15 @@ class Training(Params):
 
     @model_validator(mode="after")
     def _interests_fit(self) -> Self:
-        is_of_interests = self.objective == "interest_softmax"
-        if self.history != "multi_interest":
-            if is_of_interests:
-                raise ValueError(
-                    "objective 'interest_softmax' is of history 'multi_interest', but "
-                    f"history is {self.history!r}; choose another of the two"
-                )
-            return self
-        n_vectors = self.histories.multi_interest.n_vectors
-        if n_vectors > 1 and not is_of_interests:
+        reads_interests = self.history == "multi_interest"
+        if reads_interests != (self.objective == "interest_softmax"):
             raise ValueError(
-                f"histories.multi_interest.n_vectors is {n_vectors}, which objective "
-                f"{self.objective!r} has no use for; choose interest_softmax, or 1 "
-                "vector"
+                f"history is {self.history!r} and objective {self.objective!r}; "
+                "'multi_interest' and 'interest_softmax' go together, for the one "
+                "routes histories to heads and the other positives"
             )
+        if not reads_interests:
+            return self
         if self.profile.use:
             raise ValueError(
                 "profile.use is true, but history is 'multi_interest', which embeds "
