@@ -193,11 +193,17 @@ def _encoders(n_vectors: int, *, user_id: bool) -> dict[str, Callable[[], Any]]:
         heads={
             "routing": "soft",
             "temperature": 0.5,
+            "category_temperature": 0.5,
             "equalise": True,
             "prior": False,
             "norm": None,
         },
-        aggregation={"query": "items", "transform": False, "temperature": None},
+        aggregation={
+            "query": "items",
+            "transform": False,
+            "temperature": None,
+            "last_layer": False,
+        },
     )
     return {"both": mean, "history": mean, "events": events, "profile": lambda: None}
 

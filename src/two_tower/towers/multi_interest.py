@@ -118,7 +118,9 @@ class MultiInterestUserTower(keras.layers.Layer):
         )
         self.attention = self._new_attention()
         self.disentangler = self._new_disentangler()
-        self.category_router = self._new_router("soft", name="category_router")
+        self.category_router = self._new_router(
+            "soft", self.head_options.category_temperature, name="category_router"
+        )
         self.aggregation = HeadAggregation(
             n_heads,
             n_vectors,
@@ -231,11 +233,13 @@ class MultiInterestUserTower(keras.layers.Layer):
             dtype=self.dtype_policy,
         )
 
-    def _new_router(self, mode: RoutingMode, name: str) -> ProtoRouter:
+    def _new_router(
+        self, mode: RoutingMode, temperature: float, name: str
+    ) -> ProtoRouter:
         return ProtoRouter(
             self.n_heads,
             self.dimension,
-            temperature=self.head_options.temperature,
+            temperature=temperature,
             mode=mode,
             name=name,
             dtype=self.dtype_policy,
@@ -246,7 +250,9 @@ class MultiInterestUserTower(keras.layers.Layer):
         return Disentangler(
             self.n_heads,
             self.dimension,
-            router=self._new_router(options.routing, name="item_router"),
+            router=self._new_router(
+                options.routing, options.temperature, name="item_router"
+            ),
             equalise=options.equalise,
             prior=options.prior,
             norm=options.norm,

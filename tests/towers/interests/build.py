@@ -88,11 +88,17 @@ def make_tower(
         "heads": {
             "routing": "soft",
             "temperature": 0.5,
+            "category_temperature": 0.3,
             "equalise": False,
             "prior": True,
             "norm": None,
         },
-        "aggregation": {"query": "items", "transform": True, "temperature": None},
+        "aggregation": {
+            "query": "items",
+            "transform": True,
+            "temperature": None,
+            "last_layer": False,
+        },
     }
     given = {
         "events": events,

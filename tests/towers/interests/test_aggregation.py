@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from tests.gradients import assert_same_as
+from tests.gradients import assert_same_as, evaluated
 from tests.towers.build import scatter_weights
 from tests.towers.interests import definitions
 from tests.towers.interests.build import any_vectors
@@ -14,10 +14,9 @@ pytestmark = pytest.mark.backend
 N_HEADS = 4
 
 
-def make_layer(n_vectors=2, query="items", *, transform=True, temperature=None):
-    layer = HeadAggregation(
-        N_HEADS, n_vectors, 3, query=query, transform=transform, temperature=temperature
-    )
+def make_layer(n_vectors=2, query="items", **changes):
+    options = {"transform": True, "temperature": None, "last_layer": False} | changes
+    layer = HeadAggregation(N_HEADS, n_vectors, 3, query=query, **options)
     layer.build()
     scatter_weights(layer)
     return layer
@@ -35,6 +34,18 @@ def vectors_by_definition(layer, heads, mean, change):
             )
         vectors.append(definitions.summed_up(group, query, layer.temperature or 1.0))
     return np.array(vectors)
+
+
+# covers: A29
+@pytest.mark.parametrize("n_vectors", [1, 2])
+def test_each_vector_may_pass_a_layer_of_its_own(n_vectors):
+    layer = make_layer(n_vectors, last_layer=True)
+    heads, mean = any_vectors(1, N_HEADS, 3), any_vectors(1, 3, seed=1)
+    *change, kernels, biases = (np.asarray(weight) for weight in layer.weights)
+    made = vectors_by_definition(layer, heads[0], mean[0], change)
+    expected = [y + y @ kernels[v] + biases[v] for v, y in enumerate(made)]
+    found = evaluated(layer)(heads, mean)[0]
+    np.testing.assert_allclose(found, expected, 1e-5, 1e-6)
 
 
 # covers: A26, A27, A28

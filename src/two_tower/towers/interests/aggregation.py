@@ -46,6 +46,7 @@ class HeadAggregation(keras.layers.Layer):
         transform: whether m + FC(m) asks in place of m; with `heads` and several
             vectors each group has its own FC.
         temperature: of the weights, above 0; None for 1.
+        last_layer: whether each vector y passes a layer of its own, y + FC_v(y).
 
     Raises:
         ValueError: if V doesn't divide H, the query is another one, or the temperature
@@ -56,7 +57,7 @@ class HeadAggregation(keras.layers.Layer):
         2017, section 3.1.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         n_heads: int,
         n_vectors: int,
@@ -65,6 +66,7 @@ class HeadAggregation(keras.layers.Layer):
         query: QuerySource,
         transform: bool,
         temperature: float | None,
+        last_layer: bool,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -89,6 +91,7 @@ class HeadAggregation(keras.layers.Layer):
         self.query = query
         self.transform = transform
         self.temperature = temperature
+        self.last_layer = last_layer
         # A head that is alone in its group is its vector, whatever asks.
         self.changes_query = transform and n_heads > n_vectors
         if self.changes_query:
@@ -104,9 +107,20 @@ class HeadAggregation(keras.layers.Layer):
                 )
             )
 
+        if last_layer:
+            self.last = MultipathDense(
+                n_vectors,
+                output=None,
+                use_bias=True,
+                name="last",
+                dtype=self.dtype_policy,
+            )
+
     def build(self, _: Any = None) -> None:
         if self.changes_query:
             self.change.build((None, self.n_vectors, self.dimension))
+        if self.last_layer:
+            self.last.build((None, self.n_vectors, self.dimension))
         self.built = True
 
     def call(self, heads: Tensor, mean_item: Tensor) -> Tensor:
@@ -128,7 +142,8 @@ class HeadAggregation(keras.layers.Layer):
         )
         if self.changes_query:
             queries = queries + self.change(queries)
-        return aggregate(groups, queries, self.temperature)
+        vectors = aggregate(groups, queries, self.temperature)
+        return vectors + self.last(vectors) if self.last_layer else vectors
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -139,4 +154,5 @@ class HeadAggregation(keras.layers.Layer):
             "query": self.query,
             "transform": self.transform,
             "temperature": self.temperature,
+            "last_layer": self.last_layer,
         }

@@ -63,7 +63,8 @@ class HeadOptions:
 
     Attributes:
         routing: `soft`, `straight_through` or `hard`; see `ProtoRouter`.
-        temperature: of the routing, and of the router of categories.
+        temperature: of the routing.
+        category_temperature: of the router of categories, which training alone asks.
         equalise: whether heads of few items weigh as much as those of many.
         prior: whether each head has a learned vector beside its items.
         norm: `layer` for heads behind a layer norm, `unit` for one to length 1, None
@@ -72,6 +73,7 @@ class HeadOptions:
 
     routing: RoutingMode
     temperature: float
+    category_temperature: float
     equalise: bool
     prior: bool
     norm: HeadNorm | None
@@ -85,11 +87,13 @@ class AggregationOptions:
         query: `items` or `heads`, whose mean asks.
         transform: whether a linear layer changes what asks.
         temperature: of the weights; None for 1.
+        last_layer: whether each vector passes a linear layer of its own at the end.
     """
 
     query: QuerySource
     transform: bool
     temperature: float | None
+    last_layer: bool
 
 
 Options = TypeVar("Options")

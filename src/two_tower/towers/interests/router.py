@@ -81,6 +81,7 @@ class ProtoRouter(keras.layers.Layer):
             name="prototypes",
             shape=(self.n_prototypes, self.dimension),
             initializer=unit_vectors(self.dimension),
+            trainable=self.mode != "hard",  # nothing would ever teach them
         )
         self.built = True
 

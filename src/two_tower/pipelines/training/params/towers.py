@@ -114,7 +114,10 @@ class Heads(Params):
     routing: Literal["soft", "straight_through", "hard"] = Field(
         description="shares, or the first head alone, with their gradient or without"
     )
-    temperature: float = Field(gt=0, description="of cosines with the prototypes")
+    temperature: float = Field(gt=0, description="of items' cosines with prototypes")
+    category_temperature: float = Field(
+        gt=0, description="of categories' cosines with theirs, in the objective"
+    )
     equalise: bool = Field(description="heads of few items weigh as much as others")
     prior: bool = Field(description="a learned vector of each head beside its items")
     norm: Literal["layer", "unit"] | None = Field(
@@ -128,6 +131,9 @@ class HeadAggregation(Params):
     query: Literal["items", "heads"] = Field(description="whose mean asks the heads")
     transform: bool = Field(description="whether a layer changes what asks")
     temperature: float | None = Field(gt=0, description="of the answer; null: 1")
+    last_layer: bool = Field(
+        description="whether each vector passes a layer of its own"
+    )
 
 
 class MultiInterestHistory(Params):
