@@ -265,9 +265,11 @@ def test_items_and_categories_have_routers_of_their_own():
     assert tower.item_router.mode == "hard"
     assert tower.category_router.mode == "soft"
     assert tower.category_router is not tower.item_router
-    for router in (tower.item_router, tower.category_router):
-        assert router.n_prototypes == N_HEADS
-        assert router.temperature == 0.5
+    routers = (tower.item_router, tower.category_router)
+    assert [router.n_prototypes for router in routers] == [N_HEADS, N_HEADS]
+    assert [router.temperature for router in routers] == [0.5, 0.3]
+    # Hard routing has no gradient, so its prototypes are not trained at all.
+    assert [len(router.trainable_weights) for router in routers] == [0, 1]
 
 
 def test_half_precision_is_near_and_keeps_probabilities_whole():

@@ -20,6 +20,42 @@ def scoring(**options):
     return {"scoring": options}
 
 
+SHARED_DRAWS = {"count": 9, "per_positive": 0}
+INTERESTS = {
+    "history": "multi_interest",
+    "objective": "interest_softmax",
+    "negatives": "queue",
+}
+
+
+def queue_of(**options):
+    return {"sources": {"queue": options}}
+
+
+# covers: A39 L1
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ([INTERESTS, {"objective": "softmax"}], "'multi_interest' and 'interest_"),
+        ([INTERESTS, {"history": "mean"}], "'multi_interest' and 'interest_softmax'"),
+        ([INTERESTS, {"profile": {"use": True}}], "which embeds users itself"),
+        ([INTERESTS, scoring(normalise=False)], "have length 1; set it to true"),
+        ([INTERESTS, {"negatives": "catalogue"}], "choose one of in_batch, queue"),
+        ([INTERESTS, {"negatives": "unconsumed"}], "candidates that a batch shares"),
+        ([INTERESTS, {"negatives": "uniform"}], "set count instead of per_positive"),
+        ([INTERESTS, queue_of(size=100, hard=53)], "a batch may have 48 places"),
+        (
+            [INTERESTS, {"self_supervision": {"pattern": "rfm"}}],
+            "goes with objective softmax",
+        ),
+        ([{"negatives": "queue"}, queue_of(hard=8)], "which knows no heads"),
+    ],
+)
+def test_what_interests_have_no_use_for_is_refused(changes, message):
+    with pytest.raises(ValidationError, match=message):
+        parameters(*changes)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -47,14 +83,20 @@ def test_what_makes_no_sense_is_refused(changes, message):
         [{"fusion": {"hidden_units": 8, "dropout": 0.1}}],
         [{"negatives": "queue", "sources": {"queue": {"size": 96}}}],
         [PAIRS, {"negatives": "queue", "sources": {"queue": {"size": 48}}}],
+        [INTERESTS, queue_of(size=100, hard=52)],
+        [INTERESTS, {"negatives": "uniform"}, {"sources": {"uniform": SHARED_DRAWS}}],
+        [INTERESTS, {"negatives": "in_batch", "log_q": "streaming"}],
     ],
 )
 def test_what_makes_sense_passes(changes):
     assert parameters(*changes)
 
 
+PRESETS = ("transformer", "mean", "tfrs-basic", "libreco-two-tower", "multi-interest")
+
+
 def test_batches_of_pairs_are_whole_chunks_in_every_preset():
-    for preset in ("transformer", "mean", "tfrs-basic", "libreco-two-tower"):
+    for preset in PRESETS:
         batches = Training.model_validate(training_in_conf(preset=preset)).batches
         assert batches.pairs % min(batches.chunk, batches.pairs) == 0
 
