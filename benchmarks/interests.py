@@ -32,6 +32,7 @@ CUTOFFS = (10, 50, 200)
 SHOWN = ("hr@10", "ndcg@10", "hr@50", "hr@200")
 ITEM_BLOCK = 8192
 
+HEADS = 16  # of the preset
 HISTORY = "histories.multi_interest"
 SOFTMAX = "objectives.interest_softmax"
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -40,7 +41,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "two-vectors": {f"{HISTORY}.n_vectors": 2},
     "eight-vectors": {f"{HISTORY}.n_vectors": 8},
     "four-heads": {f"{HISTORY}.n_heads": 4},
-    "sixteen-heads": {f"{HISTORY}.n_heads": 16},
+    "eight-heads": {f"{HISTORY}.n_heads": 8},
+    "thirty-two-heads": {f"{HISTORY}.n_heads": 32},
     "queue-512": {"sources.queue.size": 512},
     "queue-1280": {"sources.queue.size": 1280},
     "queue-5120": {"sources.queue.size": 5120},
@@ -219,7 +221,7 @@ def table(records: Sequence[Record], epochs: int) -> str:
     order = sorted(names, key=lambda name: -mean(by_name[name], "validation", "hr@50"))
     for name in order:
         runs = by_name[name]
-        heads = VARIANTS[name].get(f"{HISTORY}.n_heads", 8)
+        heads = VARIANTS[name].get(f"{HISTORY}.n_heads", HEADS)
         lines.append(
             [
                 name,

@@ -207,7 +207,7 @@ def _place(  # noqa: PLR0913, PLR0917
     partition = whole.sum() if objective.joint else whole
     explained = np.exp(positive) / partition
     if objective.credit == "any":
-        loss = -np.log(explained.sum() if objective.joint else shares @ explained)
+        loss = -np.log(shares @ explained)
     else:
         loss = -shares @ np.log(explained)
     return loss, positive.max() > logits.max(), own.max(), weights

@@ -62,7 +62,7 @@ def defined(queries, positives, vectors, *, joint, weights=WEIGHTS, credit="cate
         whole = (own + others).sum() if joint else own + others
         shares, explained = SHARES[p].astype(np.float64), own / whole
         if credit == "any":
-            result -= log(explained.sum() if joint else shares @ explained)
+            result -= log(shares @ explained)
         else:
             result -= shares @ np.log(explained)
     return result

@@ -115,14 +115,14 @@ def any_vector_cross_entropy(
 ) -> Tensor:
     """Return each positive's cross-entropy, whichever of the vectors explains it.
 
-    With `joint`, -log Σ_v p(positive, v) of the one softmax over all pairs of a vector
-    and an item. Without it -log Σ_v p(v) · p(positive | v), a mixture of each vector's
-    own softmax. With one vector both are the usual sampled softmax.
+    -log Σ_v p(v) · p(positive, v), where `joint` has one softmax over all pairs of a
+    vector and an item; without it -log Σ_v p(v) · p(positive | v), a mixture of each
+    vector's own softmax. With one vector both are the usual sampled softmax.
 
     Args:
         positive: as of `multi_vector_cross_entropy`.
         rivals: as of `multi_vector_cross_entropy`.
-        shares: as of `multi_vector_cross_entropy`; `joint` does not read them.
+        shares: as of `multi_vector_cross_entropy`.
         joint: whether vectors compete.
 
     Returns:
@@ -131,11 +131,9 @@ def any_vector_cross_entropy(
     positive, rivals, shares = (
         ops.cast(tensor, "float32") for tensor in (positive, rivals, shares)
     )
-    if joint:
-        whole, own = (ops.logsumexp(part, axis=-1) for part in (rivals, positive))
-        return ops.softplus(whole - own)
+    others = _all_but_the_own(positive, rivals) if joint else rivals
     logs = ops.log(ops.maximum(shares, SMALLEST_SHARE))
-    return -ops.logsumexp(logs - ops.softplus(rivals - positive), axis=-1)
+    return -ops.logsumexp(logs - ops.softplus(others - positive), axis=-1)
 
 
 def _all_but_the_own(positive: Tensor, rivals: Tensor) -> Tensor:
