@@ -23,10 +23,109 @@ ROWS = {
     "Q10": "length buckets: the same losses, far less padding",
     "Q11": "masking by `mask_zero` gives the same numbers",
     "Q12": "the item table and the layers above train together",
-    "A35": "a FIFO queue of positives, the current batch in it, its size checked",
+    "A1": (
+        "tables hold times (int64) and ratings of every item of a history, and the "
+        "time of each request; towers read them as int32 fields"
+    ),
+    "A2": (
+        "hashed embedding: rows of several tables side by side times W, no bias; "
+        "ten million ids in tables under 100 MB"
+    ),
+    "A3": "W is skipped for one hash of dimension D",
+    "A4": (
+        "hash functions: id modulo a prime, hour of the day, day of the week, "
+        "thresholds, each + 1"
+    ),
+    "A5": "padding is a zero vector after the projection and teaches nothing",
+    "A6": "tables start N(0, D^-1/2), W Glorot-normal",
+    "A7": "the same hashed tables serve histories, positives and negatives",
+    "A8": "an item is the mean of its parts, a category the mean of named features",
+    "A9": (
+        "events rated high or not at all speak for a category; ratings have vectors "
+        "of their own"
+    ),
+    "A10": "an event's age has a vector; padding and unknown ages have none",
+    "A11": "one table of hours and weekdays serves requests and events",
+    "A12": (
+        "the category asked for is that of liked events, by learned weights of "
+        "positions"
+    ),
+    "A13": "keys and queries of events and requests are put together of these parts",
+    "A14": "users can have hashed vectors of their own in what they ask",
+    "A15": "a table partitioned over two devices gives the same vectors",
+    "A16": "a request makes the layer that events pass through (co-action)",
+    "A17": "how much an item counts: a masked softmax of item and context",
+    "A18": "positions from the newest item count if asked for, and by default not",
+    "A19": (
+        "a softmax by weights gives padding exactly 0, and is defined without any "
+        "weight"
+    ),
+    "A20": "prototypes route vectors: soft, straight through, hard, and as logs",
+    "A21": "items are shared out among heads by p(t) and p(h|t)",
+    "A22": "heads of few items can weigh as much as those of many",
+    "A23": "a learned prior tells heads without items apart",
+    "A24": "heads pass through two layers and are added to what they were",
+    "A25": (
+        "a router with a prototype for each head is injected; one for items, one "
+        "for categories"
+    ),
+    "A26": "the mean item asks for heads, changed by a linear layer",
+    "A27": "heads are summed up in groups, one for each vector",
+    "A28": "heads become one vector by a query or their mean",
+    "A29": "each vector can have a matrix of its own",
+    "A30": "how much an item counts, by what is asked for alone",
+    "A31": "a layer norm, to length 1 if asked for",
+    "A32": "a user's vectors are unit vectors, also as a flat view",
+    "A33": (
+        "an item is scored by the nearest of a user's V vectors: max over v of the "
+        "cosine"
+    ),
+    "A34": "the best vectors of a user by given scores",
+    "A35": "A FIFO queue of positives, the current batch in it, its size checked",
+    "A36": "queued ids are embedded with today's weights: never stale, and they learn",
     "A37": "slots of the queue that are not filled yet have weight 0",
+    "A38": "candidates that are the positive itself get no probability",
+    "A39": (
+        "the queue's oldest part counts where category routers agree on a head; its "
+        "counts are measured"
+    ),
+    "A40": (
+        "a repeated id of the queue can share one weight among its slots; the "
+        "extremes are measured"
+    ),
     "A41": "training data are shuffled globally",
-    "A51": "the learning rate asked for is the one used; gradients are clipped",
+    "A42": (
+        "one vector: softmax of (positive - margin) and weighted negatives over the "
+        "temperature, in log space"
+    ),
+    "A43": (
+        "several vectors: one softmax over (vector, item), or one for each vector, "
+        "with or without weights"
+    ),
+    "A44": (
+        "each vector's loss counts by its heads' posterior of the positive's category"
+    ),
+    "A45": "heads with less than an even share of the positives cost something",
+    "A46": "categories of no sure head cost something, until sure enough",
+    "A47": "heads are to be like the positives of their categories",
+    "A48": "total = main loss + dead heads + sharpness + semantic, each with a weight",
+    "A49": (
+        "what the loss consists of, ranks and heads are measured over each epoch, "
+        "recorded and drawn"
+    ),
+    "A50": "measures of one name, or of a name that is taken, are refused",
+    "A51": (
+        "the learning rate asked for is the one used; gradients are cut by their "
+        "whole norm, or each tensor's"
+    ),
+    "A52": (
+        "export: a row for each of a user's V vectors and each item, in streamed "
+        "pieces that are logged; items alone; a missing model is an error"
+    ),
+    "A53": (
+        "training and export share one set of layers; a resumed training goes on "
+        "from its step"
+    ),
     "L1": "task and option errors come at once and name the choices",
     "L2": "sigmoid cross-entropy, max-margin and softmax objectives",
     "L3": "sigmoid cross-entropy over a positive and its sampled negatives",
@@ -41,7 +140,7 @@ ROWS = {
     "L12": "vectors have length 1, or not, by choice",
     "L13": "documented defaults are the defaults; the preset runs 20 epochs",
     "L14": "learning-rate decay",
-    "L15": "Adam's epsilon",
+    "L15": "adam's epsilon",
     "L16": "L2 regularisation of tables; invalid values are errors",
     "L17": "negative samplers random, unconsumed, popular, with their number",
     "L18": "logQ correction by clipped share of training rows, on or off",
@@ -72,7 +171,7 @@ ROWS = {
     "N13": "choice of optimiser; reshuffled every epoch",
     "N14": "the test split is evaluated",
     "N15": "dense index ids with an id table beside them",
-    "N16": "Annoy index with configurable trees",
+    "N16": "annoy index with configurable trees",
     "N17": "top-k titles for test users",
     "N18": "item vectors once, a query vector per request",
     "N19": "index saved and loaded, with scores, seen filter and recall",
@@ -80,14 +179,17 @@ ROWS = {
     "N21": "nothing obsolete: no deprecation warning in a run",
     "X1": "transformer history tower: causal, padding-proof",
     "X2": "full softmax without a [positions, catalogue] tensor",
-    "X3": "one negative engine for all sources; category-hard is not there yet",
+    "X3": "one negative engine for all sources, category-hard ones included",
     "X4": "streaming frequency estimation",
     "X5": "the index must meet its recall target against exact search",
-    "X6": "room for several vectors a user",
+    "X6": (
+        "V searches, merged without repeats, re-scored exactly; lists as long as "
+        "those of one vector"
+    ),
     "X7": "the leakage audit stops the run",
     "X8": "paired bootstrap intervals, slices, popularity and EASE beside every report",
     "X9": "self-describing index bundle; mismatch refused, golden queries replayed",
-    "X10": "alarms for NaN and collapse",
+    "X10": "alarms for NaN, collapsed items and collapsed or neglected heads",
     "X11": "cold start: items from content, users from history, measured apart",
     "X12": "the same seed gives the same result, to the bit",
     "X16": "served without importing TensorFlow",
