@@ -206,8 +206,12 @@ def _place(  # noqa: PLR0913, PLR0917
     whole = np.exp(columns).sum(axis=1)
     partition = whole.sum() if objective.joint else whole
     explained = np.exp(positive) / partition
-    if objective.credit == "any":
-        loss = -np.log(shares @ explained)
-    else:
-        loss = -shares @ np.log(explained)
+    match objective.credit:
+        case "category":
+            loss = -shares @ np.log(explained)
+        case "mixture":
+            loss = -np.log(shares @ explained)
+        case "any":
+            whole = explained.sum()
+            loss = -np.log(whole if objective.joint else whole / len(shares))
     return loss, positive.max() > logits.max(), own.max(), weights

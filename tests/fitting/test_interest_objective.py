@@ -75,9 +75,12 @@ def test_loss_and_measures_follow_the_definition(towers, source, joint):
 
 # covers: A43
 @pytest.mark.parametrize("joint", [True, False])
-def test_whichever_vector_explains_a_positive_may_have_the_credit(towers, joint):
+@pytest.mark.parametrize("credit", ["mixture", "any"])
+def test_whichever_vector_explains_a_positive_may_have_the_credit(
+    towers, joint, credit
+):
     batch = batch_of(SOURCES["queue"](), draws=2)
-    assert_defined(objective_of(joint=joint, credit="any"), towers, batch)
+    assert_defined(objective_of(joint=joint, credit=credit), towers, batch)
 
 
 # covers: A42, A48

@@ -9,7 +9,7 @@ from keras import ops
 
 from tests.gradients import assert_same_as, traced_shapes, with_gradients
 from two_tower.losses.multi_vector import (
-    any_vector_cross_entropy,
+    mixture_cross_entropy,
     multi_vector_cross_entropy,
     score_rivals,
 )
@@ -39,7 +39,7 @@ def given(seed=0):
     return [keras.Variable(array) for array in arrays]
 
 
-CREDITS = {"category": multi_vector_cross_entropy, "any": any_vector_cross_entropy}
+CREDITS = {"category": multi_vector_cross_entropy, "mixture": mixture_cross_entropy}
 
 
 def total(queries, positives, vectors, *, joint, weights=WEIGHTS, credit="category"):
@@ -61,7 +61,7 @@ def defined(queries, positives, vectors, *, joint, weights=WEIGHTS, credit="cate
         others = np.exp(queries[p] @ vectors.T / TEMPERATURE) @ weights[p]
         whole = (own + others).sum() if joint else own + others
         shares, explained = SHARES[p].astype(np.float64), own / whole
-        if credit == "any":
+        if credit == "mixture":
             result -= log(shares @ explained)
         else:
             result -= shares @ np.log(explained)

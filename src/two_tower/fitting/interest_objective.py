@@ -10,7 +10,7 @@ from two_tower.fitting.objectives import TensorBatch, embed_candidates
 from two_tower.losses.interests import dead_heads, semantic, sharpness, weighted_mean
 from two_tower.losses.multi_vector import (
     Rivals,
-    any_vector_cross_entropy,
+    mixture_cross_entropy,
     multi_vector_cross_entropy,
     score_rivals,
 )
@@ -19,7 +19,7 @@ from two_tower.towers.two_tower import TwoTower
 from two_tower.towers.vectors import to_unit_length
 from two_tower.types import MASKED_LOGIT, Tensor
 
-Credit: TypeAlias = Literal["category", "any"]
+Credit: TypeAlias = Literal["category", "mixture", "any"]
 
 # No head has this number, so no candidate's head is it by chance.
 ANY_HEAD = -1
@@ -50,8 +50,9 @@ class InterestSoftmax:
 
     Attributes:
         joint: whether vectors compete, in one softmax over (vector, item).
-        credit: `category` if a positive is for the vectors that its category is for;
-            `any` if for whichever explains it.
+        credit: `category` if a positive is for each of the vectors that its category is
+            for; `mixture` if for whichever of them explains it; `any` if for whichever
+            of all.
         margin: what the positive's cosine is lowered by.
         mask_hits: whether candidates that are the positive itself are left out. The
             positive stands in the softmax once, beside the candidates, either way.
@@ -168,12 +169,7 @@ class InterestSoftmax:
             users.vectors / temperature, vectors, _log_weights(batch, is_rival)
         )
         shares = _shares(posterior, users.vectors.shape[1])
-        cross_entropy = (
-            any_vector_cross_entropy
-            if self.credit == "any"
-            else multi_vector_cross_entropy
-        )
-        losses = cross_entropy(positive, rivals.log_sum, shares, joint=self.joint)
+        losses = self._losses(positive, rivals.log_sum, shares)
         auxiliary = {
             "dead_heads": dead_heads(posterior, weights),
             "sharpness": sharpness(posterior, weights, enough=self.enough),
@@ -196,6 +192,17 @@ class InterestSoftmax:
             **self._weight_figures(batch, is_rival),
             **_head_figures(posterior, weights),
         }
+
+    def _losses(self, positive: Tensor, rivals: Tensor, shares: Tensor) -> Tensor:
+        """Return `[P]`, the main loss; the arguments are all `[P, V]`."""
+        if self.credit == "category":
+            return multi_vector_cross_entropy(
+                positive, rivals, shares, joint=self.joint
+            )
+        if self.credit == "any":
+            # A joint softmax is over vectors already, others are of one each.
+            shares = ops.full_like(shares, 1.0 if self.joint else 1 / shares.shape[1])
+        return mixture_cross_entropy(positive, rivals, shares, joint=self.joint)
 
     def _route(
         self, towers: TwoTower, batch: TensorBatch

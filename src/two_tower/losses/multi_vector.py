@@ -110,7 +110,7 @@ def multi_vector_cross_entropy(
     return ops.sum(shares * ops.softplus(others - positive), axis=-1)
 
 
-def any_vector_cross_entropy(
+def mixture_cross_entropy(
     positive: Tensor, rivals: Tensor, shares: Tensor, *, joint: bool
 ) -> Tensor:
     """Return each positive's cross-entropy, whichever of the vectors explains it.
@@ -122,7 +122,8 @@ def any_vector_cross_entropy(
     Args:
         positive: as of `multi_vector_cross_entropy`.
         rivals: as of `multi_vector_cross_entropy`.
-        shares: as of `multi_vector_cross_entropy`.
+        shares: `[P, V]` float, p(v); or `[1, V]` of ones, where a joint softmax is to
+            say by itself which vector it is.
         joint: whether vectors compete.
 
     Returns:

@@ -73,9 +73,9 @@ class InterestSoftmax(Params):
     joint: bool = Field(
         description="one softmax over all vectors and items; else one for each vector"
     )
-    credit: Literal["category", "any"] = Field(
-        description="which vectors a positive is for: those of its category, or "
-        "whichever explains it"
+    credit: Literal["category", "mixture", "any"] = Field(
+        description="which vectors a positive is for: each of its category's, "
+        "whichever of these explains it, or whichever of all"
     )
     margin: float = Field(ge=0, description="by which the positive's cosine is lowered")
     dead_heads: DeadHeads
