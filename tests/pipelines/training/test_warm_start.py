@@ -24,6 +24,11 @@ from two_tower.towers.encode import encode_items
 
 UNKNOWN = [5, 6]
 PROFILE = {"profile": {"use": True}}
+INTERESTS = {
+    "history": "multi_interest",
+    "objective": "interest_softmax",
+    "negatives": "queue",
+}
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +54,16 @@ def retrain(folder, towers, *changes):
         deployed_query_tower=SimpleNamespace(towers=towers),
         parameters=parameters(PROFILE, *changes),
     )
+
+
+def test_towers_of_interests_go_on_reading_as_many_items():
+    few = {"histories": {"multi_interest": {"max_items": 4}}}
+    asked = parameters(INTERESTS, few)
+    inputs = model_inputs(asked)
+    assert inputs.longest_window > 4
+    deployed = assemble_towers(asked, inputs)
+    grown = warm_towers(assemble_towers(asked, inputs), inputs, deployed)
+    assert grown.max_length == 4
 
 
 # covers: L28

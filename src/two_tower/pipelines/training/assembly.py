@@ -207,9 +207,10 @@ def _feed(
         return PairFeed(users, labels, size=batches.pairs, **shared)
     edges = assemble_edges(parameters, towers.max_length)
     if towers.reads_events:
+        # One width: batches of similar histories would fill the queue with their kind.
         return PlaceFeed(
             inputs.sequences,
-            edges,
+            edges[-1:],
             size=batches.pairs,
             request_time=towers.history_encoder.request_time,
             **shared,

@@ -53,7 +53,7 @@ def warm_towers(asked: TwoTower, inputs: ModelInputs, deployed: TwoTower) -> Two
         deployed,
         items=_growth(items),
         users=_growth(users) if users is not None else None,
-        max_length=inputs.longest_window,
+        max_length=asked.max_length,
     )
 
 
