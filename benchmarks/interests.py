@@ -7,6 +7,7 @@ one-vector` the difference of two, over the seeds that both have.
 """
 
 import argparse
+import hashlib
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -15,24 +16,27 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from benchmarks.machine import describe_commit, describe_machine
 from benchmarks.project import DATASET, ROOT, Project
-from two_tower.evaluation.cases import read_cases, read_queries
+from two_tower.evaluation.cases import TestCases, read_cases, read_queries
 from two_tower.metrics.intervals import bootstrap_intervals, paired_difference
 from two_tower.metrics.ranking import Figures, mean_figures, query_figures
 from two_tower.metrics.ranks import worst_ranks
+from two_tower.pipelines.training.params.training import Training
 from two_tower.ragged import Ragged
 from two_tower.retrieval.embeddings import read_item_embeddings
+from two_tower.types import FloatArray
 
 WORK = Path(__file__).parent / ".work"
 RESULTS = ROOT / "docs" / "results" / "interests.jsonl"
 PRESET = "multi-interest"
 CUTOFFS = (10, 50, 200)
-SHOWN = ("hr@10", "ndcg@10", "hr@50", "hr@200")
+SHOWN = ("hr@10", "ndcg@10", "hr@50", "hr@200", "shared_hr@50", "shared_hr@200")
+OF_VALIDATION = SHOWN[:4]
 ITEM_BLOCK = 8192
 
-HEADS = 16  # of the preset
 HISTORY = "histories.multi_interest"
 SOFTMAX = "objectives.interest_softmax"
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -93,6 +97,8 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--work", type=Path, default=WORK, help="data, ranks")
     arguments = parser.parse_args()
+    if arguments.do == "compare" and len(arguments.variants) != 2:  # noqa: PLR2004
+        parser.error("compare takes the names of two variants")
     if unknown := sorted(set(arguments.variants) - set(VARIANTS)):
         parser.error(f"no such variant: {', '.join(unknown)}; there are {[*VARIANTS]}")
     return arguments
@@ -105,66 +111,106 @@ def run_variants(arguments: argparse.Namespace) -> None:
     project.run("data", {})
     for seed in arguments.seeds:
         for variant in arguments.variants:
-            key = (variant, seed, arguments.epochs)
-            if key not in map(key_of, read_records(arguments.results)):
-                record = run_variant(project, *key)
+            asked = parameters_of(variant, seed, arguments.epochs)
+            settings = project.parameters(asked)["training"]
+            known = {
+                record["settings"]
+                for record in read_records(arguments.results)
+                if record["variant"] == variant
+            }
+            if digest(settings) not in known:
+                record = run_variant(project, variant, asked, settings)
                 append(arguments.results, record)
 
 
-def run_variant(project: Project, variant: str, seed: int, epochs: int) -> Record:
-    """Return one variant's figures, and keep the rank of each test positive."""
-    parameters = {
+def parameters_of(variant: str, seed: int, epochs: int) -> dict[str, Any]:
+    """Return what a variant is run with, as `kedro run --params` takes it."""
+    return {
         "preset": PRESET,
         "training.seed": seed,
         "training.epochs": epochs,
         **{f"training.{name}": value for name, value in VARIANTS[variant].items()},
     }
+
+
+def digest(settings: Training) -> str:
+    """Return a name of all parameters of a training, whoever set them."""
+    written = settings.model_dump_json().encode()
+    return hashlib.sha256(written).hexdigest()[:16]
+
+
+def run_variant(
+    project: Project, variant: str, asked: Mapping[str, Any], settings: Training
+) -> Record:
+    """Return one variant's figures, and keep the rank of each test positive."""
     commit = describe_commit()  # before the training: it may move meanwhile
     project.forget_training()
-    project.run("training,export", parameters)
+    project.run("training,export", asked)
     history, embeddings, queries, examples = project.load(
         "training_history", "item_embeddings", "test_queries", "test_examples"
     )
     cases = read_cases(examples)
-    ranks = worst_ranks(
-        read_queries(queries, cases.users),
-        read_item_embeddings(embeddings).vectors,
-        cases.targets,
-        cases.seen,
-        item_block=ITEM_BLOCK,
-    )
-    kept = ranks_file(project.folder, variant, seed, epochs)
+    vectors = read_queries(queries, cases.users)
+    items = read_item_embeddings(embeddings).vectors
+    kept = ranks_file(project.folder, digest(settings))
     kept.parent.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(kept, ranks=ranks, offsets=cases.targets.offsets)
+    np.savez_compressed(
+        kept,
+        ranks=ranks_of(vectors, items, cases),
+        by_vector=np.stack(
+            [
+                ranks_of(vectors[:, [vector]], items, cases)
+                for vector in range(vectors.shape[1])
+            ]
+        ),
+        offsets=cases.targets.offsets,
+    )
     best = max(history, key=lambda epoch: epoch["val_ndcg@10"])
     test = mean_figures(figures_of(kept))
     return {
         "variant": variant,
-        "seed": seed,
-        "epochs": epochs,
-        "parameters": parameters,
+        "seed": settings.seed,
+        "epochs": settings.epochs,
+        "settings": digest(settings),
+        "parameters": dict(asked),
         "commit": commit,
         "machine": describe_machine(),
         "best_epoch": best["epoch"],
-        "validation": {name: best[f"val_{name}"] for name in SHOWN},
+        "validation": {name: best[f"val_{name}"] for name in OF_VALIDATION},
         "test": {name: test[name] for name in SHOWN},
+        "heads": settings.histories.multi_interest.n_heads,
         "head_posterior_min": best["head_posterior_min"],
         "head_posterior_max": best["head_posterior_max"],
         "epoch_seconds": [epoch["seconds"] for epoch in history],
     }
 
 
-def ranks_file(work: Path, variant: str, seed: int, epochs: int) -> Path:
+def ranks_of(
+    vectors: FloatArray, items: FloatArray, cases: TestCases
+) -> npt.NDArray[np.int64]:
+    """Return the rank of each positive by the nearest of its user's vectors."""
+    return worst_ranks(vectors, items, cases.targets, cases.seen, item_block=ITEM_BLOCK)
+
+
+def ranks_file(work: Path, settings: str) -> Path:
     """Return where the ranks of a training's test positives lie."""
-    return work / "ranks" / f"{variant}-{seed}-{epochs}.npz"
+    return work / "ranks" / f"{settings}.npz"
 
 
 def figures_of(kept: Path) -> Figures:
-    """Return each test query's figures."""
+    """Return each test query's figures.
+
+    `hr@k` is of the k items that are nearest to any of the user's V vectors;
+    `shared_hr@k` of the k / V nearest of each vector, as many candidates together.
+    """
     with np.load(kept) as arrays:
-        return query_figures(
-            Ragged(arrays["ranks"], arrays["offsets"]), cutoffs=CUTOFFS
-        )
+        offsets, by_vector = arrays["offsets"], arrays["by_vector"]
+        figures = query_figures(Ragged(arrays["ranks"], offsets), cutoffs=CUTOFFS)
+        for k in CUTOFFS:
+            is_near = (by_vector < -(-k // len(by_vector))).any(axis=0)
+            hits = query_figures(Ragged(np.where(is_near, 0, k), offsets), cutoffs=[k])
+            figures[f"shared_hr@{k}"] = hits[f"hr@{k}"]
+    return figures
 
 
 def compare(arguments: argparse.Namespace) -> Record:
@@ -172,32 +218,40 @@ def compare(arguments: argparse.Namespace) -> Record:
 
     Each user's figures are averaged over the seeds that both variants have, then the
     users are drawn again and again, the same ones for both.
+
+    Raises:
+        ValueError: if no seed of both was trained, or its ranks are not here.
     """
-    first, second = arguments.variants
-    done = set(map(key_of, read_records(arguments.results)))
-    epochs = arguments.epochs
+    first, second = (
+        {
+            record["seed"]: ranks_file(arguments.work, record["settings"])
+            for record in read_records(arguments.results)
+            if (record["variant"], record["epochs"]) == (name, arguments.epochs)
+        }
+        for name in arguments.variants
+    )
     seeds = [
         seed
         for seed in arguments.seeds
-        if {(first, seed, epochs), (second, seed, epochs)} <= done
+        if all(seed in files and files[seed].exists() for files in (first, second))
     ]
-    means = [
-        mean_of_seeds(
-            [
-                figures_of(ranks_file(arguments.work, name, seed, epochs))
-                for seed in seeds
-            ]
+    if not seeds:
+        raise ValueError(
+            f"there are no ranks of {' and '.join(arguments.variants)} after "
+            f"{arguments.epochs} epochs with one seed in {arguments.work}; run both "
+            "with this --work first"
         )
-        for name in (first, second)
+    means = [
+        mean_of_seeds([figures_of(files[seed]) for seed in seeds])
+        for files in (first, second)
     ]
     intervals = bootstrap_intervals(
         paired_difference(*means), resamples=2000, confidence=0.95, seed=1
     )
     return {
-        "first": first,
-        "second": second,
+        "variants": arguments.variants,
         "seeds": seeds,
-        "epochs": epochs,
+        "epochs": arguments.epochs,
         "means": [{name: float(one[name].mean()) for name in SHOWN} for one in means],
         "differences": {name: asdict(intervals[name]) for name in SHOWN},
     }
@@ -222,14 +276,13 @@ def table(records: Sequence[Record], epochs: int) -> str:
     order = sorted(names, key=lambda name: -mean(by_name[name], "validation", "hr@50"))
     for name in order:
         runs = by_name[name]
-        heads = VARIANTS[name].get(f"{HISTORY}.n_heads", HEADS)
         lines.append(
             [
                 name,
                 str(len(runs)),
                 f"{mean(runs, 'validation', 'hr@50'):.4f}",
                 *(f"{mean(runs, 'test', figure):.4f}" for figure in SHOWN),
-                f"{mean(runs, 'head_posterior_min') * heads:.2f}",
+                f"{mean(runs, 'head_posterior_min') * mean(runs, 'heads'):.2f}",
                 f"{np.mean([sum(run['epoch_seconds']) for run in runs]):.0f}",
             ]
         )
@@ -242,11 +295,6 @@ def mean(records: Sequence[Mapping[str, Any]], *path: str) -> float:
     for name in path:
         values = [value[name] for value in values]
     return float(np.mean(values))
-
-
-def key_of(record: Record) -> tuple[str, int, int]:
-    """Return what makes two records those of the same training."""
-    return record["variant"], record["seed"], record["epochs"]
 
 
 def read_records(path: Path) -> list[Record]:

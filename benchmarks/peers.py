@@ -278,7 +278,7 @@ def read_dimensions(contenders: Sequence[str], project: Project) -> dict[str, in
         if contender in PEERS:
             continue
         preset, _ = preset_and_backend(contender)
-        training = project.parameters(preset)["training"]
+        training = project.parameters({"preset": preset})["training"]
         if training.history != "none":
             raise ValueError(
                 f"{contender} has a history ({training.history}): its test queries "

@@ -77,9 +77,9 @@ class Project:
             catalog = context.catalog
             return [catalog.load(name) for name in names]
 
-    def parameters(self, preset: str) -> dict[str, Any]:
-        """Return all parameters with this preset."""
-        with self._context({"preset": preset}) as context:
+    def parameters(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return all parameters, by what the command line would be given."""
+        with self._context(_nested(given)) as context:
             return dict(context.params)
 
     @contextmanager
@@ -95,6 +95,18 @@ class Project:
             runtime_params=parameters,
         ) as session:
             yield session.load_context()  # type: ignore[attr-defined]
+
+
+def _nested(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `{"a.b": c}` as `{"a": {"b": c}}`."""
+    nested: dict[str, Any] = {}
+    for path, value in given.items():
+        *groups, name = path.split(".")
+        place = nested
+        for group in groups:
+            place = place.setdefault(group, {})
+        place[name] = value
+    return nested
 
 
 def _write(path: Path, content: Mapping[str, Any]) -> None:

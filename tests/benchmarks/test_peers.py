@@ -61,8 +61,8 @@ def test_this_project_trains_with_jax_where_there_is_no_tensorflow():
 class Presets:
     """Stands for the project: `mean` has a history, `plain` has none."""
 
-    def parameters(self, preset):
-        history = {"mean": "mean", "plain": "none"}[preset]
+    def parameters(self, given):
+        history = {"mean": "mean", "plain": "none"}[given["preset"]]
         return {"training": SimpleNamespace(history=history, dimension=32)}
 
 
