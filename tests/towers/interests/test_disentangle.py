@@ -135,6 +135,24 @@ def test_gradients_of_heads_with_next_to_no_mass_are_finite():
     assert all(np.isfinite(gradient).all() for gradient in gradients)
 
 
+# covers: A22, A25
+def test_heads_that_nothing_was_routed_to_have_gradients_of_order_1():
+    layer = make_layer(equalise=True, mode="straight_through")
+    inputs = [keras.Variable(UNITS), keras.Variable(PROBABILITY)]
+    along = any_vectors(3, N_HEADS, 3, seed=1)
+
+    def disentangle():
+        return layer(*(one.value for one in inputs), IS_REAL)
+
+    shares = np.asarray(disentangle().head_of_item)
+    assert ((shares.sum(axis=1) == 0).sum(axis=1) >= [1, 2, 4]).all()
+    _, gradients = value_and_gradients(
+        lambda: ops.sum(disentangle().heads * along), [*inputs, layer.router.prototypes]
+    )
+    for gradient in gradients:
+        assert 0 < np.abs(gradient).max() < 1e3
+
+
 # covers: A23
 def test_the_prior_alone_tells_heads_without_items_apart():
     def spread_of_empty(layer):

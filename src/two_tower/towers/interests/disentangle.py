@@ -12,7 +12,7 @@ from two_tower.types import Tensor
 
 HeadNorm = Literal["layer", "unit"]
 
-# What a head has less of than this counts as nothing: its square, which is in the
+# Up to here a head counts as empty. The square of more than this, which is in the
 # gradient of a quotient, is a normal float32 still.
 LEAST_MASS = 1e-16
 
@@ -45,7 +45,10 @@ def pool_by_head(units: Tensor, joint: Tensor) -> Tensor:
 
 
 def equalise_pools(pools: Tensor, joint: Tensor) -> Tensor:
-    """Return the heads' pools over their mass Σ_t p(h, t); an empty head stays 0.
+    """Return the heads' pools over their mass Σ_t p(h, t).
+
+    An empty head keeps its pool of next to nothing, and so the gradient of a pool that
+    isn't equalised: straight-through routing has one where nothing is routed to.
 
     Args:
         pools: `[B, H, D]` float.
@@ -55,7 +58,7 @@ def equalise_pools(pools: Tensor, joint: Tensor) -> Tensor:
         `[B, H, D]` float.
     """
     mass = ops.expand_dims(ops.sum(joint, axis=1), -1)
-    shares = ops.cast(pools, "float32") / ops.maximum(mass, LEAST_MASS)
+    shares = ops.cast(pools, "float32") / ops.where(mass > LEAST_MASS, mass, 1.0)
     return ops.cast(shares, pools.dtype)
 
 
