@@ -223,18 +223,25 @@ def test_without_liked_events_there_is_no_category_to_ask_for():
 # covers: A14
 def test_users_have_hashed_vectors_of_their_own():
     context, batch = make_context(user_id=USER_ID), any_batch()
-    batch["users"][:] = [7, 1, 0]
+    batch["users"][:] = [7, 2, 1]
     found = found_of(context, batch, "queries")[:, 2]
     tables, kernel = context.users.tables, np.float64(context.users.kernel)
     first, second = (np.float64(tables[f"users_{n}"]) for n in range(2))
     expected = [
         np.concatenate([first[7 % 3 + 1], second[7 % 2 + 1]]) @ kernel,
-        np.concatenate([first[1 % 3 + 1], second[1 % 2 + 1]]) @ kernel,
+        np.concatenate([first[2 % 3 + 1], second[2 % 2 + 1]]) @ kernel,
         np.zeros(D),
     ]
     np.testing.assert_allclose(found, expected, 1e-5, 1e-6)
+
+
+# covers: A14
+def test_nobody_and_unknown_users_have_no_vector_and_are_not_asked():
+    context, batch = make_context(user_id=USER_ID), any_batch()
+    batch["users"][:] = [0, 1, 2]
+    assert not found_of(context, batch, "queries")[:2, 2].any()
     known = found_of(context, batch, "is_known")
-    np.testing.assert_array_equal(known[:, 2], [True, True, False])
+    np.testing.assert_array_equal(known[:, 2], [False, False, True])
 
 
 def test_without_keys_there_are_no_weights_for_them():

@@ -13,7 +13,7 @@ from two_tower.towers.hashing import DayOfWeek, HourOfDay, Modulo, Thresholds
 from two_tower.towers.interests.initializers import unit_vectors
 from two_tower.towers.interests.places import ages_of_places
 from two_tower.towers.interests.weighted_softmax import weighted_softmax
-from two_tower.types import PADDING, Tensor
+from two_tower.types import FIRST_ID, PADDING, Tensor
 
 HOURS_PER_WEEK = 7 * 24
 
@@ -175,8 +175,9 @@ class EventContext(keras.layers.Layer):
         ]
         known = [batch["asked_hours"] != UNKNOWN, ops.any(is_liked, axis=1)]
         if self.user_id is not None:
-            queries.append(self.users(batch["users"]))
-            known.append(batch["users"] != PADDING)
+            is_user = batch["users"] >= FIRST_ID
+            queries.append(self.users(batch["users"], is_user))
+            known.append(is_user)
         keys = None
         if self.keys:
             times = ops.take(week, hour_of_week(batch["hours"]), axis=0)
