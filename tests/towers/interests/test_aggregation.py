@@ -7,7 +7,7 @@ from tests.gradients import assert_same_as, evaluated
 from tests.towers.build import scatter_weights
 from tests.towers.interests import definitions
 from tests.towers.interests.build import any_vectors
-from two_tower.towers.interests.aggregation import HeadAggregation
+from two_tower.towers.interests.aggregation import HeadAggregation, aggregate
 
 pytestmark = pytest.mark.backend
 
@@ -107,6 +107,17 @@ def test_vectors_must_divide_heads(n_vectors):
 def test_options_out_of_range_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         make_layer(**options)
+
+
+# covers: A27, A28
+def test_half_precision_rounds_the_vectors_of_exact_weights():
+    heads = np.float32([[[[17, 3], [16, 9], [1, 2]]]])  # bfloat16 holds them
+    queries = np.float32([[[15, 1]]])  # but not the products 17·15 + 3, 16·15 + 9
+    made = aggregate(ops.cast(heads, "bfloat16"), ops.cast(queries, "bfloat16"), 10.0)
+    assert keras.backend.standardize_dtype(made.dtype) == "bfloat16"
+    expected = definitions.summed_up(np.float64(heads[0, 0]), queries[0, 0], 10.0)
+    found = np.asarray(ops.cast(made, "float32"))[0, 0]
+    np.testing.assert_allclose(found, expected, 2**-8)
 
 
 def test_the_configuration_rebuilds_the_layer():

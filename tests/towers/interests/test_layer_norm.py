@@ -57,6 +57,18 @@ def test_a_vector_of_equal_numbers_is_finite_and_so_is_its_gradient():
     assert np.isfinite(gradient).all()
 
 
+# covers: A31
+def test_half_precision_standardises_by_exact_means():
+    layer = LayerNorm(to_unit=False, dtype="mixed_bfloat16")
+    layer.build((None, 6))
+    # Whole numbers that bfloat16 holds, but it has neither their mean nor squares.
+    vectors = np.float32([[129, 130, 135, 142, 151, 170]])
+    made = ops.cast(layer(vectors), "float32")
+    expected = definitions.layer_norm(np.float64(vectors[0]), 1, 0, to_unit=False)
+    # Rounded once: bfloat16 has 8 bits.
+    np.testing.assert_allclose(np.asarray(made)[0], expected, 2**-8)
+
+
 def test_the_configuration_rebuilds_the_layer():
     config = make_layer(to_unit=True).get_config()
     assert LayerNorm.from_config(config).get_config() == config

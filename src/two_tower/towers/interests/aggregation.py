@@ -23,14 +23,16 @@ def aggregate(
         temperature: τ; None for 1.
 
     Returns:
-        `[B, V, D]` float; with one head in each group the heads themselves.
+        `[B, V, D]` float, of the heads' dtype, in which it is rounded once; with one
+        head in each group the heads themselves.
     """
     if heads.shape[2] == 1:
         return heads[:, :, 0]
-    logits = ops.sum(heads * ops.expand_dims(queries, 2), axis=-1)
-    logits = ops.cast(logits, "float32") / (temperature or 1.0)
-    weights = ops.cast(ops.softmax(logits, axis=-1), heads.dtype)
-    return ops.mean(heads * ops.expand_dims(weights, -1), axis=2)
+    whole, queries = ops.cast(heads, "float32"), ops.cast(queries, "float32")
+    logits = ops.sum(whole * ops.expand_dims(queries, 2), axis=-1)
+    weights = ops.softmax(logits / (temperature or 1.0), axis=-1)
+    means = ops.mean(whole * ops.expand_dims(weights, -1), axis=2)
+    return ops.cast(means, heads.dtype)
 
 
 @keras.saving.register_keras_serializable("two_tower")

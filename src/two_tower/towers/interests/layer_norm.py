@@ -19,8 +19,9 @@ def standardise(vectors: Tensor, *, to_unit: bool) -> Tensor:
         to_unit: whether to divide by √D.
 
     Returns:
-        `[..., D]` float.
+        `[..., D]` float32: half precision has neither the mean nor the squares.
     """
+    vectors = ops.cast(vectors, "float32")
     centred = vectors - ops.mean(vectors, axis=-1, keepdims=True)
     variance = ops.mean(ops.square(centred), axis=-1, keepdims=True)
     scale = vectors.shape[-1] ** -0.5 if to_unit else 1.0
@@ -43,15 +44,18 @@ class LayerNorm(keras.layers.Layer):
         self.to_unit = to_unit
 
     def build(self, shape: tuple[int | None, ...]) -> None:
-        self.gain = self.add_weight(name="gain", shape=shape[-1:], initializer="ones")
-        self.shift = self.add_weight(
-            name="shift", shape=shape[-1:], initializer="zeros"
+        self.gain, self.shift = (
+            self.add_weight(
+                name=name, shape=shape[-1:], initializer=start, autocast=False
+            )
+            for name, start in (("gain", "ones"), ("shift", "zeros"))
         )
         self.built = True
 
     def call(self, vectors: Tensor) -> Tensor:
         """Return `[..., D]` float of `[..., D]` float."""
-        return standardise(vectors, to_unit=self.to_unit) * self.gain + self.shift
+        standard = standardise(vectors, to_unit=self.to_unit)
+        return ops.cast(standard * self.gain + self.shift, self.compute_dtype)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "to_unit": self.to_unit}
