@@ -288,6 +288,19 @@ def test_without_regularisation_there_is_nothing_to_add():
 
 
 # covers: X11, N6
+@pytest.mark.parametrize("hashes", [None, {"id": [{"buckets": 997, "dimension": 16}]}])
+def test_without_a_scale_embeddings_start_with_about_length_1(hashes):
+    genres = {"genres": Feature("categorical", size=1000, width=1)}
+    options = {"dimension": 16, "embedding": 16, "scale": None, "hashes": hashes}
+    tower = new_item_tower(genres, n_entities=1000, **options)
+    tower.build()
+    tables = [np.asarray(table) for table in tower.trainable_weights]
+    assert len(tables) == 2
+    for table in tables:
+        np.testing.assert_allclose(table.std(), 16**-0.5, rtol=0.03)
+    assert tower.get_config()["scale"] is None
+
+
 def test_an_unknown_entity_is_its_content_and_the_unknown_id():
     tower, known = content_tower(), np.arange(N_ITEMS) != 4
     tower.set_known(known)

@@ -50,7 +50,8 @@ class EntityTower(keras.layers.Layer):
         l2: times the sum of the tables' squares is added to the loss; 0 for none.
         n_rows: rows of the id table, reserved ids included. An entity's row is its
             dense id; from `n_rows` on they share the out-of-vocabulary row.
-        scale: standard deviation of the initial embeddings.
+        scale: standard deviation of the initial embeddings; None for E^-½, which makes
+            parts of about length 1.
         seed: of the id dropout; the mlp has those from 500 further on.
         hashes: part → `buckets` (a prime) and `dimension` of each table that its ids
             are hashed into (see `HashedEmbedding`), in place of a row for each. An
@@ -76,7 +77,7 @@ class EntityTower(keras.layers.Layer):
         mlp: Mapping[str, Any] | None,
         l2: float,
         n_rows: int,
-        scale: float,
+        scale: float | None,
         seed: int,
         hashes: Mapping[str, Sequence[Mapping[str, int]]] | None = None,
         **kwargs: Any,
@@ -112,13 +113,14 @@ class EntityTower(keras.layers.Layer):
         self.scale = scale
         self.seed = seed
         self.hashes = hashes
+        self.start_scale = embedding**-0.5 if scale is None else scale
         self.seeds = keras.random.SeedGenerator(seed)
         self.features = {
             name: FeatureEmbedding(
                 n_entities,
                 feature,
                 embedding,
-                scale=scale,
+                scale=self.start_scale,
                 l2=l2,
                 hashes=hashes.get(name),
                 name=name,
@@ -130,7 +132,7 @@ class EntityTower(keras.layers.Layer):
             HashedEmbedding(
                 hashes_of_ids(hashes[ID]),
                 embedding,
-                scale=scale,
+                scale=self.start_scale,
                 l2=l2,
                 name="hashed_id",
                 dtype=self.dtype_policy,
@@ -162,7 +164,7 @@ class EntityTower(keras.layers.Layer):
             self.table = self.add_weight(
                 name="table",
                 shape=(self.n_rows, self.embedding),
-                initializer=keras.initializers.RandomNormal(stddev=self.scale),
+                initializer=keras.initializers.RandomNormal(stddev=self.start_scale),
                 regularizer=keras.regularizers.L2(self.l2) if self.l2 else None,
             )
         if self.use_id:

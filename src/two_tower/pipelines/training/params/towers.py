@@ -190,7 +190,11 @@ class Entity(Params):
     id_dropout: float = Field(
         ge=0, lt=1, description="share of entities without their id in a step"
     )
-    scale: float = Field(gt=0, description="standard deviation of initial embeddings")
+    scale: float | None = Field(
+        gt=0,
+        description="standard deviation of initial embeddings; null: 1/√width, for "
+        "vectors of about length 1",
+    )
     l2: float = Field(ge=0, description="times the sum of all squared embeddings")
 
     @model_validator(mode="after")
