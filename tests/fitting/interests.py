@@ -1,5 +1,6 @@
 """Small towers of several vectors, batches of places, and their loss by definition."""
 
+from itertools import combinations
 from math import log
 
 import numpy as np
@@ -60,7 +61,6 @@ def objective_of(**changes):
         "joint": True,
         "credit": "category",
         "margin": 0.05,
-        "mask_hits": True,
         "hard": 0,
         "auxiliary": AuxiliaryWeights(dead_heads=0.5, sharpness=0.7, semantic=2.0),
         "enough": 0.95,
@@ -71,37 +71,39 @@ def objective_of(**changes):
 
 def measured(objective, towers, batch):
     """Return the objective's loss, a float, and what it measures, by name."""
-    names, sizes = list(batch), {}
 
-    def flat(*arrays):
+    def both(batch):
         loss, figures = objective.measured(
-            towers,
-            dict(zip(names, arrays, strict=True)),
-            temperature=TEMPERATURE,
-            training=False,
+            towers, batch, temperature=TEMPERATURE, training=False
         )
-        sizes.update({name: one.shape for name, one in figures.items()})
-        parts = [ops.reshape(one, (-1,)) for one in (loss, *figures.values())]
-        return ops.concatenate(parts)
+        return {"loss": loss} | figures
 
-    loss, *found = evaluated(flat)(*map(ops.convert_to_tensor, batch.values()))
-    figures = {}
-    for name, shape in sizes.items():
-        size = int(np.prod(shape))
-        figures[name], found = np.reshape(found[:size], shape), found[size:]
-    return float(loss), figures
+    figures = evaluated_by_name(both, batch)
+    return float(figures.pop("loss")), figures
 
 
 def interests_of(towers, batch):
-    """Return users' `[P, V, D]` vectors and `[P, H, D]` heads in float64."""
-    names, n_vectors = list(batch), towers.n_vectors
+    """Return the fields of users' `Interests` by name, in float64."""
+    found = evaluated_by_name(lambda one: towers.interests(one)._asdict(), batch)
+    return {name: array.astype(np.float64) for name, array in found.items()}
 
-    def both(*arrays):
-        users = towers.interests(dict(zip(names, arrays, strict=True)))
-        return ops.concatenate([users.vectors, users.heads], axis=1)
 
-    found = evaluated(both)(*map(ops.convert_to_tensor, batch.values()))
-    return np.split(np.asarray(found, np.float64), [n_vectors], axis=1)
+def evaluated_by_name(function, batch):
+    """Return the arrays that a function of a batch returns by name."""
+    names, shapes = list(batch), {}
+
+    def flat(*arrays):
+        found = function(dict(zip(names, arrays, strict=True)))
+        shapes.update({name: tuple(one.shape) for name, one in found.items()})
+        return ops.concatenate([ops.reshape(one, (-1,)) for one in found.values()])
+
+    found = evaluated(flat)(*map(ops.convert_to_tensor, batch.values()))
+    ends = np.cumsum([int(np.prod(shape)) for shape in shapes.values()])
+    parts = np.split(found, ends[:-1])
+    return {
+        name: part.reshape(shape)
+        for (name, shape), part in zip(shapes.items(), parts, strict=True)
+    }
 
 
 def unit(vectors):
@@ -128,10 +130,8 @@ def rival_weights(objective, batch, posteriors, place):
     """Return `[Q]`, how many negatives each candidate stands for at a place."""
     label, weights = batch["labels"][place], batch["candidate_weights"].astype(float)
     for q, item in enumerate(batch["candidates"]):
-        is_own = item == label
-        if is_own and objective.mask_hits:
-            weights[q] = 0
-        if "excluded" in batch and batch["excluded"][place, q] and not is_own:
+        is_excluded = "excluded" in batch and batch["excluded"][place, q]
+        if item == label or is_excluded:
             weights[q] = 0
         heads = posteriors[item].argmax(), posteriors[label].argmax()
         if q < objective.hard and heads[0] != heads[1]:
@@ -141,7 +141,8 @@ def rival_weights(objective, batch, posteriors, place):
 
 def defined(towers, batch, objective):
     """Return the loss, and the measures, by their definitions in float64."""
-    vectors, heads = interests_of(towers, batch)
+    users = interests_of(towers, batch)
+    vectors, heads = users["vectors"], users["heads"]
     ids = np.arange(N_ITEMS, dtype=np.int32)
     items = np.asarray(towers.item_vectors(ids), np.float64)
     posteriors = posteriors_of(towers)
@@ -170,6 +171,7 @@ def defined(towers, batch, objective):
     semantic = -(of_places * np.log(softmax(likeness / tau))).sum(axis=-1)
     hard = (weights[:, : objective.hard] > 0).sum(axis=1)
     easy = batch["candidate_weights"][objective.hard :]
+    items_of_heads = np.mean([_mass_of_heads(users, p) for p in real], axis=0)
     figures = {
         "nll": nll.mean(),
         "dead_heads": np.maximum(log(1 / n_heads) - np.log(shares), 0).mean(),
@@ -186,13 +188,27 @@ def defined(towers, batch, objective):
         "head_certainty": sharpest.mean(),
         "head_posterior_min": shares,
         "head_posterior_max": shares,
+        "item_head_min": items_of_heads,
+        "item_head_max": items_of_heads,
     }
+    if n_vectors > 1:
+        pairs = [*combinations(range(n_vectors), 2)]
+        likeness = [vectors[p][u] @ vectors[p][v] for p in real for u, v in pairs]
+        figures["vector_likeness"] = np.mean(likeness)
     if objective.hard:
         figures |= {"hard_count_min": hard.min(), "hard_count_max": hard.max()}
     extra = sum(
         weight * figures[name] for name, weight in objective.auxiliary._asdict().items()
     )
     return len(real) * (nll.mean() + extra), figures
+
+
+def _mass_of_heads(users, place):
+    """Return `[H]`, how much of a place's items each head has."""
+    pairs = zip(
+        users["item_probability"][place], users["head_of_item"][place], strict=True
+    )
+    return sum(probability * heads for probability, heads in pairs)
 
 
 def _place(  # noqa: PLR0913, PLR0917

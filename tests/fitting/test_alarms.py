@@ -8,7 +8,9 @@ from two_tower.fitting.alarms import (
     TrainingError,
     check_finite,
     check_heads,
+    check_item_heads,
     check_spread,
+    check_vectors,
     check_weights,
 )
 
@@ -100,3 +102,24 @@ def test_a_neglected_head_is_warned_of(caplog):
 def test_heads_with_something_to_do_are_no_matter(least, greatest, n_heads, caplog):
     check_heads(least, greatest, n_heads=n_heads)
     assert not caplog.records
+
+
+# covers: X10
+def test_a_head_with_the_items_of_all_histories_stops_training():
+    with pytest.raises(TrainingError, match=r"which has 0\.990 of the items"):
+        check_item_heads(0.99, n_heads=4)
+
+
+@pytest.mark.parametrize(("greatest", "n_heads"), [(1.0, 1), (0.9, 4), (0.0, 4)])
+def test_heads_that_share_items_are_no_matter(greatest, n_heads):
+    check_item_heads(greatest, n_heads=n_heads)
+
+
+# covers: X10
+def test_vectors_that_are_all_but_one_are_warned_of(caplog):
+    check_vectors(0.98)
+    assert not caplog.records
+    check_vectors(0.981)
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert "two vectors of a user have a cosine of 0.981" in record.getMessage()

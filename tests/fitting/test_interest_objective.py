@@ -91,19 +91,18 @@ def test_one_vector_of_several_heads_follows_it_too():
 
 
 # covers: A38
-@pytest.mark.parametrize("mask_hits", [True, False])
-def test_hits_are_left_out_if_asked(towers, mask_hits):
+def test_hits_are_left_out(towers):
     batch = batch_of(Queue(16, None), draws=3)
-    assert_defined(objective_of(mask_hits=mask_hits), towers, batch)
+    assert (batch["candidates"] == np.array(LABELS)[:, None])[:-1].any(axis=1).all()
+    assert_defined(objective_of(), towers, batch)
 
 
 # covers: L20
-@pytest.mark.parametrize("mask_hits", [True, False])
-def test_what_the_user_has_met_is_left_out_but_never_the_own_item(towers, mask_hits):
+def test_what_the_user_has_met_is_left_out_but_never_the_own_item(towers):
     users, items = np.repeat(np.arange(6), 3), np.tile([2, 5, 8], 6)
     consumed = Consumed.from_pairs(users, items, n_users=6, n_items=N_ITEMS)
     batch = batch_of(Queue(16, None), consumed=consumed)
-    assert_defined(objective_of(mask_hits=mask_hits), towers, batch)
+    assert_defined(objective_of(), towers, batch)
 
 
 # covers: A39, X3
@@ -326,6 +325,27 @@ def test_heads_that_collapse_while_training_stop_it(tmp_path):
     router.temperature = 0.05
     with pytest.raises(TrainingError, match="4 heads have collapsed into one"):
         train(towers, tmp_path, epochs=1, auxiliary=NO_AUXILIARY)
+
+
+# covers: X10
+def test_items_that_are_all_for_one_head_stop_training(tmp_path):
+    towers = make_towers()
+    router = towers.history_encoder.item_router
+    # All items at once: one prototype is theirs, the others are its opposite.
+    towers.item_tower.table.assign(np.ones(towers.item_tower.table.shape))
+    towers.item_tower.features["genre"].table.assign(np.ones((N_GENRES, DIMENSION)))
+    prototypes = -np.ones((router.n_prototypes, DIMENSION))
+    prototypes[0] = 1
+    router.prototypes.assign(prototypes)
+    router.temperature = 0.05
+    with pytest.raises(TrainingError, match=r"4 heads .* items of all histories"):
+        train(towers, tmp_path, epochs=1)
+
+
+# covers: A49
+def test_one_vector_is_like_no_other():
+    names = [one.name for one in objective_of().measures(make_towers(n_vectors=1))]
+    assert "vector_likeness" not in names
 
 
 def test_the_step_can_be_compiled_with_xla(tmp_path):

@@ -75,6 +75,18 @@ def test_extremes_of_a_vector_are_of_its_mean_over_the_epoch(reduction, expected
     assert float(found.result()) == pytest.approx(expected)
 
 
+# covers: A49
+@pytest.mark.backend
+@pytest.mark.parametrize(("reduction", "expected"), [("min", 0.25), ("max", 0.75)])
+def test_extremes_of_a_vector_may_be_shares_of_its_sum(reduction, expected):
+    # A fifth of the positives has no part in it; of the others the first has a quarter.
+    figures, weights = [[0.5, 0.3], [0.0, 0.8]], [4.0, 6.0]
+    found = gathered(f"{reduction}_of_shares", figures, weights, size=2)
+    assert float(found.result()) == pytest.approx(expected)
+    found.reset_state()
+    assert float(found.result()) == 0
+
+
 @pytest.mark.backend
 @pytest.mark.parametrize("reduction", ["mean", "mean_of_batches", "min", "max"])
 def test_an_epoch_begins_with_nothing(reduction):
@@ -92,6 +104,12 @@ def test_an_epoch_begins_with_nothing(reduction):
 def test_a_name_that_is_taken_is_refused(names):
     with pytest.raises(ValueError, match=rf"measures \['{names[0]}'\] have names"):
         accumulators([Measure(name, "mean") for name in names])
+
+
+# covers: A50
+def test_a_name_that_looks_like_a_validation_figure_is_refused():
+    with pytest.raises(ValueError, match=r"\['val_mrr'\] have names of validation"):
+        accumulators([Measure("nll", "mean"), Measure("val_mrr", "mean")])
 
 
 # covers: A50

@@ -18,8 +18,12 @@ COLLAPSED_COSINE = 0.98
 # but one are no use to them.
 COLLAPSED_LIKENESS = 0.9999
 
-# One head that nearly all positives are for: the other vectors of a user learn nothing.
+# One head that nearly all positives, or items, are for: the other vectors of a user
+# learn nothing.
 COLLAPSED_POSTERIOR = 0.99
+
+# Vectors of a user that are all but one find the same items, at the cost of several.
+ALIKE_VECTORS = 0.98
 
 # A head with a fifth of its due learns little; categories are never quite even, and
 # half of it is common.
@@ -97,4 +101,33 @@ def check_heads(least: float, greatest: float, *, n_heads: int) -> None:
             "weight of dead_heads, or have fewer heads",
             least,
             1 / n_heads,
+        )
+
+
+def check_item_heads(greatest: float, *, n_heads: int) -> None:
+    """Raise `TrainingError` when one head has the items of all histories.
+
+    Args:
+        greatest: the greatest share that a head has of an epoch's items.
+        n_heads: H; a single head has all items by right.
+    """
+    if n_heads > 1 and not greatest < COLLAPSED_POSTERIOR:
+        raise TrainingError(
+            f"the {n_heads} heads have collapsed into one, which has {greatest:.3f} of "
+            "the items of all histories. Set histories.multi_interest.heads.routing to "
+            "soft or its temperature higher, or lower optimizer.learning_rate."
+        )
+
+
+def check_vectors(likeness: float) -> None:
+    """Warn when the vectors of a user are all but one.
+
+    Args:
+        likeness: mean cosine of two vectors of a user, over an epoch.
+    """
+    if likeness > ALIKE_VECTORS:
+        logger.warning(
+            "two vectors of a user have a cosine of %.3f on average, so several find "
+            "little more than one; raise the weight of semantic, or have fewer vectors",
+            likeness,
         )

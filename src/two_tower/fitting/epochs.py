@@ -10,13 +10,20 @@ import numpy as np
 from two_tower.fitting.alarms import (
     check_finite,
     check_heads,
+    check_item_heads,
     check_spread,
+    check_vectors,
     check_weights,
 )
 from two_tower.fitting.batches import Feed
 from two_tower.fitting.checkpoints import Checkpoint, CheckpointStore
 from two_tower.fitting.early_stopping import EarlyStopping
-from two_tower.fitting.measures import GREATEST_HEAD, LEAST_HEAD
+from two_tower.fitting.measures import (
+    GREATEST_HEAD,
+    GREATEST_ITEM_HEAD,
+    LEAST_HEAD,
+    VECTOR_LIKENESS,
+)
 from two_tower.fitting.progress import log_epoch
 from two_tower.fitting.task import RetrievalTask
 from two_tower.fitting.validation import Validation
@@ -130,6 +137,11 @@ class EpochEnd(keras.callbacks.Callback):
         if LEAST_HEAD in measures:
             n_heads = measures[LEAST_HEAD].size
             check_heads(record[LEAST_HEAD], record[GREATEST_HEAD], n_heads=n_heads)
+        if GREATEST_ITEM_HEAD in measures:
+            n_heads = measures[GREATEST_ITEM_HEAD].size
+            check_item_heads(record[GREATEST_ITEM_HEAD], n_heads=n_heads)
+        if VECTOR_LIKENESS in measures:
+            check_vectors(record[VECTOR_LIKENESS])
         record |= self._examine(epoch)
         self.state.history.append(record)
         log_epoch(record, epochs=self.epochs, monitor=self.state.stopping.monitor)

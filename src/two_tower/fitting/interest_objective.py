@@ -5,7 +5,14 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 from keras import ops
 
-from two_tower.fitting.measures import GREATEST_HEAD, LEAST_HEAD, Measure
+from two_tower.fitting.measures import (
+    GREATEST_HEAD,
+    GREATEST_ITEM_HEAD,
+    LEAST_HEAD,
+    LEAST_ITEM_HEAD,
+    VECTOR_LIKENESS,
+    Measure,
+)
 from two_tower.fitting.objectives import TensorBatch, embed_candidates
 from two_tower.losses.interests import dead_heads, semantic, sharpness, weighted_mean
 from two_tower.losses.multi_vector import (
@@ -15,6 +22,7 @@ from two_tower.losses.multi_vector import (
     score_rivals,
 )
 from two_tower.losses.softmax import SMALLEST_WEIGHT
+from two_tower.towers.multi_interest import Interests
 from two_tower.towers.two_tower import TwoTower
 from two_tower.towers.vectors import to_unit_length
 from two_tower.types import MASKED_LOGIT, Tensor
@@ -46,7 +54,8 @@ class InterestSoftmax:
     A category router says for which heads, and so for which vectors, a positive is:
     p(v) = Σ_{h of v} p(h | category of the positive). The main loss is the mean of the
     vectors' cross-entropies by p(v), or that of the vectors together; the auxiliary
-    ones are about the posterior p(h).
+    ones are about the posterior p(h). Candidates that are the positive itself are left
+    out: it stands in the softmax once, beside them.
 
     Attributes:
         joint: whether vectors compete, in one softmax over (vector, item).
@@ -54,8 +63,6 @@ class InterestSoftmax:
             for; `mixture` if for whichever of them explains it; `any` if for whichever
             of all.
         margin: what the positive's cosine is lowered by.
-        mask_hits: whether candidates that are the positive itself are left out. The
-            positive stands in the softmax once, beside the candidates, either way.
         hard: how many of the first candidates are hard: they count only where their
             category's first head is that of the positive's category.
         auxiliary: weights of the auxiliary losses.
@@ -72,7 +79,6 @@ class InterestSoftmax:
     joint: bool
     credit: Credit
     margin: float
-    mask_hits: bool
     hard: int
     auxiliary: AuxiliaryWeights
     enough: float
@@ -96,7 +102,10 @@ class InterestSoftmax:
           that counted for a positive, if there are hard ones;
         - `head_certainty`: mean of max_h p(h), of a positive's category;
         - `head_posterior_min`, `head_posterior_max`: the least and the greatest
-          head's mean posterior over all positives; 1/H if all are used alike.
+          head's mean posterior over all positives; 1/H if all are used alike;
+        - `item_head_min`, `item_head_max`: the least and the greatest head's share of
+          the mass of all histories' items, Σ_t p(t) · p(h | t);
+        - `vector_likeness`: mean cosine of two of a user's vectors, if there are two.
         """
         encoder: Any = towers.history_encoder
         n_heads = encoder.n_heads
@@ -114,6 +123,7 @@ class InterestSoftmax:
             Measure("hard_count_min", "min"),
             Measure("hard_count_max", "max"),
         ]
+        likeness = [Measure(VECTOR_LIKENESS, "mean")]
         return [
             *(Measure(name, "mean") for name in names),
             Measure("positive_cosine_min", "min"),
@@ -124,6 +134,9 @@ class InterestSoftmax:
             *(hard if self.hard else []),
             Measure(LEAST_HEAD, "min_of_means", n_heads),
             Measure(GREATEST_HEAD, "max_of_means", n_heads),
+            Measure(LEAST_ITEM_HEAD, "min_of_shares", n_heads),
+            Measure(GREATEST_ITEM_HEAD, "max_of_shares", n_heads),
+            *(likeness if towers.n_vectors > 1 else []),
         ]
 
     def __call__(
@@ -191,6 +204,7 @@ class InterestSoftmax:
             **_rank_figures(cosines, positive, rivals, weights),
             **self._weight_figures(batch, is_rival),
             **_head_figures(posterior, weights),
+            **_user_figures(users, weights),
         }
 
     def _losses(self, positive: Tensor, rivals: Tensor, shares: Tensor) -> Tensor:
@@ -228,14 +242,10 @@ class InterestSoftmax:
     ) -> Tensor:
         """Return `[P, Q]` bool, False for candidates that are left out for a place."""
         ids, labels = batch["candidates"], batch["labels"]
-        is_own = ops.equal(ops.expand_dims(labels, 1), ids)
-        is_rival = ops.ones_like(is_own)
+        is_rival = ops.not_equal(ops.expand_dims(labels, 1), ids)
         if "excluded" in batch:
-            # The own item is left to `mask_hits`.
             excluded = ops.take(batch["excluded"], batch["rows"], axis=0)
-            is_rival = ops.logical_or(is_own, ops.logical_not(excluded))
-        if self.mask_hits:
-            is_rival = ops.logical_and(is_rival, ops.logical_not(is_own))
+            is_rival = ops.logical_and(is_rival, ops.logical_not(excluded))
         if hard_heads is None:
             return is_rival
         n_easy = ops.shape(ids)[0] - self.hard
@@ -312,6 +322,23 @@ def _head_figures(log_posterior: Tensor, weights: Tensor) -> dict[str, Tensor]:
         LEAST_HEAD: of_heads,
         GREATEST_HEAD: of_heads,
     }
+
+
+def _user_figures(users: Interests, weights: Tensor) -> dict[str, Tensor]:
+    """Return each head's part of the items, and how like users' vectors are."""
+    masses = ops.sum(
+        ops.expand_dims(users.item_probability, -1) * users.head_of_item, axis=1
+    )
+    # Places without history have no mass; shares are of what the others have.
+    of_heads = weighted_mean(masses, weights)
+    figures = {LEAST_ITEM_HEAD: of_heads, GREATEST_ITEM_HEAD: of_heads}
+    n_vectors = users.vectors.shape[1]
+    if n_vectors > 1:
+        # Of unit vectors, |Σ_v x_v|² is V and twice the cosines of all pairs.
+        of_sums = ops.sum(ops.square(ops.sum(users.vectors, axis=1)), axis=-1)
+        cosines = (of_sums - n_vectors) / (n_vectors * (n_vectors - 1))
+        figures[VECTOR_LIKENESS] = weighted_mean(cosines, weights)
+    return figures
 
 
 def _bounds(name: str, values: Tensor, weights: Tensor) -> dict[str, Tensor]:

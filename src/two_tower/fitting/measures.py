@@ -10,7 +10,14 @@ from keras import ops
 from two_tower.types import Tensor
 
 Reduction = Literal[
-    "mean", "mean_of_batches", "min", "max", "min_of_means", "max_of_means"
+    "mean",
+    "mean_of_batches",
+    "min",
+    "max",
+    "min_of_means",
+    "max_of_means",
+    "min_of_shares",
+    "max_of_shares",
 ]
 
 TAKEN = (
@@ -25,8 +32,17 @@ TAKEN = (
 )
 """Names that an epoch's record, or Keras' logs, have without any measure."""
 
+OF_VALIDATION = "val_"
+"""What the names of the validation's figures begin with."""
+
 LEAST_HEAD, GREATEST_HEAD = "head_posterior_min", "head_posterior_max"
 """Measures that raise alarms: the extremes of heads' mean posteriors."""
+
+LEAST_ITEM_HEAD, GREATEST_ITEM_HEAD = "item_head_min", "item_head_max"
+"""Likewise: the extremes of heads' shares of the items of histories."""
+
+VECTOR_LIKENESS = "vector_likeness"
+"""Likewise: the mean cosine of two vectors of a user."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +53,8 @@ class Measure:
         name: as the epoch's record has it.
         reduction: `mean` over positives, or `mean_of_batches`; `min` or `max` of the
             batches' figures; or, of a vector, the least or greatest element of its
-            mean over positives, `min_of_means` or `max_of_means`.
+            mean over positives, `min_of_means` or `max_of_means`, or that element's
+            share of their sum, `min_of_shares` or `max_of_shares`.
         size: elements of the vector; 1 for a number.
     """
 
@@ -83,17 +100,26 @@ class Accumulator(keras.metrics.Metric):
     def result(self) -> Tensor:
         if self.reduction in {"min", "max"}:
             return self.gathered[0]
-        means = self.gathered / ops.maximum(self.weight, 1.0)
-        return ops.max(means) if self.reduction == "max_of_means" else ops.min(means)
+        whole = self.weight
+        if self.reduction in {"min_of_shares", "max_of_shares"}:
+            whole = ops.sum(self.gathered)
+        parts = self.gathered / ops.where(whole > 0, whole, 1.0)
+        return ops.max(parts) if self.reduction.startswith("max") else ops.min(parts)
 
 
 def accumulators(measures: Sequence[Measure]) -> list[Accumulator]:
     """Return an accumulator of each measure.
 
     Raises:
-        ValueError: if two have one name, or one has a name that a record has anyway.
+        ValueError: if two have one name, or one has a name that a record has anyway, or
+            that validation figures may have.
     """
     names = [measure.name for measure in measures]
+    if taken := [name for name in names if name.startswith(OF_VALIDATION)]:
+        raise ValueError(
+            f"the objective's measures {taken} have names of validation figures; "
+            f"rename them to begin with anything but {OF_VALIDATION!r}"
+        )
     repeated = sorted({name for name in names if [*names, *TAKEN].count(name) > 1})
     if repeated:
         raise ValueError(

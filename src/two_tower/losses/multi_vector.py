@@ -122,8 +122,8 @@ def mixture_cross_entropy(
     Args:
         positive: as of `multi_vector_cross_entropy`.
         rivals: as of `multi_vector_cross_entropy`.
-        shares: `[P, V]` float, p(v); or `[1, V]` of ones, where a joint softmax is to
-            say by itself which vector it is.
+        shares: `[P, V]` float, p(v); or all 1, where a joint softmax is to say by
+            itself which vector it is.
         joint: whether vectors compete.
 
     Returns:

@@ -54,6 +54,7 @@ def test_without_validation_there_is_the_loss_alone():
 MEASURED = [
     record
     | {"nll": 1.0, "semantic": 0.5, "accuracy": 0.2, "head_posterior_min": 0.1 * epoch}
+    | {"vector_likeness": 0.3, "item_head_min": 0.05, "head_certainty": 0.6}
     for epoch, record in enumerate(HISTORY, start=1)
 ]
 
@@ -65,6 +66,8 @@ def test_what_the_objective_measures_has_panels_of_its_own():
     assert drawn["head_posterior_min"].y == pytest.approx((0.1, 0.2))
     names = "nll", "semantic", "accuracy", "head_posterior_min"
     assert [drawn[name].yaxis for name in names] == ["y3", "y3", "y4", "y5"]
+    names = "vector_likeness", "item_head_min", "head_certainty"
+    assert [drawn[name].yaxis for name in names] == ["y4", "y5", "y5"]
     looks = {(trace.line.color, trace.line.dash) for trace in drawn.values()}
     assert len(looks) == len(drawn)
 

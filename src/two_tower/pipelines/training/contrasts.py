@@ -269,7 +269,6 @@ def _interest_softmax(parameters: Training) -> InterestSoftmax:
         joint=asked.joint,
         credit=asked.credit,
         margin=asked.margin,
-        mask_hits=parameters.masks.hits,
         hard=queue.hard if parameters.negatives == "queue" else 0,
         auxiliary=AuxiliaryWeights(
             dead_heads=asked.dead_heads.weight,

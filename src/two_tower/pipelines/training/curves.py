@@ -46,14 +46,20 @@ MEASURES = (
             "positive_cosine",
             "positive_cosine_min",
             "positive_cosine_max",
-            "head_certainty",
+            "vector_likeness",
         ),
         "dashdot",
     ),
     Panel(
         "Shares of the least and the most used head",
-        "share of positives",
-        ("head_posterior_min", "head_posterior_max"),
+        "share of positives or items",
+        (
+            "head_posterior_min",
+            "head_posterior_max",
+            "item_head_min",
+            "item_head_max",
+            "head_certainty",
+        ),
         "longdash",
     ),
 )
