@@ -2,19 +2,15 @@ from functools import partial
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tests.gradients import evaluated
 from tests.towers.definitions import unit
 from tests.towers.interests.build import any_vectors
-from two_tower.towers.interests.selection import best_scores, best_vectors, flat_view
+from two_tower.towers.interests.selection import best_vectors, flat_view
 
 pytestmark = pytest.mark.backend
 
 VECTORS = unit(any_vectors(3, 4, 5))
-
-score = evaluated(best_scores)
 
 
 # covers: A32
@@ -22,16 +18,6 @@ def test_the_flat_view_has_the_vectors_of_a_user_one_behind_the_other():
     found = evaluated(flat_view)(VECTORS)
     expected = [vector for user in VECTORS for vector in user]
     np.testing.assert_array_equal(found, expected)
-
-
-# covers: A33
-@given(st.integers(0, 99))
-def test_a_score_is_the_greatest_cosine_of_a_user_s_vectors(seed):
-    items = unit(any_vectors(6, 5, seed=seed))
-    expected = [
-        [max(np.float64(v) @ item for v in user) for item in items] for user in VECTORS
-    ]
-    np.testing.assert_allclose(score(VECTORS, items), expected, 1e-5, 1e-6)
 
 
 # covers: A34

@@ -10,21 +10,6 @@ def flat_view(vectors: Tensor) -> Tensor:
     return ops.reshape(vectors, (-1, vectors.shape[-1]))
 
 
-def best_scores(vectors: Tensor, items: Tensor) -> Tensor:
-    """Return each user's score of each item: the greatest cosine of their vectors.
-
-    Args:
-        vectors: `[B, V, D]` float, unit vectors.
-        items: `[N, D]` float, unit vectors.
-
-    Returns:
-        `[B, N]` float.
-    """
-    cosines = ops.matmul(flat_view(vectors), ops.transpose(items))
-    shape = (-1, vectors.shape[1], ops.shape(items)[0])
-    return ops.max(ops.reshape(cosines, shape), axis=1)
-
-
 def best_vectors(vectors: Tensor, scores: Tensor, k: int) -> Tensor:
     """Return the k vectors of each user that have the greatest scores, best first.
 
