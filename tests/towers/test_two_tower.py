@@ -19,14 +19,19 @@ from tests.towers.build import (
     MAX_LENGTH,
     N_ITEMS,
     call_towers,
+    history_towers,
     make_towers,
+    new_item_tower,
     pad,
     queries_of,
+    scatter_weights,
     shared_towers,
 )
 from tests.towers.definitions import mean_user, unit
+from tests.towers.interests.build import any_batch, make_tower
 from two_tower.losses.softmax import softmax_cross_entropy
 from two_tower.negatives.candidates import whole_catalogue
+from two_tower.towers.features import Feature
 from two_tower.towers.two_tower import TwoTower
 
 pytestmark = pytest.mark.backend
@@ -248,6 +253,23 @@ def test_half_precision_has_finite_gradients_of_whole_precision():
 
 
 # covers: L11
+def test_half_precision_moves_no_rating_over_an_edge():
+    half = {"dtype": "mixed_bfloat16"}
+    genre = {"genre": Feature("categorical", size=3, width=1)}
+    encoder = make_tower(events={"rating_edges": [3.999]}, **half)
+    width = {"dimension": encoder.dimension, "embedding": encoder.dimension}
+    towers = history_towers(new_item_tower(genre, **width, **half), encoder)
+    towers.build()
+    scatter_weights(towers)
+    ratings = np.repeat(np.float32([[3.998], [4.0]]), 3, axis=1)  # 4 both in bfloat16
+    batch = {
+        name: np.concatenate([field, field])
+        for name, field in any_batch([3], width=3).items()
+    }
+    below, above = evaluated(towers)(batch | {"ratings": ratings})
+    assert not np.allclose(below, above)
+
+
 def test_units_of_the_mean_tower_are_dropped_only_while_training():
     towers, batch = make_towers("mean", dropout=0.5), pad(HISTORIES).values()
     expected = queries_of("mean", HISTORIES)

@@ -71,6 +71,11 @@ class TwoTower(keras.Model):
         )
 
     @property
+    def input_dtype(self) -> str:
+        """What Keras casts numbers to: each tower casts what it reads by itself."""
+        return "float32"
+
+    @property
     def dimension(self) -> int:
         """D of queries and items."""
         return self.item_tower.dimension
