@@ -55,7 +55,7 @@ class TwoTower(keras.Model):
         _check_sides(item_tower, history_encoder, profile, fusion)
         _check_events(history_encoder, profile, normalise=normalise)
         self.item_tower = item_tower
-        self.history_encoder = history_encoder
+        self.history_encoder: Any = history_encoder  # some have more than all layers
         self.profile = profile
         self.fusion_options = None if fusion is None else dict(fusion)
         self.normalise = normalise
@@ -197,12 +197,13 @@ class TwoTower(keras.Model):
             training: whether to drop.
         """
         items, encoder = batch["items"], self.history_encoder
-        return encoder(
+        found: Interests = encoder(
             batch,
             self.item_tower(items, training=training),
             self.categories(items),
             training=training,
         )
+        return found
 
     def categories(self, ids: Tensor) -> Tensor:
         """Return the `[..., D]` vectors of the kinds of items that `ids` are of."""
