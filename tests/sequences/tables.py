@@ -159,7 +159,7 @@ def sequence(  # noqa: PLR0913
     ids = t["item_vocabulary"], t["user_vocabulary"]
     t["feature_vocabulary"] = stored(
         nodes.build_feature_vocabulary(
-            t["items"], t["users"], *ids, declared, known_values
+            t["items"], t["users"], *ids, declared, known_values, known_schema
         )
     )
     t["feature_schema"] = schema = nodes.build_feature_schema(

@@ -47,7 +47,13 @@ def known(lists, n_train=None, dtype=None):
 def of_training(items, feature, **grown_from):
     """Return vocabulary, schema and codes of a feature `f`."""
     features = {"f": feature}
-    table = feature_vocabulary(items, "item", features, grown_from.get("vocabulary"))
+    table = feature_vocabulary(
+        items,
+        "item",
+        features,
+        grown_from.get("vocabulary"),
+        grown_from.get("schema"),
+    )
     schema = describe_features(items, "item", table, features, grown_from.get("schema"))
     codes = encode_features(items, "item", table, features, schema)
     numbered = rows(table.order_by("id"), "value", "id", "count")
@@ -111,6 +117,13 @@ def test_a_value_set_is_all_values_in_order_joined():
     assert schema == {"f": meaning | {"size": 6}}
 
 
+def test_values_with_the_separator_make_sets_of_their_own():
+    lists = [["a|b"], ["a", "b"], ["a%7Cb"], ["a|", "b"], ["a", "|b"]]
+    vocabulary, _, codes = of_training(known(lists), VALUE_SET)
+    assert len(vocabulary) == len(set(codes)) == 5
+    assert {value for value, *_ in vocabulary} >= {"a|b", "a%7Cb", "a%257Cb"}
+
+
 def test_a_set_that_training_lacks_is_unknown():
     items = known([["a", "b"], ["a"], ["b"]], n_train=[1, 1, 0])
     assert of_training(items, VALUE_SET)[2] == [3, 2, 1]
@@ -122,19 +135,46 @@ def test_lists_without_any_value_are_missing(feature):
     assert (vocabulary, schema["f"]["size"], codes) == ([], 2, [0, 0])
 
 
-# covers: L28
-@pytest.mark.parametrize("feature", [RAREST, VALUE_SET])
-def test_known_values_keep_their_ids(feature):
-    first = known([["m", "n"], ["n"]])
-    vocabulary, schema, _ = of_training(first, feature)
+def grow(first, items, feature):
+    """Return vocabularies and codes of a training, and of one that grows from it."""
+    vocabulary, schema, codes = of_training(known(first), feature)
     earlier = ibis.memtable(
         [("item", "f", *row) for row in vocabulary],
         columns=["entity", "feature", "value", "id", "count"],
     ).cast({"id": "int32"})
-    items = known([["m", "n"], ["n"], ["a", "n"]])
-    grown, _, codes = of_training(items, feature, vocabulary=earlier, schema=schema)
-    assert [row[:2] for row in grown[:2]] == [row[:2] for row in vocabulary]
-    assert codes == [2, 3, 4]
+    grown, schema, now = of_training(
+        known(items), feature, vocabulary=earlier, schema=schema
+    )
+    return (vocabulary, codes), (grown, now), schema["f"]
+
+
+# covers: L28
+@pytest.mark.parametrize(("feature", "new"), [(RAREST, 3), (VALUE_SET, 4)])
+def test_known_values_keep_their_ids(feature, new):
+    first = [["m", "n"], ["n"]]
+    before, after, _ = grow(first, [*first, ["a", "n"], ["z"]], feature)
+    assert [row[:2] for row in after[0][:2]] == [row[:2] for row in before[0]]
+    # "a" is new, and so behind "n"; the set of both is no known one.
+    assert after[1][:3] == [*before[1], new]
+    assert max(after[1]) == after[1][3]
+
+
+# covers: L28
+def test_an_item_keeps_its_rarest_value_though_counts_have_turned_round():
+    first = [["Drama", "War"], ["Drama"]]
+    before, after, schema = grow(first, [*first, *[["War"]] * 5], RAREST)
+    assert schema["counts"] == {"Drama": 2, "War": 1}
+    assert after[1][:2] == before[1] == [3, 2]
+    assert after[0] == [("Drama", 2, 1), ("War", 3, 6)]
+
+
+# covers: L28
+def test_a_value_that_is_met_later_is_behind_those_that_were_known():
+    first = [["Drama", "War"], ["Drama"]]
+    tagged = [["Drama", "War", "Noir"], ["Drama"], ["Noir"], ["Noir", "Epic"]]
+    before, after, schema = grow(first, tagged, RAREST)
+    assert schema["counts"] == {"Drama": 2, "War": 1, "Noir": 2 + 3, "Epic": 2 + 1}
+    assert after[1] == [*before[1], 5, 4]
 
 
 # covers: L28

@@ -9,11 +9,16 @@ from typing import Any, Final
 import ibis
 import ibis.expr.types as ir
 import numpy as np
-import pyarrow as pa
 from ibis import _
 
 from two_tower.sequences.declared import DeclaredFeature
-from two_tower.sequences.features import DENSE, RAREST, count_listed, feature_values
+from two_tower.sequences.features import (
+    DENSE,
+    RAREST,
+    count_listed,
+    counts_of,
+    feature_values,
+)
 from two_tower.sequences.lists import or_empty
 from two_tower.types import FIRST_ID, OUT_OF_VOCABULARY, PADDING, JsonObject
 
@@ -34,19 +39,21 @@ def describe_features(
         entity: "item" or "user".
         vocabulary: as from `feature_vocabulary`.
         features: the declared features by name.
-        known_schema: a schema to grow from: its dense features keep their scale.
+        known_schema: a schema to grow from: its dense features keep their scale, the
+            values of its rarest ones their counts.
 
     Returns:
         By feature: `kind`, `column` and `prefix` (null for none) as declared, `opt_in`
         where it is true, and `size` (rows of an embedding table: the largest id and
         one), or for a dense one `mean` and `std` over the entities that training
-        knows. For a `rarest` one `counts`, value → how many of these have it.
+        knows. For a `rarest` one `counts`, value → how many of these have it, or had
+        it when it was first met; see `count_listed`.
 
     Raises:
         ValueError: a feature is declared otherwise than in `known_schema`.
     """
-    scales = known_schema or {}
-    _require_same_meaning(entity, features, scales)
+    earlier = known_schema or {}
+    _require_same_meaning(entity, features, earlier)
     own = vocabulary.filter(_.entity == entity)
     counts = own.group_by("feature").agg(n=_.count()).to_pyarrow().to_pylist()
     n_values = {row["feature"]: row["n"] for row in counts}
@@ -54,11 +61,15 @@ def describe_features(
         name: _meaning(name, one)
         | ({"opt_in": True} if one.opt_in else {})
         | (
-            _scale(known, entity, name, scales.get(name))
+            _scale(known, entity, name, earlier.get(name))
             if one.kind == DENSE
             else {"size": FIRST_ID + n_values.get(name, 0)}
         )
-        | (_counts(known, entity, name, one) if one.kind == RAREST else {})
+        | (
+            _counts(known, entity, name, one, earlier.get(name))
+            if one.kind == RAREST
+            else {}
+        )
         for name, one in features.items()
     }
 
@@ -91,9 +102,14 @@ def _require_same_meaning(
 
 
 def _counts(
-    known: ir.Table, entity: str, name: str, one: DeclaredFeature
+    known: ir.Table,
+    entity: str,
+    name: str,
+    one: DeclaredFeature,
+    about: Mapping[str, Any] | None,
 ) -> dict[str, dict[str, int]]:
-    counts = count_listed(known, entity, name, one).order_by("value").to_pyarrow()
+    table = count_listed(known, entity, name, one, about)
+    counts = table.order_by("value").to_pyarrow()
     values, numbers = counts["value"].to_pylist(), counts["count"].to_pylist()
     return {"counts": dict(zip(values, numbers, strict=True))}
 
@@ -141,23 +157,13 @@ def encode_features(
             column = _standardised(known, entity, name, schema[name])
         else:
             own = vocabulary.filter((_.entity == entity) & (_.feature == name))
-            counts = _counted(schema[name]) if one.kind == RAREST else None
+            counts = counts_of(schema[name]) if one.kind == RAREST else None
             values = feature_values(known, entity, name, one, counts)
             column = _ids(values, entity, name, own, one)
         encoded = encoded.left_join(column, entity).select(
             *encoded.columns, **{name: _filled(column[name])}
         )
     return encoded.order_by(entity)
-
-
-def _counted(about: Mapping[str, Any]) -> ir.Table:
-    """Return the schema's counts of a feature as `feature_values` takes them."""
-    counts = about["counts"]
-    columns = {
-        "value": pa.array(counts.keys(), pa.string()),
-        "count": pa.array(counts.values(), pa.int64()),
-    }
-    return ibis.memtable(pa.table(columns))
 
 
 def _standardised(

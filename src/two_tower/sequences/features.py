@@ -6,10 +6,11 @@ interactions, and one column per declared feature, named like the feature.
 """
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 import ibis
 import ibis.expr.types as ir
+import pyarrow as pa
 from ibis import _
 
 from two_tower.sequences.declared import DeclaredFeature
@@ -20,7 +21,9 @@ RAREST: Final = "rarest"
 VALUE_SET: Final = "value_set"
 OF_LISTS: Final = {"multi_valued", RAREST, VALUE_SET}
 BETWEEN_VALUES: Final = "|"
-"""Joins a set's values into one; MovieLens' own separator, so that no genre has it."""
+"""Joins a set's values into one, as MovieLens does its genres."""
+ESCAPES: Final = {"%": "%25", BETWEEN_VALUES: "%7C"}
+"""What stands in a set for these within a value, so that "a|b" is not "a" and "b"."""
 NOT_A_WORD: Final = r"[^\p{L}\p{N}]+"
 YEAR_AT_END: Final = r"\s*\(\d{4}\)\s*$"
 """MovieLens ends titles in the year, which is a feature of its own."""
@@ -104,19 +107,31 @@ def feature_values(
         `<entity>` and `value` (string), each pair once; no row where there is none.
         Of a `rarest` feature the value of the smallest count, the first in order of
         the value if there are several; values that training lacks are taken only where
-        there are no others. Of a `value_set` all values in order, joined by "|".
+        there are no others. Of a `value_set` all values in order, joined by "|"; "|"
+        and "%" within a value are escaped as in addresses, "%7C" and "%25".
     """
     rows = _raw_values(known, entity, name, one)
     if one.kind == RAREST:
         return _rarest(rows, entity, counts)
     if one.kind == VALUE_SET:
         together = _.value.collect().sort().join(BETWEEN_VALUES)
-        return rows.group_by(entity).agg(value=together)
+        escaped = rows.mutate(value=_escaped(rows["value"]))
+        return escaped.group_by(entity).agg(value=together)
     return rows
 
 
+def _escaped(values: ir.Column) -> ir.Column:
+    for plain, escaped in ESCAPES.items():  # "%" comes first, as the others have it
+        values = values.replace(plain, escaped)
+    return values
+
+
 def count_listed(
-    known: ir.Table, entity: str, name: str, one: DeclaredFeature
+    known: ir.Table,
+    entity: str,
+    name: str,
+    one: DeclaredFeature,
+    about: Mapping[str, Any] | None = None,
 ) -> ir.Table:
     """Return how many entities of the training have each value of a list.
 
@@ -125,12 +140,31 @@ def count_listed(
         entity: "item" or "user".
         name: of the feature.
         one: how it is declared.
+        about: what a schema to grow from says of the feature: its values keep the
+            counts that they had, and new ones count so many more than the greatest of
+            them, so that no entity's rarest value becomes another one.
 
     Returns:
         `value` (string, unique) and `count` (int64).
     """
     rows = _raw_values(known.filter(_.n_train > 0), entity, name, one)
-    return rows.group_by("value").agg(count=_.count())
+    counted = rows.group_by("value").agg(count=_.count().cast("int64"))
+    if about is None:
+        return counted
+    greatest = max(about["counts"].values(), default=0)
+    earlier = counts_of(about)
+    new = counted.anti_join(earlier, "value")
+    return earlier.union(new.mutate(count=(_["count"] + greatest).cast("int64")))
+
+
+def counts_of(about: Mapping[str, Any]) -> ir.Table:
+    """Return the counts that a schema states of a feature, as `count_listed` does."""
+    counts = about["counts"]
+    columns = {
+        "value": pa.array(counts.keys(), pa.string()),
+        "count": pa.array(counts.values(), pa.int64()),
+    }
+    return ibis.memtable(pa.table(columns))
 
 
 def _rarest(rows: ir.Table, entity: str, counts: ir.Table | None) -> ir.Table:
@@ -164,6 +198,7 @@ def feature_vocabulary(
     entity: str,
     features: Mapping[str, DeclaredFeature],
     known_values: ir.Table | None = None,
+    known_schema: Mapping[str, Any] | None = None,
 ) -> ir.Table:
     """Number the values that training knows, in order of the value.
 
@@ -173,6 +208,7 @@ def feature_vocabulary(
         features: the declared features by name; dense ones have no values.
         known_values: a feature vocabulary to grow from: of the declared features, its
             values keep their ids, and new ones come behind.
+        known_schema: the entity's schema of the same training; see `count_listed`.
 
     Returns:
         `entity`, `feature`, `value` (strings), `id` (int32, from 2 on in each
@@ -180,13 +216,16 @@ def feature_vocabulary(
         values below the feature's `min_count` are left out, and so have id 1.
     """
     training = known.filter(_.n_train > 0)
+    schema = known_schema or {}
     nothing = training.select(value=ibis.literal("")).limit(0)
     # Stands even without any feature.
     vocabulary = _numbered(nothing, entity, "", 1, known_values)
     for name, one in features.items():
         if one.kind != DENSE:
-            is_rarest = one.kind == RAREST
-            counts = count_listed(known, entity, name, one) if is_rarest else None
+            is_rarest, about = one.kind == RAREST, schema.get(name)
+            counts = (
+                count_listed(known, entity, name, one, about) if is_rarest else None
+            )
             values = feature_values(training, entity, name, one, counts)
             vocabulary = vocabulary.union(
                 _numbered(values, entity, name, one.min_count, known_values)

@@ -131,13 +131,14 @@ def build_user_vocabulary(
     return vocabularies.user_vocabulary(split_interactions, known_users)
 
 
-def build_feature_vocabulary(
+def build_feature_vocabulary(  # noqa: PLR0913, PLR0917 (its inputs in the catalog)
     items: ir.Table,
     users: ir.Table,
     item_vocabulary: ir.Table,
     user_vocabulary: ir.Table,
     declared: Features,
     known_values: ir.Table | None = None,
+    known_schema: JsonObject | None = None,
 ) -> ir.Table:
     """Number the values that training knows of each feature.
 
@@ -148,6 +149,7 @@ def build_feature_vocabulary(
         user_vocabulary: as from `build_user_vocabulary`.
         declared: the features.
         known_values: a feature vocabulary to grow from.
+        known_schema: the schema of the same training.
 
     Returns:
         `entity`, `feature`, `value`, `id` (int32), `count` (int64), ordered by entity,
@@ -156,9 +158,16 @@ def build_feature_vocabulary(
     of_items, of_users = declared.of("item"), declared.of("user")
     known_items = features.with_columns(item_vocabulary, "item", items, of_items)
     known_users = features.with_columns(user_vocabulary, "user", users, of_users)
+    schema = known_schema or {}
     return (
-        features.feature_vocabulary(known_items, "item", of_items, known_values)
-        .union(features.feature_vocabulary(known_users, "user", of_users, known_values))
+        features.feature_vocabulary(
+            known_items, "item", of_items, known_values, schema.get("item")
+        )
+        .union(
+            features.feature_vocabulary(
+                known_users, "user", of_users, known_values, schema.get("user")
+            )
+        )
         .order_by("entity", "feature", "id")
     )
 

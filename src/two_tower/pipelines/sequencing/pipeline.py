@@ -133,6 +133,7 @@ def _number(known: Mapping[str, str]) -> list[Node]:
                 **_by_name(described),
                 **declared,
                 **_only(known, "known_values"),
+                **_only(known, "known_schema"),
             },
             outputs="feature_vocabulary",
             name="build_feature_vocabulary",
