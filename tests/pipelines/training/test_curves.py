@@ -1,5 +1,6 @@
 import pytest
 
+from two_tower.pipelines.training import curves
 from two_tower.pipelines.training.nodes import plot_learning_curves
 
 HISTORY = [
@@ -80,3 +81,44 @@ def test_a_panel_without_a_measure_is_not_there():
     assert len(titles) == 3
     assert titles[-1] == "Shares of the least and the most used head"
     assert figure.layout.xaxis3.title.text == "epoch"
+
+
+NAMES = (
+    "nll",
+    "dead_heads",
+    "sharpness",
+    "semantic",
+    "accuracy",
+    "positive_cosine",
+    "positive_cosine_min",
+    "positive_cosine_max",
+    "head_certainty",
+    "negative_weight",
+    "negative_weight_min",
+    "negative_weight_max",
+    "hard_count_min",
+    "hard_count_max",
+    "head_posterior_min",
+    "head_posterior_max",
+    "item_head_min",
+    "item_head_max",
+    "vector_likeness",
+)
+
+
+# covers: A49
+def test_weights_and_counts_of_candidates_are_drawn_too():
+    history = [{"epoch": 1, "loss": 3.0} | dict.fromkeys(NAMES, 0.5)]
+    drawn = [
+        trace for trace in plot_learning_curves(history).data if trace.name != "loss"
+    ]
+    assert sorted(trace.name for trace in drawn) == sorted(NAMES)
+    looks = {(trace.line.color, trace.line.dash) for trace in drawn}
+    assert len(looks) == len(NAMES)
+
+
+# covers: A49
+def test_no_measure_is_left_out_for_want_of_a_colour(monkeypatch):
+    monkeypatch.setattr(curves, "COLOURS", curves.COLOURS[:2])
+    history = [{"epoch": 1, "loss": 3.0} | dict.fromkeys(NAMES, 0.5)]
+    assert len(plot_learning_curves(history).data) == 1 + len(NAMES)

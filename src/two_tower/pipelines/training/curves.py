@@ -22,7 +22,7 @@ class Panel(NamedTuple):
         title: above it.
         unit: beside it.
         names: of measures, a line each.
-        dash: of the lines.
+        dash: of the lines, another one than those of all other panels.
     """
 
     title: str
@@ -49,6 +49,18 @@ MEASURES = (
             "vector_likeness",
         ),
         "dashdot",
+    ),
+    Panel(
+        "Weights of the candidates that are not hard",
+        "negatives that a candidate stands for",
+        ("negative_weight", "negative_weight_min", "negative_weight_max"),
+        "longdashdot",
+    ),
+    Panel(
+        "Hard candidates that count for a positive",
+        "candidates",
+        ("hard_count_min", "hard_count_max"),
+        "2px,8px",
     ),
     Panel(
         "Shares of the least and the most used head",
@@ -130,7 +142,7 @@ def _draw_measures(
     figure: "Figure", history: list[JsonObject], panel: Panel, *, row: int
 ) -> None:
     """Draw the measures of a panel, each by the epochs that have it."""
-    for name, colour in zip(panel.names, COLOURS, strict=False):
+    for place, name in enumerate(panel.names):
         measured = [record for record in history if name in record]
         if not measured:
             continue
@@ -138,7 +150,7 @@ def _draw_measures(
             x=[record["epoch"] for record in measured],
             y=[record[name] for record in measured],
             name=name,
-            line={"color": colour, "dash": panel.dash},
+            line={"color": COLOURS[place % len(COLOURS)], "dash": panel.dash},
             row=row,
             col=1,
         )
