@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from tests.retrieval.fabricate import bundle_of, unit_vectors
-from two_tower.metrics.scorers import by_user
+from two_tower.metrics.scorers import with_vector_axis
 from two_tower.pipelines.evaluation import nodes
 from two_tower.pipelines.evaluation.params import Evaluation
 
@@ -114,7 +114,7 @@ class World:
     @property
     def test_queries(self):
         # In another order than the examples: tables have none of their own.
-        vectors = by_user(self.queries)[::-1]
+        vectors = with_vector_axis(self.queries)[::-1]
         n_vectors = vectors.shape[1]
         users = np.repeat(self.users[::-1], n_vectors).tolist()
         return table(
@@ -140,7 +140,8 @@ class World:
 
     @property
     def item_index(self):
-        return bundle_of(self.vectors)
+        ids = [f"x{item}" for item in range(2, self.n_items + 2)]
+        return bundle_of(self.vectors, item_ids=ids)
 
     @property
     def item_vocabulary(self):
@@ -210,7 +211,7 @@ def interests_of(world, **changes):
     return nodes.describe_interests(
         world.test_queries,
         world.test_examples,
-        world.item_embeddings,
+        world.item_index,
         world.item_vocabulary,
         parameters(**changes),
     )

@@ -124,17 +124,42 @@ def test_the_report_tells_what_the_vectors_of_a_user_stand_for(metrics):
     second = interests["users"][1]
     assert "Each user is 3 vectors" in section
     assert f"### User {second['user_id']}, {second['n_seen']} items seen\n" in section
-    vector = second["interests"][2]
+    vector = next(one for one in second["interests"] if one["history"])
     near = vector["history"][0]
     expected = (
-        f"- Vector 2, share {vector['share']:.0%}: "
-        f"near *{near['title']}* ({near['score']:.2f})"
+        f"- Vector {vector['vector_index']}, share {vector['share']:.0%}\n"
+        f"  - past: *{near['title']}* ({near['score']:.2f})"
     )
     assert expected in section
     (held_out,) = second["held_out"][:1]
     assert f"Held out: *{held_out['title']}* at rank {held_out['rank']}" in section
     # The first user has no history.
-    assert ": near nothing; recommends *Title" in section.split("### User")[1]
+    first = section.split("### User")[1]
+    assert "  - past: nothing\n  - nearest unseen items: *Title" in first
+    assert "Over all 12 queries" in section
+    shares = " | ".join(f"{one:.1%}" for one in interests["all_queries"]["shares"])
+    assert f"| share of the first 5 items | {shares} |" in section
+
+
+def test_no_user_asked_for_leaves_no_section(metrics):
+    sizes = {"users": 0, "history": 2, "recommended": 3}
+    nobody = interests_of(WorldOfInterests(), interests=sizes)
+    assert "What the vectors" not in format_report(metrics, nobody)
+
+
+def test_the_best_ranked_of_many_held_out_items_are_said_to_be_some(metrics):
+    sizes = {"users": 12, "history": 2, "recommended": 2}
+    interests = interests_of(WorldOfInterests(), interests=sizes)
+    report = format_report(metrics, interests)
+    assert report.count("Held out, the 2 best-ranked of 3: *Title") == 1
+    assert report.count("Held out: *Title") == 11
+
+
+def test_a_title_is_read_as_it_stands(metrics):
+    interests = interests_of(WorldOfInterests())
+    interests["users"][0]["held_out"][0]["title"] = "M*A*S*H [_4_]"
+    report = format_report(metrics, interests)
+    assert r"*M\*A\*S\*H \[\_4\_\]* at rank" in report
 
 
 def test_a_single_vector_has_no_section_of_interests(metrics):

@@ -4,6 +4,7 @@ import pytest
 
 from two_tower.retrieval.embeddings import (
     count_vectors,
+    group_by_user,
     plain_ids,
     read_item_vectors,
     read_queries,
@@ -120,3 +121,18 @@ def test_nobody_has_no_vectors():
     table = queries((2, 0, [1.0])).filter(ibis._.user > 2)
     assert read_queries(table).vectors.shape[:2] == (0, 1)
     assert count_vectors(table) == 1
+
+
+@pytest.mark.parametrize("read", [read_queries, count_vectors])
+def test_a_table_of_an_earlier_version_is_refused(read):
+    rows = {"user": [2], "user_id": ["a"], "vector": [[1.0]]}
+    with pytest.raises(ValueError, match=r"no column vector_index.*earlier version"):
+        read(ibis.memtable(pa.table(rows)))
+
+
+def test_the_number_of_vectors_may_be_that_of_more_users():
+    columns = {"user": [2], "user_id": ["a"], "vector_index": [0], "vector": [[1.0]]}
+    rows = pa.table(columns)
+    assert group_by_user(rows).vectors.shape == (1, 1, 1)
+    with pytest.raises(ValueError, match="1 of 1 users do not have the vectors 0 to 1"):
+        group_by_user(rows, 2)

@@ -1,7 +1,9 @@
+import ibis
 import numpy as np
 import pyarrow as pa
 import pytest
 
+from two_tower.retrieval.embeddings import read_queries
 from two_tower.retrieval.nearest_users import NearestUsers
 
 # Users at 0°, 60° and 90°, one of them a long vector.
@@ -39,3 +41,27 @@ def test_of_users_of_several_vectors_the_nearest_pair_counts():
     expected = np.cos(np.deg2rad([5, 10]))
     assert [user.score for user in nearest] == pytest.approx(expected)
     assert [user.user_id for user in users.nearest("ann", 9)] == ["dee", "bob", "cy"]
+
+
+def rows_of_two_vectors():
+    angles = np.deg2rad([0, 90, 180, 80, 200, 270])
+    columns = {
+        "user": pa.array([2, 2, 3, 3, 4, 4], pa.int32()),
+        "user_id": ["ann", "ann", "bob", "bob", "cy", "cy"],
+        "vector_index": pa.array([0, 1] * 3, pa.int32()),
+        "vector": np.stack([np.cos(angles), np.sin(angles)], axis=1).tolist(),
+    }
+    return pa.table(columns)
+
+
+# covers: X6
+def test_the_rows_of_user_embeddings_are_read_as_users():
+    users = NearestUsers.of(read_queries(ibis.memtable(rows_of_two_vectors())))
+    assert [user.user_id for user in users.nearest("ann", 2)] == ["bob", "cy"]
+
+
+def test_repeated_ids_are_named():
+    rows = rows_of_two_vectors()
+    ids = rows["user_id"].combine_chunks()
+    with pytest.raises(ValueError, match=r"3 user ids .*'ann', 'bob'.*NearestUsers.of"):
+        NearestUsers(ids, np.array(rows["vector"].to_pylist()))

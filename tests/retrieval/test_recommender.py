@@ -165,3 +165,25 @@ def test_popular_items_are_allowed_and_excluded():
 def test_without_counts_nothing_is_popular():
     with pytest.raises(ValueError, match="not known how popular"):
         Recommender(by_hand().bundle).recommend_popular(ragged([]), 3)
+
+
+# covers: X6
+def test_of_several_vectors_each_item_names_the_nearest():
+    recommender = Recommender(bundle_of(np.eye(3, dtype=np.float32)))
+    query = np.array([[2.0, 0.0, 0.1], [0.0, 1.0, 0.5]])
+    found = recommender.recommend_to(query, [], 3)
+    assert [(one.item_id, one.vector_index) for one in found] == [
+        (100, 0),
+        (101, 1),
+        (102, 1),
+    ]
+    # Of a single one there is nothing to say.
+    assert recommender.recommend_to(query[0], [], 1)[0].vector_index is None
+    hidden = recommender.recommend_to(query, [100, 101], 3)
+    assert [(one.item_id, one.vector_index) for one in hidden] == [(102, 1)]
+
+
+def test_a_quota_is_kept_to_for_one_user_too():
+    items = np.array([[0.8, 0.6], [0.6, 0.8], [0, 1], [0.1, 0.99**0.5]], np.float32)
+    found = Recommender(bundle_of(items)).recommend_to(np.eye(2), [], 2, quota=1)
+    assert [(one.item_id, one.vector_index) for one in found] == [(102, 1), (100, 0)]

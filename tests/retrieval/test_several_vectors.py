@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from two_tower.ragged import Ragged
@@ -182,19 +182,70 @@ def test_beyond_its_quota_a_vector_stands_back_and_no_list_is_short(quota, expec
     np.testing.assert_allclose(found.scores[0], cosines[expected], rtol=1e-6)
 
 
-@settings(deadline=None, max_examples=30)
-@given(st.integers(1, 3), st.integers(1, 85), st.integers(1, 30), SEEDS)
-def test_a_quota_neither_shortens_nor_repeats(n_vectors, k, quota, seed):
-    users = users_of(2, n_vectors, seed=seed)
-    plain, limited = (
-        EXACT.recommend(users, ragged([4], []), k, quota=one) for one in (None, quota)
+def clustered(n_vectors, closeness, seed, dimension=8):
+    """Users of vectors with these cosines, and items around them and elsewhere."""
+    rng = np.random.default_rng(seed)
+    axes = np.linalg.qr(rng.normal(size=(dimension, dimension)))[0]
+    shared, own = axes[0], axes[1 : n_vectors + 1]
+    users = np.sqrt(closeness) * shared + np.sqrt(1 - closeness) * own
+    # Most items are near the first vector: it is the nearest one of many lists.
+    near = np.concatenate([np.tile(users[0], (25, 1)), np.tile(users, (3, 1))])
+    items = np.concatenate(
+        [
+            near + 0.1 * rng.normal(size=near.shape),
+            rng.normal(size=(N_ITEMS - len(near), dimension)),
+        ]
     )
+    items /= np.linalg.norm(items, axis=1, keepdims=True)
+    return users[np.newaxis].astype(np.float32), items.astype(np.float32)
+
+
+def with_quota_by_definition(cosines, k, quota):
+    """The pair of vector and item with the greatest cosine, then the next one.
+
+    A vector that has its quota, and an item that is taken, are out of it; the rest is
+    filled with the nearest items. Both parts are told by the nearest vector's cosine.
+    """
+    nearest = cosines.max(axis=0)
+    taken, n_taken = [], [0] * len(cosines)
+    for pair in np.argsort(-cosines, axis=None):
+        vector, item = divmod(int(pair), cosines.shape[1])
+        if len(taken) < k and n_taken[vector] < quota and item not in taken:
+            taken.append(item)
+            n_taken[vector] += 1
+    first = sorted(taken, key=lambda item: -nearest[item])
+    rest = [item for item in np.argsort(-nearest).tolist() if item not in taken]
+    return (first + rest)[:k]
+
+
+# covers: X6
+@settings(deadline=None, max_examples=60)
+@given(
+    st.integers(2, 4),
+    st.floats(0.8, 0.98),
+    st.integers(1, 30),
+    st.integers(1, 12),
+    SEEDS,
+)
+def test_with_a_quota_each_vector_has_places_of_its_own_list(v, near, k, quota, seed):
+    users, items = clustered(v, near, seed)
+    cosines = users[0].astype(np.float64) @ items.T.astype(np.float64)
+    assume(np.diff(np.sort(cosines, axis=None)).min() > 1e-6)
+    found = Recommender(bundle_of(items)).recommend(users, ragged([]), k, quota=quota)
+    expected = with_quota_by_definition(cosines, k, quota)
+    assert found.positions[0].tolist() == expected
+    np.testing.assert_allclose(found.scores[0], cosines.max(axis=0)[expected], 1e-5)
+
+
+@pytest.mark.parametrize("n_open", [1, 5, 80])
+def test_a_quota_neither_shortens_nor_repeats(n_open):
+    users = users_of(2, 3)
+    seen = ragged(range(N_ITEMS - n_open), [])
+    plain, limited = (EXACT.recommend(users, seen, 9, quota=one) for one in (None, 2))
     for row in range(2):
         places = limited.positions[row][limited.positions[row] != NOTHING]
         assert len(places) == (plain.positions[row] != NOTHING).sum()
         assert len(set(places)) == len(places)
-    # Each list begins with the best item of all.
-    np.testing.assert_array_equal(limited.positions[:, 0], plain.positions[:, 0])
 
 
 def test_users_of_several_vectors_are_searched_in_the_index_while_it_has_enough(
@@ -230,19 +281,23 @@ def test_nobody_finds_nothing():
     st.integers(1, 3),
     st.integers(1, 5),
 )
-def test_the_nearest_of_a_history_is_a_sort_by_the_cosine(histories, n_vectors, k):
+def test_of_a_history_each_vector_has_the_nearest_of_its_own_items(
+    histories, n_vectors, k
+):
     users = users_of(len(histories), n_vectors, seed=3)
     found = nearest_in_history(5 * users, VECTORS, ragged(*histories), k)
     for user, history in enumerate(histories):
         known = np.array(sorted(set(history) - {NOTHING}), int)
         cosines = users[user].astype(float) @ VECTORS[known].T.astype(float)
-        order = np.argsort(-cosines, axis=1)[:, :k]
-        n_found = order.shape[1]
-        np.testing.assert_array_equal(found.positions[user, :, :n_found], known[order])
-        np.testing.assert_allclose(
-            found.scores[user, :, :n_found],
-            np.take_along_axis(cosines, order, axis=1),
-            rtol=1e-5,
-            atol=1e-6,
-        )
-        assert (found.positions[user, :, n_found:] == NOTHING).all()
+        for vector in range(n_vectors):
+            own = np.flatnonzero(cosines.argmax(axis=0) == vector)
+            order = own[np.argsort(-cosines[vector, own])][:k]
+            positions, scores = (
+                found.positions[user, vector],
+                found.scores[user, vector],
+            )
+            np.testing.assert_array_equal(positions[: len(order)], known[order])
+            np.testing.assert_allclose(
+                scores[: len(order)], cosines[vector, order], rtol=1e-5, atol=1e-6
+            )
+            assert (positions[len(order) :] == NOTHING).all()

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import ibis.expr.types as ir
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from two_tower.metrics.ranks import item_positions, without_targets
 from two_tower.ragged import Ragged
@@ -72,6 +73,11 @@ def read_cases(test_examples: ir.Table) -> TestCases:
             "test_examples is empty, so there is nothing to evaluate; change the split "
             "in the parameters of sequencing so that something is held out for test"
         )
+    return cases_of(rows)
+
+
+def cases_of(rows: pa.Table) -> TestCases:
+    """Return the rows of `read_cases`, some of them maybe, as queries."""
     targets = Ragged.from_arrow(rows["targets"]).distinct()
     return TestCases(
         users=rows["user"].to_numpy(),
@@ -104,13 +110,28 @@ def read_asking_users(
         ValueError: if the table's users are others, or one lacks a vector.
     """
     found = embeddings.read_queries(test_queries)
-    if not np.array_equal(found.users, users):
+    require_same_users(found.users, users)
+    return found
+
+
+def require_same_users(
+    asking: npt.NDArray[np.int32], users: npt.NDArray[np.int32]
+) -> None:
+    """Raise an error if queries and examples are of other users.
+
+    Args:
+        asking: the users of some `test_queries`, rising.
+        users: those of the same part of `test_examples`, rising.
+
+    Raises:
+        ValueError: if the two differ.
+    """
+    if not np.array_equal(asking, users):
         raise ValueError(
-            f"test_queries has {len(found.users)} users and test_examples "
+            f"test_queries has {len(asking)} users and test_examples "
             f"{len(users)}, and they are not the same ones; run the export pipeline "
             "again"
         )
-    return found
 
 
 def read_training_items(train_sequences: ir.Table) -> Ragged:

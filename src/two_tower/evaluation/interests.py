@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from two_tower.evaluation.cases import TestCases
+from two_tower.evaluation.markdown import plain, table
 from two_tower.metrics.ranks import ranks_by
 from two_tower.metrics.scorers import dot_scorer
 from two_tower.retrieval.because import nearest_in_history
@@ -51,7 +52,7 @@ class Lengths:
 
     Attributes:
         history: items of the history, per vector.
-        recommended: items that are recommended, per vector; and held-out items.
+        recommended: unseen items, per vector; and held-out items.
         headline: the k of the list that the vectors share among them.
     """
 
@@ -82,10 +83,11 @@ def describe_users(
         lengths: of the lists.
 
     Returns:
-        Per user `user_id`, `n_seen`; `held_out`, the positives with their `rank` from
-        1, best first; and `interests`: of each vector its `vector_index`, the `share`
-        of the best unseen items that are nearest to it, and the nearest items of the
-        `history` and among those `recommended`.
+        Per user `user_id`, `n_seen`, `n_held_out`; `held_out`, the best-ranked of the
+        positives with their `rank` from 1; and `interests`: of each vector, the
+        greatest share first, its `vector_index`, the `share` of the best unseen items
+        that are nearest to it, and of the items that are nearer to it than to the
+        others, the nearest of the `history` and, `recommended`, of those unseen.
     """
     return [
         _describe_user(
@@ -121,6 +123,7 @@ def _describe_user(
         vectors[np.newaxis], catalogue.vectors, case.seen, lengths.history
     )
     shown = owner[best.positions[best.positions != NOTHING]]
+    shares = np.bincount(shown, minlength=len(vectors)) / max(1, len(shown))
     ranks = ranks_by(
         dot_scorer(vectors[np.newaxis], catalogue.vectors),
         case.targets,
@@ -130,6 +133,7 @@ def _describe_user(
     return {
         "user_id": user_id,
         "n_seen": len(case.seen.values),
+        "n_held_out": len(case.targets.values),
         "held_out": [
             {
                 **catalogue.name(int(item), float(scores[item])),
@@ -141,7 +145,7 @@ def _describe_user(
         "interests": [
             {
                 "vector_index": vector,
-                "share": float((shown == vector).mean()) if len(shown) else 0.0,
+                "share": float(shares[vector]),
                 "history": catalogue.name_all(
                     Found(near.positions[0, vector], near.scores[0, vector])
                 ),
@@ -153,7 +157,7 @@ def _describe_user(
                     )
                 ),
             }
-            for vector in range(len(vectors))
+            for vector in np.argsort(-shares, kind="stable").tolist()
         ],
     }
 
@@ -165,36 +169,61 @@ def _best(positions: Positions, scores: FloatArray, k: int) -> Found:
 
 
 def format_interests(interests: JsonObject) -> Iterator[str]:
-    """Yield the paragraphs of the report; none where a user is a single vector.
+    """Yield the paragraphs of the report; none without users of several vectors.
 
     Args:
         interests: as from the node `describe_interests`.
     """
-    if interests["n_vectors"] == 1:
+    if interests["n_vectors"] == 1 or not interests["users"]:
         return
+    k = interests["headline"]
     yield "## What the vectors of some users stand for"
     yield (
         f"Each user is {interests['n_vectors']} vectors, and an item is as near as the "
-        "nearest of them. Share: of the first "
-        f"{interests['headline']} items, those nearest to this vector. In brackets: "
-        "cosines."
+        "nearest of them, to which it belongs. Share: of the first "
+        f"{k} items, those of this vector. In brackets: cosines."
     )
+    yield from _vector_use(interests["all_queries"], k)
     for user in interests["users"]:
-        yield f"### User {user['user_id']}, {user['n_seen']:,} items seen"
+        name = plain(str(user["user_id"]))
+        yield f"### User {name}, {user['n_seen']:,} items seen"
         yield "\n".join(map(_bullet, user["interests"]))
-        held_out = ", ".join(
-            f"{_title(item)} at rank {item['rank']:,}, nearest to vector "
-            f"{item['vector_index']}"
-            for item in user["held_out"]
-        )
-        yield f"Held out: {held_out}."
+        yield _held_out(user)
+
+
+def _vector_use(use: JsonObject, k: int) -> Iterator[str]:
+    """Yield the tables over all queries, of `summarise_vectors`."""
+    n_queries, n_vectors = use["n_queries"], len(use["shares"])
+    yield f"Over all {n_queries:,} queries, through the index:"
+    yield table(
+        ["vector", *map(str, range(n_vectors))],
+        [[f"share of the first {k} items", *(f"{one:.1%}" for one in use["shares"])]],
+    )
+    counts = use["queries_by_vectors"]
+    yield table(
+        [f"vectors with items among the first {k}", *map(str, range(1, n_vectors + 1))],
+        [["share of the users", *(f"{count / n_queries:.1%}" for count in counts)]],
+    )
+    yield f"Mean cosine between two vectors of a user: {use['mean_cosine']:.2f}."
+
+
+def _held_out(user: JsonObject) -> str:
+    told, n_held_out = user["held_out"], user["n_held_out"]
+    items = ", ".join(
+        f"{_title(item)} at rank {item['rank']:,}, nearest to vector "
+        f"{item['vector_index']}"
+        for item in told
+    )
+    is_cut = len(told) < n_held_out
+    which = f", the {len(told)} best-ranked of {n_held_out:,}" if is_cut else ""
+    return f"Held out{which}: {items}."
 
 
 def _bullet(interest: JsonObject) -> str:
     return (
-        f"- Vector {interest['vector_index']}, share {interest['share']:.0%}: "
-        f"near {_titles(interest['history'])}; "
-        f"recommends {_titles(interest['recommended'])}"
+        f"- Vector {interest['vector_index']}, share {interest['share']:.0%}\n"
+        f"  - past: {_titles(interest['history'])}\n"
+        f"  - nearest unseen items: {_titles(interest['recommended'])}"
     )
 
 
@@ -204,4 +233,4 @@ def _titles(items: Sequence[JsonObject]) -> str:
 
 
 def _title(item: JsonObject) -> str:
-    return f"*{item['title'] or item['item_id']}*"
+    return f"*{plain(str(item['title'] or item['item_id']))}*"

@@ -1,12 +1,22 @@
 """Tables and figures as they are written in a report."""
 
+import re
 from collections.abc import Mapping, Sequence
+from typing import Final
+
+MARKS: Final = re.compile(r"([\\`*_\[\]<>|#~])")
+"""Characters that Markdown may read as more than themselves within a line."""
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return a Markdown table, the first column to the left, numbers to the right."""
     lines = [header, [":--", *["--:"] * (len(header) - 1)], *rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def plain(text: str) -> str:
+    """Return a text with its marks escaped, so that `M*A*S*H` is read as it stands."""
+    return MARKS.sub(r"\\\1", text)
 
 
 def label(figure: str) -> str:

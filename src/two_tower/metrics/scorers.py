@@ -35,7 +35,7 @@ class Scorer:
     margin: FloatArray
 
 
-def by_user(queries: FloatArray) -> FloatArray:
+def with_vector_axis(queries: FloatArray) -> FloatArray:
     """Return `[B, V, D]`, the V vectors of each user; `[B, D]` is one of each."""
     return queries[:, np.newaxis] if queries.ndim == AXES_OF_SINGLE else queries
 
@@ -59,7 +59,7 @@ def dot_scorer(queries: FloatArray, items: FloatArray) -> Scorer:
             f"{items.shape}; give [B, D] or [B, V, D], and [N, D], from one and the "
             "same model"
         )
-    vectors = by_user(queries)
+    vectors = with_vector_axis(queries)
     longest = np.linalg.norm(items, axis=1).max(initial=0.0)
     lengths = np.linalg.norm(vectors, axis=2).max(axis=1)
     return Scorer(

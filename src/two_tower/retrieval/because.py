@@ -1,8 +1,8 @@
-"""What in a user's history comes nearest to each of the user's vectors."""
+"""What of a user's history each of the user's vectors stands for."""
 
 import numpy as np
 
-from two_tower.metrics.scorers import by_user
+from two_tower.metrics.scorers import with_vector_axis
 from two_tower.ragged import Ragged
 from two_tower.retrieval.index import NOTHING, Found, normalise_queries
 from two_tower.retrieval.ranking import in_order
@@ -13,7 +13,10 @@ from two_tower.types import FloatArray
 def nearest_in_history(
     queries: FloatArray, vectors: FloatArray, histories: Ragged, k: int
 ) -> Found:
-    """Return the `k` items of each history that are nearest to each vector.
+    """Return the `k` nearest items of each history that belong to each vector.
+
+    An item belongs to the nearest of a user's vectors, of equally near ones the first.
+    So no item is told of two vectors; of a single vector it is told anyway.
 
     Args:
         queries: `[B, D]` or `[B, V, D]` float, of any length above 0.
@@ -25,7 +28,7 @@ def nearest_in_history(
     Returns:
         `[B, V, k]` positions and cosines, nearest first, padded with `NOTHING`.
     """
-    unit = by_user(normalise_queries(queries, vectors.shape[1]))
+    unit = with_vector_axis(normalise_queries(queries, vectors.shape[1]))
     shape = (*unit.shape[:2], k)
     positions = np.full(shape, NOTHING, np.int64)
     scores = np.full(shape, -np.inf, np.float32)
@@ -38,8 +41,10 @@ def nearest_in_history(
         rows = kept.take(users)
         padded = Ragged(rows.values + 1, rows.offsets).pad(int(width)) - 1
         for block, cosines in cosines_by_vector(unit[users], vectors, padded):
+            owner = cosines.argmax(axis=1)
             for vector in range(unit.shape[1]):
-                found = in_order(padded[block], cosines[:, vector], k)
+                own = np.where(owner == vector, padded[block], NOTHING)
+                found = in_order(own, cosines[:, vector], k)
                 positions[users[block], vector] = found.positions
                 scores[users[block], vector] = found.scores
     return Found(positions, scores)

@@ -67,22 +67,41 @@ class UserVectors:
 
 
 def read_queries(queries: ir.Table) -> UserVectors:
-    """Return every user's id and vectors; errors as of `by_users`.
+    """Return every user's id and vectors; errors as of `group_by_user`.
 
     Args:
         queries: one row per vector: `user` (int32), `user_id`, `vector_index` (int32,
             from 0 for each user) and `vector` (array<float32>), in any order.
+
+    Raises:
+        ValueError: also if there is no `vector_index`.
     """
+    require_vector_index(queries)
     columns = queries.select("user", "user_id", "vector_index", "vector")
-    return by_users(columns.order_by("user", "vector_index").to_pyarrow())
+    return group_by_user(columns.order_by("user", "vector_index").to_pyarrow())
 
 
-def by_users(rows: pa.Table) -> UserVectors:
+def require_vector_index(queries: ir.Table) -> None:
+    """Raise an error if a table of users' vectors does not number them.
+
+    Raises:
+        ValueError: if there is no column `vector_index`.
+    """
+    if "vector_index" not in queries.columns:
+        raise ValueError(
+            "the table of users' vectors (user_embeddings or test_queries) has no "
+            "column vector_index: it was exported by an earlier version; run the "
+            "export pipeline again"
+        )
+
+
+def group_by_user(rows: pa.Table, n_vectors: int | None = None) -> UserVectors:
     """Return the rows of each user as one.
 
     Args:
         rows: `user`, `user_id`, `vector_index` and `vector`, in order of `user` and
             `vector_index`.
+        n_vectors: V, of each user; None for as many as these rows number.
 
     Raises:
         ValueError: if a user has another number of vectors than the others, or the
@@ -90,7 +109,8 @@ def by_users(rows: pa.Table) -> UserVectors:
     """
     users, starts = np.unique(rows["user"].to_numpy(), return_index=True)
     index = rows["vector_index"].to_numpy()
-    n_vectors = int(index.max(initial=0)) + 1
+    if n_vectors is None:
+        n_vectors = int(index.max(initial=0)) + 1
     expected = np.tile(np.arange(n_vectors), len(users))
     if not np.array_equal(index, expected):
         raise ValueError(_what_is_missing(rows, users, n_vectors))
@@ -107,7 +127,11 @@ def count_vectors(queries: ir.Table) -> int:
 
     Args:
         queries: one row per vector: `vector_index` (int32, from 0 for each user).
+
+    Raises:
+        ValueError: if there is no `vector_index`.
     """
+    require_vector_index(queries)
     last = queries.vector_index.max().to_pyarrow().as_py()
     return 1 if last is None else int(last) + 1
 

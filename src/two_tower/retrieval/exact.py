@@ -6,7 +6,7 @@ from typing import ClassVar, Final, Self
 
 import numpy as np
 
-from two_tower.metrics.scorers import by_user
+from two_tower.metrics.scorers import with_vector_axis
 from two_tower.pieces import row_slices
 from two_tower.retrieval.index import NOTHING, Found, Positions, normalise_queries
 from two_tower.retrieval.ranking import keep_greatest, pack, unpack
@@ -71,7 +71,7 @@ def search_exactly(
     Returns:
         `[B, k]`, equal scores by position, padded with `NOTHING`.
     """
-    by_vector = by_user(normalise_queries(queries, vectors.shape[1]))
+    by_vector = with_vector_axis(normalise_queries(queries, vectors.shape[1]))
     single = by_vector.reshape(-1, vectors.shape[1])
     found = _search_each(single, vectors, k, among)
     return found if len(single) == len(queries) else merge(by_vector, vectors, found, k)

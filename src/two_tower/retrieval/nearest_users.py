@@ -4,11 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from two_tower.metrics.scorers import by_user
+from two_tower.metrics.scorers import with_vector_axis
+from two_tower.retrieval.embeddings import UserVectors
 from two_tower.retrieval.exact import search_exactly
 from two_tower.retrieval.index import Positions, normalise_queries
-from two_tower.retrieval.lookup import IdLookup
+from two_tower.retrieval.lookup import NAMED_IN_ERRORS, IdLookup
 from two_tower.types import FloatArray
 
 
@@ -41,16 +43,23 @@ class NearestUsers:
             vectors: `[N, D]` or `[N, V, D]` float32, the users' query vectors.
 
         Raises:
-            ValueError: if there are not as many ids as vectors, or a vector is zero.
+            ValueError: if there are not as many ids as vectors, an id is repeated, or a
+                vector is zero.
         """
         if len(user_ids) != len(vectors):
             raise ValueError(
                 f"there are {len(user_ids)} user ids and {len(vectors)} vectors"
             )
+        _require_distinct(user_ids)
         self._lookup = IdLookup(user_ids, what="users", where="user_embeddings")
         unit = normalise_queries(vectors, np.shape(vectors)[-1])
-        _, self._n_vectors, dimension = by_user(unit).shape
+        _, self._n_vectors, dimension = with_vector_axis(unit).shape
         self._vectors = unit.reshape(-1, dimension)
+
+    @classmethod
+    def of(cls, users: UserVectors) -> "NearestUsers":
+        """Return the finder over these users, as `read_queries` gives them."""
+        return cls(users.user_ids, users.vectors)
 
     def nearest(self, user_id: int | str, k: int) -> list[NearUser]:
         """Return at most `k` users nearest to a user, that one left out.
@@ -74,6 +83,18 @@ class NearestUsers:
             )
             for rank, place in enumerate(nearest, start=1)
         ]
+
+
+def _require_distinct(user_ids: pa.Array) -> None:
+    counts = user_ids.value_counts()
+    repeated = counts.filter(pc.greater(counts.field("counts"), 1)).field("values")
+    if len(repeated):
+        raise ValueError(
+            f"{len(repeated)} user ids stand there more than once (first: "
+            f"{repeated[:NAMED_IN_ERRORS].to_pylist()}); user_embeddings has a row for "
+            "each vector of a user: read it with embeddings.read_queries and give the "
+            "users to NearestUsers.of"
+        )
 
 
 def _first_of_each(values: Positions) -> Positions:

@@ -1,18 +1,20 @@
 """Recommendations from a bundle, in raw ids and titles."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from two_tower.metrics.scorers import AXES_OF_SINGLE
 from two_tower.ragged import Ragged
 from two_tower.retrieval.bundle import IndexBundle
 from two_tower.retrieval.index import NOTHING, Found, Positions
 from two_tower.retrieval.lookup import IdLookup
 from two_tower.retrieval.popularity import rank_popular
+from two_tower.retrieval.rescoring import best_vector
 from two_tower.retrieval.shown import Choice, search_shown
 from two_tower.types import FloatArray
 
@@ -29,12 +31,15 @@ class RecommendedItem:
         title: None where there is none.
         score: cosine, in [-1, 1]; of popular items, the share of the training's
             interactions, in [0, 1].
+        vector_index: which of a user's several vectors is nearest to it; None where
+            the query is a single one, or none.
     """
 
     rank: int
     item_id: ItemId
     title: str | None
     score: float
+    vector_index: int | None = None
 
 
 class Recommender:
@@ -81,8 +86,8 @@ class Recommender:
             k: items to return, at least 1.
             allow: `[M]` int64, the only positions to show; None for all.
             exclude: `[M]` int64, positions to show to nobody.
-            quota: places that a vector fills before items that are nearest to another
-                come first; None for no limit.
+            quota: items that are taken from each vector's own list before the best of
+                the others fill the list; None for no limit.
 
         Returns:
             `[B, k]`, every item once; padded with `NOTHING` only if no further item
@@ -105,6 +110,7 @@ class Recommender:
         *,
         allow: Iterable[ItemId] | None = None,
         exclude: Iterable[ItemId] | None = None,
+        quota: int | None = None,
     ) -> list[RecommendedItem]:
         """Return at most `k` items for one user.
 
@@ -114,18 +120,26 @@ class Recommender:
             k: items to return, at least 1.
             allow: the only ids to show; None for all.
             exclude: ids not to show.
+            quota: as of `recommend`.
 
         Raises:
             ValueError: if an id of `allow` or `exclude` is not in the index.
         """
+        queries = np.asarray(query, np.float32)[np.newaxis]
         found = self.recommend(
-            np.asarray(query, np.float32)[np.newaxis],
+            queries,
             Ragged.from_lists([self.find_positions(list(seen))], np.int64),
             k,
             allow=None if allow is None else self.positions_of(allow),
             exclude=None if exclude is None else self.positions_of(exclude),
+            quota=quota,
         )
-        return self.named(found)
+        items = self.named(found)
+        if queries.ndim > AXES_OF_SINGLE:
+            (nearest,) = best_vector(queries, self.bundle.vectors, found.positions)
+            numbered = zip(items, nearest.tolist(), strict=False)  # empty places last
+            return [replace(item, vector_index=index) for item, index in numbered]
+        return items
 
     def nearest_items(self, item_id: ItemId, k: int) -> list[RecommendedItem]:
         """Return at most `k` items nearest to an item, itself left out.

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
-from two_tower.metrics.scorers import by_user
+from two_tower.metrics.scorers import with_vector_axis
 from two_tower.pieces import row_slices
 from two_tower.retrieval.index import NOTHING, Found, Positions, normalise_queries
 from two_tower.retrieval.ranking import in_order, without_repeats
@@ -70,8 +71,10 @@ def merge(
         vectors: `[N, D]` float32, L2-normalised.
         found: `[B · V, L]`, the results of each vector, at least `k` places.
         k: how many.
-        quota: places that a vector fills before items nearest to another come first;
-            its further items stand behind those. None for no limit.
+        quota: items that are taken from each vector's own list, before the nearest of
+            the others fill the list. Of all pairs of a vector and an item the one of
+            the greatest cosine comes first, then the next; an item is taken once, and
+            by a vector that has fewer than its quota. None for no limit.
 
     Returns:
         `[B, k]`, padded with `NOTHING`. With a quota, scores fall among the items
@@ -81,10 +84,10 @@ def merge(
     side_by_side = found.positions.reshape(
         n_users, n_vectors * found.positions.shape[1]
     )
-    ordered = rescore(queries, vectors, without_repeats(side_by_side))
+    candidates = without_repeats(side_by_side)
     if quota is not None:
-        owner = _nearest(queries, vectors, ordered.positions)
-        ordered = _within_quota_first(ordered, owner, quota)
+        return _within_quota_first(queries, vectors, candidates, k, quota=quota)
+    ordered = rescore(queries, vectors, candidates)
     return Found(ordered.positions[:, :k], ordered.scores[:, :k])
 
 
@@ -101,7 +104,7 @@ def cosines_by_vector(
     Yields:
         Some users, and their `[b, V, L]` float32; -inf where a position is `NOTHING`.
     """
-    per_user = np.ascontiguousarray(by_user(queries).swapaxes(0, 1))
+    per_user = np.ascontiguousarray(with_vector_axis(queries).swapaxes(0, 1))
     n_rows = PAIRS_PER_BLOCK // max(1, positions.shape[1])
     for rows in row_slices(len(positions), n_rows):
         # An empty place (-1) reads the last vector; its score is thrown away below.
@@ -121,16 +124,62 @@ def _nearest(
     return np.where(positions == NOTHING, NOTHING, nearest)
 
 
-def _within_quota_first(found: Found, owner: Int64Array, quota: int) -> Found:
-    """Return the items with those beyond their vector's quota behind all others."""
-    is_beyond = np.zeros(owner.shape, bool)
-    for vector in range(owner.max(initial=0) + 1):
-        is_own = owner == vector
-        is_beyond |= is_own & (np.cumsum(is_own, axis=1) > quota)
-    # Sorted by `is_beyond` alone: the sort is stable. Empty places stay the last.
-    is_beyond |= found.positions == NOTHING
-    order = np.argsort(is_beyond, axis=1, kind="stable")
-    return Found(
-        np.take_along_axis(found.positions, order, axis=1),
-        np.take_along_axis(found.scores, order, axis=1),
-    )
+def _within_quota_first(
+    queries: FloatArray,
+    vectors: FloatArray,
+    candidates: Positions,
+    k: int,
+    *,
+    quota: int,
+) -> Found:
+    """Return `[B, k]`, what `_take_within_quota` takes, then the best of the rest.
+
+    Args:
+        queries: `[B, V, D]` float32, L2-normalised.
+        vectors: `[N, D]` float32, L2-normalised.
+        candidates: `[B, L]` int64, each item once, rising but for `NOTHING`. The k best
+            of each vector are enough: at most k items are taken before its next one.
+        k: how many.
+        quota: items that each vector takes.
+    """
+    positions = np.full((len(candidates), k), NOTHING, np.int64)
+    scores = np.full((len(candidates), k), -np.inf, np.float32)
+    for rows, cosines in cosines_by_vector(queries, vectors, candidates):
+        asked, score = candidates[rows], cosines.max(axis=1)
+        is_taken = _take_within_quota(cosines, k, quota)
+        first = in_order(np.where(is_taken, asked, NOTHING), score, k)
+        rest = in_order(np.where(is_taken, NOTHING, asked), score, k)
+        both = np.concatenate([first.positions, rest.positions], axis=1)
+        both_scores = np.concatenate([first.scores, rest.scores], axis=1)
+        # Sorted by emptiness alone: the sort is stable.
+        order = np.argsort(both == NOTHING, axis=1, kind="stable")[:, :k]
+        positions[rows] = np.take_along_axis(both, order, axis=1)
+        scores[rows] = np.take_along_axis(both_scores, order, axis=1)
+    return Found(positions, scores)
+
+
+def _take_within_quota(
+    cosines: FloatArray, k: int, quota: int
+) -> npt.NDArray[np.bool_]:
+    """Return `[B, L]`, which items the vectors take, up to `quota` each and `k` in all.
+
+    Args:
+        cosines: `[B, V, L]` float32, -inf where there is no item.
+        k: how many in all.
+        quota: how many for each vector.
+    """
+    n_users, n_vectors, n_items = cosines.shape
+    is_taken = np.zeros((n_users, n_items), bool)
+    n_taken = np.zeros((n_users, n_vectors), np.int64)
+    left = cosines.swapaxes(1, 2).copy()  # of equal pairs, the first item's is taken
+    for _ in range(min(k, quota * n_vectors, n_items)):
+        pairs = left.reshape(n_users, n_items * n_vectors)
+        best = pairs.argmax(axis=1)
+        users = np.flatnonzero(np.isfinite(pairs.max(axis=1)))
+        item, vector = np.divmod(best[users], n_vectors)
+        is_taken[users, item] = True
+        left[users, item] = -np.inf
+        n_taken[users, vector] += 1
+        is_full = n_taken[users, vector] == quota
+        left[users[is_full], :, vector[is_full]] = -np.inf
+    return is_taken

@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from two_tower.metrics.scorers import by_user
+from two_tower.metrics.scorers import with_vector_axis
 from two_tower.ragged import Ragged
 from two_tower.retrieval.bundle import IndexBundle
 from two_tower.retrieval.exact import search_exactly
@@ -85,13 +85,13 @@ def search_shown(
         k: items to return, at least 1.
         seen: B rows of positions that are hidden from one user; `NOTHING` hides none.
         choice: the items that are hidden from nobody.
-        quota: places that a vector fills before items that are nearest to another come
-            first; see `merge`. None for no limit.
+        quota: items that are taken from each vector's own list first; see `merge`.
+            None for no limit.
 
     Returns:
         `[B, k]`, every item once, padded with `NOTHING`.
     """
-    by_vector = by_user(np.asarray(queries, np.float32))
+    by_vector = with_vector_axis(np.asarray(queries, np.float32))
     n_users, n_vectors, dimension = by_vector.shape
     rows = np.repeat(np.arange(n_users), n_vectors)
     single = by_vector.reshape(-1, dimension)

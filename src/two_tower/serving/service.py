@@ -59,6 +59,7 @@ class RetrievalService:
         k: int,
         *,
         cold_start: ColdStart = "learned",
+        quota: int | None = None,
         strict: bool = False,
     ) -> list[RecommendedItem]:
         """Return at most `k` items that are not in the request's history.
@@ -69,6 +70,8 @@ class RetrievalService:
             cold_start: what a user gets of whom the towers read nothing: the query
                 that they have `learned` for nobody, the `average` query, or the most
                 `popular` items.
+            quota: items that are taken from each vector's own list before the best of
+                the others fill the list; None for no limit.
             strict: refuse unknown items, users and values.
 
         Raises:
@@ -77,13 +80,13 @@ class RetrievalService:
         asked = self._read(request, strict=strict)
         if not self.tower.find_strangers(asked).any():
             (query,) = self.tower.encode_dense(*asked)
-            return self.recommender.recommend_to(query, request.history, k)
+            return self.recommender.recommend_to(query, request.history, k, quota=quota)
         if cold_start == "popular":
             seen = self.recommender.find_positions(list(request.history))
             hidden = Ragged.from_lists([seen], np.int64)
             return self.recommender.named(self.recommender.recommend_popular(hidden, k))
         query = self.tower.cold_query(cold_start)
-        return self.recommender.recommend_to(query, request.history, k)
+        return self.recommender.recommend_to(query, request.history, k, quota=quota)
 
     def _read(self, request: Request, *, strict: bool) -> Requests:
         history = pa.array([list(request.history)])

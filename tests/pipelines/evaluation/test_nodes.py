@@ -19,6 +19,7 @@ from tests.evaluation.fabricate import (
     parameters,
 )
 from tests.metrics import definitions
+from two_tower.evaluation import vector_use
 from two_tower.evaluation.plots import plot_slices
 from two_tower.evaluation.report import format_report
 from two_tower.pipelines.evaluation.nodes import (
@@ -27,6 +28,7 @@ from two_tower.pipelines.evaluation.nodes import (
     rank_by_baselines,
     rank_by_two_tower,
 )
+from two_tower.retrieval.embeddings import read_queries
 
 WORLD = World()
 INTERESTS = interests_of(WORLD)
@@ -424,22 +426,27 @@ def test_each_vector_is_told_by_the_items_nearest_to_it():
         seen = WORLD.seen[user]
         shown = definitions.ranked_list(best, [], seen)
         assert described["n_seen"] == len(seen)
-        for vector, interest in enumerate(described["interests"]):
-            assert interest["vector_index"] == vector
+        shares = [one["share"] for one in described["interests"]]
+        assert shares == sorted(shares, reverse=True)
+        assert {one["vector_index"] for one in described["interests"]} == {0, 1, 2}
+        for interest in described["interests"]:
+            vector = interest["vector_index"]
             own = [item for item in shown if owner[item] == vector]
             assert interest["share"] == np.mean(owner[shown[:5]] == vector)
-            near = sorted(set(seen), key=lambda item: -by_vector[vector, item])
+            of_past = {item for item in seen if owner[item] == vector}
+            near = sorted(of_past, key=lambda item: -by_vector[vector, item])
             for name, expected in (("recommended", own[:3]), ("history", near[:2])):
                 titles = [item["title"] for item in interest[name]]
                 assert titles == [f"Title {item + 2}" for item in expected]
                 scores = [item["score"] for item in interest[name]]
                 assert scores == pytest.approx(by_vector[vector, expected], 1e-5, 1e-6)
-        assert sum(one["share"] for one in described["interests"]) == pytest.approx(1)
+        assert sum(shares) == pytest.approx(1)
 
 
 def test_what_was_held_out_is_told_with_its_rank_from_one():
     found = interests_of(OF_INTERESTS, interests={**INTEREST_SIZES, "users": 12})
     user = found["users"][2]  # of three positives
+    assert user["n_held_out"] == 3
     by_vector = scores_by_vector(2)
     order = definitions.ranked_list(by_vector.max(axis=0), [3, 8, 29], WORLD.seen[2])
     expected = sorted((order.index(item), item) for item in (3, 8, 29))
@@ -463,11 +470,11 @@ def test_as_many_users_are_told_of_as_there_are(asked, told):
 
 
 def test_interests_in_items_of_another_vocabulary_are_refused():
-    with pytest.raises(ValueError, match="item_embeddings holds 31 items"):
+    with pytest.raises(ValueError, match="item_index holds 31 items"):
         describe_interests(
             WORLD.test_queries,
             WORLD.test_examples,
-            World(n_items=31).item_embeddings,
+            World(n_items=31).item_index,
             WORLD.item_vocabulary,
             parameters(),
         )
@@ -480,6 +487,72 @@ def test_a_user_who_lacks_a_vector_is_refused():
     with pytest.raises(ValueError, match=r"1 of 12 users .*'u5'"):
         rank_by_two_tower(
             fewer,
+            WORLD.test_examples,
+            WORLD.item_embeddings,
+            WORLD.item_index,
+            parameters(),
+        )
+
+
+# covers: X6
+@pytest.mark.parametrize("size", [5, 12, 100])
+def test_all_queries_are_told_by_how_their_vectors_share_the_lists(size, monkeypatch):
+    monkeypatch.setattr(vector_use, "QUERIES_PER_SEARCH", size)
+    use = interests_of(OF_INTERESTS)["all_queries"]
+    lists = []
+    for user in range(12):
+        by_vector = scores_by_vector(user)
+        shown = definitions.ranked_list(by_vector.max(axis=0), [], WORLD.seen[user])
+        lists.append(by_vector.argmax(axis=0)[shown[:5]])
+    assert use["n_queries"] == 12
+    expected = np.bincount(np.concatenate(lists), minlength=3) / 60
+    assert use["shares"] == pytest.approx(expected)
+    numbers = [len(set(owners)) for owners in lists]
+    assert use["queries_by_vectors"] == [numbers.count(n) for n in (1, 2, 3)]
+    cosines = [
+        user[one] @ user[other]
+        for user in OF_INTERESTS.queries.astype(float)
+        for one, other in ((0, 1), (0, 2), (1, 2))
+    ]
+    assert use["mean_cosine"] == pytest.approx(np.mean(cosines))
+
+
+def test_without_users_or_several_vectors_all_queries_are_not_read(monkeypatch):
+    monkeypatch.setattr("two_tower.pipelines.evaluation.nodes.stream_queries", None)
+    assert interests_of(WORLD)["all_queries"] is None
+    nobody = interests_of(OF_INTERESTS, interests={**INTEREST_SIZES, "users": 0})
+    assert (nobody["all_queries"], nobody["users"]) == (None, [])
+
+
+def test_only_the_vectors_of_the_users_told_of_are_held_at_once(monkeypatch):
+    n_rows = []
+
+    def noted(queries):
+        found = read_queries(queries)
+        n_rows.append(len(found.users))
+        return found
+
+    monkeypatch.setattr("two_tower.retrieval.embeddings.read_queries", noted)
+    interests_of(WORLD)
+    assert n_rows == [3]
+
+
+def test_queries_of_other_users_than_the_examples_are_refused():
+    fewer = OF_INTERESTS.test_examples.filter(ibis._.user != 4)
+    with pytest.raises(ValueError, match="12 users and test_examples 11"):
+        describe_interests(
+            OF_INTERESTS.test_queries,
+            fewer,
+            OF_INTERESTS.item_index,
+            WORLD.item_vocabulary,
+            parameters(),
+        )
+
+
+def test_queries_of_an_earlier_version_are_refused():
+    with pytest.raises(ValueError, match="exported by an earlier version"):
+        rank_by_two_tower(
+            WORLD.test_queries.drop("vector_index"),
             WORLD.test_examples,
             WORLD.item_embeddings,
             WORLD.item_index,

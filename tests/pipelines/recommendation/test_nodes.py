@@ -10,9 +10,10 @@ from pydantic import ValidationError
 
 from tests.retrieval.fabricate import annoy_over, bundle_of, unit_vectors
 from two_tower.datasets.parquet_shards import ParquetShardsDataset
-from two_tower.metrics.scorers import by_user
+from two_tower.metrics.scorers import with_vector_axis
 from two_tower.pipelines.recommendation.nodes import recommend_items
 from two_tower.pipelines.recommendation.params import Recommendation
+from two_tower.retrieval.recommender import Recommender
 
 SETTINGS = {
     "k": 2,
@@ -42,7 +43,7 @@ def parameters(**changes):
 
 def embeddings(user_ids, vectors):
     """Users from 2 on, with one vector each or, of `[n, V, D]`, several."""
-    by_vector = by_user(np.asarray(vectors))
+    by_vector = with_vector_axis(np.asarray(vectors))
     n_users, n_vectors, _ = by_vector.shape
     lists = [vector.tolist() for user in by_vector for vector in user]
     columns = {
@@ -261,10 +262,10 @@ def test_a_few_named_users_see_their_lists_in_the_log(caplog):
     lines = caplog.text.splitlines()
     assert lines[lines.index("user 42") :][:5] == [
         "user 42",
-        "  vector 0 is near Alien",
-        "  rank   score  vector  item  title",
-        "     1   0.866       0  20",
-        "     2   0.000       0  30    Casino",
+        "  near: Alien",
+        "  rank   score  item  title",
+        "     1   0.866  20",
+        "     2   0.000  30    Casino",
     ]
 
 
@@ -332,7 +333,12 @@ def test_small_batches_give_the_same_rows_to_the_bit(order, n_users, n_vectors):
         list(
             recommend_items(
                 *data,
-                parameters(users_per_batch=size, order=order, drawn=drawn, quota=4),
+                parameters(
+                    users_per_batch=size,
+                    order=order,
+                    drawn=drawn,
+                    quota=4 if order == "best" else None,
+                ),
             )
         )
         for size in (10_000, 300)
@@ -376,16 +382,17 @@ def explained(*args, **changes):
 # covers: X6
 def test_each_item_says_which_vector_found_it_and_what_of_the_history_that_is_near():
     assert explained() == [
-        (42, 30, 1, [20, 10]),
-        (42, 40, 1, [20, 10]),
+        # 20, at 30°, and 10 belong to the vector at 0° both.
+        (42, 30, 1, []),
+        (42, 40, 1, []),
         (7, 20, 0, []),
         (7, 10, 0, []),
     ]
     # What has been seen may be shown, and is still what a vector is near to.
     assert explained(user_id=42, hide_seen=False, because=1, k=3) == [
         (42, 10, 0, [10]),
-        (42, 30, 1, [20]),
-        (42, 40, 1, [20]),
+        (42, 30, 1, []),
+        (42, 40, 1, []),
     ]
 
 
@@ -416,7 +423,7 @@ def test_a_quota_leaves_places_to_the_other_vector():
 @pytest.mark.parametrize(
     ("policy", "expected"),
     [
-        ("average", (9, 30, 0, [])),
+        ("average", (9, 30, None, [])),
         ("learned", (9, 30, 1, [])),
         ("popular", (9, 20, None, [])),
     ],
@@ -433,15 +440,59 @@ def test_the_log_tells_what_each_vector_is_near_to(caplog):
     caplog.set_level(logging.INFO)
     recommend(*of_two_interests(), user_id=42, hide_seen=False)
     lines = caplog.text.splitlines()
-    assert lines[lines.index("user 42") :][:5] == [
+    assert lines[lines.index("user 42") :][:4] == [
         "user 42",
         "  vector 0 is near Alien, 20",
-        "  vector 1 is near 20, Alien",
         "  rank   score  vector  item  title",
         "     1   1.000       0  10    Alien",
     ]
-    recommend(user_id=9, cold_start="popular", k=1)
+    recommend(*of_two_interests(), user_id=9, cold_start="popular", k=1)
     assert "     1   0.625       -  20" in caplog.text.splitlines()
+    recommend(user_id=9, cold_start="popular", k=1)
+    assert "     1   0.625  20" in caplog.text.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("n_vectors", "pieces"), [(1, [7, 3]), (2, [3, 3, 3, 1]), (9, [1] * 10)]
+)
+def test_a_batch_has_about_as_many_vectors_whatever_v_is(n_vectors, pieces):
+    index, vocabulary, _, histories, cold = inputs()
+    vectors = unit_vectors(10 * n_vectors, 2, seed=1).reshape(10, n_vectors, 2)
+    users = embeddings(list(range(10)), vectors)
+    asked = parameters(users_per_batch=7, k=1)
+    batches = recommend_items(index, vocabulary, users, histories, cold, asked)
+    assert [batch.num_rows for batch in batches] == pieces
+
+
+@pytest.mark.parametrize("policy", ["average", "learned"])
+def test_unknown_users_who_ask_the_same_are_searched_for_once(policy, monkeypatch):
+    n_queries = []
+    search = Recommender.recommend
+
+    def counted(self, queries, *args, **options):
+        n_queries.append(len(queries))
+        return search(self, queries, *args, **options)
+
+    monkeypatch.setattr(Recommender, "recommend", counted)
+    data = of_two_interests({policy: [[1.0, -1.0], [0.0, 1.0]]})
+    rows = explained(*data, users=[7, 1, 2, 3], cold_start=policy, logged_users=0)
+    assert n_queries == [1, 1]
+    lists = [[row[1:] for row in rows if row[0] == user] for user in (1, 2, 3)]
+    assert lists[0] == lists[1] == lists[2] != []
+
+
+def test_vectors_of_an_earlier_version_are_refused():
+    index, vocabulary, users, histories, cold = inputs()
+    older = users.drop("vector_index")
+    with pytest.raises(ValueError, match="exported by an earlier version"):
+        recommend(index, vocabulary, older, histories, cold, user_id=42)
+
+
+def test_a_batch_whose_users_all_lack_a_vector_is_refused():
+    data = list(of_two_interests())
+    data[2] = data[2].filter((ibis._.user != 2) | (ibis._.vector_index == 0))
+    with pytest.raises(ValueError, match="do not have the vectors 0 to 1"):
+        recommend(*data, users=[42])
 
 
 def test_a_user_who_lacks_a_vector_is_refused():
@@ -468,6 +519,7 @@ def test_an_unknown_user_is_counted_among_users_and_not_their_vectors():
         ({"user_id": True}, "user_id"),  # a bare `on`
         ({"user_id": 1000.0}, "user_id"),  # a bare 1e3
         ({"topk": 3}, "Extra inputs"),
+        ({"order": "drawn", "quota": 2}, "quota to null or order to best"),
         ({"cold_start": "random"}, "'learned', 'average' or 'popular'"),
         ({"order": "random"}, "'best' or 'drawn'"),
         ({"order": "drawn", "k": 4}, "drawn among the best 3; raise drawn.among"),

@@ -5,6 +5,7 @@ import logging
 import ibis.expr.types as ir
 import numpy as np
 import pyarrow as pa
+from ibis import _
 
 from two_tower.evaluation import plots
 from two_tower.evaluation.cases import (
@@ -40,6 +41,7 @@ from two_tower.evaluation.tables import (
     read_exposure,
     read_ranks,
 )
+from two_tower.evaluation.vector_use import stream_queries, summarise_vectors
 from two_tower.metrics.baselines import (
     ease_scorer,
     fit_ease,
@@ -52,7 +54,7 @@ from two_tower.metrics.scorers import dot_scorer
 from two_tower.pipelines.evaluation.params import Evaluation
 from two_tower.ragged import Ragged
 from two_tower.retrieval.bundle import IndexBundle
-from two_tower.retrieval.embeddings import read_item_embeddings
+from two_tower.retrieval.embeddings import count_vectors, read_item_embeddings
 from two_tower.types import FIRST_ID, JsonObject
 
 logger = logging.getLogger(__name__)
@@ -280,7 +282,7 @@ def compute_metrics(
 def describe_interests(
     test_queries: ir.Table,
     test_examples: ir.Table,
-    item_embeddings: ir.Table,
+    item_index: IndexBundle,
     item_vocabulary: ir.Table,
     parameters: Evaluation,
 ) -> JsonObject:
@@ -289,35 +291,48 @@ def describe_interests(
     Args:
         test_queries: as of `rank_by_two_tower`.
         test_examples: likewise.
-        item_embeddings: likewise.
+        item_index: likewise.
         item_vocabulary: `item` (int32, from 2 without gaps) and `title` (string).
         parameters: of this pipeline.
 
     Returns:
-        `n_vectors`, how many each user has; `headline`, the k of the shares; and
-        `users`, as from `describe_users`, evenly spread over the table.
+        `n_vectors`, how many each user has; `headline`, the k of the shares;
+        `all_queries`, as from `summarise_vectors` (null of a single vector); and
+        `users`, as from `describe_users`, evenly spread over the table. Both are empty
+        if no user is asked for.
 
     Raises:
         ValueError: if there is no query, or queries and items don't belong together.
     """
-    cases = read_cases(test_examples)
-    users = read_asking_users(test_queries, cases.users)
-    items = read_item_embeddings(item_embeddings)
-    titles = read_titles(item_vocabulary)
-    if len(titles) != len(items.vectors):
-        raise ValueError(
-            f"item_embeddings holds {len(items.vectors)} items and item_vocabulary "
-            f"{len(titles)}; run the export pipeline again"
-        )
-    asked = parameters.interests
-    chosen = spread_rows(len(cases.users), asked.users)
-    return {
-        "n_vectors": users.vectors.shape[1],
+    n_vectors, asked = count_vectors(test_queries), parameters.interests
+    found: JsonObject = {
+        "n_vectors": n_vectors,
         "headline": parameters.headline,
+        "all_queries": None,
+        "users": [],
+    }
+    if not asked.users:
+        return found
+    titles = read_titles(item_vocabulary)
+    if len(titles) != item_index.n_items:
+        raise ValueError(
+            f"item_index holds {item_index.n_items} items and item_vocabulary "
+            f"{len(titles)}; run the export and indexing pipelines again"
+        )
+    known = test_examples.select("user").order_by("user").user.to_pyarrow().to_numpy()
+    chosen = known[spread_rows(len(known), asked.users)].tolist()
+    cases = read_cases(test_examples.filter(_.user.isin(chosen)))
+    users = read_asking_users(test_queries.filter(_.user.isin(chosen)), cases.users)
+    if n_vectors > 1:
+        pieces = stream_queries(test_queries, test_examples, n_vectors)
+        found["all_queries"] = summarise_vectors(
+            pieces, item_index, parameters.headline
+        )
+    return found | {
         "users": describe_users(
-            users.take(chosen),
-            cases.take(chosen),
-            Catalogue(items.item_ids, titles, items.vectors),
+            users,
+            cases,
+            Catalogue(item_index.item_ids, titles, item_index.vectors),
             Lengths(asked.history, asked.recommended, parameters.headline),
         ),
     }

@@ -70,10 +70,13 @@ class Interests(Params):
 
     users: int = Field(ge=0, description="evenly spread over the test queries")
     history: int = Field(
-        ge=1, description="items of a user's history, the nearest to each vector"
+        ge=1,
+        description="items of a user's history that belong to each vector, the nearest "
+        "first",
     )
     recommended: int = Field(
-        ge=1, description="items that are nearest to each vector, and held-out items"
+        ge=1,
+        description="unseen items that belong to each vector, and held-out items",
     )
 
 

@@ -64,7 +64,7 @@ def create_pipeline() -> Pipeline:
                 inputs=[
                     "test_queries",
                     "test_examples",
-                    "item_embeddings",
+                    "item_index",
                     "item_vocabulary",
                     "params:evaluation",
                 ],

@@ -12,13 +12,13 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from two_tower.metrics.scorers import by_user
+from two_tower.metrics.scorers import AXES_OF_SINGLE, with_vector_axis
 from two_tower.pieces import cut_tables
 from two_tower.pipelines.recommendation.params import Drawn
 from two_tower.ragged import Ragged
 from two_tower.retrieval.because import nearest_in_history
 from two_tower.retrieval.draws import draw_by_score, draw_by_share
-from two_tower.retrieval.embeddings import by_users, plain_ids
+from two_tower.retrieval.embeddings import group_by_user, plain_ids
 from two_tower.retrieval.index import NOTHING, Found, Positions
 from two_tower.retrieval.recommender import Recommender
 from two_tower.retrieval.rescoring import best_vector
@@ -36,7 +36,7 @@ class Choices:
         allow: `[M]` int64, the only positions to show; None for all.
         exclude: `[M]` int64, positions to show to nobody.
         drawn: how items are drawn at random; None for the best.
-        quota: places that one vector of a user fills first; None for no limit.
+        quota: items that are taken from each vector's list first; None for no limit.
         hide_seen: whether to leave out what a user's history holds.
         n_because: items of the history that stand beside each recommendation.
     """
@@ -105,8 +105,8 @@ class Lists:
         found: `[B, k]`.
         vector_index: `[B, k]`, which of the user's vectors is nearest to each item;
             `NOTHING` without one.
-        because: `[B, V, n_because]` positions, the items of the user's history that
-            are nearest to each vector; `NOTHING` where there is none.
+        because: `[B, V, n_because]` positions, the nearest items of the user's history
+            that belong to each vector; `NOTHING` where there is none.
     """
 
     user_ids: pa.Array
@@ -130,7 +130,7 @@ class Answers:
         n_vectors: of each user.
         strangers: answered last.
         choices: which items, and how many.
-        users_per_batch: how many are answered at a time.
+        users_per_batch: how many users of one vector are answered at a time.
     """
 
     recommender: Recommender
@@ -152,8 +152,9 @@ class Answers:
             logger.info("%d of them get fewer: no other may be shown to them", n_short)
 
     def _answers(self) -> Iterator[Lists]:
-        # A user's vectors stay together: each piece holds whole users.
-        size = self.users_per_batch * self.n_vectors
+        # A user's vectors stay together: each piece holds whole users, and about as
+        # many vectors as users_per_batch says, for these are what is searched with.
+        size = max(1, self.users_per_batch // self.n_vectors) * self.n_vectors
         ordered = self.users.order_by("user", "vector_index")
         batches = ordered.to_pyarrow_batches(chunk_size=size)
         for piece in cut_tables(batches, ordered.schema().to_pyarrow(), repeat(size)):
@@ -163,7 +164,7 @@ class Answers:
             yield self._answer_strangers()
 
     def _answer(self, rows: pa.Table) -> Lists:
-        users = by_users(rows)
+        users = group_by_user(rows, self.n_vectors)
         n_users, n_vectors, _ = users.vectors.shape
         first_rows = pa.array(np.arange(n_users) * n_vectors)
         histories = self._positions_of_lists(
@@ -185,14 +186,20 @@ class Answers:
                 allow=self.choices.allow,
                 exclude=self.choices.exclude,
             )
-            picked = self.choices.pick(found, numbers, by_share=True)
-            no_vector = np.full(picked.positions.shape, NOTHING, np.int64)
-            return Lists(
-                user_ids, picked, no_vector, np.empty((n_users, 1, 0), np.int64)
+            return _unexplained(
+                user_ids, self.choices.pick(found, numbers, by_share=True)
             )
-        queries = np.repeat(by_user(query[np.newaxis]), n_users, axis=0)
-        found = self._recommend(queries, _nothing(n_users))
+        # All ask the same, and have seen nothing: one search answers them.
+        one = self._recommend(query[np.newaxis], _nothing(1))
+        found = Found(
+            np.repeat(one.positions, n_users, axis=0),
+            np.repeat(one.scores, n_users, axis=0),
+        )
         picked = self.choices.pick(found, numbers, by_share=False)
+        if query.ndim < AXES_OF_SINGLE and self.n_vectors > 1:
+            # One direction for all of them is no vector of theirs.
+            return _unexplained(user_ids, picked)
+        queries = np.repeat(with_vector_axis(query[np.newaxis]), n_users, axis=0)
         return self._explain(user_ids, queries, picked, _nothing(n_users))
 
     def _recommend(self, queries: FloatArray, hidden: Ragged) -> Found:
@@ -252,6 +259,12 @@ class Answers:
                 "because": _as_lists(because, item_ids),
             }
         )
+
+
+def _unexplained(user_ids: pa.Array, found: Found) -> Lists:
+    """Return lists that no vector of a user stands for."""
+    no_vector = np.full(found.positions.shape, NOTHING, np.int64)
+    return Lists(user_ids, found, no_vector, np.empty((len(user_ids), 1, 0), np.int64))
 
 
 def _nothing(n_users: int) -> Ragged:

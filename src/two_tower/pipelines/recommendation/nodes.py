@@ -15,7 +15,11 @@ from two_tower.params import RawId
 from two_tower.pipelines.recommendation.answers import Answers, Choices, Strangers
 from two_tower.pipelines.recommendation.params import Recommendation
 from two_tower.retrieval.bundle import IndexBundle
-from two_tower.retrieval.embeddings import count_vectors, plain_ids
+from two_tower.retrieval.embeddings import (
+    count_vectors,
+    plain_ids,
+    require_vector_index,
+)
 from two_tower.retrieval.index import Positions
 from two_tower.retrieval.lookup import NAMED_IN_ERRORS
 from two_tower.retrieval.raw_ids import ids_of_type, rows_of_ids
@@ -54,14 +58,17 @@ def recommend_items(
         Batches of `user_id`, `rank` (int32, from 1), `item_id`, `title` (string, may
         be null), `score` (float32, cosine with the nearest vector; of popular items,
         the share of the training's interactions), `vector_index` (int32, the nearest
-        vector; null for popular items) and `because` (list of item ids, the nearest to
-        this vector of the user's history), ordered by user and rank, unknown users
-        last.
+        vector; null for popular items, and for what suits the average of users of
+        several vectors) and `because` (list of item ids, the nearest to this vector of
+        those in the user's history that are nearer to it than to the user's others),
+        ordered by user and rank, unknown users last.
 
     Raises:
-        ValueError: if an item that the parameters name is unknown, or a user whom
-            `cold_start` refuses, or the towers have not learned what it asks for.
+        ValueError: if the vectors have no `vector_index`, an item that the parameters
+            name is unknown, or a user whom `cold_start` refuses, or the towers have not
+            learned what it asks for.
     """
+    require_vector_index(user_embeddings)
     items = item_vocabulary.select("item_id", "title", "n_train").to_pyarrow()
     recommender = Recommender(item_index, items)
     wanted = parameters.wanted_users
@@ -70,10 +77,11 @@ def recommend_items(
         raise ValueError(_refusal(user_embeddings, wanted, unknown))
     names = "users" if parameters.user_id is None else "user_id"
     kind = plain_ids(user_embeddings.limit(1).user_id.to_pyarrow()).type
+    n_vectors = count_vectors(user_embeddings)
     answers = Answers(
         recommender,
-        with_histories(users, histories),
-        count_vectors(user_embeddings),
+        with_hidden_items(users, histories),
+        n_vectors,
         Strangers(
             ids_of_type(unknown, kind, parameter=f"recommendation.{names}"),
             _cold_query(cold_queries, parameters) if unknown else None,
@@ -99,7 +107,9 @@ def recommend_items(
     if len(wanted) > parameters.logged_users:
         return answers
     batches = list(answers)
-    lists = "\n".join(format_lists(batch, recommender) for batch in batches)
+    lists = "\n".join(
+        format_lists(batch, recommender, n_vectors=n_vectors) for batch in batches
+    )
     logger.info("recommendations:\n%s", lists)
     return batches
 
@@ -162,7 +172,7 @@ def _cold_query(
     return np.array(cold_queries[policy], np.float32)
 
 
-def with_histories(users: ir.Table, histories: ir.Table) -> ir.Table:
+def with_hidden_items(users: ir.Table, histories: ir.Table) -> ir.Table:
     """Return the users with `item_ids`, the history of each, beside the first vector.
 
     Args:
@@ -177,30 +187,38 @@ def with_histories(users: ir.Table, histories: ir.Table) -> ir.Table:
     return joined.drop("user_id_right", "vector_index_right")
 
 
-def format_lists(batch: pa.RecordBatch, recommender: Recommender) -> str:
+def format_lists(
+    batch: pa.RecordBatch, recommender: Recommender, *, n_vectors: int
+) -> str:
     """Return the lists of a few users as lines of text.
 
     Args:
         batch: of `recommend_items`.
         recommender: that knows the items' titles.
+        n_vectors: of each user; of one, the lines don't speak of vectors.
     """
     rows = batch.to_pylist()
     width = max(len(str(name)) for name in ("item", *(row["item_id"] for row in rows)))
+    is_single = n_vectors == 1
     lines: list[str] = []
     for user, places in groupby(rows, key=itemgetter("user_id")):
         items = list(places)
-        lines += [f"user {user}", *_format_reasons(items, recommender)]
-        lines.append(f"  rank   score  vector  {'item':<{width}}  title")
+        reasons = _format_reasons(items, recommender, is_single=is_single)
+        lines += [f"user {user}", *reasons]
+        header = "  rank   score  " if is_single else "  rank   score  vector  "
+        lines.append(f"{header}{'item':<{width}}  title")
         for row in items:
-            vector = "-" if row["vector_index"] is None else row["vector_index"]
-            line = f"{row['rank']:6d}  {row['score']:6.3f}  {vector:>6}  "
+            line = f"{row['rank']:6d}  {row['score']:6.3f}  "
+            if not is_single:
+                vector = "-" if row["vector_index"] is None else row["vector_index"]
+                line += f"{vector:>6}  "
             item, title = f"{row['item_id']!s:<{width}}", row["title"] or ""
             lines.append(f"{line}{item}  {title}".rstrip())
     return "\n".join(lines)
 
 
 def _format_reasons(
-    items: Iterable[dict[str, Any]], recommender: Recommender
+    items: Iterable[dict[str, Any]], recommender: Recommender, *, is_single: bool
 ) -> Iterable[str]:
     """Return a line for each vector of a list: what of the history it is near to."""
     because = {item["vector_index"]: item["because"] for item in items}
@@ -209,7 +227,7 @@ def _format_reasons(
         titles = recommender.titles.take(pa.array(positions)).to_pylist()
         named = zip(titles, because[vector], strict=True)
         near = ", ".join(str(title or item_id) for title, item_id in named)
-        yield f"  vector {vector} is near {near}"
+        yield f"  near: {near}" if is_single else f"  vector {vector} is near {near}"
 
 
 def _positions(

@@ -47,14 +47,14 @@ class Recommendation(Params):
     drawn: Drawn
     quota: int | None = Field(
         ge=1,
-        description="places that one vector of a user fills before items nearest to "
-        "the user's other vectors come first, of the list or, if drawn, of what is "
-        "drawn from; behind them scores begin anew; null for no limit",
+        description="items that are taken from the list of each vector of a user "
+        "first, an item once; behind them scores begin anew; null for no limit, as "
+        "the order `drawn` needs it",
     )
     because: int = Field(
         ge=0,
-        description="so many items of the user's history, those nearest to the vector "
-        "that found it, stand beside a recommendation",
+        description="so many items of the user's history stand beside a "
+        "recommendation: those that have the same nearest vector, the nearest first",
     )
     hide_seen: bool = Field(description="leave out what the user's history holds")
     allow_items: Ids | None = Field(
@@ -63,7 +63,9 @@ class Recommendation(Params):
     exclude_items: tuple[RawId, ...] = Field(
         description="raw ids of items to show to nobody"
     )
-    users_per_batch: int = Field(ge=1, description="users answered at a time")
+    users_per_batch: int = Field(
+        ge=1, description="users answered at a time; of V vectors, one V-th as many"
+    )
     logged_users: int = Field(
         ge=0, description="a run for at most so many named users also logs their lists"
     )
@@ -74,6 +76,15 @@ class Recommendation(Params):
             raise ValueError(
                 f"k is {self.k}, but items are drawn among the best "
                 f"{self.drawn.among}; raise drawn.among"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _quota_has_a_meaning(self) -> Self:
+        if self.order == "drawn" and self.quota is not None:
+            raise ValueError(
+                f"quota is {self.quota}, but a quota orders the best items, and order "
+                "is drawn; set quota to null or order to best"
             )
         return self
 
