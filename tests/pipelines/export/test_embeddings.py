@@ -85,4 +85,12 @@ def test_each_piece_is_made_when_it_is_asked_for_and_logged(caplog):
     assert sizes == [4]
     list(pieces)
     logged = [record.getMessage() for record in caplog.records]
-    assert logged == [f"embedded {n} rows of user" for n in (4, 8, 10)]
+    assert logged == [f"embedded {n} of 10 users" for n in (4, 8, 10)]
+
+
+def test_the_log_says_how_many_vectors_each_user_has(caplog):
+    caplog.set_level(logging.INFO)
+    list(embed_users(users(1500), size=1200, embed=embed_twice, keep=1))
+    assert [record.getMessage() for record in caplog.records] == [
+        f"embedded {n} of 1,500 users, 2 vectors each" for n in ("1,200", "1,500")
+    ]

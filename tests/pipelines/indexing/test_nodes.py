@@ -1,3 +1,5 @@
+import logging
+
 import ibis
 import numpy as np
 import pyarrow as pa
@@ -205,3 +207,28 @@ def test_embeddings_with_added_items_come_of_the_deployed_tower(tmp_path):
         "query_tower": "q",
         "item_embeddings": "e",
     }
+
+
+@pytest.mark.parametrize(
+    ("vectors", "said"),
+    [
+        (unit_vectors(30, seed=1), "on 20 users, after"),
+        (
+            unit_vectors(90, seed=1).reshape(30, 3, 8),
+            "on 60 vectors of 20 users, after",
+        ),
+    ],
+)
+def test_the_log_speaks_of_vectors_where_users_have_several(
+    vectors, said, lineage, caplog
+):
+    caplog.set_level(logging.INFO)
+    items, users = embeddings("item", unit_vectors(40)), embeddings("user", vectors)
+    build_item_index(items, users, lineage, parameters())
+    assert said in caplog.text
+
+
+def test_vectors_of_an_earlier_version_are_refused():
+    users = embeddings("user", np.eye(3)).drop("vector_index")
+    with pytest.raises(ValueError, match="exported by an earlier version"):
+        sample_queries(users, parameters())

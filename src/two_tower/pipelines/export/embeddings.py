@@ -3,17 +3,14 @@
 import logging
 from collections.abc import Callable, Iterator
 from itertools import repeat
-from typing import Final
 
 import ibis.expr.types as ir
 import numpy as np
 import pyarrow as pa
 
+from two_tower.metrics.scorers import with_vector_axis
 from two_tower.pieces import cut_tables
 from two_tower.types import FloatArray
-
-ONE_EACH: Final = 2
-"""Axes of an array of one vector for each user."""
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +47,7 @@ def embed_users(
         The columns, `vector_index` (int32, from 0 for each user) and `vector`.
     """
     for piece, vectors in _embedded(rows, size, embed):
-        several = vectors[:, np.newaxis] if vectors.ndim == ONE_EACH else vectors
+        several = with_vector_axis(vectors)
         n_users, n_vectors, dimension = several.shape
         users = pa.array(np.repeat(np.arange(n_users), n_vectors))
         index = np.tile(np.arange(n_vectors, dtype=np.int32), n_users)
@@ -76,9 +73,16 @@ def _embedded(
     rows: ir.Table, size: int, embed: Callable[[pa.Table], FloatArray]
 ) -> Iterator[tuple[pa.Table, FloatArray]]:
     """Yield pieces of up to `size` rows with their vectors, and log how far it is."""
+    n_rows = int(rows.count().to_pyarrow().as_py())
     batches = rows.to_pyarrow_batches(chunk_size=size)
     n_done = 0
     for piece in cut_tables(batches, rows.schema().to_pyarrow(), repeat(size)):
-        yield piece, embed(piece)
+        vectors = embed(piece)
+        yield piece, vectors
         n_done += piece.num_rows
-        logger.info("embedded %d rows of %s", n_done, piece.column_names[0])
+        kind = piece.column_names[0]
+        line = f"embedded {n_done:,} of {n_rows:,} {kind}s"
+        n_vectors = with_vector_axis(vectors).shape[1]
+        logger.info(
+            "%s", line if n_vectors == 1 else f"{line}, {n_vectors} vectors each"
+        )

@@ -12,7 +12,11 @@ from ibis import _
 from two_tower.lineage import LineageStore
 from two_tower.pipelines.indexing.params import Indexing
 from two_tower.retrieval.bundle import IndexBundle, Recall, ask_golden_queries
-from two_tower.retrieval.embeddings import read_item_embeddings, read_queries
+from two_tower.retrieval.embeddings import (
+    read_item_embeddings,
+    read_queries,
+    require_vector_index,
+)
 from two_tower.retrieval.exact import ExactIndex
 from two_tower.retrieval.index import Index, require_unit_rows
 from two_tower.retrieval.tuning import Trial, grow_annoy, tune
@@ -86,14 +90,12 @@ def build_item_index(
         fingerprints=find_origin(lineage),
     )
     logger.info(
-        "%s index of %d items: recall@%d is %.3f on %d vectors of %d users, "
-        "after %d trials",
+        "%s index of %d items: recall@%d is %.3f on %s, after %d trials",
         index.backend,
         bundle.n_items,
         bundle.recall.at_k,
         bundle.recall.value,
-        len(queries),
-        len(sample),
+        _said_of(sample),
         len(trials),
     )
     measured = {"sample_users": len(sample), "build_seconds": build_seconds}
@@ -142,8 +144,10 @@ def sample_queries(user_embeddings: ir.Table, parameters: Indexing) -> FloatArra
         `[≤ sample_users, V, D]` float32.
 
     Raises:
-        ValueError: if there is no user, or one has another number of vectors.
+        ValueError: if there is no user, one has another number of vectors, or there is
+            no `vector_index`.
     """
+    require_vector_index(user_embeddings)
     users = user_embeddings.select("user").distinct().order_by("user")
     known = users.user.to_pyarrow().to_numpy()
     if not len(known):
@@ -181,6 +185,13 @@ def report_on(bundle: IndexBundle, trials: list[Trial]) -> JsonObject:
             for trial in trials
         ],
     }
+
+
+def _said_of(sample: FloatArray) -> str:
+    """Return in words what `[B, V, D]` queries are."""
+    n_users, n_vectors, _ = sample.shape
+    users = f"{n_users} users"
+    return users if n_vectors == 1 else f"{n_users * n_vectors} vectors of {users}"
 
 
 def _candidates(vectors: FloatArray, parameters: Indexing) -> Iterable[Index]:
