@@ -27,12 +27,12 @@ class DeclaredFeature(Params):
     min_count: int = Field(
         default=1,
         ge=1,
-        description="values that fewer items (users) of the training have are unknown",
+        description="values that fewer items (users) of the training have are "
+        "unknown; of rarest, those that fewer have as their rarest; of value_set, sets",
     )
     prefix: int | None = Field(
         default=None, ge=1, description="only a value's first characters (categorical)"
     )
-
     opt_in: bool = Field(
         default=False,
         description="towers read it only where their `features` set it to true",
