@@ -100,9 +100,8 @@ class Accumulator(keras.metrics.Metric):
     def result(self) -> Tensor:
         if self.reduction in {"min", "max"}:
             return self.gathered[0]
-        whole = self.weight
-        if self.reduction in {"min_of_shares", "max_of_shares"}:
-            whole = ops.sum(self.gathered)
+        of_sum = self.reduction in {"min_of_shares", "max_of_shares"}
+        whole = ops.sum(self.gathered if of_sum else self.weight)
         parts = self.gathered / ops.where(whole > 0, whole, 1.0)
         return ops.max(parts) if self.reduction.startswith("max") else ops.min(parts)
 

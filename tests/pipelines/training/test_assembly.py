@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import pytest
 
@@ -11,6 +12,11 @@ from two_tower.towers.mean import MeanUserTower
 from two_tower.towers.transformer import TransformerUserTower
 
 PROFILE = {"history": "none", "profile": {"use": True}}
+INTERESTS = {
+    "history": "multi_interest",
+    "objective": "interest_softmax",
+    "negatives": "in_batch",
+}
 LAYERS = {"hidden_units": 12, "batch_norm": True, "dropout": 0.1}
 
 
@@ -95,6 +101,26 @@ def test_a_window_wider_than_every_bucket_is_refused():
         feed_of(narrow)
 
 
+def test_more_items_than_the_widest_bucket_are_refused():
+    many = {"histories": {"multi_interest": {"max_items": 9}}}
+    with pytest.raises(ValueError, match=r"max_items is 9, .*\[4, 8\]; add a bucket"):
+        feed_of(INTERESTS, many)
+
+
+# covers: A8
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"histories": {"multi_interest": {"category": ["year", "primary_genre"]}}},
+        {"item_tower": {"features": {"genres": False}}},
+        {"item_tower": {"use_features": False}},
+    ],
+)
+def test_a_category_of_a_feature_that_items_lack_is_refused(change):
+    with pytest.raises(ValueError, match=r"category names \[.*features\.\w+=true"):
+        towers_of(INTERESTS, change)
+
+
 def test_a_feed_of_histories_is_as_asked():
     feed = feed_of({"seed": 7})
     assert isinstance(feed, SequenceFeed)
@@ -117,11 +143,10 @@ def test_the_last_bucket_is_as_wide_as_the_longest_window(longest, edges):
 
 
 def test_a_queue_smaller_than_a_batch_is_refused_before_training():
-    small = {"negatives": "queue", "sources": {"queue": {"size": 50}}}
-    with pytest.raises(
-        ValueError, match=r"size is 50, but a batch may have \d+ places"
-    ):
-        feed_of(small)
+    # Batches of histories shorter than any bucket have more places: 32 of 3.
+    small = {"negatives": "queue", "sources": {"queue": {"size": 80}}}
+    with pytest.raises(ValueError, match=r"size is 80, .* a batch may have 96 places"):
+        feed_of(small, {"batches": {"chunk": 8}}, histories=[[2, 3, 4], [5, 6]])
 
 
 def validation_of(*changes, held_out):
@@ -215,10 +240,18 @@ def test_an_exponential_rate_falls_epoch_by_epoch():
     assert found == pytest.approx([0.02] * 50 + [0.01] * 50 + [0.005])
 
 
-@pytest.mark.parametrize("kind", ["adam", "adamw", "adagrad", "sgd"])
-def test_each_kind_of_optimizer_gets_its_options(kind):
+@pytest.mark.parametrize(
+    ("kind", "base"),
+    [
+        ("adam", keras.optimizers.Adam),
+        ("adamw", keras.optimizers.AdamW),
+        ("adagrad", keras.optimizers.Adagrad),
+        ("sgd", keras.optimizers.SGD),
+    ],
+)
+def test_each_kind_of_optimizer_gets_its_options(kind, base):
     changes = {"optimizer": {"kind": kind, "epsilon": 1e-5, "clip_norm": 2.0}}
     optimizer = assembly.assemble_optimizer(parameters(changes), steps_per_epoch=5)
-    assert type(optimizer).__name__.lower() == kind
+    assert isinstance(optimizer, base)
     assert optimizer.global_clipnorm == 2.0
     assert getattr(optimizer, "epsilon", 1e-5) == 1e-5

@@ -142,6 +142,23 @@ def test_defaults_are_written_once_in_conf():
         ("histories.multi_interest.heads.temperature", 0.0, "greater than 0"),
         ("histories.multi_interest.attention.kind", "self", "'context' or 'queries'"),
         ("histories.multi_interest.events.age_edges", [9, 5], "let each be above"),
+        ("histories.multi_interest.events.age_edges", [], "at least 1 item"),
+        ("histories.multi_interest.events.rating_edges", [], "at least 1 item"),
+        (
+            "histories.multi_interest.events.user_id",
+            [{"buckets": 53, "dimension": 4}, {"buckets": 53, "dimension": 8}],
+            r"tables of user_id have \[53, 53\] buckets, .* a prime of its own",
+        ),
+        (
+            "histories.multi_interest.attention",
+            {"kind": "queries", "position_bias": True},
+            "sees no positions; set it to false",
+        ),
+        (
+            "profile.hashes",
+            {"gender": [{"buckets": 7, "dimension": 4}] * 2},
+            r"tables of hashes\.gender have \[7, 7\] buckets",
+        ),
         (
             "item_tower.hashes",
             {"id": [{"buckets": 10, "dimension": 4}]},
@@ -216,6 +233,14 @@ def test_weight_decay_is_refused_where_it_would_do_nothing():
     with pytest.raises(ValidationError, match="kind is 'adam'; only adamw decays"):
         parameters({"optimizer": {"weight_decay": 0.1}})
     parameters({"optimizer": {"weight_decay": 0.1, "kind": "adamw"}})
+
+
+# covers: A51
+def test_clipping_of_each_tensor_needs_a_norm():
+    with pytest.raises(ValidationError, match="clip is 'each' but clip_norm is null"):
+        parameters({"optimizer": {"clip": "each", "clip_norm": None}})
+    parameters({"optimizer": {"clip": "each", "clip_norm": 5.0}})
+    parameters({"optimizer": {"clip": "global", "clip_norm": None}})
 
 
 def test_heads_share_the_dimension_where_there_are_heads():

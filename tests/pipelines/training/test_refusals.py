@@ -32,6 +32,28 @@ def queue_of(**options):
     return {"sources": {"queue": options}}
 
 
+def softmax_of(**options):
+    return {"objectives": {"interest_softmax": options}}
+
+
+WIDE = {
+    "item_tower": {
+        "embedding": 8,
+        "combine": "concat",
+        "mlp": {"hidden_units": 8, "batch_norm": False, "dropout": 0.0},
+    }
+}
+UNTAUGHT = softmax_of(
+    credit="any",
+    dead_heads={"weight": 0.0},
+    sharpness={"weight": 0.0},
+    semantic={"weight": 0.0},
+)
+ONE_VECTOR = {"histories": {"multi_interest": {"n_vectors": 1}}}
+ONE_HEAD = {"histories": {"multi_interest": {"n_vectors": 1, "n_heads": 1}}}
+BY_CATEGORY = softmax_of(credit="category")
+
+
 # covers: A39 L1
 @pytest.mark.parametrize(
     ("changes", "message"),
@@ -49,6 +71,13 @@ def queue_of(**options):
             "goes with objective softmax",
         ),
         ([{"negatives": "queue"}, queue_of(hard=8)], "which knows no heads"),
+        ([INTERESTS, queue_of(unique=True), {"log_q": "exact"}], "made up for twice"),
+        ([INTERESTS, WIDE], "embedding is 8 but the dimension 16, .* set embedding to"),
+        ([INTERESTS, queue_of(hard=8), UNTAUGHT], "nothing teaches which categories"),
+        (
+            [INTERESTS, queue_of(hard=8), UNTAUGHT, BY_CATEGORY, ONE_VECTOR],
+            "nothing teaches which categories",
+        ),
     ],
 )
 def test_what_interests_have_no_use_for_is_refused(changes, message):
@@ -86,6 +115,12 @@ def test_what_makes_no_sense_is_refused(changes, message):
         [INTERESTS, queue_of(size=100, hard=52)],
         [INTERESTS, {"negatives": "uniform"}, {"sources": {"uniform": SHARED_DRAWS}}],
         [INTERESTS, {"negatives": "in_batch", "log_q": "streaming"}],
+        [INTERESTS, queue_of(unique=True)],
+        [INTERESTS, {"negatives": "in_batch", "log_q": "exact"}, queue_of(unique=True)],
+        [INTERESTS, UNTAUGHT],
+        [INTERESTS, queue_of(hard=8), UNTAUGHT, BY_CATEGORY],
+        [INTERESTS, queue_of(hard=8), UNTAUGHT, softmax_of(sharpness={"weight": 0.1})],
+        [INTERESTS, queue_of(hard=8), UNTAUGHT, ONE_HEAD],
     ],
 )
 def test_what_makes_sense_passes(changes):

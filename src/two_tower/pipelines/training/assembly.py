@@ -46,8 +46,10 @@ def assemble_towers(parameters: Training, inputs: ModelInputs) -> TwoTower:
     """Return the built, untrained model that the parameters describe.
 
     Raises:
-        ValueError: if a window is longer than the widest bucket.
+        ValueError: if a category is to be of a feature that items don't have.
     """
+    if parameters.history == "multi_interest":
+        _check_category(parameters.histories.multi_interest.category, inputs.items)
     seed, dtype = parameters.seed, parameters.precision
     has_both = parameters.history != "none" and parameters.profile.use
     towers = TwoTower(
@@ -69,6 +71,18 @@ def assemble_towers(parameters: Training, inputs: ModelInputs) -> TwoTower:
     if towers.profile is not None and inputs.users is not None:
         tell(towers.profile, inputs.users)
     return towers
+
+
+def _check_category(names: list[str], items: Entities) -> None:
+    """Raise `ValueError` if the item tower lacks a feature of that name."""
+    if missing := [name for name in names if name not in items.features]:
+        switches = ", ".join(f"training.item_tower.features.{n}=true" for n in missing)
+        raise ValueError(
+            f"training.histories.multi_interest.category names {missing}, but the item "
+            f"tower has the features {list(items.features)}: set {switches} (and "
+            "use_features) if they are declared, perhaps as opt_in, or declare them in "
+            "sequencing.features.item"
+        )
 
 
 def tell(tower: EntityTower, entities: Entities) -> None:
@@ -164,6 +178,12 @@ def assemble_edges(parameters: Training, longest: int) -> list[int]:
         ValueError: if a history is longer than the widest bucket.
     """
     buckets = parameters.batches.buckets
+    if longest > buckets[-1] and parameters.history == "multi_interest":
+        raise ValueError(
+            f"training.histories.multi_interest.max_items is {longest}, more than the "
+            f"widest of training.batches.buckets {buckets}; add a bucket, or lower "
+            "max_items"
+        )
     if longest > buckets[-1]:
         raise ValueError(
             f"the longest window of train_sequences has {longest} items, more than the "

@@ -36,6 +36,11 @@ class Optimizer(Params):
                 f"optimizer.momentum is {self.momentum} but kind is {self.kind!r}; "
                 "it is of sgd alone. Set it to 0, or use sgd."
             )
+        if self.clip == "each" and self.clip_norm is None:
+            raise ValueError(
+                "optimizer.clip is 'each' but clip_norm is null, so nothing is cut; "
+                "give a clip_norm, or set clip to global"
+            )
         return self
 
 

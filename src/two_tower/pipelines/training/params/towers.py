@@ -67,6 +67,17 @@ class HashedTable(Params):
         return self
 
 
+def _no_table_twice(of: str, tables: list[HashedTable]) -> None:
+    """Raise `ValueError` if two tables of a value would have its rows alike."""
+    buckets = [table.buckets for table in tables]
+    if len(set(buckets)) < len(buckets):
+        raise ValueError(
+            f"the tables of {of} have {buckets} buckets, so two of them are joined by "
+            "the same remainder and tell nothing apart that one wouldn't; give each a "
+            "prime of its own"
+        )
+
+
 class Events(Params):
     """How a multi-interest history reads its events and the request."""
 
@@ -75,10 +86,11 @@ class Events(Params):
         "any. Events without a rating do"
     )
     rating_edges: list[float] = Field(
-        description="rising; ratings between the same two are alike"
+        min_length=1, description="rising; ratings between the same two are alike"
     )
     age_edges: list[float] = Field(
-        description="rising seconds; likewise for the time from event to request"
+        min_length=1,
+        description="rising seconds; likewise for the time from event to request",
     )
     request_time: bool = Field(
         description="whether it is known when a query is asked: in training and "
@@ -96,6 +108,11 @@ class Events(Params):
                 raise ValueError(f"{name} are {edges}; let each be above the last one")
         return self
 
+    @model_validator(mode="after")
+    def _tables_differ(self) -> Self:
+        _no_table_twice("user_id", self.user_id or [])
+        return self
+
 
 class ItemAttention(Params):
     """How much each item of a multi-interest history counts."""
@@ -106,6 +123,15 @@ class ItemAttention(Params):
     position_bias: bool = Field(description="of context: whether positions are seen")
     transform: bool = Field(description="of queries: whether a layer changes them")
     temperature: float = Field(gt=0, description="of queries")
+
+    @model_validator(mode="after")
+    def _options_are_used(self) -> Self:
+        if self.position_bias and self.kind == "queries":
+            raise ValueError(
+                "attention.position_bias is true but kind is 'queries', which sees no "
+                "positions; set it to false, or choose context"
+            )
+        return self
 
 
 class Heads(Params):
@@ -209,6 +235,12 @@ class Entity(Params):
                 f"id_dropout is {self.id_dropout}, which needs both use_id and "
                 "use_features: an entity without its id must have its content"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _tables_differ(self) -> Self:
+        for part, tables in self.hashes.items():
+            _no_table_twice(f"hashes.{part}", tables)
         return self
 
     @model_validator(mode="after")

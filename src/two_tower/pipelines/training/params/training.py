@@ -131,8 +131,8 @@ class Training(Params):
         if self.profile.use:
             raise ValueError(
                 "profile.use is true, but history is 'multi_interest', which embeds "
-                "users itself: set histories.multi_interest.user_id, and profile.use "
-                "to false"
+                "users itself: set histories.multi_interest.events.user_id, and "
+                "profile.use to false"
             )
         if not self.scoring.normalise:
             raise ValueError(
@@ -165,6 +165,17 @@ class Training(Params):
                     f"and {name}.mlp, which would lead from one to the other, is null; "
                     "set embedding to null, or give an mlp"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _categories_have_the_dimension(self) -> Self:
+        width = self.item_tower.embedding or self.dimension
+        if self.history == "multi_interest" and width != self.dimension:
+            raise ValueError(
+                f"item_tower.embedding is {width} but the dimension {self.dimension}, "
+                "and history 'multi_interest' takes the mean of embeddings, an item's "
+                "category, for a vector; set embedding to null"
+            )
         return self
 
     @model_validator(mode="after")
@@ -223,6 +234,35 @@ class Training(Params):
                 f"sources.queue.hard is {queue.hard}, but objective is "
                 f"{self.objective!r}, which knows no heads; set it to 0, or choose "
                 "interest_softmax"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _hard_negatives_have_heads_that_learn(self) -> Self:
+        if self.negatives != "queue" or not self.sources.queue.hard:
+            return self
+        asked, history = self.objectives.interest_softmax, self.histories.multi_interest
+        auxiliary = asked.dead_heads.weight, asked.sharpness.weight
+        learns = any((*auxiliary, asked.semantic.weight))
+        by_category = asked.credit != "any" and history.n_vectors > 1
+        if history.n_heads > 1 and not (learns or by_category):
+            raise ValueError(
+                f"sources.queue.hard is {self.sources.queue.hard}, which compares the "
+                "heads of categories, but nothing teaches which categories are whose: "
+                "set a weight of objectives.interest_softmax (dead_heads, sharpness, "
+                "semantic) above 0, or credit to category or mixture with several "
+                "vectors, or hard to 0"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _popularity_is_corrected_once(self) -> Self:
+        is_unique = self.negatives == "queue" and self.sources.queue.unique
+        if is_unique and self.log_q != "none":
+            raise ValueError(
+                f"sources.queue.unique is true and log_q {self.log_q!r}: an item that "
+                "is often a positive would be made up for twice; set unique to false, "
+                "or log_q to none"
             )
         return self
 
