@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tests.fitting.interests import N_ITEMS, make_towers
+from tests.fitting.interests import objective_of as interest_softmax
 from tests.fitting.tiny import (
     EDGES,
     Interrupted,
@@ -15,8 +16,10 @@ from tests.fitting.tiny import (
     validation_of,
     walks,
 )
+from two_tower.fitting.additions import Additions
 from two_tower.fitting.checkpoints import CheckpointStore
 from two_tower.fitting.fit import fit
+from two_tower.negatives.queue import Queue
 from two_tower.towers.encode import encode_histories, encode_items
 
 pytestmark = pytest.mark.backend
@@ -60,6 +63,41 @@ def test_a_resumed_training_goes_on_from_the_step_it_had_come_to(unbroken, tmp_p
     assert int(resumed.task.optimizer.iterations) == n_steps
     for found, expected in zip(
         resumed.task.variables, unbroken.task.variables, strict=True
+    ):
+        np.testing.assert_array_equal(np.asarray(found), np.asarray(expected))
+
+
+def train_interests(store):
+    """Train several vectors on a queue with a hard part, measured, to the end."""
+    queue = Queue(40, None, hard=12, unique=True)
+    state = state_of(
+        make_towers(),
+        place_feed_of(HISTORIES, edges=EDGES[-1:], additions=Additions(source=queue)),
+        objective=interest_softmax(hard=12),
+        monitor="val_mrr",
+    )
+    validation = validation_of(HISTORIES)
+    fit(state, validation, epochs=EPOCHS, validate_every=1, store=store)
+    return state
+
+
+def without_times(history):
+    return [
+        {name: figure for name, figure in record.items() if "second" not in name}
+        for record in history
+    ]
+
+
+# covers: A35 A49 A53
+def test_a_resumed_training_of_interests_has_the_queue_that_it_had(tmp_path):
+    whole = train_interests(CheckpointStore(tmp_path / "unbroken"))
+    with pytest.raises(Interrupted):
+        train_interests(InterruptedStore(tmp_path / "broken", epoch=2))
+    resumed = train_interests(CheckpointStore(tmp_path / "broken"))
+    assert without_times(resumed.history) == without_times(whole.history)
+    assert "hard_count_max" in whole.history[-1]
+    for found, expected in zip(
+        resumed.task.variables, whole.task.variables, strict=True
     ):
         np.testing.assert_array_equal(np.asarray(found), np.asarray(expected))
 
