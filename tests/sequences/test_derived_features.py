@@ -7,6 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from tests.sequences.tables import (
+    interactions,
     parameters,
     rows,
     sequence,
@@ -246,3 +247,29 @@ def test_the_nodes_of_sequencing_make_them_of_items():
     np.testing.assert_array_equal(found, expected)
     expected = ["|".join(sorted(x)) or None for x in of_items]
     np.testing.assert_array_equal([sets[i] for i in codes["set"].to_pylist()], expected)
+
+
+# covers: L28
+def test_retraining_leaves_all_known_items_their_rarest_values():
+    primary = {"kind": "rarest", "column": "genres"}
+    features = {"item": {"primary": primary}, "user": None}
+    items, events = some_items(), some_interactions()
+    before, _ = sequence(events, items=items, features=features)
+    # Eight new items of War alone, which is in four of the twelve now, Drama in eight.
+    new = ibis.memtable(
+        pa.table({"item_id": range(13, 21), "genres": [["War"]] * 8})
+    ).select("item_id", "genres")
+    visits = [(user, item, 200 + item) for user in (21, 22) for item in range(13, 21)]
+    visits.append((22, 1, 250))
+    after, _ = sequence(
+        events.union(interactions(*visits)),
+        items=items.select("item_id", "genres").union(new),
+        features=features,
+        grown_from=before,
+    )
+    codes = [
+        dict(rows(table["item_features"], "item", "primary"))
+        for table in (before, after)
+    ]
+    assert {item: codes[1][item] for item in codes[0]} == codes[0]
+    assert set(codes[0].values()) == {0, 2, 3}
