@@ -50,7 +50,11 @@ def sharpness(log_posterior: Tensor, weights: Tensor, *, enough: float) -> Tenso
     Returns:
         A float32 scalar in nats.
     """
-    greatest = ops.max(log_posterior, axis=-1)
+    # The gradient of a maximum asks which element equals it. XLA may compute it twice,
+    # rounded otherwise: then none does, and the gradient is 0/0.
+    n_heads = log_posterior.shape[1]
+    first = ops.one_hot(ops.argmax(log_posterior, axis=-1), n_heads, dtype="float32")
+    greatest = ops.sum(log_posterior * first, axis=-1)
     is_enough = greatest > ops.log(ops.cast(enough, "float32"))
     return weighted_mean(ops.where(is_enough, 0.0, -greatest), weights)
 
