@@ -273,3 +273,7 @@ def test_retraining_leaves_all_known_items_their_rarest_values():
     ]
     assert {item: codes[1][item] for item in codes[0]} == codes[0]
     assert set(codes[0].values()) == {0, 2, 3}
+    trained = after["item_vocabulary"].filter(ibis._.n_train > 0)
+    of_trained = [codes[1][item] for (item,) in rows(trained, "item")]
+    counted = {code: of_trained.count(code) for code in (2, 3)}
+    assert dict(rows(after["feature_vocabulary"], "id", "count")) == counted
