@@ -52,7 +52,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "queue-5120": {"sources.queue.size": 5120},
     "in-batch": {"negatives": "in_batch"},
     "hard-1280": {"sources.queue.hard": 1280},
-    "unique": {"sources.queue.unique": True},
+    "unique": {"sources.queue.unique": True, "log_q": "none"},
     "no-log-q": {"log_q": "none"},
     "temperature-0.07": {"scoring.temperature.start": 0.07},
     "temperature-0.15": {"scoring.temperature.start": 0.15},

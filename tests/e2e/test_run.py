@@ -69,6 +69,23 @@ def test_a_normal_run_warns_of_nothing(project):
     assert "cuda" not in written.lower()
 
 
+# covers: A52 X6
+def test_users_of_several_vectors_are_served_and_explained(project):
+    asked = "preset=multi-interest,training.epochs=1,training.jit_compile=false"
+    written = project.run("--params", asked)
+    assert "WARNING" not in written
+    users = table(project, "07_model_output", "user_embeddings")
+    assert set(users.groupby("user_id").vector_index.agg(tuple)) == {(0, 1, 2, 3)}
+    served = table(project, "07_model_output", "recommendations")
+    assert served.vector_index.nunique() > 1
+    seen = table(project, "03_primary", "histories").set_index("user_id")
+    assert served.because.map(len).max() > 0
+    for user, rows in served.groupby("user_id"):
+        assert set(rows.because.explode().dropna()) <= set(seen.item_ids[user])
+    report = project.output("08_reporting", "report.md").read_text()
+    assert "What the vectors of some users stand for" in report
+
+
 def test_the_same_seed_gives_the_same_result(finished_project, tmp_path):
     again = Project.create(tmp_path / "again")
     again.run("--pipelines", "simulation")

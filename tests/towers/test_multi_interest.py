@@ -123,7 +123,7 @@ def test_vectors_and_gradients_follow_the_definition():
     )
 
 
-# covers: A18, A20, A22, A23, A28, A30, A31, A32
+# covers: A32
 @pytest.mark.parametrize(
     "options",
     [
