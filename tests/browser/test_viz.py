@@ -130,6 +130,8 @@ def test_the_graph_the_tables_the_towers_and_the_plots_are_shown(
         "item_id",
         "title",
         "score",
+        "vector_index",
+        "because",
     ]
     page.locator(".pipeline-metadata-modal__back").click()
 
