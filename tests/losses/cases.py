@@ -49,10 +49,17 @@ class Case:
         return [*arrays, np.array(temperature, np.float32), *optional]
 
     def loss_and_gradients(
-        self, *, mask_hits: bool, temperature: float = 0.5, chunk: int = 4
+        self,
+        *,
+        mask_hits: bool,
+        temperature: float = 0.5,
+        chunk: int = 4,
+        smoothing: float = 0.0,
     ) -> tuple[float, list[np.ndarray]]:
         """Return the loss and its gradients in queries, positives and columns."""
-        function = _loss_and_gradients(mask_hits=mask_hits, chunk=chunk)
+        function = _loss_and_gradients(
+            mask_hits=mask_hits, chunk=chunk, smoothing=smoothing
+        )
         loss, gradients = function(*self.arguments(temperature))
         return float(loss), [np.asarray(gradient) for gradient in gradients]
 
@@ -79,11 +86,13 @@ class Case:
 
 
 @cache  # JAX compiles each function anew
-def _loss_and_gradients(*, mask_hits: bool, chunk: int) -> Callable[..., Any]:
-    return with_gradients(loss_function(mask_hits=mask_hits, chunk=chunk), 3)
+def _loss_and_gradients(**options: Any) -> Callable[..., Any]:
+    return with_gradients(loss_function(**options), 3)
 
 
-def loss_function(*, mask_hits: bool, chunk: int) -> Callable[..., Any]:
+def loss_function(
+    *, mask_hits: bool, chunk: int, smoothing: float = 0.0
+) -> Callable[..., Any]:
     """Return the loss as a function of a `Case`'s arguments."""
 
     def loss(  # noqa: PLR0913, PLR0917 (the fields of a case)
@@ -110,6 +119,7 @@ def loss_function(*, mask_hits: bool, chunk: int) -> Callable[..., Any]:
             mask_hits=mask_hits,
             chunk=chunk,
             excluded=Excluded(*excluded) if excluded else None,
+            smoothing=smoothing,
         )
 
     return loss

@@ -23,7 +23,8 @@ def test_the_correction_comes_after_the_temperature_by_hand():
 
 
 # covers: L18, L19
-def test_value_and_gradients_follow_the_definition_through_the_temperature():
+@pytest.mark.parametrize("smoothing", [0.0, 0.3])
+def test_value_and_gradients_follow_the_definition_through_the_temperature(smoothing):
     rng = np.random.default_rng(0)
     cosines = rng.uniform(-1, 1, (4, 6)).astype(np.float32)
     q = rng.uniform(0.1, 3, (4, 6))
@@ -35,14 +36,22 @@ def test_value_and_gradients_follow_the_definition_through_the_temperature():
         log_q = np.log(q).astype(np.float32)
         return keras.ops.sum(
             sampled_softmax_cross_entropy(
-                scores[:, 0], scores[:, 1:], weights, log_q[:, 1:], log_q[:, 0]
+                scores[:, 0],
+                scores[:, 1:],
+                weights,
+                log_q[:, 1:],
+                log_q[:, 0],
+                smoothing=smoothing,
             )
         )
 
     def reference(cosines, temperature):
+        counts = np.concatenate([np.ones((4, 1)), weights], axis=1)
         terms = np.exp(cosines / temperature) / q
-        sums = terms[:, 0] + (weights.astype(np.float64) * terms[:, 1:]).sum(axis=1)
-        return -np.log(terms[:, 0] / sums).sum()
+        shares = terms / (counts * terms).sum(axis=1, keepdims=True)
+        targets = smoothing * counts / counts.sum(axis=1, keepdims=True)
+        targets[:, 0] += 1 - smoothing
+        return -(targets * np.log(shares)).sum()
 
     assert_same_as(reference, loss, inputs)
 

@@ -20,6 +20,7 @@ from two_tower.negatives.in_batch import InBatch
 
 pytestmark = pytest.mark.backend
 
+SMOOTHING = pytest.mark.parametrize("smoothing", [0.0, 0.3])
 BOTH = pytest.mark.parametrize("mask_hits", [False, True])
 
 
@@ -29,7 +30,7 @@ def named(case):
     return {name: getattr(case, name) for name in (*taken, "excluded", "rows")}
 
 
-def assert_follows_the_definition(case, *, mask_hits):
+def assert_follows_the_definition(case, **options):
     """Compare loss and gradients, the temperature's too, with the definition's."""
     # The temperature is a tensor too, as when it is learned.
     arguments = case.arguments()
@@ -37,11 +38,11 @@ def assert_follows_the_definition(case, *, mask_hits):
 
     def loss():
         *vectors, temperature = (variable.value for variable in inputs)
-        function = loss_function(mask_hits=mask_hits, chunk=4)
+        function = loss_function(chunk=4, **options)
         return function(*vectors, *arguments[3:9], temperature, *arguments[10:])
 
     def reference(*values):
-        return cross_entropy(*values, **named(case), mask_hits=mask_hits)
+        return cross_entropy(*values, **named(case), **options)
 
     assert_same_as(reference, loss, inputs)
 
@@ -55,21 +56,23 @@ def assert_same(found, expected):
 
 # covers: Q9, L5, L19, N9
 @BOTH
-def test_the_loss_and_its_gradients_follow_the_definition(mask_hits):
+@SMOOTHING
+def test_the_loss_and_its_gradients_follow_the_definition(mask_hits, smoothing):
     case = any_case()
     case.query_weights[:] = [1, 2, 0.5, 1, 1, 1, 0, 0]
     case.column_weights[:] = [1, 0, 2, 1, 0.25, 1, 1]
-    assert_follows_the_definition(case, mask_hits=mask_hits)
+    assert_follows_the_definition(case, mask_hits=mask_hits, smoothing=smoothing)
 
 
 # covers: L20, X3
 @BOTH
-def test_with_exclusions_too_and_rows_may_have_several_queries(mask_hits):
+@SMOOTHING
+def test_with_exclusions_too_and_rows_may_have_several_queries(mask_hits, smoothing):
     case = any_case()
     case.column_weights[:] = [1, 0, 2, 1, 0.25, 1, 1]
     excluded = np.random.default_rng(3).random((3, 7)) < 0.4
     case = case.excluding(excluded, rows=np.array([0, 0, 2, 2, 2, 1, 0, 1]))
-    assert_follows_the_definition(case, mask_hits=mask_hits)
+    assert_follows_the_definition(case, mask_hits=mask_hits, smoothing=smoothing)
 
 
 # covers: L19
@@ -206,14 +209,60 @@ def test_the_chunk_changes_nothing(mask_hits, chunk):
     assert_same(case.loss_and_gradients(mask_hits=mask_hits, chunk=chunk), expected)
 
 
+def test_half_of_a_smoothed_target_is_every_candidates_alike_by_hand():
+    # Logits 2 and 0: ¾ of the target is the own item's, ¼ the other's.
+    axes = [[1, 0], [0, 1]]
+    case = hand_case(
+        axes, axes, positives=axes, labels=[2, 3], ids=[2, 3], q=[1, 1], own_q=[1, 1]
+    )
+    loss = case.loss(mask_hits=False, temperature=0.5, chunk=2, smoothing=0.5)
+    own, other = log(1 + exp(-2)), log(1 + exp(2))
+    assert loss == pytest.approx(2 * (0.75 * own + 0.25 * other), rel=1e-5)
+
+
+@BOTH
+def test_a_masked_candidate_has_no_share_of_a_smoothed_target(mask_hits):
+    case = any_case()
+    case.ids[0], case.columns[0] = 99, 100
+    case.column_weights[1] = 0
+    without = np.zeros((8, 7), bool)
+    without[:, 0] = True
+    options = {"mask_hits": mask_hits, "smoothing": 0.4}
+    loss, gradients = case.excluding(without).loss_and_gradients(**options)
+    rest = case.take_columns([2, 3, 4, 5, 6]).loss_and_gradients(**options)
+    assert_same((loss, [*gradients[:2], gradients[2][2:]]), rest)
+    assert not gradients[2][:2].any()
+
+
+def test_smoothing_is_the_same_whether_anything_might_be_masked_or_not():
+    # Without masks no logit is made for it; with masks that take nothing out all are.
+    case = any_case()
+    case.column_weights[:] = [1, 0, 2, 1, 0.25, 1, 1]
+    nothing = case.excluding(np.zeros((8, 7), bool))
+    options = {"mask_hits": False, "smoothing": 0.3, "temperature": 0.05}
+    assert_same(
+        nothing.loss_and_gradients(**options), case.loss_and_gradients(**options)
+    )
+
+
+@BOTH
+def test_smoothed_padding_stays_finite(mask_hits):
+    case = any_case()
+    case.query_weights[-1], case.labels[-1], case.column_weights[:] = 0, 0, 0
+    case.query_weights[:-1] = 0
+    loss, gradients = case.loss_and_gradients(mask_hits=mask_hits, smoothing=0.3)
+    assert loss == 0
+    assert not any(gradient.any() for gradient in gradients)
+
+
 # covers: X2
 @BOTH
-def test_no_tensor_spans_positions_and_catalogue(mask_hits):
+@SMOOTHING
+def test_no_tensor_spans_positions_and_catalogue(mask_hits, smoothing):
     n_queries, n_columns, chunk = 24, 37, 4
     case = any_case(n_queries=n_queries, n_columns=n_columns)
-    shapes = traced_shapes(
-        loss_function(mask_hits=mask_hits, chunk=chunk), 3, case.arguments()
-    )
+    function = loss_function(mask_hits=mask_hits, chunk=chunk, smoothing=smoothing)
+    shapes = traced_shapes(function, 3, case.arguments())
     assert (chunk, n_columns) in shapes, "the trace does not see the chunks"
     assert max(np.prod(np.abs(shape)) for shape in shapes) == chunk * n_columns
 

@@ -62,7 +62,7 @@ class MeasuringObjective(Objective, Protocol):
         """Return the loss, as calling does, and the figure of each measure's name."""
 
 
-def full_softmax(
+def full_softmax(  # noqa: PLR0913
     towers: TwoTower,
     batch: TensorBatch,
     *,
@@ -70,6 +70,7 @@ def full_softmax(
     training: bool,
     known: npt.NDArray[np.bool_],
     chunk: int,
+    smoothing: float = 0.0,
 ) -> Tensor:
     """Tell each positive from all items that training knows.
 
@@ -95,10 +96,11 @@ def full_softmax(
         mask_hits=False,
         chunk=chunk,
         excluded=_excluded(batch),
+        smoothing=smoothing,
     )
 
 
-def shared_softmax(
+def shared_softmax(  # noqa: PLR0913
     towers: TwoTower,
     batch: TensorBatch,
     *,
@@ -106,6 +108,7 @@ def shared_softmax(
     training: bool,
     mask_hits: bool,
     chunk: int,
+    smoothing: float = 0.0,
 ) -> Tensor:
     """Tell each positive from candidates that the batch shares.
 
@@ -130,6 +133,7 @@ def shared_softmax(
         mask_hits=mask_hits,
         chunk=chunk,
         excluded=_excluded(batch),
+        smoothing=smoothing,
     )
 
 
@@ -139,6 +143,7 @@ def own_softmax(
     *,
     temperature: float | Tensor,
     training: bool,
+    smoothing: float = 0.0,
 ) -> Tensor:
     """Tell each positive from candidates of its own, hits left out."""
     queries = towers.queries(batch, training=training)
@@ -149,6 +154,7 @@ def own_softmax(
         negative_weights(batch),
         batch["candidate_log_q"],
         batch["own_log_q"],
+        smoothing=smoothing,
     )
     return ops.sum(losses * batch["weights"])
 

@@ -12,12 +12,17 @@ def sampled_softmax_cross_entropy(
     negative_weights: Tensor,
     log_q: Tensor,
     own_log_q: Tensor,
+    *,
+    smoothing: float = 0.0,
 ) -> Tensor:
     """Return each positive's cross-entropy against itself and its negatives.
 
     -log( exp s⁺ / (exp s⁺ + Σ_j w_j · exp s_j) ), s = score - log q. The scores have
     been divided by the temperature before; what is masked (`without_hits`) comes with
     weight 0.
+
+    With `smoothing` ε the target is (1 - ε) · the own item + ε · an equal share of the
+    own item and of its negatives by their weights.
 
     Args:
         positive: `[P]` float, scores of the positives over the temperature.
@@ -27,6 +32,7 @@ def sampled_softmax_cross_entropy(
         log_q: `[P, n]` float, natural log of the expected number of times that the
             source draws the negative.
         own_log_q: `[P]` float, the same of the positive; 0 if it is there for sure.
+        smoothing: ε in [0, 1).
 
     Returns:
         `[P]` float32 in nats, not reduced.
@@ -39,4 +45,10 @@ def sampled_softmax_cross_entropy(
     log_weights = ops.log(ops.maximum(weights, SMALLEST_WEIGHT))
     others = ops.where(weights > 0, negative - log_q + log_weights, MASKED_LOGIT)
     # log(1 + e^x) keeps the digits of a small loss, which log Σ e^s - s⁺ would cancel.
-    return ops.softplus(ops.logsumexp(others, axis=-1) - own)
+    losses = ops.softplus(ops.logsumexp(others, axis=-1) - own)
+    if not smoothing:
+        return losses
+    leads = weights * (ops.expand_dims(own, 1) - (negative - log_q))
+    return losses + smoothing * ops.sum(leads, axis=-1) / (
+        1 + ops.sum(weights, axis=-1)
+    )

@@ -35,6 +35,7 @@ def softmax_cross_entropy(  # noqa: PLR0913
     mask_hits: bool,
     chunk: int,
     excluded: Excluded | None = None,
+    smoothing: float = 0.0,
 ) -> Tensor:
     """Return the weighted sum of each positive's cross-entropy against candidates.
 
@@ -44,6 +45,10 @@ def softmax_cross_entropy(  # noqa: PLR0913
     stands in the softmax once; and the columns that `excluded` names, but never the
     own item. Without `mask_hits` the own item must be among the candidates, and stands
     there as often as it is drawn.
+
+    With `smoothing` ε the target is (1 - ε) · the own item + ε · an equal share of all
+    that is in the softmax: of the columns that no mask takes out, by their weights,
+    and, with `mask_hits`, of the own item.
 
     Args:
         queries: `[P, D]` float, unit vectors; P a multiple of `chunk`.
@@ -58,6 +63,7 @@ def softmax_cross_entropy(  # noqa: PLR0913
         chunk: queries whose logits exist at one time: memory is `chunk` · Q floats,
             whatever P.
         excluded: what else is left out, or None for nothing.
+        smoothing: ε in [0, 1). Nothing at 0, and little where nothing is masked.
 
     Returns:
         A float32 scalar in nats: reduced here, not by the caller, because the gradient
@@ -68,7 +74,8 @@ def softmax_cross_entropy(  # noqa: PLR0913
 
     References:
         Yi et al., Sampling-Bias-Corrected Neural Modeling for Large Corpus Item
-        Recommendations, RecSys 2019, section 3.
+        Recommendations, RecSys 2019, section 3. Szegedy et al., Rethinking the
+        Inception Architecture for Computer Vision, CVPR 2016, section 7, for ε.
     """
     n_positions = queries.shape[0]
     if n_positions is not None and n_positions % chunk:
@@ -86,17 +93,43 @@ def softmax_cross_entropy(  # noqa: PLR0913
     )
     scaled = queries / temperature
     own = ops.sum(scaled * positives, axis=-1) - candidates.own_log_q
-    run = _chunked(mask_hits=mask_hits, chunk=chunk)
+    has_masks = mask_hits or excluded is not None
+    if smoothing and not has_masks:
+        mean = _mean_logits(scaled, vectors, candidates)
+        own = (1 - smoothing) * own + smoothing * mean
+    run = _chunked(
+        mask_hits=mask_hits, chunk=chunk, smoothing=smoothing if has_masks else 0.0
+    )
     return run(
-        scaled, vectors, own, bias, weights, labels, candidates.ids, *(excluded or ())
+        scaled,
+        vectors,
+        own,
+        bias,
+        weights,
+        labels,
+        candidates.ids,
+        candidates.weights,
+        *(excluded or ()),
     )
 
 
-def _chunked(*, mask_hits: bool, chunk: int) -> Callable[..., Tensor]:
+def _mean_logits(scaled: Tensor, vectors: Tensor, candidates: Candidates) -> Tensor:
+    """Return each query's mean logit, `[P]`, over all columns by their weights.
+
+    The mean of products is the product with the mean: no logit is made for it.
+    """
+    total = ops.maximum(ops.sum(candidates.weights), SMALLEST_WEIGHT)
+    shares = candidates.weights / total
+    mean_vector = ops.matmul(ops.expand_dims(shares, 0), vectors)
+    return ops.sum(scaled * mean_vector, axis=-1) - ops.sum(shares * candidates.log_q)
+
+
+def _chunked(*, mask_hits: bool, chunk: int, smoothing: float) -> Callable[..., Tensor]:
     """Return the loss as a function of tensors, with a gradient of its own.
 
-    The gradient of the logits is the softmax itself, so each chunk's share of every
-    gradient is made while its logits exist, and nothing of size [P, Q] ever does.
+    The gradient of the logits is the softmax itself, less the smoothed target, so each
+    chunk's share of every gradient is made while its logits exist, and nothing of size
+    [P, Q] ever does.
     """
 
     @ops.custom_gradient  # type: ignore[untyped-decorator]
@@ -108,12 +141,14 @@ def _chunked(*, mask_hits: bool, chunk: int) -> Callable[..., Tensor]:
         weights: Tensor,
         labels: Tensor,
         ids: Tensor,
+        column_weights: Tensor,
         *excluded: Tensor,
     ) -> tuple[Tensor, Callable[..., tuple[Tensor | None, ...]]]:
         place = ops.arange(1, ops.shape(weights)[0] + 1, dtype="int32")
         end = ops.max(ops.where(weights > 0, place, 0))
         dimension = scaled.shape[-1]
         transposed = ops.transpose(vectors)
+        log_weights = ops.log(ops.maximum(column_weights, SMALLEST_WEIGHT))
 
         def step(
             start: Tensor,
@@ -149,6 +184,16 @@ def _chunked(*, mask_hits: bool, chunk: int) -> Callable[..., Tensor]:
             per_unit = part_weights / partition
             share = exponentials * ops.expand_dims(per_unit, 1)
             own_share = own_exponential * per_unit
+            if smoothing:
+                kept = ops.where(left_out, 0.0, column_weights)
+                n_kept = ops.sum(kept, axis=-1) + mask_hits
+                n_kept = ops.maximum(n_kept, SMALLEST_WEIGHT)
+                of_kept = ops.sum(kept * (logits - log_weights), axis=-1)
+                mean = (of_kept + mask_hits * part_own) / n_kept
+                losses = losses + smoothing * (part_own - mean)
+                per_kept = smoothing * part_weights / n_kept
+                share = share - kept * ops.expand_dims(per_kept, 1)
+                own_share = own_share + smoothing * part_weights - mask_hits * per_kept
             return (
                 start + chunk,
                 loss + ops.sum(losses * part_weights),
@@ -179,6 +224,7 @@ def _chunked(*, mask_hits: bool, chunk: int) -> Callable[..., Tensor]:
                 ops.zeros_like(weights),
                 None,
                 None,
+                ops.zeros_like(column_weights),
                 *(None for _ in excluded),
             )
 

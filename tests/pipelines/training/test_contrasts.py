@@ -31,17 +31,26 @@ def test_full_softmax_is_the_default():
     objective = objective_of()
     assert objective.func is full_softmax
     assert objective.keywords["chunk"] == 32
+    assert objective.keywords["smoothing"] == 0
 
 
 @pytest.mark.parametrize("hits", [True, False])
 def test_candidates_of_the_batch_are_shared(hits):
     objective = objective_of({"negatives": "in_batch", "masks": {"hits": hits}})
     assert objective.func is shared_softmax
-    assert objective.keywords == {"mask_hits": hits, "chunk": 32}
+    asked = {"mask_hits": hits, "chunk": 32, "smoothing": 0.0}
+    assert objective.keywords == asked
 
 
 def test_candidates_of_each_query_are_its_own():
-    assert objective_of({"negatives": "unconsumed"}) is own_softmax
+    assert objective_of({"negatives": "unconsumed"}).func is own_softmax
+
+
+@pytest.mark.parametrize("negatives", ["catalogue", "in_batch", "unconsumed"])
+def test_every_softmax_is_smoothed(negatives):
+    smoothed = {"objectives": {"softmax": {"smoothing": 0.1}}}
+    objective = objective_of({"negatives": negatives}, smoothed)
+    assert objective.keywords["smoothing"] == 0.1
 
 
 # covers: L2

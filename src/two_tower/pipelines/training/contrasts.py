@@ -256,11 +256,17 @@ def _main_objective(parameters: Training, known: npt.NDArray[np.bool_]) -> Objec
     if parameters.objective != "softmax":
         return partial(pairwise, loss=_pairwise_loss(parameters, int(known.sum())))
     chunk = places_at_a_time(parameters)
+    smoothing = parameters.objectives.softmax.smoothing
     if parameters.negatives == "catalogue":
-        return partial(full_softmax, known=known, chunk=chunk)
+        return partial(full_softmax, known=known, chunk=chunk, smoothing=smoothing)
     if parameters.has_own_candidates:
-        return own_softmax
-    return partial(shared_softmax, mask_hits=parameters.masks.hits, chunk=chunk)
+        return partial(own_softmax, smoothing=smoothing)
+    return partial(
+        shared_softmax,
+        mask_hits=parameters.masks.hits,
+        chunk=chunk,
+        smoothing=smoothing,
+    )
 
 
 def _interest_softmax(parameters: Training) -> InterestSoftmax:

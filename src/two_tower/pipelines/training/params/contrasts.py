@@ -29,6 +29,14 @@ HOLD_POSITIVES = ("catalogue", "in_batch", "queue", "mixed")
 OF_POSITIVES = ("in_batch", "queue", "mixed")
 
 
+class Softmax(Params):
+    """Cross-entropy of each positive against all its candidates at once."""
+
+    smoothing: float = Field(
+        ge=0, lt=1, description="share of the target that all candidates have alike"
+    )
+
+
 class MaxMargin(Params):
     """Hinge loss of each positive against its negatives."""
 
@@ -86,6 +94,7 @@ class InterestSoftmax(Params):
 class Objectives(Params):
     """Options of the objectives that have any."""
 
+    softmax: Softmax
     max_margin: MaxMargin
     gbce: Gbce
     interest_softmax: InterestSoftmax
