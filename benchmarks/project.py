@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 ROOT = Path(__file__).parent.parent
 DATASET = "ml-1m"
 
@@ -32,11 +30,13 @@ class Project:
         """The root of all data sets."""
         return self.folder / "data"
 
-    def set_up(self, archive: Path, parameters: Mapping[str, Any]) -> None:
+    def set_up(self, archive: Path, parameters: Mapping[str, Any] | None) -> None:
         """Make the configuration, and put the archive where ingestion looks for it.
 
-        Presets stay as they are, without what the data set's environment changes in
-        them: its parameters are those that are given here.
+        Args:
+            archive: of MovieLens.
+            parameters: take the place of those of the data set's environment, without
+                which presets are as they are; None leaves the environment its own.
         """
         shutil.rmtree(self.folder / "conf", ignore_errors=True)
         shutil.copytree(ROOT / "conf", self.folder / "conf")
@@ -44,7 +44,8 @@ class Project:
         _write(
             environment / "globals.yml", {"dataset": DATASET, "data": str(self.data)}
         )
-        _write(environment / "parameters.yml", parameters)
+        if parameters is not None:
+            _write(environment / "parameters.yml", parameters)
         raw = self.data / "01_raw"
         raw.mkdir(parents=True, exist_ok=True)
         shutil.copy(archive, raw / f"{DATASET}.zip")
@@ -79,7 +80,7 @@ class Project:
 
     def parameters(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return all parameters, by what the command line would be given."""
-        with self._context(_nested(given)) as context:
+        with self._context(nested(given)) as context:
             return dict(context.params)
 
     @contextmanager
@@ -97,7 +98,7 @@ class Project:
             yield session.load_context()  # type: ignore[attr-defined]
 
 
-def _nested(given: Mapping[str, Any]) -> dict[str, Any]:
+def nested(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return `{"a.b": c}` as `{"a": {"b": c}}`."""
     nested: dict[str, Any] = {}
     for path, value in given.items():
@@ -110,4 +111,6 @@ def _nested(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _write(path: Path, content: Mapping[str, Any]) -> None:
+    import yaml  # here, so that what only looks for ROOT needs no package
+
     path.write_text(yaml.safe_dump(content), encoding="utf-8")

@@ -1,0 +1,148 @@
+"""What objectives and options of the tower are worth to `transformer`.
+
+`python -m benchmarks.transformer run base four-blocks --seeds 1` trains variants of the
+preset, as environment `ml-1m` has it, on MovieLens 1M and adds a line for each to
+docs/results/transformer.jsonl; what is there already is not trained again, and what was
+cut short goes on. `… table` prints them, and `… compare base four-blocks` the
+difference of two, over the seeds that both have. Epochs decide on the schedule, so
+trainings of different `--epochs` stand in different tables. With `--ties shuffled` the
+interactions of one second lie in no order that tells anything, and so do the results.
+
+Seconds are of training alone, without validation.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from benchmarks.variants import (
+    FIGURES,
+    Record,
+    Study,
+    figure_columns,
+    main,
+    mean,
+    training_seconds,
+)
+from two_tower.pipelines.training.params.training import Training
+
+# A validation HR@10 that any sound variant comes to.
+TARGET = 0.30
+
+TRANSFORMER = "histories.transformer"
+SHARED_UNIFORM = {
+    "negatives": "uniform",
+    "sources.uniform.count": 1024,
+    "sources.uniform.per_positive": 0,
+}
+SHARED_POPULAR = {
+    "negatives": "popular",
+    "sources.popular.count": 1024,
+    "sources.popular.per_positive": 0,
+}
+VARIANTS: dict[str, dict[str, Any]] = {
+    "base": {},
+    # Size and regularisation.
+    "one-block": {f"{TRANSFORMER}.n_blocks": 1},
+    "three-blocks": {f"{TRANSFORMER}.n_blocks": 3},
+    "four-blocks": {f"{TRANSFORMER}.n_blocks": 4},
+    "eight-blocks": {f"{TRANSFORMER}.n_blocks": 8},
+    "two-heads": {f"{TRANSFORMER}.n_heads": 2},
+    "four-heads": {f"{TRANSFORMER}.n_heads": 4},
+    "width-32": {"dimension": 32},
+    "width-96": {"dimension": 96},
+    "width-128": {"dimension": 128},
+    "dropout-0.1": {f"{TRANSFORMER}.dropout": 0.1},
+    "dropout-0.3": {f"{TRANSFORMER}.dropout": 0.3},
+    "dropout-0.4": {f"{TRANSFORMER}.dropout": 0.4},
+    # Items.
+    "no-features": {"item_tower.use_features": False},
+    "no-ids": {"item_tower.use_id": False},
+    # Objective and negatives; drawn ones are shared by a batch.
+    "uniform": {**SHARED_UNIFORM, "log_q": "exact"},
+    "popular": {**SHARED_POPULAR, "log_q": "exact"},
+    "in-batch": {"negatives": "in_batch", "log_q": "exact"},
+    "in-batch-no-log-q": {"negatives": "in_batch"},
+    "mixed": {"negatives": "mixed", "log_q": "exact"},
+    "gbce": {**SHARED_UNIFORM, "objective": "gbce", "sources.uniform.count": 256},
+    "sigmoid": {
+        **SHARED_UNIFORM,
+        "objective": "sigmoid_cross_entropy",
+        "sources.uniform.count": 256,
+    },
+    # Scores.
+    "temperature-0.04": {"scoring.temperature.start": 0.04},
+    "temperature-0.07": {"scoring.temperature.start": 0.07},
+    "temperature-0.1": {"scoring.temperature.start": 0.1},
+    "temperature-learned": {"scoring.temperature.learned": True},
+    "dot-product": {"scoring.normalise": False, "scoring.temperature.start": 1.0},
+    # Steps.
+    "rate-0.001": {"optimizer.learning_rate": 0.001},
+    "rate-0.004": {"optimizer.learning_rate": 0.004},
+    "slots-3200": {"batches.slots": 3200},
+    "slots-6400": {"batches.slots": 6400},
+    "slots-25600": {"batches.slots": 25600},
+    "weight-decay": {"optimizer.kind": "adamw", "optimizer.weight_decay": 0.01},
+}
+
+
+def notes(settings: Training, best: Mapping[str, Any]) -> Record:
+    """Return the temperature of the best epoch."""
+    return {"temperature": best["temperature"]}
+
+
+def trained_epochs(runs: Sequence[Record]) -> str:
+    """Return the mean number of epochs, which early stopping makes fewer."""
+    return f"{sum(len(run['epoch_seconds']) for run in runs) / len(runs):.1f}"
+
+
+def seconds_to_best(runs: Sequence[Record]) -> str:
+    """Return the mean seconds of training to the end of the epoch that was kept."""
+    seconds = [sum(run["epoch_seconds"][: run["best_epoch"]]) for run in runs]
+    return f"{sum(seconds) / len(runs):.0f}"
+
+
+def seconds_to_target(runs: Sequence[Record]) -> str:
+    """Return the mean seconds to the first validation at `TARGET`, if all got there."""
+    seconds = [seconds_to(run, TARGET) for run in runs]
+    reached = [one for one in seconds if one is not None]
+    return f"{sum(reached) / len(runs):.0f}" if len(reached) == len(runs) else "never"
+
+
+def seconds_to(run: Record, target: float) -> float | None:
+    """Return the seconds of training until validation HR@10 was as high, or None."""
+    for epoch, found in enumerate(run["epoch_hr@10"], start=1):
+        if found is not None and found >= target:
+            return float(sum(run["epoch_seconds"][:epoch]))
+    return None
+
+
+def load_before(runs: Sequence[Record]) -> str:
+    """Return the mean number of processes that ran already: seconds count if it is 0.
+
+    Of machines that others use it is more than that anyhow.
+    """
+    return f"{mean(runs, 'load_before'):.1f}"
+
+
+STUDY = Study(
+    name="transformer",
+    preset="transformer",
+    variants=VARIANTS,
+    epochs=10,
+    shown=FIGURES,
+    order="ndcg@10",
+    columns={
+        **figure_columns("validation", FIGURES),
+        **figure_columns("test", FIGURES),
+        "epochs": trained_epochs,
+        "training, s": training_seconds,
+        "to the best epoch, s": seconds_to_best,
+        f"to validation HR@10 {TARGET:.2f}, s": seconds_to_target,
+        "load before": load_before,
+    },
+    notes=notes,
+    of_environment=True,
+)
+
+if __name__ == "__main__":
+    main(STUDY, __doc__)

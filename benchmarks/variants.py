@@ -1,0 +1,378 @@
+"""Variants of a preset on MovieLens 1M: trained, kept, compared, put in a table.
+
+A study (`benchmarks.interests`, `benchmarks.transformer`) names a preset and what its
+variants change. `run` adds a JSON line for each training to the study's results; what
+is there already is not trained again, and a training that was cut short goes on from
+its checkpoint. One work folder serves one run at a time.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.machine import describe_commit, describe_machine
+from benchmarks.project import DATASET, ROOT, Project
+from two_tower.evaluation.cases import TestCases, read_cases, read_queries
+from two_tower.metrics.intervals import bootstrap_intervals, paired_difference
+from two_tower.metrics.ranking import Figures, mean_figures, query_figures
+from two_tower.metrics.ranks import worst_ranks
+from two_tower.pipelines.training.params.training import Training
+from two_tower.ragged import Ragged
+from two_tower.retrieval.embeddings import read_item_embeddings
+from two_tower.types import FloatArray
+
+WORK = Path(__file__).parent / ".work"
+RESULTS = ROOT / "docs" / "results"
+CUTOFFS = (10, 50, 200)
+FIGURES = ("hr@10", "ndcg@10", "hr@50", "hr@200")
+ITEM_BLOCK = 8192
+
+FILE_ORDER = "file_order"  # the data's own order of interactions of one second
+
+Record: TypeAlias = dict[str, Any]
+Cell: TypeAlias = Callable[[Sequence[Record]], str]
+"""From the trainings of one variant to a cell of its row."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """Variants of a preset, and what is said of each.
+
+    Attributes:
+        name: of its module and of its file of results.
+        preset: what they change.
+        variants: name → the parameters of training that it sets, by dotted name.
+        epochs: of a training, unless the command line says otherwise.
+        shown: the test figures that a record keeps and a comparison shows.
+        order: the validation figure that puts the table's rows in order.
+        columns: head → cell.
+        notes: from parameters and best epoch to what a record holds of them beside.
+        of_environment: whether the preset is that of the data set's environment, with
+            what it changes, rather than the preset as it is.
+    """
+
+    name: str
+    preset: str
+    variants: Mapping[str, Mapping[str, Any]]
+    epochs: int
+    shown: Sequence[str]
+    order: str
+    columns: Mapping[str, Cell]
+    notes: Callable[[Training, Mapping[str, Any]], Record]
+    of_environment: bool
+
+    @property
+    def results(self) -> Path:
+        """Where its records are kept, unless the command line says otherwise."""
+        return RESULTS / f"{self.name}.jsonl"
+
+
+def main(study: Study, description: str | None) -> None:
+    """Do with a study what the command line asks for."""
+    arguments = read_arguments(study, description)
+    if arguments.do == "run":
+        run_variants(study, arguments)
+    elif arguments.do == "table":
+        records = same_runs(read_records(arguments.results), arguments)
+        sys.stdout.write(table(study, records))
+    else:
+        compared = compare(study, arguments)
+        sys.stdout.write(json.dumps(compared, indent=2) + "\n")
+
+
+def read_arguments(study: Study, description: str | None) -> argparse.Namespace:
+    """Return the command line's arguments."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("do", choices=["run", "table", "compare"])
+    names = [*study.variants]
+    parser.add_argument("variants", nargs="*", metavar="variant", default=names)
+    parser.add_argument("--epochs", type=int, default=study.epochs)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--ties", choices=[FILE_ORDER, "shuffled"], default=FILE_ORDER)
+    raw = ROOT / "data" / "01_raw" / f"{DATASET}.zip"
+    parser.add_argument("--archive", type=Path, default=raw, help="MovieLens 1M")
+    parser.add_argument("--results", type=Path, default=study.results)
+    parser.add_argument("--work", type=Path, default=WORK, help="data, ranks")
+    arguments = parser.parse_args()
+    if arguments.do == "compare" and len(arguments.variants) != 2:  # noqa: PLR2004
+        parser.error("compare takes the names of two variants")
+    if unknown := sorted(set(arguments.variants) - set(names)):
+        parser.error(f"no such variant: {', '.join(unknown)}; there are {names}")
+    return arguments
+
+
+def run_variants(study: Study, arguments: argparse.Namespace) -> None:
+    """Train each variant with each seed, unless there is a line of it already."""
+    project = Project(work_folder(arguments))
+    project.set_up(arguments.archive, None if study.of_environment else {})
+    project.run("data", of_data(arguments.ties))
+    for seed in arguments.seeds:
+        for variant in arguments.variants:
+            asked = parameters_of(
+                study, variant, seed, epochs=arguments.epochs, ties=arguments.ties
+            )
+            settings = project.parameters(asked)["training"]
+            known = {
+                record["settings"]
+                for record in read_records(arguments.results)
+                if record["variant"] == variant and ties_of(record) == arguments.ties
+            }
+            if digest(settings) not in known:
+                record = run_variant(study, project, variant, asked, settings)
+                append(arguments.results, record | {"ties": arguments.ties})
+                # Kept, it would stand for the same training with other code.
+                project.forget_training()
+
+
+def work_folder(arguments: argparse.Namespace) -> Path:
+    """Return where data and ranks lie: data of another order have a folder inside."""
+    work: Path = arguments.work
+    return work if arguments.ties == FILE_ORDER else work / arguments.ties
+
+
+def of_data(ties: str) -> dict[str, Any]:
+    """Return what the data pipeline is run with."""
+    return {} if ties == FILE_ORDER else {"sequencing.order.ties": ties}
+
+
+def ties_of(record: Record) -> str:
+    """Return how interactions of one second were ordered; once there was one way."""
+    return str(record.get("ties", FILE_ORDER))
+
+
+def parameters_of(
+    study: Study, variant: str, seed: int, *, epochs: int, ties: str = FILE_ORDER
+) -> dict[str, Any]:
+    """Return what a variant is run with, as `kedro run --params` takes it."""
+    changes = study.variants[variant]
+    return {
+        "preset": study.preset,
+        **of_data(ties),
+        "training.seed": seed,
+        "training.epochs": epochs,
+        **{f"training.{name}": value for name, value in changes.items()},
+    }
+
+
+def digest(settings: Training) -> str:
+    """Return a name of all parameters of a training, whoever set them."""
+    written = settings.model_dump_json().encode()
+    return hashlib.sha256(written).hexdigest()[:16]
+
+
+def run_variant(
+    study: Study,
+    project: Project,
+    variant: str,
+    asked: Mapping[str, Any],
+    settings: Training,
+) -> Record:
+    """Return one variant's figures, and keep the rank of each test positive."""
+    # Before the training: they may be others when it ends.
+    commit, load = describe_commit(), os.getloadavg()[0]
+    project.run("training,export", asked)
+    history, embeddings, queries, examples = project.load(
+        "training_history", "item_embeddings", "test_queries", "test_examples"
+    )
+    cases = read_cases(examples)
+    vectors = read_queries(queries, cases.users)
+    items = read_item_embeddings(embeddings).vectors
+    kept = ranks_file(project.folder, digest(settings))
+    keep_ranks(kept, vectors, items, cases)
+    best = max(
+        (epoch for epoch in history if "val_ndcg@10" in epoch),
+        key=lambda epoch: epoch["val_ndcg@10"],
+    )
+    test = mean_figures(figures_of(kept))
+    return {
+        "variant": variant,
+        "seed": settings.seed,
+        "epochs": settings.epochs,
+        "settings": digest(settings),
+        "command": f"python -m benchmarks.{study.name} run {variant} "
+        f"--seeds {settings.seed} --epochs {settings.epochs}",
+        "parameters": dict(asked),
+        "commit": commit,
+        "machine": describe_machine(),
+        "load_before": round(load, 2),
+        "best_epoch": best["epoch"],
+        "validation": {name: best[f"val_{name}"] for name in FIGURES},
+        "test": {name: test[name] for name in study.shown},
+        **study.notes(settings, best),
+        "epoch_seconds": [epoch["seconds"] for epoch in history],
+        "epoch_hr@10": [epoch.get("val_hr@10") for epoch in history],
+    }
+
+
+def keep_ranks(
+    kept: Path, vectors: FloatArray, items: FloatArray, cases: TestCases
+) -> None:
+    """Keep the rank of each test positive, by all vectors of its user and by each."""
+    ranks = ranks_of(vectors, items, cases)
+    by_vector = (
+        [ranks]
+        if vectors.shape[1] == 1
+        else [
+            ranks_of(vectors[:, [vector]], items, cases)
+            for vector in range(vectors.shape[1])
+        ]
+    )
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(
+        kept,
+        ranks=ranks,
+        by_vector=np.stack(by_vector),
+        offsets=cases.targets.offsets,
+    )
+
+
+def ranks_of(
+    vectors: FloatArray, items: FloatArray, cases: TestCases
+) -> npt.NDArray[np.int64]:
+    """Return the rank of each positive by the nearest of its user's vectors."""
+    return worst_ranks(vectors, items, cases.targets, cases.seen, item_block=ITEM_BLOCK)
+
+
+def ranks_file(work: Path, settings: str) -> Path:
+    """Return where the ranks of a training's test positives lie."""
+    return work / "ranks" / f"{settings}.npz"
+
+
+def figures_of(kept: Path) -> Figures:
+    """Return each test query's figures.
+
+    `hr@k` is of the k items that are nearest to any of the user's V vectors;
+    `shared_hr@k` of the k / V nearest of each vector, as many candidates together.
+    """
+    with np.load(kept) as arrays:
+        offsets, by_vector = arrays["offsets"], arrays["by_vector"]
+        figures = query_figures(Ragged(arrays["ranks"], offsets), cutoffs=CUTOFFS)
+        for k in CUTOFFS:
+            is_near = (by_vector < -(-k // len(by_vector))).any(axis=0)
+            hits = query_figures(Ragged(np.where(is_near, 0, k), offsets), cutoffs=[k])
+            figures[f"shared_hr@{k}"] = hits[f"hr@{k}"]
+    return figures
+
+
+def compare(study: Study, arguments: argparse.Namespace) -> Record:
+    """Return how far the first variant is above the second: means over the seeds.
+
+    Each user's figures are averaged over the seeds that both variants have, then the
+    users are drawn again and again, the same ones for both.
+
+    Raises:
+        ValueError: if no seed of both was trained, or its ranks are not here.
+    """
+    work = work_folder(arguments)
+    first, second = (
+        {
+            record["seed"]: ranks_file(work, record["settings"])
+            for record in same_runs(read_records(arguments.results), arguments)
+            if record["variant"] == name
+        }
+        for name in arguments.variants
+    )
+    seeds = [
+        seed
+        for seed in arguments.seeds
+        if all(seed in files and files[seed].exists() for files in (first, second))
+    ]
+    if not seeds:
+        raise ValueError(
+            f"there are no ranks of {' and '.join(arguments.variants)} after "
+            f"{arguments.epochs} epochs with one seed in {work}; run both "
+            "with this --work first"
+        )
+    means = [
+        mean_of_seeds([figures_of(files[seed]) for seed in seeds])
+        for files in (first, second)
+    ]
+    intervals = bootstrap_intervals(
+        paired_difference(*means), resamples=2000, confidence=0.95, seed=1
+    )
+    return {
+        "variants": arguments.variants,
+        "seeds": seeds,
+        "epochs": arguments.epochs,
+        "ties": arguments.ties,
+        "means": [
+            {name: float(one[name].mean()) for name in study.shown} for one in means
+        ],
+        "differences": {name: asdict(intervals[name]) for name in study.shown},
+    }
+
+
+def mean_of_seeds(figures: Sequence[Figures]) -> Figures:
+    """Return each query's mean figures over several trainings."""
+    return {
+        name: np.mean([one[name] for one in figures], axis=0) for name in figures[0]
+    }
+
+
+def same_runs(records: Sequence[Record], arguments: argparse.Namespace) -> list[Record]:
+    """Return the records of as many epochs, on data of the same order."""
+    asked = (arguments.epochs, arguments.ties)
+    return [one for one in records if (one["epochs"], ties_of(one)) == asked]
+
+
+def table(study: Study, records: Sequence[Record]) -> str:
+    """Return a Markdown table of the means over seeds, the best of validation first."""
+    names = dict.fromkeys(record["variant"] for record in records)
+    by_name = {name: [r for r in records if r["variant"] == name] for name in names}
+    lines = [
+        ["variant", "seeds", *study.columns],
+        ["---", *["---:"] * (1 + len(study.columns))],
+    ]
+    for name in sorted(
+        names, key=lambda name: -mean(by_name[name], "validation", study.order)
+    ):
+        runs = by_name[name]
+        cells = [cell(runs) for cell in study.columns.values()]
+        lines.append([name, str(len(runs)), *cells])
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def figure_columns(part: str, figures: Sequence[str]) -> dict[str, Cell]:
+    """Return a column for the mean of each figure of validation or test."""
+    return {
+        f"{part} {name.upper()}": lambda runs, name=name: (  # type: ignore[misc]
+            f"{mean(runs, part, name):.4f}"
+        )
+        for name in figures
+    }
+
+
+def training_seconds(runs: Sequence[Record]) -> str:
+    """Return the mean seconds of training, validation left out."""
+    return f"{np.mean([sum(run['epoch_seconds']) for run in runs]):.0f}"
+
+
+def mean(records: Sequence[Mapping[str, Any]], *path: str) -> float:
+    """Return the mean of a figure over records."""
+    values: list[Any] = list(records)
+    for name in path:
+        values = [value[name] for value in values]
+    return float(np.mean(values))
+
+
+def read_records(path: Path) -> list[Record]:
+    """Return the records that there are."""
+    if not path.exists():
+        return []
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def append(path: Path, record: Record) -> None:
+    """Add a record; one line at once, so that several runs may share the file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as lines:
+        lines.write(json.dumps(record) + "\n")

@@ -1,0 +1,53 @@
+import pytest
+
+from benchmarks.transformer import STUDY, VARIANTS, notes, seconds_to
+from benchmarks.variants import table
+from tests.benchmarks.resolved import training_of
+
+RUN = {
+    "variant": "base",
+    "validation": dict.fromkeys(("hr@10", "ndcg@10", "hr@50", "hr@200"), 0.25),
+    "test": dict.fromkeys(("hr@10", "ndcg@10", "hr@50", "hr@200"), 0.2),
+    "best_epoch": 4,
+    "epoch_seconds": [11.0, 10.0, 10.0, 10.0, 10.0],
+    "epoch_hr@10": [None, 0.2, None, 0.31, 0.3],
+    "load_before": 0.5,
+}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_variant_has_valid_parameters_of_its_own(variant):
+    found, base = (training_of(STUDY, one) for one in (variant, "base"))
+    assert (found == base) == (variant == "base")
+    assert notes(found, {"temperature": 0.05})["temperature"] == 0.05
+
+
+def test_the_base_is_what_the_environment_trains():
+    assert training_of(STUDY, "base").batches.slots == 12800
+
+
+def test_seconds_count_up_to_the_first_validation_that_is_as_good():
+    assert seconds_to(RUN, 0.2) == 21.0
+    assert seconds_to(RUN, 0.3) == 41.0
+    assert seconds_to(RUN, 0.4) is None
+
+
+def columns_of(*runs):
+    head, _, row = table(STUDY, runs).splitlines()
+    cells = (line.strip("| ").split(" | ") for line in (head, row))
+    return dict(zip(*cells, strict=True))
+
+
+def test_the_table_says_how_long_it_took_to_what():
+    found = columns_of(RUN, RUN | {"epoch_seconds": [21.0, 20.0, 20.0, 20.0, 20.0]})
+    assert found["epochs"] == "5.0"
+    assert found["training, s"] == "76"
+    assert found["to the best epoch, s"] == "61"
+    assert found["to validation HR@10 0.30, s"] == "61"
+    assert found["validation NDCG@10"] == "0.2500"
+    assert found["test HR@200"] == "0.2000"
+
+
+def test_a_target_that_one_training_missed_has_no_time():
+    found = columns_of(RUN, RUN | {"epoch_hr@10": [None, 0.2, None, 0.29, 0.29]})
+    assert found["to validation HR@10 0.30, s"] == "never"
