@@ -1,6 +1,6 @@
 """Names shared by all layers: reserved ids and aliases that cost no heavy import."""
 
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,22 @@ FloatArray: TypeAlias = npt.NDArray[np.float32]
 IntArray: TypeAlias = npt.NDArray[np.int32]
 Int64Array: TypeAlias = npt.NDArray[np.int64]
 JsonObject: TypeAlias = dict[str, Any]
+
+SelfAttentionKind: TypeAlias = Literal["softmax", "pointwise"]
+ResidualKind: TypeAlias = Literal["sum", "gated"]
+FeedForwardKind: TypeAlias = Literal["gelu", "swiglu"]
+
+AveragingKind: TypeAlias = Literal["none", "ema", "swa"]
+
+# Sources that may give each query candidates of its own.
+OF_EACH_QUERY: Final = ("uniform", "popular", "unconsumed", "low_rated")
+# Sources in which queries find their own items among the candidates.
+HOLD_POSITIVES: Final = ("catalogue", "in_batch", "queue", "mixed")
+# Sources in which a popular item turns up as often as it is a positive.
+OF_POSITIVES: Final = ("in_batch", "queue", "mixed")
+
+# Histories of which a row of a batch is one query, not one with a query at each place.
+ROW_PER_PLACE: Final = ("none", "multi_interest")
 
 PADDING: Final = 0
 """Dense id of an empty slot; no item, user or feature value ever has it."""

@@ -1,7 +1,10 @@
 """What positives are told apart from, and by which loss, as the parameters say."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -35,9 +38,6 @@ from two_tower.negatives.source import Source
 from two_tower.negatives.unconsumed import Unconsumed
 from two_tower.negatives.uniform import Uniform
 from two_tower.pipelines.training.inputs import ModelInputs
-from two_tower.pipelines.training.params.contrasts import OF_POSITIVES
-from two_tower.pipelines.training.params.towers import ROW_PER_PLACE
-from two_tower.pipelines.training.params.training import Training
 from two_tower.self_supervision.masks import (
     Pattern,
     complementary_masks,
@@ -46,7 +46,10 @@ from two_tower.self_supervision.masks import (
 )
 from two_tower.self_supervision.views import draw_views
 from two_tower.towers.entity_tower import EntityTower
-from two_tower.types import FIRST_ID, ID, IntArray
+from two_tower.types import FIRST_ID, ID, OF_POSITIVES, ROW_PER_PLACE, IntArray
+
+if TYPE_CHECKING:  # a GPU machine may have no Pydantic
+    from two_tower.pipelines.training.params.training import Training
 
 
 def assemble_additions(
