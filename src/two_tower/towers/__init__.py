@@ -5,6 +5,7 @@ def register_towers() -> None:
     """Make every tower known to Keras by name, so that saved models load."""
     from two_tower.towers import (  # noqa: F401
         batch_norm,
+        dropout,
         entity_tower,
         features,
         hashed_embedding,

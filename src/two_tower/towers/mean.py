@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 import keras
 from keras import ops
 
+from two_tower.towers.dropout import Dropout
 from two_tower.towers.vectors import prefix_means
 from two_tower.types import Tensor
 
@@ -28,6 +29,7 @@ class MeanUserTower(keras.layers.Layer):
     """
 
     reads_events: ClassVar[bool] = False
+    queries_each_position: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -50,7 +52,7 @@ class MeanUserTower(keras.layers.Layer):
             for units in self.hidden_units
         ]
         self.drops = [
-            keras.layers.Dropout(dropout, seed=seed + depth, dtype=self.dtype_policy)
+            Dropout(dropout, seed=seed + depth, dtype=self.dtype_policy)
             for depth in range(len(self.hidden_units))
         ]
         self.output_layer = keras.layers.Dense(dimension, dtype=self.dtype_policy)

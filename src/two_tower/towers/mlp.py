@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from two_tower.towers.batch_norm import BatchNorm
+from two_tower.towers.dropout import Dropout
 from two_tower.types import Tensor
 
 
@@ -50,7 +51,7 @@ class Mlp(keras.layers.Layer):
         dense = partial(keras.layers.Dense, dtype=self.dtype_policy)
         self.hidden = [dense(units, activation="relu") for units in self.hidden_units]
         self.drops = [
-            keras.layers.Dropout(dropout, seed=seed + depth, dtype=self.dtype_policy)
+            Dropout(dropout, seed=seed + depth, dtype=self.dtype_policy)
             for depth in range(len(self.hidden_units))
         ]
         self.norms = [
