@@ -24,6 +24,10 @@ SelfAttentionKind: TypeAlias = Literal["softmax", "pointwise"]
 ResidualKind: TypeAlias = Literal["sum", "gated"]
 FeedForwardKind: TypeAlias = Literal["gelu", "swiglu"]
 
+SelfAttentionKind: TypeAlias = Literal["softmax", "pointwise"]
+ResidualKind: TypeAlias = Literal["sum", "gated"]
+FeedForwardKind: TypeAlias = Literal["gelu", "swiglu"]
+
 AveragingKind: TypeAlias = Literal["none", "ema", "swa"]
 
 # Sources that may give each query candidates of its own.

@@ -5,6 +5,7 @@ from functools import partial
 import keras
 import numpy as np
 
+from tests.towers.build import sequence_options
 from two_tower.fitting.additions import Additions
 from two_tower.fitting.checkpoints import CheckpointStore
 from two_tower.fitting.early_stopping import EarlyStopping
@@ -87,14 +88,24 @@ def cut(histories, window):
     )
 
 
-def feed_of(
-    histories, *, edges=EDGES, slots=SLOTS, chunk=CHUNK, seed=1, additions=None
+def feed_of(  # noqa: PLR0913
+    histories,
+    *,
+    edges=EDGES,
+    slots=SLOTS,
+    chunk=CHUNK,
+    with_ages=False,
+    request_time=False,
+    seed=1,
+    additions=None,
 ):
     return SequenceFeed(
         cut(histories, edges[-1]),
         edges,
         slots=slots,
         chunk=chunk,
+        with_ages=with_ages,
+        request_time=request_time,
         seed=seed,
         additions=additions or Additions(),
     )
@@ -172,10 +183,8 @@ def build_towers(  # noqa: PLR0913
         ),
         "transformer": partial(
             TransformerUserTower,
-            n_blocks=1,
-            n_heads=2,
             max_length=max_length,
-            dropout=dropout,
+            options=sequence_options(dropout=dropout),
         ),
     }
     encoder = encoders.get({"both": "mean"}.get(tower, tower))

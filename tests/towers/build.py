@@ -71,10 +71,29 @@ def make_item_tower(
     return tower
 
 
+def sequence_options(*, dropout: float = 0.0, **changes: Any) -> dict[str, Any]:
+    """Return the options of a plain transformer, of one dropout, less changes."""
+    places = ("input", "attention", "feed_forward", "branch")
+    return {
+        "n_blocks": 1,
+        "n_heads": 2,
+        "head_width": None,
+        "attention": "softmax",
+        "residual": "sum",
+        "feed_forward": {"kind": "gelu", "factor": 4},
+        "absolute_position": True,
+        "relative_position": False,
+        "relative_time": False,
+        "time_gap": False,
+        "request_time": False,
+        "dropout": dict.fromkeys(places, dropout),
+    } | changes
+
+
 def make_encoder(
-    kind: str, *, dropout: float = 0.0, n_blocks: int = 1, **options: Any
+    kind: str, *, dropout: float = 0.0, dtype: str = "float32", **options: Any
 ) -> keras.layers.Layer:
-    """Return a history encoder, not built."""
+    """Return a history encoder, not built; `options` are of `sequence_options`."""
     if kind == "mean":
         return MeanUserTower(
             DIMENSION,
@@ -82,16 +101,14 @@ def make_encoder(
             max_length=MAX_LENGTH,
             dropout=dropout,
             seed=2,
-            **options,
+            dtype=dtype,
         )
     return TransformerUserTower(
         DIMENSION,
-        n_blocks=n_blocks,
-        n_heads=2,
         max_length=MAX_LENGTH,
-        dropout=dropout,
+        options=sequence_options(dropout=dropout, **options),
         seed=2,
-        **options,
+        dtype=dtype,
     )
 
 

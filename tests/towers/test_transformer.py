@@ -15,17 +15,15 @@ from tests.gradients import (
 )
 from tests.towers.build import DIMENSION, make_encoder, scatter_weights
 from tests.towers.definitions import attention, transformer_user
-from two_tower.towers.transformer import (
-    TransformerBlock,
-    TransformerUserTower,
-    causal_attention,
-)
+from two_tower.towers.sequence.attention import softmax_attention
+from two_tower.towers.sequence.block import SequenceBlock
+from two_tower.towers.transformer import TransformerUserTower
 
 pytestmark = pytest.mark.backend
 
 ALL_REAL = np.ones((2, 5), bool)
 
-attend = evaluated(partial(causal_attention, drop=lambda weights: weights))
+attend = evaluated(partial(softmax_attention, bias=None, drop=lambda weights: weights))
 
 
 def make_tower(**options):
@@ -74,12 +72,7 @@ def slopes_of_shared():
 
 def make_tower_without_blocks():
     """Return a tower whose states are their own item and position alone."""
-    tower = TransformerUserTower(
-        DIMENSION, n_blocks=0, n_heads=1, max_length=6, dropout=0.0, seed=1
-    )
-    tower.build()
-    scatter_weights(tower)
-    return tower
+    return make_tower(n_blocks=0)
 
 
 def weights_of(tower):
@@ -89,14 +82,14 @@ def weights_of(tower):
         weights += [
             block.attention_norm.gamma,
             block.attention_norm.beta,
-            block.query_key_value.kernel,
-            block.attention_output.kernel,
+            block.attention.projections.kernel,
+            block.attention.output_projection.kernel,
             block.feed_norm.gamma,
             block.feed_norm.beta,
-            block.feed_in.kernel,
-            block.feed_in.bias,
-            block.feed_out.kernel,
-            block.feed_out.bias,
+            block.feed_forward.into.kernel,
+            block.feed_forward.into.bias,
+            block.feed_forward.out.kernel,
+            block.feed_forward.out.bias,
         ]
     return weights
 
@@ -129,22 +122,22 @@ def test_states_and_gradients_follow_the_definition():
 
 # covers: X1
 def test_attention_follows_the_definition():
-    queries, keys, values = any_vectors(3, 1, 2, 5, 3)
+    queries, keys, values = any_vectors(3, 2, 1, 5, 3)
     found = attend(queries, keys, values)
     for head in range(2):
         expected = attention(
-            *(np.float64(part[0, head]) for part in (queries, keys, values))
+            *(np.float64(part[head, 0]) for part in (queries, keys, values))
         )
-        np.testing.assert_allclose(found[0, head], expected, 1e-5, 1e-6)
+        np.testing.assert_allclose(found[head, 0], expected, 1e-5, 1e-6)
 
 
 # covers: X1
 def test_without_preferences_attention_is_the_mean_of_what_came_before():
-    values = any_vectors(1, 2, 5, 3)
+    values = any_vectors(2, 1, 5, 3)
     zeros = np.zeros_like(values)
     found = attend(zeros, zeros, values)
-    expected = [values[0, 1, : t + 1].mean(axis=0) for t in range(5)]
-    np.testing.assert_allclose(found[0, 1], expected, 1e-5, 1e-6)
+    expected = [values[1, 0, : t + 1].mean(axis=0) for t in range(5)]
+    np.testing.assert_allclose(found[1, 0], expected, 1e-5, 1e-6)
 
 
 # covers: X1
@@ -199,7 +192,7 @@ def test_each_history_learns_as_many_positions_as_it_has_items():
     _, (gradient,) = value_and_gradients(
         lambda: ops.sum(tower(vectors, mask_of([3], 5))[0, :3, 0]), [tower.positions]
     )
-    assert gradient.any(axis=1).tolist() == [True] * 3 + [False] * 3
+    assert gradient.any(axis=1).tolist() == [True] * 3 + [False] * 5
 
 
 # covers: X1, Q10
@@ -216,39 +209,33 @@ def test_a_history_of_nothing_but_padding_is_finite():
     assert np.isfinite(states).all()
 
 
-DROPS = ["input_drop", "attention_drop", "attention_output_drop", "feed_out_drop"]
+def drops_of(tower):
+    """Return every dropout of a tower, in the order of the data."""
+    found = [tower.input_drop]
+    for block in tower.blocks:
+        found += [block.attention.drop, block.attention_residual.drop]
+        if block.feed_forward is not None:
+            found += [block.feed_forward.drop, block.feed_residual.drop]
+    return found
 
 
 # covers: L11
 @pytest.mark.parametrize("training", [False, True])
 def test_each_dropout_is_passed_and_told_whether_this_is_training(training):
     tower, passed = make_tower(), []
-
-    def record(name):
-        def drop(values, *, training):
-            passed.append((name, training))
-            return values
-
-        return drop
-
-    for name in DROPS:
-        holder = tower if name == "input_drop" else tower.blocks[0]
-        setattr(holder, name, record(name))
+    drops = drops_of(tower)
+    for place, drop in enumerate(drops):
+        drop.call = lambda values, place=place, training=None: (
+            passed.append((place, training)) or values
+        )
     call = evaluated(partial(tower, training=training))
     call(any_vectors(2, 5, DIMENSION), ALL_REAL)
-    assert passed == [(name, training) for name in DROPS]
+    assert passed == [(place, training) for place in range(len(drops))]
 
 
 def test_every_dropout_has_a_seed_of_its_own():
-    tower = make_tower(dropout=0.5, n_blocks=2)
-    drops = [tower.input_drop]
-    for block in tower.blocks:
-        drops += [
-            block.attention_drop,
-            block.attention_output_drop,
-            block.feed_out_drop,
-        ]
-    assert len({drop.seed for drop in drops}) == len(drops)
+    drops = drops_of(make_tower(dropout=0.5, n_blocks=2))
+    assert len({drop.seed for drop in drops}) == len(drops) == 9
 
 
 def test_the_configuration_rebuilds_the_tower():
@@ -261,4 +248,4 @@ def test_the_configuration_rebuilds_the_tower():
     expected = call_shared()(vectors, ALL_REAL)
     np.testing.assert_array_equal(evaluated(copy)(vectors, ALL_REAL), expected)
     block = tower.blocks[0].get_config()
-    assert TransformerBlock.from_config(block).get_config() == block
+    assert SequenceBlock.from_config(block).get_config() == block

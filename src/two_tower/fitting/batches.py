@@ -17,6 +17,7 @@ Batch: TypeAlias = dict[str, npt.NDArray[Any]]
     for padding, which stands last.
 `items` `[B, T]`, `places` `[P]` int32: histories and where in them a query stands, of
     sequences alone.
+`ages` `[B, T]` int32: how old their events are, of sequences for towers that read it.
 `items`, `lengths`, `hours`, `ages`, `ratings`, `asked_hours`: the history of each place
     with its events, of places that are rows of their own (see `span_fields`).
 `candidates` `[Q]` or `[P, n]` int32, `candidate_weights`, `candidate_log_q` of the same

@@ -10,6 +10,7 @@ from two_tower.fitting.additions import Additions
 from two_tower.fitting.batches import Batch, padded
 from two_tower.fitting.drawn_feed import DrawnFeed
 from two_tower.fitting.sequences import Sequences
+from two_tower.towers.events import UNKNOWN_TIME, Events, Fields, span_fields
 
 
 def plan_epoch(
@@ -92,6 +93,25 @@ def collate(
     }
 
 
+def window_events(sequences: Sequences) -> Events:
+    """Return the events of the windows' items; a window asks for its last target.
+
+    Raises:
+        ValueError: if the sequences hold no events.
+    """
+    events = sequences.events
+    if events is None:
+        raise ValueError(
+            "ages of events need the times of the sequences; read them with "
+            "Sequences.from_batches(batches, with_events=True)"
+        )
+    asked_at = np.full(len(sequences.users), UNKNOWN_TIME)
+    has_target = sequences.targets.lengths > 0
+    last = sequences.targets.offsets[1:][has_target] - 1
+    asked_at[has_target] = events.target_timestamps[last]
+    return Events(events.timestamps, events.ratings, asked_at)
+
+
 class SequenceFeed(DrawnFeed):
     """Batches of windows; each position of a window is a query.
 
@@ -100,21 +120,32 @@ class SequenceFeed(DrawnFeed):
         edges: the buckets' widths.
         slots: items in a batch, padding included.
         chunk: the number of places is a multiple of it.
+        with_ages: whether batches hold `ages` `[B, T]` int32, seconds from each event
+            to its window's request and 1, 0 for padding and where unknown.
+        request_time: whether a window's request is its last target; otherwise its
+            newest event stands in for it.
         seed: of all draws.
         additions: what each batch gets beside its positives.
+
+    Raises:
+        ValueError: if the sequences hold no events, and ages are asked for.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (what is trained on, and sizes of batches)
         self,
         sequences: Sequences,
         edges: Sequence[int],
         *,
         slots: int,
         chunk: int,
+        with_ages: bool,
+        request_time: bool,
         seed: int,
         additions: Additions,
     ) -> None:
         super().__init__(seed, additions)
+        self._events = window_events(sequences) if with_ages else None
+        self.request_time = request_time
         self.sequences = sequences
         self.edges = edges
         self.slots = slots
@@ -132,9 +163,25 @@ class SequenceFeed(DrawnFeed):
 
     def bare_batches(self, rng: np.random.Generator) -> Iterator[Batch]:
         for width, rows in self.plan(rng):
-            yield collate(
+            batch = collate(
                 self.sequences, rows, width=width, slots=self.slots, chunk=self.chunk
             )
+            yield batch | self._ages(rows, width)
+
+    def _ages(self, rows: npt.NDArray[np.int64], width: int) -> Fields:
+        if self._events is None:
+            return {}
+        n_rows = self.slots // width
+        windows = self.sequences.items
+        fields = span_fields(
+            windows.values,
+            self._events._replace(asked_at=padded(self._events.asked_at[rows], n_rows)),
+            padded(windows.offsets[1:][rows], n_rows),
+            padded(windows.lengths[rows], n_rows),
+            width,
+            request_time=self.request_time,
+        )
+        return {"ages": fields["ages"]}
 
     def __len__(self) -> int:
         return self._n_batches

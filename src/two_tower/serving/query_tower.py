@@ -265,10 +265,9 @@ class QueryTower:
     @property
     def _hashes_users(self) -> bool:
         """Whether events are read with an embedding of the user's id."""
-        encoder = self.towers.history_encoder
-        if encoder is None or not encoder.reads_events:
+        if self.towers.queries_each_position:
             return False
-        return encoder.events.user_id is not None
+        return self.towers.history_encoder.events.user_id is not None
 
     def _dense_histories(self, histories: pa.ListArray, *, strict: bool) -> Ragged:
         """Return dense ids, 1 for unknown items."""

@@ -60,7 +60,7 @@ def encode_histories(  # noqa: PLR0913 (what is known of users, and batch sizes)
         batch: dict[str, Any] = {}
         if reads_history:
             batch |= _read_histories(towers, histories, events, rows, width)
-        if towers.profile is not None or towers.reads_events:
+        if towers.profile is not None or not towers.queries_each_position:
             batch["users"] = users[rows]
         # A full batch every time, so that each width has one shape to compile.
         n_rows = max(slots // width, 1)
@@ -97,15 +97,14 @@ def _read_histories(
 ) -> dict[str, np.ndarray]:
     """Return what the towers read of some rows' histories."""
     own = histories.take(rows)
-    encoder = towers.history_encoder
-    if encoder is None or not encoder.reads_events:
+    if not towers.reads_events:
         lengths = np.minimum(own.lengths, width).astype(np.int32)
         return {"items": own.pad(width), "lengths": lengths}
     return event_fields(
         own,
         Events.unknown(own) if events is None else events.take(histories, rows),
         width,
-        request_time=encoder.request_time,
+        request_time=towers.request_time,
     )
 
 

@@ -1,202 +1,113 @@
-"""The user tower that reads a history with causal self-attention."""
+"""The user tower that reads a history in its order, with causal attention."""
 
-from functools import partial
+from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any, ClassVar
 
 import keras
 from keras import ops
 
-from two_tower.types import MASKED_LOGIT, Tensor
-
-# Width of the layer between a block's two dense layers, as in the Transformer paper.
-FEED_FORWARD_FACTOR = 4
+from two_tower.towers.sequence.bias import Places
+from two_tower.towers.sequence.block import SEEDS_OF_A_BLOCK, SequenceBlock
+from two_tower.towers.sequence.buckets import position_buckets
+from two_tower.towers.sequence.options import SequenceOptions
+from two_tower.towers.sequence.times import (
+    TimeGaps,
+    query_ages,
+    relative_time_buckets,
+)
+from two_tower.types import Tensor
 
 POSITION_SCALE = 0.02
 
 
-def causal_attention(
-    queries: Tensor, keys: Tensor, values: Tensor, *, drop: keras.layers.Dropout
-) -> Tensor:
-    """Let each position read itself and what came before.
-
-    Args:
-        queries: `[B, H, T, D]` float.
-        keys: `[B, H, T, D]` float.
-        values: `[B, H, T, D]` float.
-        drop: applied to the attention weights.
-
-    Returns:
-        `[B, H, T, D]` float.
-
-    References:
-        Vaswani et al., Attention Is All You Need, NeurIPS 2017, section 3.2.1.
-    """
-    length, dimension = ops.shape(queries)[-2], queries.shape[-1]
-    logits = ops.matmul(queries, ops.swapaxes(keys, -1, -2)) * dimension**-0.5
-    position = ops.arange(length)
-    is_past = ops.expand_dims(position, 1) >= position
-    logits = ops.where(is_past, ops.cast(logits, "float32"), MASKED_LOGIT)
-    weights = ops.cast(ops.softmax(logits), values.dtype)
-    return ops.matmul(drop(weights), values)
-
-
-@keras.saving.register_keras_serializable("two_tower")
-class TransformerBlock(keras.layers.Layer):
-    """Attention and a feed-forward layer, each normalised first and added back.
-
-    Args:
-        dimension: D, a multiple of `n_heads`.
-        n_heads: attention heads.
-        dropout: share of attention weights and of each branch's output dropped.
-        seed: of the dropout.
-
-    References:
-        Xiong et al., On Layer Normalization in the Transformer Architecture, ICML
-        2020 (pre-norm).
-    """
-
-    def __init__(
-        self, dimension: int, *, n_heads: int, dropout: float, seed: int, **kwargs: Any
-    ) -> None:
-        super().__init__(**kwargs)
-        self.dimension = dimension
-        self.n_heads = n_heads
-        self.dropout = dropout
-        self.seed = seed
-        normalise = partial(keras.layers.LayerNormalization, dtype=self.dtype_policy)
-        dense = partial(keras.layers.Dense, dtype=self.dtype_policy)
-        drop = partial(keras.layers.Dropout, dropout, dtype=self.dtype_policy)
-        self.attention_norm = normalise()
-        self.query_key_value = dense(3 * dimension, use_bias=False)
-        self.attention_drop = drop(seed=seed)
-        self.attention_output = dense(dimension, use_bias=False)
-        self.attention_output_drop = drop(seed=seed + 1)
-        self.feed_norm = normalise()
-        self.feed_in = dense(FEED_FORWARD_FACTOR * dimension, activation="gelu")
-        self.feed_out = dense(dimension)
-        self.feed_out_drop = drop(seed=seed + 2)
-
-    def build(self, _: Any = None) -> None:
-        slots = (None, self.dimension)
-        for layer in (
-            self.attention_norm,
-            self.query_key_value,
-            self.attention_output,
-            self.feed_norm,
-            self.feed_in,
-        ):
-            layer.build(slots)
-        self.feed_out.build((None, FEED_FORWARD_FACTOR * self.dimension))
-        self.built = True
-
-    def call(
-        self, states: Tensor, *, batch: Any, length: Any, training: bool = False
-    ) -> Tensor:
-        """Return the next states.
-
-        Args:
-            states: `[B·T, D]` float: flat, since dense layers are fastest on two
-                dimensions; only attention needs the rows apart.
-            batch: B.
-            length: T.
-            training: whether to drop.
-
-        Returns:
-            `[B·T, D]` float.
-        """
-        split = (batch, length, 3, self.n_heads, self.dimension // self.n_heads)
-        mixed = self.query_key_value(self.attention_norm(states))
-        mixed = ops.transpose(ops.reshape(mixed, split), (2, 0, 3, 1, 4))
-        self_drop = lambda weights: self.attention_drop(weights, training=training)  # noqa: E731
-        read = causal_attention(mixed[0], mixed[1], mixed[2], drop=self_drop)
-        read = ops.reshape(
-            ops.transpose(read, (0, 2, 1, 3)), (batch * length, self.dimension)
-        )
-        states += self.attention_output_drop(
-            self.attention_output(read), training=training
-        )
-        fed = self.feed_out(self.feed_in(self.feed_norm(states)))
-        return states + self.feed_out_drop(fed, training=training)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "dimension": self.dimension,
-            "n_heads": self.n_heads,
-            "dropout": self.dropout,
-            "seed": self.seed,
-        }
-
-
 @keras.saving.register_keras_serializable("two_tower")
 class TransformerUserTower(keras.layers.Layer):
-    """Read a history with causal self-attention; each position predicts the next.
+    """Read a history with causal attention; each position predicts the next.
 
     Histories lie left-aligned with padding behind, so that causality alone keeps
     padding out. Positions count back from a history's newest item: the place that
     serves queries is the one that every training window ends on.
 
     Args:
-        dimension: D, a multiple of `n_heads`.
-        n_blocks: attention blocks.
-        n_heads: attention heads in each.
+        dimension: D, a multiple of the heads unless these have a width.
         max_length: the longest history; the number of position embeddings.
-        dropout: in [0, 1), on the input and in each block.
+        options: `SequenceOptions`, or their fields.
         seed: of the dropout.
 
     References:
-        Kang & McAuley, Self-Attentive Sequential Recommendation, ICDM 2018.
+        Kang & McAuley, Self-Attentive Sequential Recommendation, ICDM 2018; Zhai et
+        al., Actions Speak Louder than Words, ICML 2024 (pointwise attention);
+        Tikhonovich et al., eSASRec, RecSys 2025 (gated residuals, SwiGLU).
     """
 
-    reads_events: ClassVar[bool] = False
+    queries_each_position: ClassVar[bool] = True
 
     def __init__(
         self,
         dimension: int,
         *,
-        n_blocks: int,
-        n_heads: int,
         max_length: int,
-        dropout: float,
+        options: SequenceOptions | Mapping[str, Any],
         seed: int,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.dimension = dimension
-        self.n_blocks = n_blocks
-        self.n_heads = n_heads
         self.max_length = max_length
-        self.dropout = dropout
+        self.options = SequenceOptions.of(options)
         self.seed = seed
-        self.input_drop = keras.layers.Dropout(
-            dropout, seed=seed, dtype=self.dtype_policy
+        dtype = self.dtype_policy
+        self.gaps = (
+            TimeGaps(dimension, request_time=self.request_time, dtype=dtype)
+            if self.options.time_gap
+            else None
         )
-        # A block takes three seeds of its own.
+        self.input_drop = keras.layers.Dropout(
+            self.options.dropout.input, seed=seed, dtype=dtype
+        )
         self.blocks = [
-            TransformerBlock(
+            SequenceBlock(
                 dimension,
-                n_heads=n_heads,
-                dropout=dropout,
-                seed=seed + 1 + 3 * depth,
-                dtype=self.dtype_policy,
+                options=self.options,
+                seed=seed + 1 + SEEDS_OF_A_BLOCK * depth,
+                dtype=dtype,
             )
-            for depth in range(n_blocks)
+            for depth in range(self.options.n_blocks)
         ]
-        self.output_norm = keras.layers.LayerNormalization(dtype=self.dtype_policy)
+        self.output_norm = keras.layers.LayerNormalization(dtype=dtype)
+
+    @property
+    def reads_events(self) -> bool:
+        """Whether the times of events are read."""
+        return self.options.reads_times
+
+    @property
+    def request_time(self) -> bool:
+        """Whether times are seen from the request."""
+        return self.options.request_time
 
     def build(self, _: Any = None) -> None:
-        self.positions = self.add_weight(
-            name="positions",
-            shape=(self.max_length, self.dimension),
-            initializer=keras.initializers.RandomNormal(stddev=POSITION_SCALE),
-        )
+        if self.options.absolute_position:
+            self.positions = self.add_weight(
+                name="positions",
+                shape=(self.max_length, self.dimension),
+                initializer=keras.initializers.RandomNormal(stddev=POSITION_SCALE),
+            )
+        if self.gaps is not None:
+            self.gaps.build()
         for block in self.blocks:
             block.build()
         self.output_norm.build((None, self.dimension))
         self.built = True
 
     def call(
-        self, vectors: Tensor, is_real: Tensor, *, training: bool = False
+        self,
+        vectors: Tensor,
+        is_real: Tensor,
+        ages: Tensor | None = None,
+        *,
+        training: bool = False,
     ) -> Tensor:
         """Return the user as of each position of the history.
 
@@ -204,30 +115,56 @@ class TransformerUserTower(keras.layers.Layer):
             vectors: `[B, T, D]` float, the items' vectors, oldest first, T at most
                 `max_length`.
             is_real: `[B, T]` bool, False for the padding behind each history.
+            ages: `[B, T]` int32, seconds from event to the row's request and 1, 0 for
+                padding and where unknown; for towers that read events. Differences
+                alone count, and the request itself only with request time.
             training: whether to drop.
 
         Returns:
-            `[B, T, D]` float; position t has seen items 0 … t only. Padding's states
-            have no meaning.
+            `[B, T, D]` float; position t has seen items 0 … t only, and with request
+            time when item t + 1 came. Padding's states have no meaning.
         """
         batch, length = ops.shape(vectors)[0], ops.shape(vectors)[1]
-        lengths = ops.sum(ops.cast(is_real, "int32"), axis=1, keepdims=True)
-        age = ops.maximum(lengths - 1 - ops.arange(length, dtype="int32"), 0)
-        scaled = vectors * self.dimension**0.5 + ops.take(self.positions, age, axis=0)
-        states = ops.reshape(scaled, (batch * length, self.dimension))
+        asked = self._asked(ages, is_real)
+        states = vectors * self.dimension**0.5
+        if self.options.absolute_position:
+            states = states + self._position_vectors(is_real)
+        if self.gaps is not None:
+            states = states + self.gaps(ages, asked)
+        states = ops.reshape(states, (batch * length, self.dimension))
         states = self.input_drop(states, training=training)
+        places = Places(
+            batch,
+            length,
+            position_buckets(length) if self.options.relative_position else None,
+            relative_time_buckets(ages, asked) if self.options.relative_time else None,
+        )
         for block in self.blocks:
-            states = block(states, batch=batch, length=length, training=training)
+            states = block(states, places=places, training=training)
         states = self.output_norm(states)
         return ops.reshape(states, (batch, length, self.dimension))
+
+    def _asked(self, ages: Tensor | None, is_real: Tensor) -> Tensor | None:
+        if not self.reads_events:
+            return None
+        if ages is None:
+            raise ValueError(
+                "the tower reads times (relative_time or time_gap), but its batch "
+                "holds no ages; make batches with the times of events"
+            )
+        return query_ages(ages, is_real, request_time=self.request_time)
+
+    def _position_vectors(self, is_real: Tensor) -> Tensor:
+        """Return `[B, T, D]`, the vector of each item's place from the newest."""
+        lengths = ops.sum(ops.cast(is_real, "int32"), axis=1, keepdims=True)
+        position = ops.arange(ops.shape(is_real)[1], dtype="int32")
+        return ops.take(self.positions, ops.maximum(lengths - 1 - position, 0), axis=0)
 
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "dimension": self.dimension,
-            "n_blocks": self.n_blocks,
-            "n_heads": self.n_heads,
             "max_length": self.max_length,
-            "dropout": self.dropout,
+            "options": asdict(self.options),
             "seed": self.seed,
         }

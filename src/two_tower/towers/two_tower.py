@@ -21,15 +21,16 @@ class TwoTower(keras.Model):
 
     With `normalise` both ends are unit vectors, so the score of a user and an item is
     their cosine and an angular index keeps the model's order; without, the score is
-    their dot product. A user without a history gets a learned vector. An encoder that
-    reads events may give a user several vectors, the nearest of which counts.
+    their dot product. A user without a history gets a learned vector. A multi-interest
+    encoder may give a user several vectors, the nearest of which counts.
 
     Args:
         item_tower: embeds candidates and the items of histories.
         history_encoder: a layer from `[B, T, D]` item vectors and their `[B, T]` mask
-            to `[B, T, H]`, the user as of each position, or, if it `reads_events`, a
-            `MultiInterestUserTower`; its `max_length` is the longest T that it was
-            trained on. None reads no history.
+            to `[B, T, H]`, the user as of each position, with the `[B, T]` ages of
+            the items if it `reads_events`; or, if it isn't one that
+            `queries_each_position`, a `MultiInterestUserTower`. Its `max_length` is the
+            longest T that it was trained on. None reads no history.
         profile: embeds users by what they are; None knows no more than their history.
         fusion: `hidden_units`, `batch_norm`, `dropout` and `seed` of the `Mlp` from
             history and profile side by side to D, where there are both.
@@ -37,8 +38,8 @@ class TwoTower(keras.Model):
 
     Raises:
         ValueError: if there is neither history nor profile, if a fusion is given for
-            one of them or none for both, if queries are not as wide as items, or if an
-            encoder that reads events is given a profile or vectors of any length.
+            one of them or none for both, if queries are not as wide as items, or if a
+            multi-interest encoder is given a profile or vectors of any length.
     """
 
     def __init__(
@@ -53,7 +54,7 @@ class TwoTower(keras.Model):
     ) -> None:
         super().__init__(**kwargs)
         _check_sides(item_tower, history_encoder, profile, fusion)
-        _check_events(history_encoder, profile, normalise=normalise)
+        _check_interests(history_encoder, profile, normalise=normalise)
         self.item_tower = item_tower
         self.history_encoder: Any = history_encoder  # some have more than all layers
         self.profile = profile
@@ -91,9 +92,20 @@ class TwoTower(keras.Model):
         return self.history_encoder is not None and self.history_encoder.reads_events
 
     @property
+    def request_time(self) -> bool:
+        """Whether it is read when a query is asked."""
+        return self.reads_events and self.history_encoder.request_time
+
+    @property
+    def queries_each_position(self) -> bool:
+        """Whether each position of a history is a query; else each history is one."""
+        encoder = self.history_encoder
+        return encoder is None or encoder.queries_each_position
+
+    @property
     def n_vectors(self) -> int:
         """V, how many vectors a query has."""
-        return int(self.history_encoder.n_vectors) if self.reads_events else 1
+        return 1 if self.queries_each_position else int(self.history_encoder.n_vectors)
 
     def build(self, _: Any = None) -> None:
         # Towers that come out of a file are built already.
@@ -102,7 +114,7 @@ class TwoTower(keras.Model):
         if self.history_encoder is not None:
             if not self.history_encoder.built:
                 self.history_encoder.build((None, None, self.dimension))
-            if not self.reads_events:
+            if self.queries_each_position:
                 self.no_history = self.add_weight(
                     name="no_history",
                     shape=(self.history_encoder.dimension,),
@@ -132,7 +144,7 @@ class TwoTower(keras.Model):
             `[B, D]` float32, or `[B, V, D]` of several vectors.
         """
         batch = dict(inputs)
-        if self.history_encoder is not None and not self.reads_events:
+        if self.history_encoder is not None and self.queries_each_position:
             n_rows, width = ops.shape(batch["items"])[0], ops.shape(batch["items"])[1]
             newest = ops.arange(n_rows, dtype="int32") * width + batch["lengths"] - 1
             batch["places"] = ops.where(batch["lengths"] > 0, newest, n_rows * width)
@@ -149,9 +161,10 @@ class TwoTower(keras.Model):
 
         Args:
             batch: what the model reads of: `items` `[B, T]` int32 dense ids, padded
-                behind, and `places` `[P]` int32, row · T + position, or B · T for no
-                history at all, or, with events, the fields of `event_fields`, and then
-                each row is a place; `users` `[B]` int32 and `rows` `[P]` int32, the row
+                behind, `places` `[P]` int32, row · T + position, or B · T for no
+                history at all, and maybe `ages` `[B, T]` int32; or, of a multi-interest
+                encoder, the fields of `event_fields`, and then each row is a place;
+                `users` `[B]` int32 and `rows` `[P]` int32, the row
                 of each place (without it, place p is row p), and, maybe, `values`.
                 `weights` `[P]` float32, if there, is 0 for padding, which batch norm
                 leaves out of its statistics.
@@ -162,7 +175,7 @@ class TwoTower(keras.Model):
         Returns:
             `[P, D]` float32, or `[P, V, D]` of several vectors.
         """
-        if self.reads_events:
+        if not self.queries_each_position:
             vectors = self.interests(batch, training=training).vectors
             return vectors if self.n_vectors > 1 else ops.squeeze(vectors, 1)
         sides = []
@@ -170,7 +183,8 @@ class TwoTower(keras.Model):
             items = batch["items"]
             vectors = self._history_vectors(items, catalogue, training=training)
             is_real = ops.not_equal(items, PADDING)
-            states = self.history_encoder(vectors, is_real, training=training)
+            times = (batch["ages"],) if self.reads_events else ()
+            states = self.history_encoder(vectors, is_real, *times, training=training)
             sides.append(self._at_places(states, batch["places"]))
         if self.profile is not None:
             values = batch.get("values")
@@ -190,7 +204,7 @@ class TwoTower(keras.Model):
     def interests(
         self, batch: Mapping[str, Any], *, training: bool = False
     ) -> Interests:
-        """Return what an encoder that reads events makes of each row of a batch.
+        """Return what a multi-interest encoder makes of each row of a batch.
 
         Args:
             batch: as of `queries`.
@@ -280,13 +294,13 @@ def _check_sides(
             )
 
 
-def _check_events(
+def _check_interests(
     history_encoder: keras.layers.Layer | None,
     profile: EntityTower | None,
     *,
     normalise: bool,
 ) -> None:
-    if history_encoder is None or not history_encoder.reads_events:
+    if history_encoder is None or history_encoder.queries_each_position:
         return
     if profile is not None:
         raise ValueError(

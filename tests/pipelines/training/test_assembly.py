@@ -1,3 +1,5 @@
+from dataclasses import asdict
+
 import keras
 import numpy as np
 import pytest
@@ -34,11 +36,13 @@ def test_the_mean_has_the_layers_that_were_asked_for():
 
 
 def test_the_transformer_has_the_blocks_that_were_asked_for():
-    change = {"transformer": {"n_blocks": 2, "n_heads": 4, "dropout": 0.3}}
-    encoder = towers_of({"histories": change}, preset="transformer").history_encoder
+    change = {"n_blocks": 2, "n_heads": 4, "dropout": {"attention": 0.3}}
+    asked = parameters({"histories": {"transformer": change}}, preset="transformer")
+    encoder = assembly.assemble_towers(asked, model_inputs(asked)).history_encoder
     assert isinstance(encoder, TransformerUserTower)
-    assert (encoder.n_blocks, encoder.n_heads, encoder.max_length) == (2, 4, 8)
-    assert encoder.dropout == 0.3
+    assert (len(encoder.blocks), encoder.max_length) == (2, 8)
+    wanted = asked.histories.transformer.model_dump()
+    assert asdict(encoder.options) == wanted
 
 
 def test_the_item_tower_is_as_asked():

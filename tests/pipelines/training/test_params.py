@@ -178,7 +178,13 @@ def test_defaults_are_written_once_in_conf():
         ("histories.mean.dropout", 1.0, "less than 1"),
         ("histories.transformer.n_blocks", 0, "greater than or equal to 1"),
         ("histories.transformer.n_heads", 0, "greater than or equal to 1"),
-        ("histories.transformer.dropout", -0.1, "greater than or equal to 0"),
+        ("histories.transformer.dropout.input", -0.1, "greater than or equal to 0"),
+        ("histories.transformer.dropout.branch", 1.0, "less than 1"),
+        ("histories.transformer.attention", "linear", "'softmax' or 'pointwise'"),
+        ("histories.transformer.residual", "none", "'sum' or 'gated'"),
+        ("histories.transformer.feed_forward.kind", "relu", "'gelu' or 'swiglu'"),
+        ("histories.transformer.feed_forward.factor", 0, "greater than 0"),
+        ("histories.transformer.head_width", 0, "greater than 0"),
         ("item_tower.id_dropout", 1.0, "less than 1"),
         ("item_tower.scale", 0.0, "greater than 0"),
         ("optimizer.kind", "lamb", "'adam', 'adamw', 'adagrad' or 'sgd'"),
@@ -248,6 +254,16 @@ def test_heads_share_the_dimension_where_there_are_heads():
     with pytest.raises(ValidationError, match="dimension 10 is not a multiple of"):
         parameters(odd, preset="transformer")
     parameters(odd, preset="mean")
+    odd["histories"]["transformer"]["head_width"] = 3
+    parameters(odd, preset="transformer")
+
+
+def test_request_time_needs_an_option_that_reads_times():
+    change = {"histories": {"transformer": {"request_time": True}}}
+    with pytest.raises(ValidationError, match="no time is read"):
+        parameters(change, preset="transformer")
+    change["histories"]["transformer"]["time_gap"] = True
+    assert parameters(change, preset="transformer").reads_events
 
 
 def test_momentum_is_refused_where_it_would_do_nothing():

@@ -141,7 +141,7 @@ def test_no_two_parts_of_the_model_share_a_seed():
     changes = (
         {"profile": {"use": True, "mlp": layers}},
         {"item_tower": {"mlp": layers}, "fusion": layers},
-        {"histories": {"transformer": {"dropout": 0.1}}},
+        {"histories": {"transformer": {"dropout": {"feed_forward": 0.1}}}},
     )
     asked = parameters(*changes, preset="transformer")
     towers = assembly.assemble_towers(asked, model_inputs(asked))

@@ -30,7 +30,10 @@ SMALL = {
     "dimension": 16,
     "histories": {
         "mean": {"hidden_units": [16, 16], "dropout": 0.0},
-        "transformer": {"n_blocks": 1, "dropout": 0.0},
+        "transformer": {
+            "n_blocks": 1,
+            "dropout": {"input": 0.0, "attention": 0.0, "branch": 0.0},
+        },
         "multi_interest": {
             "max_items": 8,
             "n_heads": 4,

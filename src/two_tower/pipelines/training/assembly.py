@@ -144,9 +144,7 @@ def _history_encoder(parameters: Training, max_length: int) -> Any:
             transformer = parameters.histories.transformer
             return TransformerUserTower(
                 parameters.dimension,
-                n_blocks=transformer.n_blocks,
-                n_heads=transformer.n_heads,
-                dropout=transformer.dropout,
+                options=transformer.model_dump(),
                 **shared,
             )
         case "multi_interest":
@@ -226,16 +224,23 @@ def _feed(
         users, labels = inputs.sequences.pairs()
         return PairFeed(users, labels, size=batches.pairs, **shared)
     edges = assemble_edges(parameters, towers.max_length)
-    if towers.reads_events:
+    if not towers.queries_each_position:
         # One width: batches of similar histories would fill the queue with their kind.
         return PlaceFeed(
             inputs.sequences,
             edges[-1:],
             size=batches.pairs,
-            request_time=towers.history_encoder.request_time,
+            request_time=towers.request_time,
             **shared,
         )
-    return SequenceFeed(inputs.sequences, edges, slots=batches.slots, **shared)
+    return SequenceFeed(
+        inputs.sequences,
+        edges,
+        slots=batches.slots,
+        with_ages=towers.reads_events,
+        request_time=towers.request_time,
+        **shared,
+    )
 
 
 def assemble_validation(

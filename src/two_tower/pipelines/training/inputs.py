@@ -105,7 +105,7 @@ def read_inputs(
     n_users = feature_schema["n_users"]
     train_sequences = tables["train_sequences"].order_by("user", "window")
     profile = parameters.profile
-    with_events = parameters.history == "multi_interest"
+    with_events = parameters.reads_events
     return ModelInputs(
         sequences=Sequences.from_batches(
             train_sequences.to_pyarrow_batches(), with_events=with_events

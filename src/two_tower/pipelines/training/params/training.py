@@ -92,6 +92,13 @@ class Training(Params):
     validation: ValidationParams
 
     @property
+    def reads_events(self) -> bool:
+        """Whether histories are read with the times, maybe ratings, of their items."""
+        return self.history == "multi_interest" or (
+            self.history == "transformer" and self.histories.transformer.reads_times
+        )
+
+    @property
     def has_own_candidates(self) -> bool:
         """Whether each query has candidates of its own, not shared by the batch."""
         if self.negatives not in OF_EACH_QUERY:
@@ -109,11 +116,14 @@ class Training(Params):
 
     @model_validator(mode="after")
     def _dimension_has_heads(self) -> Self:
-        n_heads = self.histories.transformer.n_heads
-        if self.history == "transformer" and self.dimension % n_heads:
+        asked = self.histories.transformer
+        if self.history != "transformer" or asked.head_width is not None:
+            return self
+        if self.dimension % asked.n_heads:
             raise ValueError(
                 f"dimension {self.dimension} is not a multiple of "
-                f"histories.transformer.n_heads {n_heads}"
+                f"histories.transformer.n_heads {asked.n_heads}; change one of them, "
+                "or give heads a histories.transformer.head_width of their own"
             )
         return self
 

@@ -1,0 +1,1 @@
+"""The parts of towers that read histories in their order."""
