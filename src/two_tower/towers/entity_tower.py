@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from two_tower.towers.dropout import is_kept
 from two_tower.towers.features import Feature, FeatureEmbedding
 from two_tower.towers.hashed_embedding import HashedEmbedding, hashes_of_ids
 from two_tower.towers.mlp import Mlp
@@ -336,9 +337,9 @@ class EntityTower(keras.layers.Layer):
         return ops.reshape(states, (*ops.shape(vectors)[:-1], self.dimension))
 
     def _drop_ids(self, rows: Tensor) -> Tensor:
-        draws = keras.random.uniform(ops.shape(rows), seed=self.seeds)
-        is_dropped = ops.logical_and(draws < self.id_dropout, rows != PADDING)
-        return ops.where(is_dropped, ops.full_like(rows, OUT_OF_VOCABULARY), rows)
+        kept = is_kept(ops.shape(rows), self.seeds.next(), rate=self.id_dropout)
+        stays = ops.logical_or(kept, rows == PADDING)
+        return ops.where(stays, rows, ops.full_like(rows, OUT_OF_VOCABULARY))
 
     def get_config(self) -> dict[str, Any]:
         return {
