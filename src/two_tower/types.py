@@ -24,10 +24,6 @@ SelfAttentionKind: TypeAlias = Literal["softmax", "pointwise"]
 ResidualKind: TypeAlias = Literal["sum", "gated"]
 FeedForwardKind: TypeAlias = Literal["gelu", "swiglu"]
 
-SelfAttentionKind: TypeAlias = Literal["softmax", "pointwise"]
-ResidualKind: TypeAlias = Literal["sum", "gated"]
-FeedForwardKind: TypeAlias = Literal["gelu", "swiglu"]
-
 AveragingKind: TypeAlias = Literal["none", "ema", "swa"]
 
 # Sources that may give each query candidates of its own.

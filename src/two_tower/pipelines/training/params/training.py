@@ -26,13 +26,13 @@ from two_tower.pipelines.training.params.steps import (
     ValidationParams,
 )
 from two_tower.pipelines.training.params.towers import (
-    ROW_PER_PLACE,
     Entity,
     Histories,
     HistoryKind,
     Mlp,
     Profile,
 )
+from two_tower.types import ROW_PER_PLACE
 
 # NumPy takes 32 bits; layers of a tower add a little to it.
 MAX_SEED = 2**31 - 1
