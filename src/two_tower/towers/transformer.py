@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import keras
 from keras import ops
 
+from two_tower.towers.dropout import Dropout
 from two_tower.towers.sequence.bias import Places
 from two_tower.towers.sequence.block import SEEDS_OF_A_BLOCK, SequenceBlock
 from two_tower.towers.sequence.buckets import position_buckets
@@ -63,9 +64,7 @@ class TransformerUserTower(keras.layers.Layer):
             if self.options.time_gap
             else None
         )
-        self.input_drop = keras.layers.Dropout(
-            self.options.dropout.input, seed=seed, dtype=dtype
-        )
+        self.input_drop = Dropout(self.options.dropout.input, seed=seed, dtype=dtype)
         self.blocks = [
             SequenceBlock(
                 dimension,

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from two_tower.towers.dropout import Dropout
 from two_tower.towers.sequence.bias import AttentionBias, Places
 from two_tower.types import MASKED_LOGIT, Tensor
 
@@ -120,7 +121,7 @@ class _Attention(keras.layers.Layer):
         self.projections = keras.layers.Dense(
             self.n_projections * inner, use_bias=False, dtype=dtype
         )
-        self.drop = keras.layers.Dropout(dropout, seed=seed, dtype=dtype)
+        self.drop = Dropout(dropout, seed=seed, dtype=dtype)
         self.output_projection = keras.layers.Dense(
             dimension, use_bias=False, dtype=dtype
         )

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from two_tower.towers.dropout import Dropout
 from two_tower.types import FeedForwardKind, Tensor
 
 
@@ -49,7 +50,7 @@ class FeedForward(keras.layers.Layer):
         self.into = keras.layers.Dense(
             n_halves * self.inner, use_bias=has_bias, dtype=dtype
         )
-        self.drop = keras.layers.Dropout(dropout, seed=seed, dtype=dtype)
+        self.drop = Dropout(dropout, seed=seed, dtype=dtype)
         self.out = keras.layers.Dense(dimension, use_bias=has_bias, dtype=dtype)
 
     def build(self, _: Any = None) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import keras
 
+from two_tower.towers.dropout import Dropout
 from two_tower.types import ResidualKind, Tensor
 
 
@@ -38,7 +39,7 @@ class Residual(keras.layers.Layer):
         self.kind = kind
         self.dropout = dropout
         self.seed = seed
-        self.drop = keras.layers.Dropout(dropout, seed=seed, dtype=self.dtype_policy)
+        self.drop = Dropout(dropout, seed=seed, dtype=self.dtype_policy)
         self.gate = (
             keras.layers.Dense(dimension, activation="sigmoid", dtype=self.dtype_policy)
             if kind == "gated"
