@@ -1,11 +1,12 @@
 """The model inputs, read from their tables into arrays."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import ibis.expr.types as ir
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -14,12 +15,16 @@ import pyarrow.compute as pc
 from two_tower.fitting.sequences import Sequences
 from two_tower.fitting.validation import Examples
 from two_tower.pipelines.training.features import chosen_features, read_features
-from two_tower.pipelines.training.params.towers import Entity
-from two_tower.pipelines.training.params.training import Training
 from two_tower.ragged import Ragged
 from two_tower.towers.events import Events
 from two_tower.towers.features import Feature
 from two_tower.types import IntArray, JsonObject
+
+if TYPE_CHECKING:  # a GPU machine may have neither Ibis nor Pydantic
+    import ibis.expr.types as ir
+
+    from two_tower.pipelines.training.params.towers import Entity
+    from two_tower.pipelines.training.params.training import Training
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +115,7 @@ def read_inputs(
         sequences=Sequences.from_batches(
             train_sequences.to_pyarrow_batches(), with_events=with_events
         ),
-        examples=_read_examples(tables["validation_examples"], with_events=with_events),
+        examples=read_examples(tables["validation_examples"], with_events=with_events),
         items=_read_entities(tables, feature_schema, "item", parameters.item_tower),
         users=_read_entities(tables, feature_schema, "user", profile)
         if profile.use
@@ -121,8 +126,15 @@ def read_inputs(
     )
 
 
-def _read_examples(validation_examples: ir.Table, *, with_events: bool) -> Examples:
-    held_out = validation_examples.order_by("user").to_pyarrow()
+def read_examples(examples: ir.Table, *, with_events: bool) -> Examples:
+    """Return what is held out, in order of `user`.
+
+    Args:
+        examples: `user`, `items`, `targets` and, for events, `timestamps`, `ratings`
+            and `target_timestamps`.
+        with_events: whether to keep times and ratings.
+    """
+    held_out = examples.order_by("user").to_pyarrow()
     return Examples(
         held_out["user"].to_numpy(),
         Ragged.from_arrow(held_out["items"]),
@@ -161,9 +173,9 @@ def _read_entities(
 
 
 def _known(vocabulary: ir.Table, entity: str, n_entities: int) -> npt.NDArray[np.bool_]:
-    trained = vocabulary.filter(vocabulary.n_train > 0).select(entity).to_pyarrow()
+    rows = vocabulary.select(entity, "n_train").to_pyarrow()
     known = np.zeros(n_entities, bool)
-    known[trained[entity].to_numpy()] = True
+    known[rows[entity].to_numpy()] = rows["n_train"].to_numpy() > 0
     return known
 
 

@@ -1,7 +1,10 @@
 """One training: assembled from its parameters and inputs, then fitted."""
 
+from __future__ import annotations
+
 import logging
 import random
+from typing import TYPE_CHECKING
 
 from two_tower.fitting.checkpoints import CheckpointStore
 from two_tower.fitting.devices import choose_device
@@ -13,10 +16,12 @@ from two_tower.pipelines.training.assembly import (
     assemble_validation,
 )
 from two_tower.pipelines.training.inputs import ModelInputs
-from two_tower.pipelines.training.params.training import Training
 from two_tower.pipelines.training.warm_start import warm_towers
 from two_tower.towers.two_tower import TwoTower
 from two_tower.types import JsonObject
+
+if TYPE_CHECKING:  # a GPU machine may have no Pydantic
+    from two_tower.pipelines.training.params.training import Training
 
 logger = logging.getLogger(__name__)
 
