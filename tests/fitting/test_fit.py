@@ -27,6 +27,7 @@ from tests.fitting.tiny import (
 )
 from two_tower.fitting.additions import Additions
 from two_tower.fitting.alarms import TrainingError
+from two_tower.fitting.averages import exponential_average
 from two_tower.fitting.checkpoints import Checkpoint, CheckpointStore
 from two_tower.fitting.fit import fit
 from two_tower.fitting.objectives import shared_softmax
@@ -47,8 +48,8 @@ N_STEPS = EPOCHS * len(feed_of(walks()))
 def everything(seed=1):
     """Return a training with every kind of state.
 
-    Dropout, id dropout, a schedule, a learned temperature, a queue and estimated
-    frequencies.
+    Dropout, id dropout, a schedule, a learned temperature, averages of weights, a queue
+    and estimated frequencies.
     """
     rate = cosine_with_warmup(
         peak=0.02, final_share=0.1, warmup_steps=3, total_steps=N_STEPS
@@ -70,6 +71,7 @@ def everything(seed=1):
         objective=partial(shared_softmax, mask_hits=True, chunk=CHUNK),
         temperature=Temperature(0.2, learned=True),
         optimizer=optimizer,
+        rate=exponential_average(0.9),
         monitor="val_mrr",
     )
 

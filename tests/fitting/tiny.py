@@ -7,6 +7,7 @@ import numpy as np
 
 from tests.towers.build import sequence_options
 from two_tower.fitting.additions import Additions
+from two_tower.fitting.averages import Averages
 from two_tower.fitting.checkpoints import CheckpointStore
 from two_tower.fitting.early_stopping import EarlyStopping
 from two_tower.fitting.epochs import TrainingState
@@ -211,13 +212,18 @@ def state_of(  # noqa: PLR0913
     objective=None,
     optimizer=None,
     temperature=None,
+    rate=None,
     monitor="val_ndcg@10",
     patience=9,
     **compiled,
 ):
-    """Return what `fit` takes: a compiled task and all that goes with it."""
+    """Return what `fit` takes: a compiled task and all that goes with it.
+
+    Weights are averaged at a rate, if there is one.
+    """
     temperature = temperature or Temperature(0.2, learned=False)
-    task = RetrievalTask(towers, objective or objective_of(), temperature)
+    averages = rate and Averages(towers, rate)
+    task = RetrievalTask(towers, objective or objective_of(), temperature, averages)
     task.build()
     # Without it Keras runs JAX one operation at a time.
     compiled = {"jit_compile": keras.backend.backend() == "jax"} | compiled

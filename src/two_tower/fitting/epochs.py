@@ -1,6 +1,7 @@
 """What happens around each epoch: validation, early stopping, checkpoints, alarms."""
 
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -149,10 +150,15 @@ class EpochEnd(keras.callbacks.Callback):
 
     def _examine(self, epoch: int) -> dict[str, float]:
         """Raise the alarms, and return the validation's figures where it is due."""
+        check_weights(self.state.task.towers.get_weights(), epoch=epoch)
+        averages = self.state.task.averages
+        with averages.in_place() if averages is not None else nullcontext():
+            return self._validate(epoch)
+
+    def _validate(self, epoch: int) -> dict[str, float]:
+        """Examine the towers as they would be kept."""
         began = time.perf_counter()
         towers, stopping = self.state.task.towers, self.state.stopping
-        weights = towers.get_weights()
-        check_weights(weights, epoch=epoch)
         ids = np.arange(FIRST_ID, towers.item_tower.n_entities, dtype=np.int32)
         items = encode_items(towers, ids)
         check_spread(items, normalised=towers.normalise)
@@ -161,7 +167,7 @@ class EpochEnd(keras.callbacks.Callback):
         if not self.validation or not (is_last or (epoch + 1) % self.every == 0):
             return {}
         figures = self.validation.evaluate(towers, items)
-        stopping.update(epoch, figures, weights)
+        stopping.update(epoch, figures, towers.get_weights())
         if stopping.should_stop:
             self.model.stop_training = True
         return {**figures, "validation_seconds": time.perf_counter() - began}

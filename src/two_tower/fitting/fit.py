@@ -23,6 +23,8 @@ def fit(
 ) -> list[dict[str, Any]]:
     """Train the state's towers and leave the best epoch's weights in them.
 
+    If the task averages weights, its averages are what is validated and kept.
+
     A checkpoint of the same data and parameters is gone on from, to the result that an
     unbroken run would have had. The last one stays: what follows may fail.
 
@@ -75,4 +77,6 @@ def fit(
             state.stopping.monitor,
             state.stopping.best,
         )
+    elif state.task.averages is not None:
+        state.task.averages.put_in()
     return state.history

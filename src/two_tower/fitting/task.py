@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from two_tower.fitting.averages import Averages
 from two_tower.fitting.keras_input import N_STEPS
 from two_tower.fitting.measures import accumulators
 from two_tower.fitting.objectives import MeasuringObjective, Objective
@@ -20,18 +21,24 @@ class RetrievalTask(keras.Model):
         towers: what is trained.
         objective: what it minimises, and maybe measures.
         temperature: what scores are divided by.
+        averages: of the towers' weights, or None for none.
 
     Raises:
         ValueError: if the objective's measures have names that are taken.
     """
 
     def __init__(
-        self, towers: TwoTower, objective: Objective, temperature: Temperature
+        self,
+        towers: TwoTower,
+        objective: Objective,
+        temperature: Temperature,
+        averages: Averages | None = None,
     ) -> None:
         super().__init__()
         self.towers = towers
         self.objective = objective
         self.temperature = temperature
+        self.averages = averages
         self.mean_loss = keras.metrics.Mean(name="loss_per_positive")
         self.n_steps = keras.metrics.Sum(name="n_steps", dtype="int32")
         self.measures = (
@@ -42,8 +49,8 @@ class RetrievalTask(keras.Model):
         self.accumulators = accumulators(self.measures)
 
     def build(self, _: Any = None) -> None:
-        for part in (self.towers, self.temperature):
-            if not part.built:
+        for part in (self.towers, self.temperature, self.averages):
+            if part is not None and not part.built:
                 part.build()
         self.built = True
 
@@ -68,6 +75,8 @@ class RetrievalTask(keras.Model):
         training: bool = True,  # noqa: FBT001, FBT002 (Keras' signature)
     ) -> Tensor:
         """Return the mean loss of a positive, with what regularises the weights."""
+        if self.averages is not None:
+            self.averages.update()
         n_positives = ops.sum(x["weights"])
         total, figures = y_pred
         loss = total / ops.maximum(n_positives, 1.0)

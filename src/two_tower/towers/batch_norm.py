@@ -9,6 +9,9 @@ from two_tower.types import Tensor
 MOMENTUM = 0.99
 EPSILON = 1e-3
 
+# Names of what training changes by other means than gradients.
+STATISTICS = frozenset({"moving_mean", "moving_variance"})
+
 
 def weighted_moments(states: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
     """Return the mean and variance of rows, each counted `weights` times.

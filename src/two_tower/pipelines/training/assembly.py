@@ -3,10 +3,13 @@
 What a batch is told apart from, and by which loss, is chosen in `contrasts`.
 """
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import keras
 
+from two_tower.fitting.averages import Averages, exponential_average, mean_from
 from two_tower.fitting.batches import Feed
 from two_tower.fitting.early_stopping import EarlyStopping
 from two_tower.fitting.epochs import TrainingState
@@ -29,13 +32,15 @@ from two_tower.pipelines.training.contrasts import (
     places_at_a_time,
 )
 from two_tower.pipelines.training.inputs import Entities, ModelInputs
-from two_tower.pipelines.training.params.towers import Entity, Mlp
-from two_tower.pipelines.training.params.training import Training
 from two_tower.towers.entity_tower import EntityTower
 from two_tower.towers.mean import MeanUserTower
 from two_tower.towers.multi_interest import MultiInterestUserTower
 from two_tower.towers.transformer import TransformerUserTower
 from two_tower.towers.two_tower import TwoTower
+
+if TYPE_CHECKING:  # a GPU machine may have no Pydantic
+    from two_tower.pipelines.training.params.towers import Entity, Mlp
+    from two_tower.pipelines.training.params.training import Training
 
 # Each part of the model draws with seeds of its own, from its first one on; an entity
 # tower, of items (0) or users, has layers with seeds from 500 further on.
@@ -275,6 +280,7 @@ def assemble_state(
         towers,
         assemble_objective(parameters, inputs.is_candidate),
         Temperature(start.start, learned=start.learned),
+        _averages(parameters, towers, total_steps=len(feed) * parameters.epochs),
     )
     task.build()
     task.compile(
@@ -289,6 +295,19 @@ def assemble_state(
         f"val_{parameters.validation.monitor}", parameters.validation.patience
     )
     return TrainingState(task, feed, stopping, fingerprint, stack)
+
+
+def _averages(
+    parameters: Training, towers: TwoTower, *, total_steps: int
+) -> Averages | None:
+    asked = parameters.averages
+    match parameters.averaging:
+        case "none":
+            return None
+        case "ema":
+            return Averages(towers, exponential_average(asked.ema.momentum))
+        case "swa":
+            return Averages(towers, mean_from(int(asked.swa.from_share * total_steps)))
 
 
 def assemble_optimizer(

@@ -65,6 +65,25 @@ class Schedules(Params):
     exponential: Exponential
 
 
+class MovingAverage(Params):
+    """A mean of the weights after each step that forgets the early ones."""
+
+    momentum: float = Field(gt=0, lt=1, description="what a step leaves of it")
+
+
+class LateMean(Params):
+    """The mean of the weights after each step of the last part of training."""
+
+    from_share: float = Field(ge=0, lt=1, description="of all steps, where it begins")
+
+
+class Averages(Params):
+    """How weights may be averaged over steps."""
+
+    ema: MovingAverage
+    swa: LateMean
+
+
 class Batches(PaddedBatches):
     """What a training step takes; the widest bucket holds the longest window."""
 

@@ -7,9 +7,6 @@ from pydantic import Field, model_validator
 from two_tower.fitting.sequence_feed import count_places
 from two_tower.params import Params
 from two_tower.pipelines.training.params.contrasts import (
-    HOLD_POSITIVES,
-    OF_EACH_QUERY,
-    OF_POSITIVES,
     LogQKind,
     Masks,
     ObjectiveKind,
@@ -20,6 +17,7 @@ from two_tower.pipelines.training.params.contrasts import (
     Streaming,
 )
 from two_tower.pipelines.training.params.steps import (
+    Averages,
     Batches,
     Optimizer,
     Schedules,
@@ -32,7 +30,13 @@ from two_tower.pipelines.training.params.towers import (
     Mlp,
     Profile,
 )
-from two_tower.types import ROW_PER_PLACE
+from two_tower.types import (
+    HOLD_POSITIVES,
+    OF_EACH_QUERY,
+    OF_POSITIVES,
+    ROW_PER_PLACE,
+    AveragingKind,
+)
 
 # NumPy takes 32 bits; layers of a tower add a little to it.
 MAX_SEED = 2**31 - 1
@@ -88,6 +92,11 @@ class Training(Params):
     optimizer: Optimizer
     schedule: Literal["constant", "cosine", "exponential"]
     schedules: Schedules
+    averaging: AveragingKind = Field(
+        description="which weights are validated and kept: those of the newest step, "
+        "or an average over steps"
+    )
+    averages: Averages
     batches: Batches
     validation: ValidationParams
 
