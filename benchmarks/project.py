@@ -52,7 +52,10 @@ class Project:
 
     def command(self, pipelines: str, parameters: Mapping[str, Any]) -> list[str]:
         """Return the command that runs these pipelines."""
-        given = ",".join(f"{name}={value}" for name, value in parameters.items())
+        given = ",".join(
+            f"{name}={'null' if value is None else value}"
+            for name, value in parameters.items()
+        )
         return [
             *[str(self.python), "-m", "kedro", "run", "--env", DATASET],
             *["--conf-source", str(self.folder / "conf"), "--pipelines", pipelines],

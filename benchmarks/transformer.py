@@ -29,6 +29,7 @@ from two_tower.pipelines.training.params.training import Training
 TARGET = 0.30
 
 TRANSFORMER = "histories.transformer"
+DROPOUT = f"{TRANSFORMER}.dropout"
 SHARED_UNIFORM = {
     "negatives": "uniform",
     "sources.uniform.count": 1024,
@@ -39,21 +40,68 @@ SHARED_POPULAR = {
     "sources.popular.count": 1024,
     "sources.popular.per_positive": 0,
 }
+SWIGLU = {
+    f"{TRANSFORMER}.feed_forward.kind": "swiglu",
+    # Of three matrices rather than two: as many weights as GELU with a factor of 4.
+    f"{TRANSFORMER}.feed_forward.factor": 8 / 3,
+}
+HSTU = {f"{TRANSFORMER}.attention": "pointwise", f"{TRANSFORMER}.feed_forward": None}
+RELATIVE_TIME = {f"{TRANSFORMER}.relative_time": True}
+TIME_GAP = {f"{TRANSFORMER}.time_gap": True}
+REQUEST_TIME = {f"{TRANSFORMER}.request_time": True}
+
+
+def dropout_of(share: float) -> dict[str, float]:
+    """Return the parameters that drop as much of input, attention and branches."""
+    return {f"{DROPOUT}.{place}": share for place in ("input", "attention", "branch")}
+
+
 VARIANTS: dict[str, dict[str, Any]] = {
     "base": {},
-    # Size and regularisation.
+    # Size.
     "one-block": {f"{TRANSFORMER}.n_blocks": 1},
     "three-blocks": {f"{TRANSFORMER}.n_blocks": 3},
     "four-blocks": {f"{TRANSFORMER}.n_blocks": 4},
     "eight-blocks": {f"{TRANSFORMER}.n_blocks": 8},
     "two-heads": {f"{TRANSFORMER}.n_heads": 2},
     "four-heads": {f"{TRANSFORMER}.n_heads": 4},
+    "two-wide-heads": {f"{TRANSFORMER}.n_heads": 2, f"{TRANSFORMER}.head_width": 64},
     "width-32": {"dimension": 32},
     "width-96": {"dimension": 96},
     "width-128": {"dimension": 128},
-    "dropout-0.1": {f"{TRANSFORMER}.dropout": 0.1},
-    "dropout-0.3": {f"{TRANSFORMER}.dropout": 0.3},
-    "dropout-0.4": {f"{TRANSFORMER}.dropout": 0.4},
+    # Dropout.
+    "dropout-0.1": dropout_of(0.1),
+    "dropout-0.3": dropout_of(0.3),
+    "dropout-0.4": dropout_of(0.4),
+    "no-input-dropout": {f"{DROPOUT}.input": 0.0},
+    "no-attention-dropout": {f"{DROPOUT}.attention": 0.0},
+    "no-branch-dropout": {f"{DROPOUT}.branch": 0.0},
+    "feed-forward-dropout": {f"{DROPOUT}.feed_forward": 0.2},
+    # Blocks.
+    "gated": {f"{TRANSFORMER}.residual": "gated"},
+    "swiglu": SWIGLU,
+    "gated-swiglu": {f"{TRANSFORMER}.residual": "gated", **SWIGLU},
+    "attention-alone": {f"{TRANSFORMER}.feed_forward": None},
+    "pointwise": {f"{TRANSFORMER}.attention": "pointwise"},
+    "hstu": HSTU,
+    # Position and time.
+    "no-absolute-position": {f"{TRANSFORMER}.absolute_position": False},
+    "relative-position": {f"{TRANSFORMER}.relative_position": True},
+    "relative-position-alone": {
+        f"{TRANSFORMER}.absolute_position": False,
+        f"{TRANSFORMER}.relative_position": True,
+    },
+    "relative-time": RELATIVE_TIME,
+    "time-gap": TIME_GAP,
+    "times": {**RELATIVE_TIME, **TIME_GAP},
+    "relative-time-request": {**RELATIVE_TIME, **REQUEST_TIME},
+    "time-gap-request": {**TIME_GAP, **REQUEST_TIME},
+    "times-request": {**RELATIVE_TIME, **TIME_GAP, **REQUEST_TIME},
+    "hstu-times": {
+        **HSTU,
+        f"{TRANSFORMER}.relative_position": True,
+        **RELATIVE_TIME,
+    },
     # Items.
     "no-features": {"item_tower.use_features": False},
     "no-ids": {"item_tower.use_id": False},
@@ -69,6 +117,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "objective": "sigmoid_cross_entropy",
         "sources.uniform.count": 256,
     },
+    "smoothing-0.05": {"objectives.softmax.smoothing": 0.05},
+    "smoothing-0.1": {"objectives.softmax.smoothing": 0.1},
+    "smoothing-0.2": {"objectives.softmax.smoothing": 0.2},
     # Scores.
     "temperature-0.04": {"scoring.temperature.start": 0.04},
     "temperature-0.07": {"scoring.temperature.start": 0.07},
@@ -86,8 +137,16 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 
 def notes(settings: Training, best: Mapping[str, Any]) -> Record:
-    """Return the temperature of the best epoch."""
-    return {"temperature": best["temperature"]}
+    """Return the temperature of the best epoch, and whether the request is timed."""
+    return {
+        "temperature": best["temperature"],
+        "request_time": settings.histories.transformer.request_time,
+    }
+
+
+def request_time(runs: Sequence[Record]) -> str:
+    """Return whether the towers know when they are asked, which is given away."""
+    return "known" if any(run["request_time"] for run in runs) else "no"
 
 
 def trained_epochs(runs: Sequence[Record]) -> str:
@@ -134,6 +193,7 @@ STUDY = Study(
     columns={
         **figure_columns("validation", FIGURES),
         **figure_columns("test", FIGURES),
+        "request time": request_time,
         "epochs": trained_epochs,
         "training, s": training_seconds,
         "to the best epoch, s": seconds_to_best,

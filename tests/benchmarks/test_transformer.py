@@ -12,6 +12,7 @@ RUN = {
     "epoch_seconds": [11.0, 10.0, 10.0, 10.0, 10.0],
     "epoch_hr@10": [None, 0.2, None, 0.31, 0.3],
     "load_before": 0.5,
+    "request_time": False,
 }
 
 
@@ -19,7 +20,8 @@ RUN = {
 def test_every_variant_has_valid_parameters_of_its_own(variant):
     found, base = (training_of(STUDY, one) for one in (variant, "base"))
     assert (found == base) == (variant == "base")
-    assert notes(found, {"temperature": 0.05})["temperature"] == 0.05
+    said = notes(found, {"temperature": 0.05})
+    assert said["request_time"] == variant.endswith("-request")
 
 
 def test_the_base_is_what_the_environment_trains():
@@ -46,6 +48,11 @@ def test_the_table_says_how_long_it_took_to_what():
     assert found["to validation HR@10 0.30, s"] == "61"
     assert found["validation NDCG@10"] == "0.2500"
     assert found["test HR@200"] == "0.2000"
+
+
+def test_the_table_says_where_the_request_time_is_known():
+    assert columns_of(RUN)["request time"] == "no"
+    assert columns_of(RUN | {"request_time": True})["request time"] == "known"
 
 
 def test_a_target_that_one_training_missed_has_no_time():

@@ -226,5 +226,10 @@ def test_the_environment_keeps_its_parameters_unless_others_are_given(tmp_path):
     assert own.read_text() == "training:\n  epochs: 1\n"
 
 
+def test_nothing_is_written_as_the_command_line_reads_it(tmp_path):
+    command = Project(tmp_path).command("training", {"training.mlp": None, "a": True})
+    assert command[-1] == "training.mlp=null,a=True"
+
+
 def test_results_are_named_after_the_study():
     assert replace(STUDY, name="other").results.name == "other.jsonl"
