@@ -24,6 +24,7 @@ SelfAttentionKind: TypeAlias = Literal["softmax", "pointwise"]
 ResidualKind: TypeAlias = Literal["sum", "gated"]
 FeedForwardKind: TypeAlias = Literal["gelu", "swiglu"]
 
+HistoryItems: TypeAlias = Literal["tied", "separate"]
 AveragingKind: TypeAlias = Literal["none", "ema", "swa"]
 
 # Sources that may give each query candidates of its own.

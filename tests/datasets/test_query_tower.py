@@ -40,9 +40,11 @@ def change_about(dataset, tmp_path):
 
 
 # covers: N7 L28
-@pytest.mark.parametrize("normalise", [True, False])
-def test_a_tower_is_loaded_as_it_was_saved(dataset, normalise):
-    tower = make_query_tower(normalise=normalise)
+@pytest.mark.parametrize(
+    "options", [{}, {"normalise": False}, {"separate": True}], ids=str
+)
+def test_a_tower_is_loaded_as_it_was_saved(dataset, options):
+    tower = make_query_tower(**options)
     assert not dataset.exists()
     dataset.save(tower)
     assert dataset.exists()

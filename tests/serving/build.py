@@ -113,7 +113,7 @@ def make_vocabularies() -> Vocabularies:
     )
 
 
-def make_towers(
+def make_towers(  # noqa: PLR0913
     *,
     normalise: bool = True,
     seed: int = 0,
@@ -121,6 +121,7 @@ def make_towers(
     id_dropout: float = 0.0,
     n_vectors: int = 1,
     user_id: bool = False,
+    separate: bool = False,
     **item: Any,
 ) -> TwoTower:
     """Return towers of histories and profiles for them, built and scattered.
@@ -132,6 +133,7 @@ def make_towers(
         id_dropout: of the profile.
         n_vectors: of a user whose events are read.
         user_id: whether the ids of such users are read too.
+        separate: whether histories have a tower of items' ids to themselves.
         item: options of the item tower.
     """
     items = new_item_tower(
@@ -156,6 +158,7 @@ def make_towers(
         profile=users if sides in {"both", "profile"} else None,
         fusion=fusion if sides == "both" else None,
         normalise=normalise,
+        history_item_tower=new_item_tower(n_entities=8) if separate else None,
     )
     towers.build()
     scatter_weights(towers, seed)

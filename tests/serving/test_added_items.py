@@ -48,8 +48,9 @@ def test_new_items_stand_behind_the_known_ones_in_order_of_id():
 
 
 # covers: L28 X11
-def test_known_vectors_stay_to_the_bit():
-    tower = shared_tower()
+@pytest.mark.parametrize("separate", [False, True])
+def test_known_vectors_stay_to_the_bit(separate):
+    tower = make_query_tower(separate=separate)
     grown = add_items(tower, new_items())
     np.testing.assert_array_equal(grown.encode_items(KNOWN), tower.encode_items(KNOWN))
     history = pa.array([["a", "f"], []], pa.list_(pa.string()))

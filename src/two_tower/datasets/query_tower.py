@@ -185,6 +185,7 @@ def read_vocabulary(folder: Path, name: str) -> pa.Table:
 
 def _require_sizes(tower: QueryTower, folder: Path) -> None:
     """Refuse a model of other sizes than the vocabularies'."""
+    # Items of histories are as many as those of candidates, whatever embeds them.
     sizes = {"items": (tower.towers.item_tower, tower.vocabularies.items)}
     if tower.towers.profile is not None:
         sizes["users"] = (tower.towers.profile, tower.vocabularies.users)

@@ -74,16 +74,23 @@ def full_softmax(  # noqa: PLR0913
 ) -> Tensor:
     """Tell each positive from all items that training knows.
 
-    The item tower runs once over the catalogue; histories look their items up in the
-    outcome. Items that are `known` by no interaction have weight 0: as mere negatives
-    they would learn to be low, whatever their content says.
+    The item tower runs once over the catalogue, and so does a tower of histories' own;
+    histories look their items up in the outcome. Items that are `known` by no
+    interaction have weight 0: as mere negatives they would learn to be low, whatever
+    their content says.
     """
     labels, n_items = batch["labels"], towers.item_tower.n_entities
     every_id = ops.arange(n_items, dtype="int32")
     # Batch norm's statistics are of the known items alone, too.
     weights = ops.convert_to_tensor(known.astype(np.float32))
     catalogue = towers.item_tower(every_id, training=training, weights=weights)
-    queries = towers.queries(batch, catalogue=catalogue, training=training)
+    separate = towers.history_item_tower
+    of_histories = (
+        catalogue
+        if separate is None
+        else separate(every_id, training=training, weights=weights)
+    )
+    queries = towers.queries(batch, catalogue=of_histories, training=training)
     scored = towers.as_scored(catalogue)
     return softmax_cross_entropy(
         queries,

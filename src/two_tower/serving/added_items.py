@@ -56,8 +56,12 @@ def add_items(tower: QueryTower, items: ir.Table) -> QueryTower:
     )
     new = table.slice(known.items.num_rows)
     encoded = _encode_content(new, items, known)
+    of_histories = tower.towers.history_item_tower
     towers = grow(
-        tower.towers, items=_growth(tower.towers.item_tower, encoded), users=None
+        tower.towers,
+        items=_growth(tower.towers.item_tower, encoded),
+        users=None,
+        history_items=None if of_histories is None else _growth(of_histories, encoded),
     )
     return replace(
         tower,
@@ -78,7 +82,7 @@ def _encode_content(new: pa.Table, items: ir.Table, known: Vocabularies) -> pa.T
 
 
 def _growth(tower: EntityTower, encoded: pa.Table) -> Growth:
-    """Return the item tower's sizes and values with the new items'."""
+    """Return a tower's sizes and values with the new items'."""
     from two_tower.towers.growth import Growth
 
     values = {

@@ -38,6 +38,7 @@ def grow(
     *,
     items: Growth,
     users: Growth | None,
+    history_items: Growth | None = None,
     max_length: int | None = None,
 ) -> TwoTower:
     """Return a larger model that gives every entity it knew the vector it had.
@@ -51,17 +52,25 @@ def grow(
         towers: a built model; it stays as it is.
         items: of the item tower.
         users: of the profile; None leaves it as it is.
+        history_items: of the tower that embeds the items of histories, if they have
+            one of their own; as many items as `items`.
         max_length: the longest history from now on; None, or less than before, leaves
             it as it is, and a model that reads no history has no use for it.
 
     Raises:
-        ValueError: if a table would shrink, a feature is new or gone, or users grow
-            in a model without a profile.
+        ValueError: if a table would shrink, a feature is new or gone, users grow in a
+            model without a profile, or items in one tower and not in the other.
     """
     if users is not None and towers.profile is None:
         raise ValueError("the towers have no profile, so there are no users to grow")
+    if (history_items is None) != (towers.history_item_tower is None):
+        raise ValueError(
+            "the items of histories grow with those of candidates; give history_items "
+            "if, and only if, the towers have a history_item_tower"
+        )
     config = towers.get_config()
-    growths = {"item_tower": items} | ({"profile": users} if users else {})
+    asked = {"item_tower": items, "history_item_tower": history_items, "profile": users}
+    growths = {name: growth for name, growth in asked.items() if growth is not None}
     for name, growth in growths.items():
         _check(name, getattr(towers, name), growth)
         config[name]["config"] |= _sizes(growth)

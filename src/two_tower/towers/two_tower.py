@@ -14,6 +14,9 @@ from two_tower.types import PADDING, Tensor
 
 NO_HISTORY_SCALE = 0.02
 
+# Parts that are models themselves; a file may lack what it was saved without.
+TOWERS = ("item_tower", "history_item_tower", "history_encoder", "profile")
+
 
 @keras.saving.register_keras_serializable("two_tower")
 class TwoTower(keras.Model):
@@ -25,7 +28,7 @@ class TwoTower(keras.Model):
     encoder may give a user several vectors, the nearest of which counts.
 
     Args:
-        item_tower: embeds candidates and the items of histories.
+        item_tower: embeds candidates, and the items of histories if nothing else does.
         history_encoder: a layer from `[B, T, D]` item vectors and their `[B, T]` mask
             to `[B, T, H]`, the user as of each position, with the `[B, T]` ages of
             the items if it `reads_events`; or, if it isn't one that
@@ -35,6 +38,8 @@ class TwoTower(keras.Model):
         fusion: `hidden_units`, `batch_norm`, `dropout` and `seed` of the `Mlp` from
             history and profile side by side to D, where there are both.
         normalise: whether queries and items have length 1.
+        history_item_tower: embeds the items of histories apart from the candidates;
+            None where one tower does both.
 
     Raises:
         ValueError: if there is neither history nor profile, if a fusion is given for
@@ -50,12 +55,15 @@ class TwoTower(keras.Model):
         profile: EntityTower | None,
         fusion: Mapping[str, Any] | None,
         normalise: bool,
+        history_item_tower: EntityTower | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         _check_sides(item_tower, history_encoder, profile, fusion)
         _check_interests(history_encoder, profile, normalise=normalise)
+        _check_histories(item_tower, history_encoder, history_item_tower)
         self.item_tower = item_tower
+        self.history_item_tower = history_item_tower
         self.history_encoder: Any = history_encoder  # some have more than all layers
         self.profile = profile
         self.fusion_options = None if fusion is None else dict(fusion)
@@ -80,6 +88,11 @@ class TwoTower(keras.Model):
     def dimension(self) -> int:
         """D of queries and items."""
         return self.item_tower.dimension
+
+    @property
+    def embeds_histories(self) -> EntityTower:
+        """What makes vectors of the items of histories."""
+        return self.history_item_tower or self.item_tower
 
     @property
     def max_length(self) -> int:
@@ -109,8 +122,9 @@ class TwoTower(keras.Model):
 
     def build(self, _: Any = None) -> None:
         # Towers that come out of a file are built already.
-        if not self.item_tower.built:
-            self.item_tower.build()
+        for tower in (self.item_tower, self.history_item_tower, self.profile):
+            if tower is not None and not tower.built:
+                tower.build()
         if self.history_encoder is not None:
             if not self.history_encoder.built:
                 self.history_encoder.build((None, None, self.dimension))
@@ -122,8 +136,6 @@ class TwoTower(keras.Model):
                         stddev=NO_HISTORY_SCALE
                     ),
                 )
-        if self.profile is not None and not self.profile.built:
-            self.profile.build()
         if self.fusion is not None:
             sides = [s for s in (self.history_encoder, self.profile) if s is not None]
             self.fusion.build((None, sum(int(side.dimension) for side in sides)))
@@ -168,8 +180,9 @@ class TwoTower(keras.Model):
                 of each place (without it, place p is row p), and, maybe, `values`.
                 `weights` `[P]` float32, if there, is 0 for padding, which batch norm
                 leaves out of its statistics.
-            catalogue: `[n_entities, D]` float, the item tower's vectors of every dense
-                id, to look items of histories up in; None embeds each by itself.
+            catalogue: `[n_entities, D]` float, the vectors of every dense id by
+                `embeds_histories`, to look items of histories up in; None embeds each
+                by itself.
             training: whether to drop.
 
         Returns:
@@ -236,7 +249,7 @@ class TwoTower(keras.Model):
         self, items: Tensor, catalogue: Tensor | None, *, training: bool
     ) -> Tensor:
         if catalogue is None:
-            return self.item_tower(items, training=training)
+            return self.embeds_histories(items, training=training)
         return ops.take(catalogue, items, axis=0)
 
     def _at_places(self, states: Tensor, places: Tensor) -> Tensor:
@@ -250,7 +263,7 @@ class TwoTower(keras.Model):
             **super().get_config(),
             **{
                 name: keras.saving.serialize_keras_object(getattr(self, name))
-                for name in ("item_tower", "history_encoder", "profile")
+                for name in TOWERS
             },
             "fusion": self.fusion_options,
             "normalise": self.normalise,
@@ -260,8 +273,8 @@ class TwoTower(keras.Model):
     def from_config(cls, config: dict[str, Any]) -> "TwoTower":
         """Rebuild the towers, then the model, from `get_config`'s answer."""
         towers = {
-            name: keras.saving.deserialize_keras_object(config[name])
-            for name in ("item_tower", "history_encoder", "profile")
+            name: keras.saving.deserialize_keras_object(config.get(name))
+            for name in TOWERS
         }
         model = cls(**{**config, **towers})
         model.build()  # so that saved weights find their variables
@@ -311,4 +324,25 @@ def _check_interests(
         raise ValueError(
             "the vectors of a multi-interest history_encoder have length 1, and its "
             "scores are cosines; set normalise to true"
+        )
+
+
+def _check_histories(
+    item_tower: EntityTower,
+    history_encoder: keras.layers.Layer | None,
+    history_item_tower: EntityTower | None,
+) -> None:
+    if history_item_tower is None:
+        return
+    if history_encoder is None or not history_encoder.queries_each_position:
+        raise ValueError(
+            "a history_item_tower embeds the items of histories for a mean or a "
+            f"transformer, but history_encoder is {history_encoder}; leave it out"
+        )
+    own = f"{history_item_tower.n_entities} items of {history_item_tower.dimension}"
+    shared = f"{item_tower.n_entities} items of {item_tower.dimension}"
+    if own != shared:
+        raise ValueError(
+            f"the history_item_tower has {own} numbers each, the item_tower {shared}; "
+            "both are of the same items, so give them the same sizes"
         )

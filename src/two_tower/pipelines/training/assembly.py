@@ -44,7 +44,7 @@ if TYPE_CHECKING:  # a GPU machine may have no Pydantic
 
 # Each part of the model draws with seeds of its own, from its first one on; an entity
 # tower, of items (0) or users, has layers with seeds from 500 further on.
-HISTORY_SEED, PROFILE_SEED, FUSION_SEED = 1, 1001, 2001
+HISTORY_SEED, PROFILE_SEED, FUSION_SEED, HISTORY_ITEMS_SEED = 1, 1001, 2001, 3001
 
 
 def assemble_towers(parameters: Training, inputs: ModelInputs) -> TwoTower:
@@ -56,6 +56,7 @@ def assemble_towers(parameters: Training, inputs: ModelInputs) -> TwoTower:
     if parameters.history == "multi_interest":
         _check_category(parameters.histories.multi_interest.category, inputs.items)
     seed, dtype = parameters.seed, parameters.precision
+    of_histories = inputs.history_items
     has_both = parameters.history != "none" and parameters.profile.use
     towers = TwoTower(
         _entity_tower(parameters, parameters.item_tower, inputs.items, seed=seed),
@@ -69,10 +70,20 @@ def assemble_towers(parameters: Training, inputs: ModelInputs) -> TwoTower:
         if has_both
         else None,
         normalise=parameters.scoring.normalise,
+        history_item_tower=_entity_tower(
+            parameters,
+            parameters.history_item_tower,
+            of_histories,
+            seed=seed + HISTORY_ITEMS_SEED,
+        )
+        if of_histories is not None
+        else None,
         dtype=dtype,
     )
     towers.build()
     tell(towers.item_tower, inputs.items)
+    if of_histories is not None:
+        tell(towers.embeds_histories, of_histories)
     if towers.profile is not None and inputs.users is not None:
         tell(towers.profile, inputs.users)
     return towers

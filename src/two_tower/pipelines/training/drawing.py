@@ -7,7 +7,7 @@ graph BT
   history["history: item ids [B, T]"] --> parts
   candidates["candidates: item ids [Q]"] --> parts
   users["users: ids [B]"] --> own
-  subgraph item ["item tower, shared"]
+  subgraph item ["item tower, shared<br/>(or another of the same make for histories)"]
     parts["id and feature embeddings:<br/>sum, mean or side by side"]
     parts --> layers["layers, if any"]
   end

@@ -52,6 +52,8 @@ class ModelInputs:
         sequences: the training histories.
         examples: what is held out to validate with.
         items: of the item tower.
+        history_items: the same items for the tower that embeds those of histories;
+            None where the item tower does.
         users: of the profile; None where the queries have none.
         n_users: dense user ids, the reserved ones included.
         disliked: dense item ids by dense user id, from 0.
@@ -62,6 +64,7 @@ class ModelInputs:
     sequences: Sequences
     examples: Examples
     items: Entities
+    history_items: Entities | None
     users: Entities | None
     n_users: int
     disliked: Ragged
@@ -116,8 +119,19 @@ def read_inputs(
             train_sequences.to_pyarrow_batches(), with_events=with_events
         ),
         examples=read_examples(tables["validation_examples"], with_events=with_events),
-        items=_read_entities(tables, feature_schema, "item", parameters.item_tower),
-        users=_read_entities(tables, feature_schema, "user", profile)
+        items=_read_entities(
+            tables, feature_schema, "item", parameters.item_tower, "item_tower"
+        ),
+        history_items=_read_entities(
+            tables,
+            feature_schema,
+            "item",
+            parameters.history_item_tower,
+            "history_item_tower",
+        )
+        if parameters.history_items == "separate"
+        else None,
+        users=_read_entities(tables, feature_schema, "user", profile, "profile")
         if profile.use
         else None,
         n_users=n_users,
@@ -154,11 +168,12 @@ def _read_entities(
     schema: JsonObject,
     entity: Literal["item", "user"],
     asked: Entity,
+    tower: str,
 ) -> Entities:
     n_entities = schema[f"n_{entity}s"]
     chosen = chosen_features(
         schema[entity],
-        tower="item_tower" if entity == "item" else "profile",
+        tower=tower,
         use_features=asked.use_features,
         switches=asked.features,
     )

@@ -33,6 +33,9 @@ def warm_towers(asked: TwoTower, inputs: ModelInputs, deployed: TwoTower) -> Two
     """
     items = _with_earlier(inputs.items, deployed.item_tower)
     users = inputs.users and _with_earlier(inputs.users, deployed.profile)
+    of_histories = inputs.history_items and _with_earlier(
+        inputs.history_items, deployed.history_item_tower
+    )
     found, wanted = _options(deployed), _options(asked)
     if found != wanted:
         differing = sorted(
@@ -53,6 +56,7 @@ def warm_towers(asked: TwoTower, inputs: ModelInputs, deployed: TwoTower) -> Two
         deployed,
         items=_growth(items),
         users=_growth(users) if users is not None else None,
+        history_items=_growth(of_histories) if of_histories is not None else None,
         max_length=asked.max_length,
     )
 

@@ -36,6 +36,7 @@ from two_tower.types import (
     OF_POSITIVES,
     ROW_PER_PLACE,
     AveragingKind,
+    HistoryItems,
 )
 
 # NumPy takes 32 bits; layers of a tower add a little to it.
@@ -77,6 +78,10 @@ class Training(Params):
     histories: Histories
     profile: Profile
     item_tower: Entity
+    history_items: HistoryItems = Field(
+        description="embedded by the item_tower, or by the history_item_tower apart"
+    )
+    history_item_tower: Entity
     fusion: Mlp = Field(description="from history and profile, where both are, to one")
     scoring: Scoring
     objective: ObjectiveKind
@@ -176,6 +181,8 @@ class Training(Params):
         towers = {"item_tower": self.item_tower}
         if self.profile.use:
             towers["profile"] = self.profile
+        if self.history_items == "separate":
+            towers["history_item_tower"] = self.history_item_tower
         for name, tower in towers.items():
             width = tower.embedding or self.dimension
             if tower.mlp is None and width != self.dimension:
@@ -184,6 +191,17 @@ class Training(Params):
                     f"and {name}.mlp, which would lead from one to the other, is null; "
                     "set embedding to null, or give an mlp"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _histories_have_items_of_their_own(self) -> Self:
+        read_apart = ("mean", "transformer")
+        if self.history_items == "separate" and self.history not in read_apart:
+            raise ValueError(
+                f"history_items is 'separate', but history is {self.history!r}; only "
+                f"{' and '.join(read_apart)} read items apart from the candidates. Set "
+                "history_items to tied, or choose one of these"
+            )
         return self
 
     @model_validator(mode="after")
