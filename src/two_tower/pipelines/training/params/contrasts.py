@@ -21,13 +21,6 @@ SourceKind: TypeAlias = Literal[
 ]
 LogQKind: TypeAlias = Literal["none", "exact", "streaming"]
 
-# Sources that may give each query candidates of its own.
-OF_EACH_QUERY = ("uniform", "popular", "unconsumed", "low_rated")
-# Sources in which queries find their own items among the candidates.
-HOLD_POSITIVES = ("catalogue", "in_batch", "queue", "mixed")
-# Sources in which a popular item turns up as often as it is a positive.
-OF_POSITIVES = ("in_batch", "queue", "mixed")
-
 
 class Softmax(Params):
     """Cross-entropy of each positive against all its candidates at once."""
