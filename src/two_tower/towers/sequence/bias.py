@@ -1,6 +1,7 @@
 """What attention knows of two events beside what they are."""
 
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import keras
 from keras import ops
@@ -9,7 +10,8 @@ from two_tower.towers.sequence.buckets import N_POSITION_BUCKETS, N_TIME_BUCKETS
 from two_tower.types import Tensor
 
 
-class Places(NamedTuple):
+@dataclass(frozen=True, eq=False)  # no tuple: Keras mixes no tensors with others there
+class Places:
     """How the states of a batch, flat as `[B·T, D]`, stand to each other.
 
     Attributes:
