@@ -9,6 +9,7 @@ import pytest
 from kedro.config import OmegaConfigLoader
 from kedro.io import DataCatalog
 from kedro.runner import SequentialRunner
+from omegaconf import OmegaConf
 
 from two_tower.movielens.simulation.recipe import Recipe
 from two_tower.pipelines.simulation.pipeline import create_pipeline
@@ -45,6 +46,51 @@ def test_the_preset_of_your_own_gives_valid_parameters(conf):
     loader = configure(conf, "local", preset="small")
     training = Training.model_validate(loader["parameters"]["training"])
     assert training.histories.transformer.n_blocks == 1
+
+
+def training_of(conf: Path, env: str, **params: Any) -> Training:
+    return Training.model_validate(
+        configure(conf, env, **params)["parameters"]["training"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("preset", "epochs", "slots"),
+    [("transformer", 12, 6400), ("small", 20, None), ("mean", None, None)],
+)
+def test_the_environment_of_your_own_changes_what_it_names(conf, preset, epochs, slots):
+    (conf / "local").mkdir()
+    plain = training_of(conf, "local", preset=preset)
+    found = training_of(conf, "my-data", preset=preset)
+    assert found.epochs == (epochs or plain.epochs)
+    assert found.batches.slots == (slots or plain.batches.slots)
+    asked = training_of(conf, "my-data", preset=preset, training={"epochs": 3})
+    assert asked.epochs == 3
+
+
+ENVIRONMENTS = sorted((PROJECT / "conf").glob("ml-*/parameters.yml"))
+
+
+@pytest.mark.parametrize("file", ENVIRONMENTS, ids=lambda file: file.parent.name)
+def test_an_environment_changes_presets_that_there_are(file):
+    changes = OmegaConf.load(file)["_changes"]
+    presets = {path.stem for path in (file.parents[1] / "base").rglob("presets/*.yml")}
+    assert set(changes) <= presets
+    # Multi-interest keeps what it was tuned with, whatever the data.
+    assert "multi-interest" not in changes
+
+
+@pytest.mark.parametrize("env", [file.parent.name for file in ENVIRONMENTS])
+@pytest.mark.parametrize("preset", ["transformer", "multi-interest"])
+def test_each_environment_gives_valid_parameters(env, preset):
+    loader = OmegaConfigLoader(
+        str(PROJECT / "conf"),
+        env=env,
+        runtime_params={"preset": preset},
+        **CONFIG_LOADER_ARGS,
+    )
+    found = Training.model_validate(loader["parameters"]["training"])
+    assert (found.epochs == 3) == (preset == "multi-interest")
 
 
 def test_the_simulation_of_your_own_is_what_its_environment_reads(conf):

@@ -23,6 +23,12 @@ FILES = {
         "_presets: { short-mean: { tower: mean, epochs: 10 } }"
     ),
     "small/parameters.yml": "training: { towers: { transformer: { blocks: 1 } } }",
+    "large/parameters.yml": """
+_changes:
+  transformer: &history { epochs: 50, towers: { transformer: { blocks: 3 } } }
+  long: *history
+training: ${by_preset:${_changes},${runtime_params:preset,transformer}}
+""",
     "local/.gitkeep": "",
 }
 
@@ -52,6 +58,20 @@ def test_an_environment_merges_softly_over_the_preset(conf):
     found = training(conf, "small", preset="short-mean")
     assert found["towers"]["transformer"] == {"blocks": 1, "dropout": 0.2}
     assert found["epochs"] == 10
+
+
+def test_an_environment_may_change_a_preset_and_no_other(conf):
+    found = training(conf, "large")
+    assert found["epochs"] == 50
+    assert found["towers"]["transformer"] == {"blocks": 3, "dropout": 0.2}
+    other = training(conf, "large", preset="short-mean")
+    assert other == training(conf, preset="short-mean")
+
+
+@pytest.mark.parametrize("preset", ["transformer", "short-mean"])
+def test_the_command_line_wins_over_what_an_environment_changes(conf, preset):
+    found = training(conf, "large", preset=preset, training={"epochs": 3})
+    assert found == training(conf, "large", preset=preset) | {"epochs": 3}
 
 
 def test_the_command_line_wins_over_preset_and_environment(conf):

@@ -25,6 +25,15 @@ def merge_preset(common: DictConfig, presets: DictConfig, name: str) -> Any:
     return OmegaConf.merge(common, presets[name])
 
 
+def changes_of_preset(changes: DictConfig, name: str) -> Any:
+    """Return what an environment changes of preset `name`: nothing if it isn't named.
+
+    Configuration calls it as `${by_preset:<preset → changes>,<name>}`, so that what
+    suits one preset on some data doesn't change another.
+    """
+    return changes.get(name, {})
+
+
 # Kedro announces at every start that a node's preview, which shows the towers in
 # kedro viz, is experimental.
 warnings.filterwarnings("ignore", message="The 'preview_fn' feature is experimental")
@@ -34,5 +43,5 @@ CONFIG_LOADER_ARGS = {
     "base_env": "base",
     "default_run_env": "local",
     "merge_strategy": {"parameters": "soft"},
-    "custom_resolvers": {"preset": merge_preset},
+    "custom_resolvers": {"preset": merge_preset, "by_preset": changes_of_preset},
 }
