@@ -20,10 +20,21 @@ IntArray: TypeAlias = npt.NDArray[np.int32]
 Int64Array: TypeAlias = npt.NDArray[np.int64]
 JsonObject: TypeAlias = dict[str, Any]
 
+# Names of choices, alike in the parameters and in the code that takes them.
+Repeats: TypeAlias = Literal["all", "first", "last"]
+Ties: TypeAlias = Literal["file_order", "shuffled"]
+OptimizerKind: TypeAlias = Literal["adam", "adamw", "adagrad", "sgd"]
+Clip: TypeAlias = Literal["global", "each"]
+DeviceKind: TypeAlias = Literal["auto", "cpu", "gpu"]
+Combination: TypeAlias = Literal["sum", "mean", "concat"]
+Credit: TypeAlias = Literal["category", "mixture", "any"]
+ItemAttentionKind: TypeAlias = Literal["context", "queries"]
+RoutingMode: TypeAlias = Literal["soft", "straight_through", "hard"]
+HeadNorm: TypeAlias = Literal["layer", "unit"]
+QuerySource: TypeAlias = Literal["items", "heads"]
 SelfAttentionKind: TypeAlias = Literal["softmax", "pointwise"]
 ResidualKind: TypeAlias = Literal["sum", "gated"]
 FeedForwardKind: TypeAlias = Literal["gelu", "swiglu"]
-
 HistoryItems: TypeAlias = Literal["tied", "separate"]
 AveragingKind: TypeAlias = Literal["none", "ema", "swa"]
 

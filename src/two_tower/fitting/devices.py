@@ -1,13 +1,12 @@
 """Which device trains."""
 
 import logging
-from typing import Literal
 
 import keras
 
-logger = logging.getLogger(__name__)
+from two_tower.types import DeviceKind
 
-DeviceKind = Literal["auto", "cpu", "gpu"]
+logger = logging.getLogger(__name__)
 
 
 def choose_device(asked: DeviceKind) -> str:

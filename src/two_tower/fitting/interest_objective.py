@@ -1,7 +1,7 @@
 """The objective of users with several vectors, one for each of their interests."""
 
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 from keras import ops
 
@@ -25,9 +25,7 @@ from two_tower.losses.softmax import SMALLEST_WEIGHT
 from two_tower.towers.multi_interest import Interests
 from two_tower.towers.two_tower import TwoTower
 from two_tower.towers.vectors import to_unit_length
-from two_tower.types import MASKED_LOGIT, Tensor
-
-Credit: TypeAlias = Literal["category", "mixture", "any"]
+from two_tower.types import MASKED_LOGIT, Credit, Tensor
 
 # No head has this number, so no candidate's head is it by chance.
 ANY_HEAD = -1

@@ -1,13 +1,11 @@
 """Optimisers and learning-rate schedules by name."""
 
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 
-OptimizerKind = Literal["adam", "adamw", "adagrad", "sgd"]
-
-Clip = Literal["global", "each"]
+from two_tower.types import Clip, OptimizerKind
 
 
 def cosine_with_warmup(

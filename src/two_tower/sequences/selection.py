@@ -7,13 +7,14 @@ import ibis.expr.types as ir
 from ibis import _
 
 from two_tower.sequences.draws import draw
+from two_tower.types import Repeats, Ties
 
 
 def selection_steps(
     interactions: ir.Table,
     *,
     min_rating: float | None,
-    repeats: Literal["all", "first", "last"],
+    repeats: Repeats,
     min_item_interactions: int,
     min_user_interactions: int,
 ) -> dict[str, ir.Table]:
@@ -63,9 +64,7 @@ def _frequent(interactions: ir.Table, column: str, minimum: int) -> ir.Table:
     )
 
 
-def number_positions(
-    interactions: ir.Table, *, ties: Literal["file_order", "shuffled"], seed: int
-) -> ir.Table:
+def number_positions(interactions: ir.Table, *, ties: Ties, seed: int) -> ir.Table:
     """Return the interactions with `position`, from 0 with each user's oldest.
 
     Args:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any, Literal
+from typing import Any
 
 import keras
 import numpy as np
@@ -12,9 +12,14 @@ from two_tower.towers.dropout import is_kept
 from two_tower.towers.features import Feature, FeatureEmbedding
 from two_tower.towers.hashed_embedding import HashedEmbedding, hashes_of_ids
 from two_tower.towers.mlp import Mlp
-from two_tower.types import FIRST_ID, ID, OUT_OF_VOCABULARY, PADDING, Tensor
-
-Combination = Literal["sum", "mean", "concat"]
+from two_tower.types import (
+    FIRST_ID,
+    ID,
+    OUT_OF_VOCABULARY,
+    PADDING,
+    Combination,
+    Tensor,
+)
 
 # Far from the seeds that a neighbouring part of the model counts up from its own.
 MLP_SEED = 500

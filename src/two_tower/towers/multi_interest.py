@@ -21,9 +21,9 @@ from two_tower.towers.interests.options import (
     as_options,
 )
 from two_tower.towers.interests.query_attention import QueryAttention
-from two_tower.towers.interests.router import ProtoRouter, RoutingMode
+from two_tower.towers.interests.router import ProtoRouter
 from two_tower.towers.vectors import to_unit_length
-from two_tower.types import PADDING, Tensor
+from two_tower.types import PADDING, RoutingMode, Tensor
 
 
 class Interests(NamedTuple):

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self, TypeAlias
 from pydantic import BeforeValidator, Field, model_validator
 
 from two_tower.params import Params
+from two_tower.types import Repeats, Ties
 
 Share: TypeAlias = Annotated[float, Field(gt=0, lt=1)]
 SplitKind: TypeAlias = Literal[
@@ -19,7 +20,7 @@ class Selection(Params):
     min_rating: float | None = Field(
         description="positive at or above; null: every interaction, rated or not"
     )
-    repeats: Literal["all", "first", "last"] = Field(
+    repeats: Repeats = Field(
         description="which of a user's interactions with one item are kept"
     )
     min_item_interactions: int = Field(
@@ -33,7 +34,7 @@ class Selection(Params):
 class Order(Params):
     """What comes first among a user's interactions of one second."""
 
-    ties: Literal["file_order", "shuffled"]
+    ties: Ties
     seed: int = Field(description="of the shuffle")
 
 

@@ -1,15 +1,13 @@
 """H heads to V vectors."""
 
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import keras
 from keras import ops
 
 from two_tower.towers.interests.initializers import dense
 from two_tower.towers.interests.multipath import MultipathDense
-from two_tower.types import Tensor
-
-QuerySource = Literal["items", "heads"]
+from two_tower.types import QuerySource, Tensor
 
 
 def aggregate(

@@ -1,6 +1,6 @@
 """A history taken apart into H interests."""
 
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, NamedTuple, get_args
 
 import keras
 from keras import ops
@@ -8,9 +8,7 @@ from keras import ops
 from two_tower.towers.interests.head_maker import HeadMaker
 from two_tower.towers.interests.layer_norm import LayerNorm
 from two_tower.towers.interests.router import ProtoRouter
-from two_tower.types import Tensor
-
-HeadNorm = Literal["layer", "unit"]
+from two_tower.types import HeadNorm, Tensor
 
 # Up to here a head counts as empty. The square of more than this, which is in the
 # gradient of a quotient, is a normal float32 still.

@@ -2,13 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, TypeVar, get_args
 
-from two_tower.towers.interests.aggregation import QuerySource
-from two_tower.towers.interests.disentangle import HeadNorm
-from two_tower.towers.interests.router import RoutingMode
-
-AttentionKind = Literal["context", "queries"]
+from two_tower.types import HeadNorm, ItemAttentionKind, QuerySource, RoutingMode
 
 
 @dataclass(frozen=True)
@@ -44,16 +40,16 @@ class AttentionOptions:
         temperature: of `queries`.
     """
 
-    kind: AttentionKind
+    kind: ItemAttentionKind
     position_bias: bool
     transform: bool
     temperature: float
 
     def __post_init__(self) -> None:
-        if self.kind not in get_args(AttentionKind):
+        if self.kind not in get_args(ItemAttentionKind):
             raise ValueError(
                 f"there is no attention {self.kind!r}; choose one of "
-                f"{get_args(AttentionKind)}"
+                f"{get_args(ItemAttentionKind)}"
             )
 
 

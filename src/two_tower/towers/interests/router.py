@@ -1,15 +1,13 @@
 """Which of H interests a vector belongs to."""
 
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import keras
 from keras import ops
 
 from two_tower.towers.interests.initializers import unit_vectors
 from two_tower.towers.vectors import to_unit_length
-from two_tower.types import Tensor
-
-RoutingMode = Literal["soft", "straight_through", "hard"]
+from two_tower.types import RoutingMode, Tensor
 
 # [D] alone would be no batch of vectors.
 LEAST_RANK = 2

@@ -5,6 +5,7 @@ from typing import Literal, Self, TypeAlias
 from pydantic import Field, PositiveInt, model_validator
 
 from two_tower.params import Params
+from two_tower.types import Credit
 
 ObjectiveKind: TypeAlias = Literal[
     "softmax", "sigmoid_cross_entropy", "max_margin", "gbce", "interest_softmax"
@@ -74,7 +75,7 @@ class InterestSoftmax(Params):
     joint: bool = Field(
         description="one softmax over all vectors and items; else one for each vector"
     )
-    credit: Literal["category", "mixture", "any"] = Field(
+    credit: Credit = Field(
         description="which vectors a positive is for: each of its category's, "
         "whichever of these explains it, or whichever of all"
     )

@@ -1,16 +1,17 @@
 """How training goes: batches, optimiser, schedule, validation."""
 
-from typing import Literal, Self
+from typing import Self
 
 from pydantic import Field, PositiveInt, model_validator
 
 from two_tower.params import PaddedBatches, Params
+from two_tower.types import Clip, OptimizerKind
 
 
 class Optimizer(Params):
     """How weights follow gradients."""
 
-    kind: Literal["adam", "adamw", "adagrad", "sgd"]
+    kind: OptimizerKind
     learning_rate: float = Field(gt=0, description="the highest rate")
     beta_2: float = Field(gt=0, lt=1, description="of adam and adamw")
     epsilon: float = Field(gt=0, description="of all but sgd")
@@ -20,7 +21,7 @@ class Optimizer(Params):
     momentum: float = Field(ge=0, lt=1, description="of sgd")
     weight_decay: float = Field(ge=0, description="of adamw")
     clip_norm: float | None = Field(gt=0, description="largest gradient norm; or null")
-    clip: Literal["global", "each"] = Field(
+    clip: Clip = Field(
         description="the norm of all gradients together, or of each weight's own"
     )
 

@@ -6,7 +6,16 @@ from pydantic import Field, PositiveInt, model_validator
 
 from two_tower.params import Params
 from two_tower.towers.hashing import Modulo
-from two_tower.types import FeedForwardKind, ResidualKind, SelfAttentionKind
+from two_tower.types import (
+    Combination,
+    FeedForwardKind,
+    HeadNorm,
+    ItemAttentionKind,
+    QuerySource,
+    ResidualKind,
+    RoutingMode,
+    SelfAttentionKind,
+)
 
 HistoryKind: TypeAlias = Literal["none", "mean", "transformer", "multi_interest"]
 
@@ -174,7 +183,7 @@ class Events(Params):
 class ItemAttention(Params):
     """How much each item of a multi-interest history counts."""
 
-    kind: Literal["context", "queries"] = Field(
+    kind: ItemAttentionKind = Field(
         description="by item, event and request, or by likeness to the request alone"
     )
     position_bias: bool = Field(description="of context: whether positions are seen")
@@ -194,7 +203,7 @@ class ItemAttention(Params):
 class Heads(Params):
     """How items are shared out among the heads of a multi-interest history."""
 
-    routing: Literal["soft", "straight_through", "hard"] = Field(
+    routing: RoutingMode = Field(
         description="shares, or the first head alone, with their gradient or without"
     )
     temperature: float = Field(gt=0, description="of items' cosines with prototypes")
@@ -203,7 +212,7 @@ class Heads(Params):
     )
     equalise: bool = Field(description="heads of few items weigh as much as others")
     prior: bool = Field(description="a learned vector of each head beside its items")
-    norm: Literal["layer", "unit"] | None = Field(
+    norm: HeadNorm | None = Field(
         description="layer norm behind the heads, to length 1 by unit; null: none"
     )
 
@@ -211,7 +220,7 @@ class Heads(Params):
 class HeadAggregation(Params):
     """How the heads of a vector become one."""
 
-    query: Literal["items", "heads"] = Field(description="whose mean asks the heads")
+    query: QuerySource = Field(description="whose mean asks the heads")
     transform: bool = Field(description="whether a layer changes what asks")
     temperature: float | None = Field(gt=0, description="of the answer; null: 1")
     last_layer: bool = Field(
@@ -266,9 +275,7 @@ class Entity(Params):
         description="feature, or `id` → tables whose rows its values share, joined by "
         "a projection; those not named have a row for each value"
     )
-    combine: Literal["sum", "mean", "concat"] = Field(
-        description="how embeddings become one vector"
-    )
+    combine: Combination = Field(description="how embeddings become one vector")
     mlp: Mlp | None = Field(description="layers from there to the dimension; or null")
     id_dropout: float = Field(
         ge=0, lt=1, description="share of entities without their id in a step"

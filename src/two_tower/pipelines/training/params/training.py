@@ -36,6 +36,7 @@ from two_tower.types import (
     OF_POSITIVES,
     ROW_PER_PLACE,
     AveragingKind,
+    DeviceKind,
     HistoryItems,
 )
 
@@ -63,7 +64,7 @@ class Training(Params):
     """All parameters of training."""
 
     backend: Literal["tensorflow", "jax"]
-    device: Literal["auto", "cpu", "gpu"]
+    device: DeviceKind
     precision: Literal["float32", "mixed_bfloat16"] = Field(
         description="of the towers' arithmetic; weights and losses stay float32"
     )
