@@ -84,7 +84,6 @@ STUDY = Study(
         "training, s": training_seconds,
     },
     notes=notes,
-    of_environment=False,
 )
 
 if __name__ == "__main__":

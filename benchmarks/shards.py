@@ -57,7 +57,7 @@ def pack(folder: Path, *, env: str, given: Mapping[str, str]) -> None:
 def _write_table(folder: Path, table: Any) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     schema = table.schema().to_pyarrow()
-    with pq.ParquetWriter(folder / "00000.parquet", schema) as file:
+    with pq.ParquetWriter(folder / "00000.parquet", schema, compression="zstd") as file:
         for batch in table.to_pyarrow_batches():
             file.write_batch(batch.cast(schema))
 

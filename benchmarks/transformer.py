@@ -49,6 +49,7 @@ HSTU = {f"{TRANSFORMER}.attention": "pointwise", f"{TRANSFORMER}.feed_forward": 
 RELATIVE_TIME = {f"{TRANSFORMER}.relative_time": True}
 TIME_GAP = {f"{TRANSFORMER}.time_gap": True}
 REQUEST_TIME = {f"{TRANSFORMER}.request_time": True}
+SEPARATE = {"history_items": "separate"}
 
 
 def dropout_of(share: float) -> dict[str, float]:
@@ -102,9 +103,16 @@ VARIANTS: dict[str, dict[str, Any]] = {
         f"{TRANSFORMER}.relative_position": True,
         **RELATIVE_TIME,
     },
-    # Items.
+    # Items, as candidates and in histories.
     "no-features": {"item_tower.use_features": False},
     "no-ids": {"item_tower.use_id": False},
+    "id-dropout": {"item_tower.id_dropout": 0.1},
+    "separate": SEPARATE,
+    "separate-plain-histories": {
+        **SEPARATE,
+        "history_item_tower.use_features": False,
+    },
+    "separate-plain-candidates": {**SEPARATE, "item_tower.use_features": False},
     # Objective and negatives; drawn ones are shared by a batch.
     "uniform": {**SHARED_UNIFORM, "log_q": "exact"},
     "popular": {**SHARED_POPULAR, "log_q": "exact"},
@@ -126,6 +134,11 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "temperature-0.1": {"scoring.temperature.start": 0.1},
     "temperature-learned": {"scoring.temperature.learned": True},
     "dot-product": {"scoring.normalise": False, "scoring.temperature.start": 1.0},
+    # Averages of weights.
+    "ema-0.99": {"averaging": "ema", "averages.ema.momentum": 0.99},
+    "ema-0.999": {"averaging": "ema", "averages.ema.momentum": 0.999},
+    "swa": {"averaging": "swa"},
+    "swa-half": {"averaging": "swa", "averages.swa.from_share": 0.5},
     # Steps.
     "rate-0.001": {"optimizer.learning_rate": 0.001},
     "rate-0.004": {"optimizer.learning_rate": 0.004},
@@ -201,7 +214,6 @@ STUDY = Study(
         "load before": load_before,
     },
     notes=notes,
-    of_environment=True,
 )
 
 if __name__ == "__main__":

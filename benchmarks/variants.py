@@ -49,15 +49,13 @@ class Study:
 
     Attributes:
         name: of its module and of its file of results.
-        preset: what they change.
+        preset: what they change, as the environment `ml-1m` has it.
         variants: name → the parameters of training that it sets, by dotted name.
         epochs: of a training, unless the command line says otherwise.
         shown: the test figures that a record keeps and a comparison shows.
         order: the validation figure that puts the table's rows in order.
         columns: head → cell.
         notes: from parameters and best epoch to what a record holds of them beside.
-        of_environment: whether the preset is that of the data set's environment, with
-            what it changes, rather than the preset as it is.
     """
 
     name: str
@@ -68,7 +66,6 @@ class Study:
     order: str
     columns: Mapping[str, Cell]
     notes: Callable[[Training, Mapping[str, Any]], Record]
-    of_environment: bool
 
     @property
     def results(self) -> Path:
@@ -113,7 +110,7 @@ def read_arguments(study: Study, description: str | None) -> argparse.Namespace:
 def run_variants(study: Study, arguments: argparse.Namespace) -> None:
     """Train each variant with each seed, unless there is a line of it already."""
     project = Project(work_folder(arguments))
-    project.set_up(arguments.archive, None if study.of_environment else {})
+    project.set_up(arguments.archive, None)
     project.run("data", of_data(arguments.ties))
     for seed in arguments.seeds:
         for variant in arguments.variants:

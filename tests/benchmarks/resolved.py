@@ -17,7 +17,7 @@ def training_of(study: Study, variant: str, **changes) -> Training:
     asked = {"seed": 1, "epochs": study.epochs, **changes}
     loader = OmegaConfigLoader(
         str(ROOT / "conf"),
-        env=DATASET if study.of_environment else "base",
+        env=DATASET,
         runtime_params=nested(parameters_of(study, variant, **asked)),
         **CONFIG_LOADER_ARGS,
     )

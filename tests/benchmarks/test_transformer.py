@@ -16,16 +16,21 @@ RUN = {
 }
 
 
+@pytest.fixture(scope="module")
+def base():
+    return training_of(STUDY, "base")
+
+
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_every_variant_has_valid_parameters_of_its_own(variant):
-    found, base = (training_of(STUDY, one) for one in (variant, "base"))
+def test_every_variant_has_valid_parameters_of_its_own(variant, base):
+    found = training_of(STUDY, variant)
     assert (found == base) == (variant == "base")
     said = notes(found, {"temperature": 0.05})
     assert said["request_time"] == variant.endswith("-request")
 
 
-def test_the_base_is_what_the_environment_trains():
-    assert training_of(STUDY, "base").batches.slots == 12800
+def test_the_base_is_what_the_environment_trains(base):
+    assert base.batches.slots == 12800
 
 
 def test_seconds_count_up_to_the_first_validation_that_is_as_good():

@@ -35,7 +35,6 @@ STUDY = Study(
     order="hr@50",
     columns={**figure_columns("test", ["hr@10"]), "training, s": training_seconds},
     notes=lambda settings, best: {"rate": settings.optimizer.learning_rate},
-    of_environment=False,
 )
 
 
