@@ -1,13 +1,16 @@
 """Batches of sequences are decoded back, and held against the histories."""
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.fitting.tiny import EDGES, cut, feed_of, walks
-from two_tower.fitting.sequence_feed import plan_epoch
+from tests.fitting.tiny import EDGES, cut, feed_of, second_of, walks
+from two_tower.fitting.additions import Additions
+from two_tower.fitting.sequence_feed import SequenceFeed, plan_epoch
 
 # Widths, slots that hold the widest, and histories of up to three windows.
 SHAPES = st.lists(st.integers(1, 9), min_size=1, max_size=4, unique=True).flatmap(
@@ -206,3 +209,37 @@ def test_a_window_as_long_as_a_bucket_is_not_padded():
 
 def test_the_helpers_windows_are_no_wider_than_the_buckets():
     assert cut(walks(), EDGES[-1]).items.lengths.max() == EDGES[-1]
+
+
+@settings(deadline=None)
+@given(SHAPES, st.booleans())
+def test_ages_are_seconds_to_the_last_target_or_to_the_newest_item(shape, request_time):
+    edges, slots, chunk, histories = shape
+    # Of these histories each item tells its position.
+    told = [[*range(2, 2 + len(history))] for history in histories]
+    options = {"edges": edges, "slots": slots, "chunk": chunk}
+    feed = feed_of(told, with_ages=True, request_time=request_time, **options)
+    for batch in feed:
+        items, ages = batch["items"], batch["ages"]
+        assert (ages.dtype, ages.shape) == (np.int32, items.shape)
+        assert not ages[items == 0].any()
+        for user, own, found in zip(batch["users"], items, ages, strict=False):
+            positions = own[own > 0].astype(int) - 2
+            if not len(positions):
+                continue
+            has_target = request_time and len(told[user - 2]) > 1
+            asked_at = second_of(user, positions[-1] + has_target)
+            seconds = [asked_at - second_of(user, place) for place in positions]
+            assert (found[own > 0] - 1).tolist() == seconds
+
+
+def test_without_ages_a_batch_has_none():
+    assert "ages" not in next(iter(feed_of(walks())))
+
+
+def test_ages_need_the_times_of_the_sequences():
+    windows = replace(cut(walks(), EDGES[-1]), events=None)
+    options = {"slots": 24, "chunk": 8, "seed": 1, "additions": Additions()}
+    with pytest.raises(ValueError, match="with_events=True"):
+        SequenceFeed(windows, EDGES, with_ages=True, request_time=False, **options)
+    SequenceFeed(windows, EDGES, with_ages=False, request_time=False, **options)

@@ -155,12 +155,13 @@ def build_towers(  # noqa: PLR0913
     dropout=0.0,
     normalise=True,
     seed=1,
+    sequence=None,
     **item_options,
 ):
     """Return towers whose initial weights come from the seed.
 
-    The queries read a history (`mean`, `transformer`), know the user (`profile`), or
-    both (`both`, a mean).
+    The queries read a history (`mean`, `transformer`, the latter with changes
+    `sequence` of its options), know the user (`profile`), or both (`both`, a mean).
     """
     keras.utils.set_random_seed(seed)
     options = {
@@ -185,7 +186,7 @@ def build_towers(  # noqa: PLR0913
         "transformer": partial(
             TransformerUserTower,
             max_length=max_length,
-            options=sequence_options(dropout=dropout),
+            options=sequence_options(dropout=dropout, **sequence or {}),
         ),
     }
     encoder = encoders.get({"both": "mean"}.get(tower, tower))

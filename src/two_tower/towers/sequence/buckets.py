@@ -32,8 +32,10 @@ def log_buckets(numbers: Tensor, *, bits: int) -> Tensor:
     Returns:
         int32 of the same shape; 0 is in bucket 0.
     """
-    as_float = ops.view(ops.cast(numbers, "float32") + 1.0, "int32")
-    leading = ops.right_shift(as_float, MANTISSA_BITS - bits)
+    as_float = ops.cast(numbers, "float32") + 1.0
+    # To see them as integers, the last dimension's size must be known.
+    as_bits = ops.squeeze(ops.view(ops.expand_dims(as_float, -1), "int32"), -1)
+    leading = ops.right_shift(as_bits, MANTISSA_BITS - bits)
     return leading - (EXPONENT_OF_ONE << bits)
 
 

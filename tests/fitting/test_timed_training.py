@@ -1,0 +1,85 @@
+"""Whole trainings of transformers that read when events were."""
+
+import numpy as np
+import pytest
+
+from tests.fitting.tiny import (
+    EDGES,
+    Interrupted,
+    InterruptedStore,
+    build_towers,
+    feed_of,
+    second_of,
+    state_of,
+    validation_of,
+    walks,
+)
+from tests.gradients import evaluated
+from tests.towers.build import scatter_weights
+from two_tower.fitting.checkpoints import CheckpointStore
+from two_tower.fitting.fit import fit
+from two_tower.ragged import Ragged
+from two_tower.towers.encode import encode_histories
+from two_tower.towers.events import Events
+
+pytestmark = pytest.mark.backend
+
+EPOCHS = 3
+TIMES = {"relative_time": True, "time_gap": True, "request_time": True}
+HISTORIES = walks(40)
+
+
+def train(store):
+    """Train to the end, from a checkpoint if the store has one."""
+    towers = build_towers("transformer", sequence=TIMES)
+    feed = feed_of(HISTORIES, with_ages=True, request_time=True)
+    state = state_of(towers, feed)
+    fit(state, validation_of(HISTORIES), epochs=EPOCHS, validate_every=1, store=store)
+    return state
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory):
+    return train(CheckpointStore(tmp_path_factory.mktemp("unbroken")))
+
+
+def test_towers_of_times_learn(unbroken):
+    losses = [record["loss"] for record in unbroken.history]
+    assert losses == sorted(losses, reverse=True)
+    assert losses[-1] < 0.9 * losses[0]
+    bias = unbroken.task.towers.history_encoder.blocks[0].attention.bias
+    assert np.asarray(bias.times).any()
+
+
+# covers: A53
+def test_a_resumed_training_comes_to_the_same_weights(unbroken, tmp_path):
+    with pytest.raises(Interrupted):
+        train(InterruptedStore(tmp_path, epoch=2))
+    resumed = train(CheckpointStore(tmp_path))
+    for found, expected in zip(
+        resumed.task.variables, unbroken.task.variables, strict=True
+    ):
+        np.testing.assert_array_equal(np.asarray(found), np.asarray(expected))
+
+
+# covers: X1
+def test_a_position_of_training_is_what_is_served_when_its_target_comes():
+    # Positions count from the end of a window, and so are the last one's alone.
+    towers = build_towers("transformer", sequence=TIMES | {"absolute_position": False})
+    scatter_weights(towers)
+    history = [2, 3, 4, 5, 6, 7, 8]
+    (batch,) = feed_of([history], edges=[6], with_ages=True, request_time=True)
+    read = {name: batch[name] for name in ("items", "places", "ages")}
+    trained = evaluated(lambda: towers.queries(read))()[:6]
+    rows = [history[: length + 1] for length in range(6)]
+    seconds = [second_of(2, place) for row in rows for place in range(len(row))]
+    asked_at = [second_of(2, len(row)) for row in rows]
+    served = encode_histories(
+        towers,
+        Ragged.from_lists(rows),
+        np.full(6, 2, np.int32),
+        edges=EDGES,
+        slots=24,
+        events=Events(np.array(seconds), np.zeros(21, np.float32), np.array(asked_at)),
+    )
+    np.testing.assert_allclose(served, trained, rtol=1e-4, atol=1e-5)
