@@ -106,7 +106,8 @@ class Averages(keras.layers.Layer):
     def put_in(self) -> None:
         """Give the towers the averages in place of their weights."""
         for weight, average in zip(self.followed(), self.averages, strict=True):
-            weight.assign(average)
+            # A copy: JAX's arrays are shared as they are, and predicting donates some.
+            weight.assign(ops.copy(average))
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
