@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from benchmarks.machine import describe_commit, describe_machine
 from benchmarks.project import DATASET, ROOT, Project
+from two_tower.atomic import file_sha256
 from two_tower.evaluation.cases import TestCases, read_cases, read_queries
 from two_tower.metrics.intervals import bootstrap_intervals, paired_difference
 from two_tower.metrics.ranking import Figures, mean_figures, query_figures
@@ -35,6 +36,7 @@ RESULTS = ROOT / "docs" / "results"
 CUTOFFS = (10, 50, 200)
 FIGURES = ("hr@10", "ndcg@10", "hr@50", "hr@200")
 ITEM_BLOCK = 8192
+DIGITS = 16  # of a SHA-256: enough to tell a few files or trainings apart
 
 FILE_ORDER = "file_order"  # the data's own order of interactions of one second
 
@@ -112,6 +114,7 @@ def run_variants(study: Study, arguments: argparse.Namespace) -> None:
     project = Project(work_folder(arguments))
     project.set_up(arguments.archive, None)
     project.run("data", of_data(arguments.ties))
+    archive = file_sha256(arguments.archive)[:DIGITS]
     for seed in arguments.seeds:
         for variant in arguments.variants:
             asked = parameters_of(
@@ -121,13 +124,29 @@ def run_variants(study: Study, arguments: argparse.Namespace) -> None:
             known = {
                 record["settings"]
                 for record in read_records(arguments.results)
-                if record["variant"] == variant and ties_of(record) == arguments.ties
+                if record["variant"] == variant
+                and ties_of(record) == arguments.ties
+                and record.get("archive", archive) == archive
             }
             if digest(settings) not in known:
                 record = run_variant(study, project, variant, asked, settings)
-                append(arguments.results, record | {"ties": arguments.ties})
+                made = {
+                    "command": command_of(study, variant, seed, arguments),
+                    "archive": archive,
+                    "ties": arguments.ties,
+                }
+                append(arguments.results, record | made)
                 # Kept, it would stand for the same training with other code.
                 project.forget_training()
+
+
+def command_of(
+    study: Study, variant: str, seed: int, arguments: argparse.Namespace
+) -> str:
+    """Return the command that makes a record, but for where files lie."""
+    ties = "" if arguments.ties == FILE_ORDER else f" --ties {arguments.ties}"
+    asked = f"--seeds {seed} --epochs {arguments.epochs}{ties}"
+    return f"python -m benchmarks.{study.name} run {variant} {asked}"
 
 
 def work_folder(arguments: argparse.Namespace) -> Path:
@@ -163,7 +182,7 @@ def parameters_of(
 def digest(settings: Training) -> str:
     """Return a name of all parameters of a training, whoever set them."""
     written = settings.model_dump_json().encode()
-    return hashlib.sha256(written).hexdigest()[:16]
+    return hashlib.sha256(written).hexdigest()[:DIGITS]
 
 
 def run_variant(
@@ -195,8 +214,6 @@ def run_variant(
         "seed": settings.seed,
         "epochs": settings.epochs,
         "settings": digest(settings),
-        "command": f"python -m benchmarks.{study.name} run {variant} "
-        f"--seeds {settings.seed} --epochs {settings.epochs}",
         "parameters": dict(asked),
         "commit": commit,
         "machine": describe_machine(),

@@ -78,6 +78,7 @@ def arguments(tmp_path):
     keep(tmp_path, "a", [5, 5], [[5, 5]])
     keep(tmp_path, "b", [5, 60], [[5, 60]])
     lines = [record("base", 1, "a"), record("wide", 1, "b"), record("base", 2, "c")]
+    (tmp_path / "ml-1m.zip").touch()
     results = tmp_path / "results.jsonl"
     results.write_text("".join(json.dumps(line) + "\n" for line in lines))
     return SimpleNamespace(
@@ -195,6 +196,23 @@ def test_data_of_another_order_are_trained_on_anew(fakes, arguments):
         *["file_order"] * 4,
         *["shuffled"] * 4,
     ]
+
+
+def test_another_archive_is_trained_on_anew(fakes, arguments):
+    run_variants(STUDY, arguments)
+    arguments.archive.write_text("another one")
+    run_variants(STUDY, arguments)
+    archives = [one["archive"] for one in read_records(arguments.results)[3:]]
+    assert len(archives) == 8
+    assert len(set(archives)) == 2
+
+
+def test_a_record_says_how_to_make_it_again(fakes, arguments):
+    arguments.ties = "shuffled"
+    run_variants(STUDY, arguments)
+    assert read_records(arguments.results)[3]["command"] == (
+        "python -m benchmarks.sizes run base --seeds 1 --epochs 3 --ties shuffled"
+    )
 
 
 @pytest.mark.parametrize(
