@@ -117,7 +117,7 @@ def make_towers(  # noqa: PLR0913
     *,
     normalise: bool = True,
     seed: int = 0,
-    sides: Literal["both", "history", "profile", "events"] = "both",
+    sides: Literal["both", "history", "profile", "events", "timed"] = "both",
     id_dropout: float = 0.0,
     n_vectors: int = 1,
     user_id: bool = False,
@@ -208,7 +208,20 @@ def _encoders(n_vectors: int, *, user_id: bool) -> dict[str, Callable[[], Any]]:
             "last_layer": False,
         },
     )
-    return {"both": mean, "history": mean, "events": events, "profile": lambda: None}
+    timed = partial(
+        make_encoder,
+        "transformer",
+        relative_time=True,
+        time_gap=True,
+        request_time=True,
+    )
+    return {
+        "both": mean,
+        "history": mean,
+        "events": events,
+        "timed": timed,
+        "profile": lambda: None,
+    }
 
 
 def make_query_tower(**options: Any) -> QueryTower:

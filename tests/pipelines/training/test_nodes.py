@@ -56,8 +56,8 @@ def test_items_know_their_features(trained):
     np.testing.assert_array_equal(stored[2:], np.arange(2, N_ITEMS) % 5)
 
 
-def vectors_of(towers):
-    histories = {"items": np.int32([[2, 3, 4, 0]]), "lengths": np.int32([3])}
+def vectors_of(towers, **read):
+    histories = {"items": np.int32([[2, 3, 4, 0]]), "lengths": np.int32([3])} | read
     items = towers.item_vectors(np.arange(2, N_ITEMS, dtype=np.int32))
     return np.concatenate([np.asarray(towers(histories)), np.asarray(items)])
 
@@ -119,6 +119,26 @@ def test_a_model_of_mixed_precision_is_loaded_as_it_was(tmp_path, store):
     dataset = KerasModelDataset(filepath=str(tmp_path / "towers.keras"))
     dataset.save(towers)
     np.testing.assert_array_equal(vectors_of(dataset.load()), vectors_of(towers))
+
+
+@pytest.mark.backend
+def test_times_are_read_in_training_validation_and_saved_models(tmp_path, store):
+    timed = {"transformer": {"n_blocks": 1, "time_gap": True, "request_time": True}}
+    change = {"histories": timed, "epochs": 3}
+    asked = parameters(change, preset="transformer-large")
+    assert asked.histories.transformer.relative_time
+    towers, history = train(tmp_path, asked, held_out=HELD_OUT, store=store)
+    assert history[-1]["loss"] < 0.9 * history[0]["loss"]
+    assert history[-1]["val_hr@10"] > 0.5
+    dataset = KerasModelDataset(filepath=str(tmp_path / "towers.keras"))
+    dataset.save(towers)
+    loaded = dataset.load()
+    ages = {"ages": np.int32([[90, 60, 1, 0]])}
+    np.testing.assert_array_equal(
+        vectors_of(loaded, **ages), vectors_of(towers, **ages)
+    )
+    later = {"ages": np.int32([[90_000, 60, 1, 0]])}
+    assert not np.array_equal(vectors_of(towers, **later), vectors_of(towers, **ages))
 
 
 def test_a_gpu_that_is_not_there_is_one_clear_error(tmp_path, store, monkeypatch):

@@ -127,7 +127,14 @@ def test_what_makes_sense_passes(changes):
     assert parameters(*changes)
 
 
-PRESETS = ("transformer", "mean", "tfrs-basic", "libreco-two-tower", "multi-interest")
+PRESETS = (
+    "transformer",
+    "transformer-large",
+    "mean",
+    "tfrs-basic",
+    "libreco-two-tower",
+    "multi-interest",
+)
 
 
 def test_batches_of_pairs_are_whole_chunks_in_every_preset():
