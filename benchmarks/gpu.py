@@ -28,6 +28,7 @@ from benchmarks.machine import cpu_name
 
 MEASURED_EPOCHS = 2  # with batches out of memory; the faster one counts
 KIB, MIB = 1 << 10, 1 << 20
+WITHOUT_DECIMALS = 1000  # figures from here on are shown as whole numbers
 
 Figures = dict[str, Any]
 
@@ -244,10 +245,12 @@ def test_figures(ranking: Any, towers: Any) -> Figures:
 
 
 def feeding(state: Any, seconds_per_epoch: float) -> Figures:
-    """Return what making batches costs, by trainings with and without it.
+    """Return what making batches costs, alone and by what epochs take without it.
 
-    The towers train on, so this comes last. What a training waits for batches is what
-    its epochs take longer than those of batches that lie in memory already.
+    The towers train on, so this comes last. A training waits for batches no longer than
+    making them takes alone, and as long as that where nothing makes them ahead; batches
+    that lie in memory save what it waits. Where the machine has other work to do, what
+    they save is lost in the noise, and may be below 0.
     """
     feed = state.feed
     feed.begin(len(state.history))
@@ -258,8 +261,9 @@ def feeding(state: Any, seconds_per_epoch: float) -> Figures:
     figures: Figures = {
         "batches of an epoch": len(batches),
         "seconds to make an epoch's batches alone": alone,
+        "share of an epoch that this is": alone / seconds_per_epoch,
         "seconds per epoch of batches in memory": kept,
-        "seconds per epoch waiting for batches": max(0.0, seconds_per_epoch - kept),
+        "seconds per epoch that these save": seconds_per_epoch - kept,
     }
     if "items" in batches[0]:
         n_slots = sum(batch["items"].size for batch in batches)
@@ -328,7 +332,7 @@ def shown(value: Any) -> str:
         return "not measured"
     if not isinstance(value, float):
         return str(value)
-    return f"{value:,.0f}" if value >= KIB else f"{value:.4g}"
+    return f"{value:,.0f}" if value >= WITHOUT_DECIMALS else f"{value:.4g}"
 
 
 if __name__ == "__main__":

@@ -1,6 +1,9 @@
 """Parameters of a study's variants, as its trainings get them."""
 
+from functools import cache
+
 from kedro.config import OmegaConfigLoader
+from omegaconf import OmegaConf
 
 from benchmarks.project import DATASET, ROOT, nested
 from benchmarks.variants import Study, parameters_of
@@ -8,17 +11,24 @@ from two_tower.pipelines.training.params.training import Training
 from two_tower.settings import CONFIG_LOADER_ARGS
 
 
-def training_of(study: Study, variant: str, **changes) -> Training:
+@cache
+def configured(preset: str):
+    """Return a preset as the data set's environment has it."""
+    loader = OmegaConfigLoader(
+        str(ROOT / "conf"),
+        env=DATASET,
+        runtime_params={"preset": preset},
+        **CONFIG_LOADER_ARGS,
+    )
+    return loader["parameters"]["training"]
+
+
+def training_of(study: Study, variant: str) -> Training:
     """Return the parameters of training of a variant.
 
     Raises:
         ValidationError: if they are not valid.
     """
-    asked = {"seed": 1, "epochs": study.epochs, **changes}
-    loader = OmegaConfigLoader(
-        str(ROOT / "conf"),
-        env=DATASET,
-        runtime_params=nested(parameters_of(study, variant, **asked)),
-        **CONFIG_LOADER_ARGS,
-    )
-    return Training.model_validate(loader["parameters"]["training"])
+    asked = nested(parameters_of(study, variant, 1, epochs=study.epochs))
+    merged = OmegaConf.merge(configured(study.preset), asked["training"])
+    return Training.model_validate(OmegaConf.to_container(merged))

@@ -97,6 +97,7 @@ def test_tensorflow_trains_on_a_bare_machine(packed):
     assert found["test hr@10"] > 0.5
     assert found["validation hr@10"] > 0.5
     assert 0 <= found["share of padding"] < 1
+    assert 0 < found["share of an epoch that this is"] < 1
 
 
 def test_jax_trains_on_a_bare_machine_as_the_command_line_says(packed):
