@@ -59,6 +59,8 @@ def dropout_of(share: float) -> dict[str, float]:
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "base": {},
+    "large": {"preset": "transformer-large"},
+    "large-request": {"preset": "transformer-large", **REQUEST_TIME},
     # Size.
     "one-block": {f"{TRANSFORMER}.n_blocks": 1},
     "three-blocks": {f"{TRANSFORMER}.n_blocks": 3},

@@ -52,7 +52,8 @@ class Study:
     Attributes:
         name: of its module and of its file of results.
         preset: what they change, as the environment `ml-1m` has it.
-        variants: name → the parameters of training that it sets, by dotted name.
+        variants: name → the parameters of training that it sets, by dotted name, and
+            `preset` where it changes another one.
         epochs: of a training, unless the command line says otherwise.
         shown: the test figures that a record keeps and a comparison shows.
         order: the validation figure that puts the table's rows in order.
@@ -169,9 +170,9 @@ def parameters_of(
     study: Study, variant: str, seed: int, *, epochs: int, ties: str = FILE_ORDER
 ) -> dict[str, Any]:
     """Return what a variant is run with, as `kedro run --params` takes it."""
-    changes = study.variants[variant]
+    changes = {"preset": study.preset, **study.variants[variant]}
     return {
-        "preset": study.preset,
+        "preset": changes.pop("preset"),
         **of_data(ties),
         "training.seed": seed,
         "training.epochs": epochs,

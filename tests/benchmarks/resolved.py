@@ -30,5 +30,5 @@ def training_of(study: Study, variant: str) -> Training:
         ValidationError: if they are not valid.
     """
     asked = nested(parameters_of(study, variant, 1, epochs=study.epochs))
-    merged = OmegaConf.merge(configured(study.preset), asked["training"])
+    merged = OmegaConf.merge(configured(asked["preset"]), asked["training"])
     return Training.model_validate(OmegaConf.to_container(merged))

@@ -135,6 +135,13 @@ def test_variants_change_the_preset_and_nothing_else():
     }
 
 
+def test_a_variant_may_be_of_another_preset():
+    other = replace(STUDY, variants={"other": {"preset": "transformer", "seed": 3}})
+    found = parameters_of(other, "other", 1, epochs=3)
+    assert found["preset"] == "transformer"
+    assert "training.preset" not in found
+
+
 def test_another_order_of_ties_is_one_of_the_data():
     found = parameters_of(STUDY, "base", 1, epochs=3, ties="shuffled")
     assert found["sequencing.order.ties"] == "shuffled"
