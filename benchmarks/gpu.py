@@ -156,9 +156,7 @@ def device_name() -> str:
     import keras
 
     if keras.backend.backend() == "jax":
-        import jax
-
-        device = jax.config.jax_default_device or jax.devices()[0]
+        device = jax_device()
         is_cpu, name = device.platform == "cpu", str(device.device_kind)
     else:
         import tensorflow as tf
@@ -169,6 +167,13 @@ def device_name() -> str:
             details = tf.config.experimental.get_device_details(gpus[0])
             name = details.get("device_name", "GPU")
     return f"CPU, {os.cpu_count()} cores, {cpu_name()}" if is_cpu else name
+
+
+def jax_device() -> Any:
+    """Return the device that JAX puts arrays on."""
+    import jax
+
+    return next(iter(jax.numpy.zeros(()).devices()))
 
 
 def speed(seconds: Sequence[float], n_positives: int) -> Figures:
@@ -195,9 +200,7 @@ def peak_memory() -> Figures:
 
     peak = None
     if keras.backend.backend() == "jax":
-        import jax
-
-        stats = jax.devices()[0].memory_stats()
+        stats = jax_device().memory_stats()
         peak = stats["peak_bytes_in_use"] if stats else None
     else:
         import tensorflow as tf
@@ -296,8 +299,9 @@ def epochs_from_memory(state: Any, batches: list[Any]) -> list[float]:
             self.seconds.append(time.perf_counter() - self.began)
 
     clock = Clock()
+    feed: Any = InMemory(batches)
     state.task.fit(
-        as_keras_input(InMemory(batches), stack=state.stack),
+        as_keras_input(feed, stack=state.stack),
         epochs=MEASURED_EPOCHS,
         shuffle=False,
         verbose=0,

@@ -137,8 +137,6 @@ def run_variants(study: Study, arguments: argparse.Namespace) -> None:
                     "ties": arguments.ties,
                 }
                 append(arguments.results, record | made)
-                # Kept, it would stand for the same training with other code.
-                project.forget_training()
 
 
 def command_of(
@@ -270,7 +268,8 @@ def figures_of(kept: Path) -> Figures:
     """
     with np.load(kept) as arrays:
         offsets, by_vector = arrays["offsets"], arrays["by_vector"]
-        figures = query_figures(Ragged(arrays["ranks"], offsets), cutoffs=CUTOFFS)
+        ranks = Ragged(arrays["ranks"], offsets)
+        figures = dict(query_figures(ranks, cutoffs=CUTOFFS))
         for k in CUTOFFS:
             is_near = (by_vector < -(-k // len(by_vector))).any(axis=0)
             hits = query_figures(Ragged(np.where(is_near, 0, k), offsets), cutoffs=[k])
