@@ -154,7 +154,7 @@ def _chunked(*, mask_hits: bool, chunk: int, smoothing: float) -> Callable[..., 
             start: Tensor,
             loss: Tensor,
             to_scaled: Tensor,
-            to_vectors: Tensor,
+            to_columns: Tensor,
             to_own: Tensor,
         ) -> tuple[Tensor, ...]:
             part = ops.slice(scaled, (start, 0), (chunk, dimension))
@@ -182,7 +182,9 @@ def _chunked(*, mask_hits: bool, chunk: int, smoothing: float) -> Callable[..., 
             partition = ops.sum(exponentials, axis=-1) + own_exponential
             losses = top + ops.log(partition) - part_own
             per_unit = part_weights / partition
-            share = exponentials * ops.expand_dims(per_unit, 1)
+            # Shares are in units of each row's `per_unit`: rows of D numbers are scaled
+            # in the place of rows of Q.
+            share = exponentials
             own_share = own_exponential * per_unit
             if smoothing:
                 kept = ops.where(left_out, 0.0, column_weights)
@@ -191,25 +193,30 @@ def _chunked(*, mask_hits: bool, chunk: int, smoothing: float) -> Callable[..., 
                 of_kept = ops.sum(kept * (logits - log_weights), axis=-1)
                 mean = (of_kept + mask_hits * part_own) / n_kept
                 losses = losses + smoothing * (part_own - mean)
-                per_kept = smoothing * part_weights / n_kept
+                per_kept = smoothing * partition / n_kept
                 share = share - kept * ops.expand_dims(per_kept, 1)
-                own_share = own_share + smoothing * part_weights - mask_hits * per_kept
+                own_share = own_share + smoothing * part_weights
+                own_share = own_share - mask_hits * per_kept * per_unit
+            units = ops.expand_dims(per_unit, 1)
             return (
                 start + chunk,
                 loss + ops.sum(losses * part_weights),
-                ops.slice_update(to_scaled, (start, 0), ops.matmul(share, vectors)),
-                to_vectors + ops.matmul(ops.transpose(share), part),
+                ops.slice_update(
+                    to_scaled, (start, 0), ops.matmul(share, vectors) * units
+                ),
+                # [D, Q]: processors multiply this way round faster.
+                to_columns + ops.matmul(ops.transpose(part * units), share),
                 ops.slice_update(to_own, (start,), own_share - part_weights),
             )
 
-        _, loss, to_scaled, to_vectors, to_own = ops.while_loop(
+        _, loss, to_scaled, to_columns, to_own = ops.while_loop(
             lambda start, *_: start < end,
             step,
             (
                 0,
                 ops.zeros((), "float32"),
                 ops.zeros_like(scaled),
-                ops.zeros_like(vectors),
+                ops.zeros_like(transposed),
                 ops.zeros_like(own),
             ),
         )
@@ -218,7 +225,7 @@ def _chunked(*, mask_hits: bool, chunk: int, smoothing: float) -> Callable[..., 
             up = args[0] if upstream is None else upstream
             return (
                 up * to_scaled,
-                up * to_vectors,
+                up * ops.transpose(to_columns),
                 up * to_own,
                 ops.zeros_like(bias),
                 ops.zeros_like(weights),

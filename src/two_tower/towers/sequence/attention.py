@@ -153,10 +153,12 @@ class _Attention(keras.layers.Layer):
     def _bias(self, places: Places) -> Tensor | None:
         return None if self.bias is None else self.bias(places=places)
 
-    def _heads(self, mixed: Tensor, places: Places, n_parts: int) -> Tensor:
-        """Return `[n, H, B, T, W]` of `[B·T, n·H·W]`."""
+    def _heads(self, mixed: Tensor, places: Places, n_parts: int) -> list[Tensor]:
+        """Return n times `[H, B, T, W]` of `[B·T, n·H·W]`."""
         shape = (places.batch, places.length, n_parts, self.n_heads, self.width)
-        return ops.transpose(ops.reshape(mixed, shape), (2, 3, 0, 1, 4))
+        parts = ops.transpose(ops.reshape(mixed, shape), (2, 3, 0, 1, 4))
+        # Taken apart at once: the gradient of an index is as large as all parts.
+        return list(ops.unstack(parts, n_parts))
 
     def _flat(self, read: Tensor, places: Places) -> Tensor:
         """Return `[B·T, H·W]` of `[H, B, T, W]`."""
@@ -193,11 +195,9 @@ class SoftmaxAttention(_Attention):
     n_projections = 3
 
     def call(self, states: Tensor, *, places: Places, training: bool = False) -> Tensor:
-        heads = self._heads(self.projections(states), places, self.n_projections)
+        mixed = self.projections(states)
         read = softmax_attention(
-            heads[0],
-            heads[1],
-            heads[2],
+            *self._heads(mixed, places, self.n_projections),
             bias=self._bias(places),
             drop=lambda weights: self.drop(weights, training=training),
         )
@@ -239,14 +239,10 @@ class PointwiseAttention(_Attention):
 
     def call(self, states: Tensor, *, places: Places, training: bool = False) -> Tensor:
         mixed = ops.silu(self.projections(states))
-        inner = self.n_heads * self.width
-        heads = self._heads(mixed[:, inner:], places, self.n_projections - 1)
+        gate, mixed = ops.split(mixed, [self.n_heads * self.width], axis=1)
         read = pointwise_attention(
-            heads[0],
-            heads[1],
-            heads[2],
+            *self._heads(mixed, places, self.n_projections - 1),
             bias=self._bias(places),
             drop=lambda weights: self.drop(weights, training=training),
         )
-        gate = mixed[:, :inner]
         return self.output_projection(gate * self.norm(self._flat(read, places)))

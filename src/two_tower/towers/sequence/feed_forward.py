@@ -64,7 +64,8 @@ class FeedForward(keras.layers.Layer):
         if self.kind == "gelu":
             inner = ops.gelu(inner, approximate=False)
         else:
-            inner = ops.silu(inner[:, : self.inner]) * inner[:, self.inner :]
+            first, second = ops.split(inner, 2, axis=1)
+            inner = ops.silu(first) * second
         return self.out(self.drop(inner, training=training))
 
     def get_config(self) -> dict[str, Any]:
