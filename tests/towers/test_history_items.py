@@ -16,6 +16,7 @@ from tests.towers.build import (
     scatter_weights,
 )
 from tests.towers.interests.build import make_tower as make_interests
+from two_tower.fitting.objectives import full_softmax
 from two_tower.towers.features import Feature
 from two_tower.towers.growth import Growth, grow
 from two_tower.towers.two_tower import TwoTower
@@ -105,6 +106,26 @@ def test_each_table_learns_from_its_own_side():
     _, gradients = value_and_gradients(score, tables)
     learnt = [np.flatnonzero(gradient.any(axis=1)).tolist() for gradient in gradients]
     assert learnt == [[7], [3, 5]]
+
+
+def test_a_softmax_over_the_catalogue_trains_each_table_by_its_own_side():
+    towers = make_towers()
+    tables = [towers.item_tower.table, towers.history_item_tower.table]
+    batch = {
+        "items": pad([[3, 5]])["items"],
+        "places": np.array([1], np.int32),
+        "labels": np.array([7], np.int32),
+        "weights": np.ones(1, np.float32),
+    }
+    known = np.arange(N_ITEMS) != 4
+
+    def loss():
+        options = {"temperature": 0.5, "training": True, "chunk": 1}
+        return full_softmax(towers, batch, known=known, **options)
+
+    _, gradients = value_and_gradients(loss, tables)
+    learnt = [np.flatnonzero(gradient.any(axis=1)).tolist() for gradient in gradients]
+    assert learnt == [[2, 3, 5, 6, 7, 8], [3, 5]]
 
 
 @EACH_TOWER
