@@ -1,0 +1,89 @@
+import json
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from benchmarks import shards, steps
+from tests.fitting.tiny import walks
+from tests.pipelines.training import tiny
+
+
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory):
+    """Return a folder as `benchmarks.gpu pack` writes it."""
+    folder = tmp_path_factory.mktemp("packed")
+    histories = walks(60, tiny.N_ITEMS, seed=5)
+    tables = {
+        name: table.to_pyarrow()
+        for name, table in tiny.tables_of(
+            histories=[one[:-1] for one in histories]
+        ).items()
+    }
+    tables["validation_examples"] = tiny.validation_examples(histories)
+    tables["test_examples"] = tables["validation_examples"]
+    for name, table in tables.items():
+        (folder / name).mkdir()
+        pq.write_table(table, folder / name / "00000.parquet")
+    parameters = tiny.parameters(
+        {"epochs": 2, "validation": {"cutoffs": [10], "monitor": "ndcg@10"}},
+        preset="transformer",
+    )
+    documents = {
+        "feature_schema": tiny.FEATURE_SCHEMA,
+        "feature_information": tiny.FEATURE_INFORMATION,
+        "training": shards.describe(parameters),
+    }
+    for name, content in documents.items():
+        (folder / f"{name}.json").write_text(json.dumps(content))
+    return folder
+
+
+@pytest.mark.backend
+def test_all_parts_of_a_step_are_measured(packed, monkeypatch):
+    monkeypatch.setattr(steps, "SIZE", 64)
+    parameters = shards.read_parameters(packed)
+    import keras
+
+    parameters.backend = keras.backend.backend()
+    found = steps.measure(packed, parameters, until=0.0)
+    assert found["seconds per epoch"] > 0
+    assert 0 < found["share of padding"] < 1
+    assert 0 < found["operations of the softmax head, share"] < 1
+    assert found["seconds of training to validation HR@10 0.0"] > 0
+    assert found["batches per second, made alone"] > 0
+
+
+def test_operations_are_those_of_dense_layers_and_attention():
+    class Weight:
+        name, shape = "kernel", (4, 12)
+
+    class Table:
+        name, shape = "positions", (100, 4)
+
+    class Block:
+        class attention:
+            n_heads, width = 2, 2
+
+    class Towers:
+        class history_encoder:
+            trainable_weights = (Weight, Table)
+            blocks = (Block,)
+
+    # Two rows of five slots: each 48 multiplications, and as many additions; logits
+    # and sums of 4 numbers with each of 5 slots; once forwards, twice backwards.
+    dense, attention = 10 * 48 * 2, 2 * (10 * 5 * 4 * 2)
+    assert steps.body_operations(Towers, 2, 5) == 3 * (dense + attention)
+
+
+def test_a_target_is_reached_in_the_first_epoch_at_or_above_it():
+    history = [
+        {"seconds": 2.0, "val_hr@10": 0.1},
+        {"seconds": 3.0},  # not validated
+        {"seconds": 4.0, "val_hr@10": 0.3},
+        {"seconds": 5.0, "val_hr@10": 0.4},
+    ]
+    assert steps.seconds_until(history, 0.3) == 9
+    assert steps.seconds_until(history, 0.1) == 2
+    assert steps.seconds_until(history, 0.5) is None
+    assert np.isclose(steps.product(2, 3, 5), 60)
