@@ -50,7 +50,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "per-vector": {f"{SOFTMAX}.joint": False},
     "straight-through": {f"{HISTORY}.heads.routing": "straight_through"},
     "no-prior": {f"{HISTORY}.heads.prior": False},
-    "fifty-items": {f"{HISTORY}.max_items": 50},
+    "twenty-items": {f"{HISTORY}.max_items": 20},
     "positions": {f"{HISTORY}.attention.position_bias": True},
     "request-time": {f"{HISTORY}.events.request_time": True},
 }
