@@ -14,6 +14,9 @@ from two_tower.fitting.batches import Batch, Feed
 N_STEPS = "n_steps"
 """Key of a stack: how many of its batches are real, an int32 scalar."""
 
+# One that is ready, and one in the making.
+BATCHES_AHEAD = 2
+
 
 class _IndexedFeed(keras.utils.PyDataset):
     """A feed by batch number, which Keras asks for in rising order."""
@@ -87,4 +90,8 @@ def as_keras_input(feed: Feed, *, stack: int) -> Any:
     }
     dataset = tf.data.Dataset.from_generator(batches, output_signature=signature)
     counted = tf.data.experimental.assert_cardinality(math.ceil(len(feed) / stack))
-    return dataset.apply(counted).prefetch(tf.data.AUTOTUNE)
+    # What tunes a pipeline by itself sleeps for up to a minute at a time, and an epoch's
+    # end waits for it to wake up.
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return dataset.apply(counted).prefetch(BATCHES_AHEAD).with_options(options)
