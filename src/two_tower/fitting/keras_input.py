@@ -90,8 +90,8 @@ def as_keras_input(feed: Feed, *, stack: int) -> Any:
     }
     dataset = tf.data.Dataset.from_generator(batches, output_signature=signature)
     counted = tf.data.experimental.assert_cardinality(math.ceil(len(feed) / stack))
-    # What tunes a pipeline by itself sleeps for up to a minute at a time, and an epoch's
-    # end waits for it to wake up.
+    # What tunes a pipeline by itself sleeps for up to a minute at a time, and the end
+    # of an epoch waits for it to wake up.
     options = tf.data.Options()
     options.autotune.enabled = False
     return dataset.apply(counted).prefetch(BATCHES_AHEAD).with_options(options)
