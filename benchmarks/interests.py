@@ -9,13 +9,14 @@ one-vector` the difference of two, over the seeds that both have.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from benchmarks.records import Record
 from benchmarks.variants import (
     FIGURES,
-    Record,
     Study,
     figure_columns,
     main,
     mean,
+    request_time,
     training_seconds,
 )
 from two_tower.pipelines.training.params.training import Training
@@ -57,8 +58,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 
 def notes(settings: Training, best: Mapping[str, Any]) -> Record:
-    """Return how even the use of heads was in the best epoch."""
+    """Return how even the use of heads was, and whether the request is timed."""
     return {
+        "request_time": settings.histories.multi_interest.events.request_time,
         "heads": settings.histories.multi_interest.n_heads,
         "head_posterior_min": best["head_posterior_min"],
         "head_posterior_max": best["head_posterior_max"],
@@ -80,6 +82,7 @@ STUDY = Study(
     columns={
         **figure_columns("validation", ["hr@50"]),
         **figure_columns("test", SHOWN),
+        "request time": request_time,
         "least used head, times H": least_used_head,
         "training, s": training_seconds,
     },

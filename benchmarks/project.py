@@ -70,10 +70,14 @@ class Project:
         """
         subprocess.run(self.command(pipelines, parameters), check=True, cwd=ROOT)
 
+    @property
+    def checkpoints(self) -> Path:
+        """Where a training that was cut short goes on from."""
+        return self.data / "06_models" / DATASET / "training_checkpoints"
+
     def forget_training(self) -> None:
         """Remove the checkpoint, or the same training would not be done again."""
-        models = self.data / "06_models" / DATASET
-        shutil.rmtree(models / "training_checkpoints", ignore_errors=True)
+        shutil.rmtree(self.checkpoints, ignore_errors=True)
 
     def load(self, *names: str) -> list[Any]:
         """Return datasets of the catalog."""

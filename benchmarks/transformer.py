@@ -14,13 +14,14 @@ Seconds are of training alone, without validation.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from benchmarks.records import Record
 from benchmarks.variants import (
     FIGURES,
-    Record,
     Study,
     figure_columns,
     main,
     mean,
+    request_time,
     training_seconds,
 )
 from two_tower.pipelines.training.params.training import Training
@@ -157,11 +158,6 @@ def notes(settings: Training, best: Mapping[str, Any]) -> Record:
         "temperature": best["temperature"],
         "request_time": settings.histories.transformer.request_time,
     }
-
-
-def request_time(runs: Sequence[Record]) -> str:
-    """Return whether the towers know when they are asked, which is given away."""
-    return "known" if any(run["request_time"] for run in runs) else "no"
 
 
 def trained_epochs(runs: Sequence[Record]) -> str:

@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -21,8 +21,22 @@ import numpy.typing as npt
 
 from benchmarks.machine import describe_commit, describe_machine
 from benchmarks.project import DATASET, ROOT, Project
+from benchmarks.records import (
+    CURRENT,
+    FILE_ORDER,
+    Groups,
+    Record,
+    append,
+    commits_of,
+    groups_of,
+    read_records,
+    same_runs,
+    short,
+    ties_of,
+)
 from two_tower.atomic import file_sha256
 from two_tower.evaluation.cases import TestCases, read_cases, read_queries
+from two_tower.fitting.checkpoints import CheckpointStore
 from two_tower.metrics.intervals import bootstrap_intervals, paired_difference
 from two_tower.metrics.ranking import Figures, mean_figures, query_figures
 from two_tower.metrics.ranks import worst_ranks
@@ -38,9 +52,8 @@ FIGURES = ("hr@10", "ndcg@10", "hr@50", "hr@200")
 ITEM_BLOCK = 8192
 DIGITS = 16  # of a SHA-256: enough to tell a few files or trainings apart
 
-FILE_ORDER = "file_order"  # the data's own order of interactions of one second
+COMMITS = "commits.json"  # beside a checkpoint: those that trained up to it
 
-Record: TypeAlias = dict[str, Any]
 Cell: TypeAlias = Callable[[Sequence[Record]], str]
 """From the trainings of one variant to a cell of its row."""
 
@@ -82,8 +95,9 @@ def main(study: Study, description: str | None) -> None:
     if arguments.do == "run":
         run_variants(study, arguments)
     elif arguments.do == "table":
-        records = same_runs(read_records(arguments.results), arguments)
-        sys.stdout.write(table(study, records))
+        groups = read_groups(study, arguments)
+        sys.stdout.write(f"{describe_runs(groups, arguments)}\n\n")
+        sys.stdout.write(table(study, groups))
     else:
         compared = compare(study, arguments)
         sys.stdout.write(json.dumps(compared, indent=2) + "\n")
@@ -115,28 +129,105 @@ def run_variants(study: Study, arguments: argparse.Namespace) -> None:
     project = Project(work_folder(arguments))
     project.set_up(arguments.archive, None)
     project.run("data", of_data(arguments.ties))
-    archive = file_sha256(arguments.archive)[:DIGITS]
+    archive = archive_hash(arguments.archive)
+    made = {"archive": archive, "ties": arguments.ties}
     for seed in arguments.seeds:
         for variant in arguments.variants:
-            asked = parameters_of(
-                study, variant, seed, epochs=arguments.epochs, ties=arguments.ties
-            )
+            asked = asked_of(study, variant, seed, arguments)
             settings = project.parameters(asked)["training"]
             known = {
                 record["settings"]
                 for record in read_records(arguments.results)
                 if record["variant"] == variant
                 and ties_of(record) == arguments.ties
-                and record.get("archive", archive) == archive
+                and record.get("archive") == archive
             }
             if digest(settings) not in known:
-                record = run_variant(study, project, variant, asked, settings)
-                made = {
+                kept = ranks_file(project.folder, archive, digest(settings))
+                commits = begin(project, training=f"{archive} {digest(settings)}")
+                record = {
+                    "variant": variant,
+                    "commits": commits,
                     "command": command_of(study, variant, seed, arguments),
-                    "archive": archive,
-                    "ties": arguments.ties,
+                    **made,
+                    **run_variant(study, project, asked, settings, kept),
                 }
-                append(arguments.results, record | made)
+                append(arguments.results, record)
+
+
+def begin(project: Project, *, training: str) -> list[str | None]:
+    """Return the commits that a training runs at: more than one if it was cut short.
+
+    They lie beside its checkpoint. A checkpoint of another training, or of no known
+    commit, is of no use and removed.
+    """
+    commits: list[str | None] = []
+    beside = project.checkpoints / COMMITS
+    if beside.exists() and CheckpointStore(project.checkpoints).path.exists():
+        kept = json.loads(beside.read_text(encoding="utf-8"))
+        commits = kept["commits"] if kept["training"] == training else []
+    if not commits:
+        project.forget_training()
+    commit = describe_commit()
+    if commit not in commits:
+        commits.append(commit)
+    beside.parent.mkdir(parents=True, exist_ok=True)
+    content = {"training": training, "commits": commits}
+    beside.write_text(json.dumps(content), encoding="utf-8")
+    return commits
+
+
+def archive_hash(archive: Path) -> str:
+    """Return what tells an archive from others.
+
+    Raises:
+        FileNotFoundError: if there is none.
+    """
+    if not archive.exists():
+        raise FileNotFoundError(
+            f"there is no {archive}; --archive names the file of MovieLens 1M that "
+            "results are of"
+        )
+    return file_sha256(archive)[:DIGITS]
+
+
+def read_groups(study: Study, arguments: argparse.Namespace) -> Groups:
+    """Return the trainings that the command line means, by variant and settings."""
+    records = same_runs(
+        read_records(arguments.results),
+        epochs=arguments.epochs,
+        ties=arguments.ties,
+        archive=archive_hash(arguments.archive),
+    )
+    seeds: dict[str, set[int]] = {}
+    for record in records:
+        seeds.setdefault(record["variant"], set()).add(record["seed"])
+    current = {
+        (variant, seed): digest(settings)
+        for variant in study.variants
+        if variant in seeds
+        for seed, settings in settings_of(study, variant, seeds[variant], arguments)
+    }
+    return groups_of(records, current)
+
+
+def settings_of(
+    study: Study, variant: str, seeds: Iterable[int], arguments: argparse.Namespace
+) -> Iterator[tuple[int, Training]]:
+    """Return what this checkout would train a variant with, seed by seed."""
+    asked = asked_of(study, variant, 0, arguments)
+    settings = Project(ROOT).parameters(asked)["training"]
+    for seed in seeds:
+        yield seed, settings.model_copy(update={"seed": seed})
+
+
+def asked_of(
+    study: Study, variant: str, seed: int, arguments: argparse.Namespace
+) -> dict[str, Any]:
+    """Return what a variant is run with, as the command line says."""
+    return parameters_of(
+        study, variant, seed, epochs=arguments.epochs, ties=arguments.ties
+    )
 
 
 def command_of(
@@ -157,11 +248,6 @@ def work_folder(arguments: argparse.Namespace) -> Path:
 def of_data(ties: str) -> dict[str, Any]:
     """Return what the data pipeline is run with."""
     return {} if ties == FILE_ORDER else {"sequencing.order.ties": ties}
-
-
-def ties_of(record: Record) -> str:
-    """Return how interactions of one second were ordered; once there was one way."""
-    return str(record.get("ties", FILE_ORDER))
 
 
 def parameters_of(
@@ -187,13 +273,12 @@ def digest(settings: Training) -> str:
 def run_variant(
     study: Study,
     project: Project,
-    variant: str,
     asked: Mapping[str, Any],
     settings: Training,
+    kept: Path,
 ) -> Record:
-    """Return one variant's figures, and keep the rank of each test positive."""
-    # Before the training: they may be others when it ends.
-    commit, load = describe_commit(), os.getloadavg()[0]
+    """Return one training's figures, and keep the rank of each test positive."""
+    load = os.getloadavg()[0]  # before the training, which adds to it
     project.run("training,export", asked)
     history, embeddings, queries, examples = project.load(
         "training_history", "item_embeddings", "test_queries", "test_examples"
@@ -201,7 +286,6 @@ def run_variant(
     cases = read_cases(examples)
     vectors = read_queries(queries, cases.users)
     items = read_item_embeddings(embeddings).vectors
-    kept = ranks_file(project.folder, digest(settings))
     keep_ranks(kept, vectors, items, cases)
     best = max(
         (epoch for epoch in history if "val_ndcg@10" in epoch),
@@ -209,12 +293,10 @@ def run_variant(
     )
     test = mean_figures(figures_of(kept))
     return {
-        "variant": variant,
         "seed": settings.seed,
         "epochs": settings.epochs,
         "settings": digest(settings),
         "parameters": dict(asked),
-        "commit": commit,
         "machine": describe_machine(),
         "load_before": round(load, 2),
         "best_epoch": best["epoch"],
@@ -255,9 +337,9 @@ def ranks_of(
     return worst_ranks(vectors, items, cases.targets, cases.seen, item_block=ITEM_BLOCK)
 
 
-def ranks_file(work: Path, settings: str) -> Path:
+def ranks_file(work: Path, archive: str, settings: str) -> Path:
     """Return where the ranks of a training's test positives lie."""
-    return work / "ranks" / f"{settings}.npz"
+    return work / "ranks" / archive / f"{settings}.npz"
 
 
 def figures_of(kept: Path) -> Figures:
@@ -284,16 +366,22 @@ def compare(study: Study, arguments: argparse.Namespace) -> Record:
     users are drawn again and again, the same ones for both.
 
     Raises:
-        ValueError: if no seed of both was trained, or its ranks are not here.
+        ValueError: if no seed of both was trained with like settings, or its ranks are
+            not here.
     """
-    work = work_folder(arguments)
-    first, second = (
-        {
-            record["seed"]: ranks_file(work, record["settings"])
-            for record in same_runs(read_records(arguments.results), arguments)
-            if record["variant"] == name
-        }
-        for name in arguments.variants
+    work, groups = work_folder(arguments), read_groups(study, arguments)
+    settings, (first, second) = comparable(
+        [
+            {
+                settings: {
+                    run["seed"]: ranks_file(work, run["archive"], run["settings"])
+                    for run in runs
+                }
+                for (variant, settings), runs in groups.items()
+                if variant == name
+            }
+            for name in arguments.variants
+        ]
     )
     seeds = [
         seed
@@ -318,11 +406,27 @@ def compare(study: Study, arguments: argparse.Namespace) -> Record:
         "seeds": seeds,
         "epochs": arguments.epochs,
         "ties": arguments.ties,
+        "settings": settings,
         "means": [
             {name: float(one[name].mean()) for name in study.shown} for one in means
         ],
         "differences": {name: asdict(intervals[name]) for name in study.shown},
     }
+
+
+def comparable(
+    by_settings: Sequence[Mapping[str, Mapping[int, Path]]],
+) -> tuple[str, Sequence[Mapping[int, Path]]]:
+    """Return the settings that two variants have in common, and the files of these.
+
+    The current ones if both have them, else those of the newest commit of both.
+    """
+    first, second = by_settings
+    common = [settings for settings in first if settings in second]
+    if not common:
+        return CURRENT, ({}, {})
+    settings = CURRENT if CURRENT in common else common[-1]
+    return settings, (first[settings], second[settings])
 
 
 def mean_of_seeds(figures: Sequence[Figures]) -> Figures:
@@ -332,26 +436,40 @@ def mean_of_seeds(figures: Sequence[Figures]) -> Figures:
     }
 
 
-def same_runs(records: Sequence[Record], arguments: argparse.Namespace) -> list[Record]:
-    """Return the records of as many epochs, on data of the same order."""
-    asked = (arguments.epochs, arguments.ties)
-    return [one for one in records if (one["epochs"], ties_of(one)) == asked]
+def describe_runs(groups: Groups, arguments: argparse.Namespace) -> str:
+    """Return what the rows of a table have in common, and how they differ."""
+    commits = {
+        short(commits_of(run))
+        for (_, settings), runs in groups.items()
+        if settings == CURRENT
+        for run in runs
+    }
+    return (
+        f"{arguments.epochs} epochs, ties in {arguments.ties}, archive "
+        f"{archive_hash(arguments.archive)}. Rows of `{CURRENT}` settings are what "
+        f"this checkout trains, made at {', '.join(sorted(commits)) or 'none'}. "
+        "Any other row is of older settings, those of the commit (or the digest) that "
+        "it names."
+    )
 
 
-def table(study: Study, records: Sequence[Record]) -> str:
-    """Return a Markdown table of the means over seeds, the best of validation first."""
-    names = dict.fromkeys(record["variant"] for record in records)
-    by_name = {name: [r for r in records if r["variant"] == name] for name in names}
+def table(study: Study, groups: Groups) -> str:
+    """Return a Markdown table of the means over seeds.
+
+    Current settings come first, and among like ones the best of validation.
+    """
+
+    def place(key: tuple[str, str]) -> tuple[bool, float]:
+        return key[1] != CURRENT, -mean(groups[key], "validation", study.order)
+
     lines = [
-        ["variant", "seeds", *study.columns],
-        ["---", *["---:"] * (1 + len(study.columns))],
+        ["variant", "settings", "seeds", *study.columns],
+        ["---", "---", *["---:"] * (1 + len(study.columns))],
     ]
-    for name in sorted(
-        names, key=lambda name: -mean(by_name[name], "validation", study.order)
-    ):
-        runs = by_name[name]
+    for key in sorted(groups, key=place):
+        runs = groups[key]
         cells = [cell(runs) for cell in study.columns.values()]
-        lines.append([name, str(len(runs)), *cells])
+        lines.append([*key, str(len(runs)), *cells])
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
@@ -365,6 +483,20 @@ def figure_columns(part: str, figures: Sequence[str]) -> dict[str, Cell]:
     }
 
 
+def request_time(runs: Sequence[Record]) -> str:
+    """Return whether the towers know when they are asked, which is given away.
+
+    A record that doesn't say so itself has it among what was asked for, if at all.
+    """
+    is_known = any(
+        value
+        for run in runs
+        for name, value in {**run.get("parameters", {}), **run}.items()
+        if name.rpartition(".")[-1] == "request_time"
+    )
+    return "known" if is_known else "no"
+
+
 def training_seconds(runs: Sequence[Record]) -> str:
     """Return the mean seconds of training, validation left out."""
     return f"{np.mean([sum(run['epoch_seconds']) for run in runs]):.0f}"
@@ -376,17 +508,3 @@ def mean(records: Sequence[Mapping[str, Any]], *path: str) -> float:
     for name in path:
         values = [value[name] for value in values]
     return float(np.mean(values))
-
-
-def read_records(path: Path) -> list[Record]:
-    """Return the records that there are."""
-    if not path.exists():
-        return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-
-
-def append(path: Path, record: Record) -> None:
-    """Add a record; one line at once, so that several runs may share the file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as lines:
-        lines.write(json.dumps(record) + "\n")

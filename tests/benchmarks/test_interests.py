@@ -1,6 +1,7 @@
 import pytest
 
 from benchmarks.interests import STUDY, VARIANTS, notes
+from benchmarks.records import groups_of
 from benchmarks.variants import parameters_of, table
 from tests.benchmarks.resolved import training_of
 
@@ -11,6 +12,7 @@ def record(variant, seed, hits):
     return {
         "variant": variant,
         "seed": seed,
+        "settings": "a",
         "validation": figures,
         "test": figures | shared,
         "heads": 8,
@@ -21,11 +23,16 @@ def record(variant, seed, hits):
 
 def test_the_table_says_how_even_the_use_of_heads_is():
     records = [record("base", 1, 0.5), record("base", 2, 0.5), record("unique", 1, 0.6)]
-    rows = [line.strip("| ").split(" | ") for line in table(STUDY, records).split("\n")]
+    groups = groups_of(records, current={})
+    rows = [line.strip("| ").split(" | ") for line in table(STUDY, groups).split("\n")]
     assert [row[0] for row in rows[2:4]] == ["unique", "base"]
-    assert rows[0][-2:] == ["least used head, times H", "training, s"]
-    assert rows[3][1] == "2"
-    assert rows[3][-2:] == ["0.80", "22"]
+    assert rows[0][-3:] == [
+        "request time",
+        "least used head, times H",
+        "training, s",
+    ]
+    assert rows[3][2] == "2"
+    assert rows[3][-3:] == ["no", "0.80", "22"]
 
 
 def test_variants_change_the_preset_and_nothing_else():
@@ -41,4 +48,6 @@ def test_variants_change_the_preset_and_nothing_else():
 def test_every_variant_has_valid_parameters(variant):
     settings = training_of(STUDY, variant)
     best = {"head_posterior_min": 0.01, "head_posterior_max": 0.2}
-    assert notes(settings, best)["heads"] == settings.histories.multi_interest.n_heads
+    said = notes(settings, best)
+    assert said["heads"] == settings.histories.multi_interest.n_heads
+    assert said["request_time"] == (variant == "request-time")

@@ -1,3 +1,4 @@
+import hashlib
 import json
 import sys
 from dataclasses import replace
@@ -9,8 +10,11 @@ import pytest
 
 from benchmarks import variants
 from benchmarks.project import Project
+from benchmarks.records import CURRENT, read_records
 from benchmarks.variants import (
     Study,
+    archive_hash,
+    begin,
     compare,
     digest,
     figure_columns,
@@ -18,13 +22,14 @@ from benchmarks.variants import (
     parameters_of,
     ranks_file,
     read_arguments,
-    read_records,
+    read_groups,
+    request_time,
     run_variants,
-    same_runs,
     table,
     training_seconds,
 )
 from tests.pipelines.training.tiny import parameters
+from two_tower.fitting.checkpoints import CheckpointStore
 
 STUDY = Study(
     name="sizes",
@@ -38,9 +43,14 @@ STUDY = Study(
 )
 
 
-def keep(folder, settings, ranks, by_vector):
+# Of seed 1 and 2, as if this checkout made them.
+SETTINGS = {("base", 1): "a", ("base", 2): "c", ("wide", 1): "b", ("wide", 2): "d"}
+ARCHIVE = hashlib.sha256(b"").hexdigest()[:16]
+
+
+def keep(folder, settings, ranks, by_vector, archive=ARCHIVE):
     """Keep the ranks of one positive for each of some users."""
-    file = ranks_file(folder, settings)
+    file = ranks_file(folder, archive, settings)
     file.parent.mkdir(parents=True, exist_ok=True)
     np.savez(file, ranks=ranks, by_vector=by_vector, offsets=np.arange(len(ranks) + 1))
     return file
@@ -53,6 +63,8 @@ def record(variant, seed, settings, hits=0.5):
         "seed": seed,
         "epochs": 3,
         "settings": settings,
+        "archive": ARCHIVE,
+        "commits": ["0123456789abcdef"],
         "validation": figures,
         "test": figures,
         "epoch_seconds": [10.0, 12.0],
@@ -74,7 +86,17 @@ def test_one_vector_has_all_candidates_for_itself(tmp_path):
 
 
 @pytest.fixture
-def arguments(tmp_path):
+def arguments(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        variants,
+        "settings_of",
+        lambda study, variant, seeds, arguments: [
+            (seed, SETTINGS.get((variant, seed), "")) for seed in seeds
+        ],
+    )
+    monkeypatch.setattr(
+        variants, "digest", lambda one: one if isinstance(one, str) else digest(one)
+    )
     keep(tmp_path, "a", [5, 5], [[5, 5]])
     keep(tmp_path, "b", [5, 60], [[5, 60]])
     lines = [record("base", 1, "a"), record("wide", 1, "b"), record("base", 2, "c")]
@@ -111,19 +133,155 @@ def test_data_of_another_order_are_compared_among_themselves(arguments):
         compare(STUDY, arguments)
 
 
-def test_a_table_has_the_runs_of_its_epochs_and_order_alone(arguments):
+def add(arguments, *records):
+    """Add lines to the results."""
+    with arguments.results.open("a") as lines:
+        lines.writelines(json.dumps(one) + "\n" for one in records)
+
+
+def rows_of(arguments):
+    """Return the cells of the table's rows, the heads first."""
+    written = table(STUDY, read_groups(STUDY, arguments))
+    head, _, *rows = [line.strip("| ").split(" | ") for line in written.splitlines()]
+    return [head, *rows]
+
+
+def test_a_table_has_the_runs_of_its_epochs_order_and_archive_alone(arguments):
     arguments.ties = "shuffled"
     own = record("base", 1, "a") | {"ties": "shuffled"}
     others = [own | {"epochs": 10}, own | {"ties": "file_order"}, record("base", 2, "")]
-    assert same_runs([own, *others], arguments) == [own]
+    add(arguments, own, *others, own | {"archive": "of another"})
+    assert read_groups(STUDY, arguments) == {("base", CURRENT): [own]}
 
 
 def test_the_table_has_a_row_per_variant_the_best_of_validation_first(arguments):
-    records = [*read_records(arguments.results), record("best", 1, "d", hits=0.6)]
-    rows = [line.strip("| ").split(" | ") for line in table(STUDY, records).split("\n")]
-    assert [row[0] for row in rows[2:5]] == ["best", "base", "wide"]
-    assert rows[0][2:] == ["test HR@10", "training, s"]
-    assert rows[3][1:] == ["2", "0.5000", "22"]
+    add(arguments, record("wide", 2, "d", hits=0.6))
+    assert rows_of(arguments) == [
+        ["variant", "settings", "seeds", "test HR@10", "training, s"],
+        ["wide", "current", "2", "0.5500", "22"],
+        ["base", "current", "2", "0.5000", "22"],
+    ]
+
+
+def test_of_a_seed_the_last_line_counts(arguments):
+    add(arguments, record("base", 1, "a", hits=0.7))
+    assert ["base", "current", "2", "0.6000", "22"] in rows_of(arguments)
+
+
+def test_archives_are_never_averaged(arguments):
+    add(arguments, record("base", 1, "a", hits=0.9) | {"archive": "of another"})
+    assert ["base", "current", "2", "0.5000", "22"] in rows_of(arguments)
+    arguments.archive.write_text("another one")
+    other = {"archive": archive_hash(arguments.archive)}
+    add(arguments, record("base", 1, "a", hits=0.9) | other)
+    assert rows_of(arguments)[1:] == [["base", "current", "1", "0.9000", "22"]]
+
+
+def test_older_settings_have_rows_of_their_own_commit(arguments):
+    then = {"commit": "fedcba9876543210"}  # once a record had one
+    older = [record("base", 1, "x", 0.9), record("base", 2, "y", 0.8)]
+    for one in older:
+        del one["commits"]
+    dirty = record("base", 1, "z", 0.1) | {"commits": ["fedcba9876543210-dirty"]}
+    both = {"commits": ["fedcba9876543210", "0123456789abcdef"]}
+    add(arguments, *(one | then for one in older), dirty)
+    add(arguments, record("gone", 1, "w", 0.2) | both)
+    assert rows_of(arguments)[1:] == [
+        ["base", "current", "2", "0.5000", "22"],
+        ["wide", "current", "1", "0.5000", "22"],
+        ["base", "fedcba9876", "2", "0.8500", "22"],
+        ["gone", "fedcba9876 + 0123456789", "1", "0.2000", "22"],
+        ["base", "z", "1", "0.1000", "22"],
+    ]
+
+
+def test_settings_that_another_variant_has_now_are_not_current(arguments):
+    add(arguments, record("wide", 2, "a", hits=0.9))
+    assert ["wide", "0123456789", "1", "0.9000", "22"] in rows_of(arguments)
+
+
+def test_older_settings_are_compared_among_themselves(arguments):
+    keep(arguments.work, "x", [5, 5], [[5, 5]])
+    keep(arguments.work, "y", [60, 60], [[60, 60]])
+    arguments.seeds = [3]
+    then = {"commits": ["fedcba9876543210"]}
+    add(arguments, record("base", 3, "x") | then, record("wide", 3, "y") | then)
+    arguments.results.write_text(
+        "".join(arguments.results.read_text().splitlines(keepends=True)[3:])
+    )
+    found = compare(STUDY, arguments)
+    assert found["settings"] == "fedcba9876"
+    assert found["differences"]["hr@50"]["mean"] == 1
+
+
+def test_the_head_of_a_table_says_what_its_rows_are_of(arguments, monkeypatch, capsys):
+    monkeypatch.setattr(variants, "read_arguments", lambda study, said: arguments)
+    arguments.do = "table"
+    variants.main(STUDY, "")
+    written = capsys.readouterr().out
+    assert written.startswith(f"3 epochs, ties in file_order, archive {ARCHIVE}. ")
+    assert "made at 0123456789. " in written
+
+
+def test_without_an_archive_it_is_said_what_names_it(tmp_path):
+    with pytest.raises(FileNotFoundError, match="--archive names the file"):
+        archive_hash(tmp_path / "ml-1m.zip")
+
+
+def test_settings_are_those_that_a_run_trains(tmp_path):
+    archive = tmp_path / "archive.zip"
+    archive.touch()
+    asked = SimpleNamespace(epochs=2, ties="file_order")
+    found = dict(variants.settings_of(STUDY, "wide", [2], asked))
+    project = Project(tmp_path / "work")
+    project.set_up(archive, None)
+    given = parameters_of(STUDY, "wide", 2, epochs=2)
+    assert found == {2: project.parameters(given)["training"]}
+
+
+def test_a_request_time_is_told_from_what_was_asked_for():
+    asked = {"training.histories.multi_interest.events.request_time": True}
+    assert request_time([{"parameters": asked}]) == "known"
+    assert request_time([{"parameters": {}, "request_time": True}]) == "known"
+    assert request_time([{"parameters": {}, "request_time": False}]) == "no"
+
+
+@pytest.fixture
+def cut_short(tmp_path, monkeypatch):
+    """Return a project with a checkpoint of training `a`, begun at commit `one`."""
+    project = Project(tmp_path)
+    monkeypatch.setattr(variants, "describe_commit", lambda: "one")
+    assert begin(project, training="a") == ["one"]
+    CheckpointStore(project.checkpoints).path.touch()
+    monkeypatch.setattr(variants, "describe_commit", lambda: "two")
+    return project
+
+
+def test_a_training_that_goes_on_at_another_commit_has_both(cut_short):
+    assert begin(cut_short, training="a") == ["one", "two"]
+    assert begin(cut_short, training="a") == ["one", "two"]
+    assert CheckpointStore(cut_short.checkpoints).path.exists()
+
+
+def test_a_checkpoint_of_another_training_is_not_gone_on_from(cut_short):
+    assert begin(cut_short, training="b") == ["two"]
+    assert not CheckpointStore(cut_short.checkpoints).path.exists()
+
+
+def test_a_checkpoint_of_no_known_commit_is_not_gone_on_from(cut_short):
+    (cut_short.checkpoints / variants.COMMITS).unlink()
+    assert begin(cut_short, training="a") == ["two"]
+    assert not CheckpointStore(cut_short.checkpoints).path.exists()
+
+
+def test_what_ended_is_begun_anew(cut_short):
+    CheckpointStore(cut_short.checkpoints).clear()
+    assert begin(cut_short, training="a") == ["two"]
+
+
+def test_archives_have_ranks_of_their_own(tmp_path):
+    one, other = (ranks_file(tmp_path, name, "settings") for name in ("one", "other"))
+    assert one != other
 
 
 def test_variants_change_the_preset_and_nothing_else():
@@ -173,9 +331,13 @@ def fakes(monkeypatch):
     monkeypatch.setattr(
         variants,
         "run_variant",
-        lambda study, project, variant, asked, settings: (
-            record(variant, settings.seed, digest(settings)) | {"asked": dict(asked)}
-        ),
+        lambda study, project, asked, settings, kept: {
+            "seed": settings.seed,
+            "epochs": 3,
+            "settings": digest(settings),
+            "asked": dict(asked),
+            "kept": str(kept),
+        },
     )
     return FakeProject.ran
 
@@ -189,7 +351,7 @@ def test_what_has_a_line_already_is_not_trained_again(fakes, arguments):
         ("base", 2),
         ("wide", 2),
     ]
-    assert fakes == ["set up", "data"]  # nothing that was cut short is forgotten
+    assert fakes == ["set up", "data", *["forget"] * 4]  # nothing was cut short
     run_variants(STUDY, arguments)
     assert len(read_records(arguments.results)) == 7
 
