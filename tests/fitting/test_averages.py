@@ -53,14 +53,14 @@ def swa_of(weights):
 DEFINITIONS = {"ema": ema_of, "swa": swa_of}
 
 
-class Beginnings(keras.callbacks.Callback):
-    """Keeps what some weights are when each step begins; of steps one at a time."""
+class Endings(keras.callbacks.Callback):
+    """Keeps what some weights are after each step; of steps one at a time."""
 
     def __init__(self):
         super().__init__()
         self.seen = []
 
-    def on_train_batch_begin(self, batch, logs=None):
+    def on_train_batch_end(self, batch, logs=None):
         if keras.backend.backend() == "jax":
             self.model.jax_state_sync()
         towers = self.model.towers
@@ -84,12 +84,12 @@ def small(rate, **options):
 @EACH_RATE
 def test_an_average_follows_its_definition_over_the_steps_of_an_epoch(rate):
     state = small(rate)
-    beginnings = Beginnings()
+    endings = Endings()
     state.feed.begin(0)
     batches = as_keras_input(state.feed, stack=1)
-    state.task.fit(batches, shuffle=False, verbose=0, callbacks=[beginnings])
-    assert len(beginnings.seen) > 4
-    weights = zip(*beginnings.seen, strict=True)
+    state.task.fit(batches, shuffle=False, verbose=0, callbacks=[endings])
+    assert len(endings.seen) > 4
+    weights = zip(*endings.seen, strict=True)
     for found, seen in zip(averages_of(state), weights, strict=True):
         np.testing.assert_allclose(found, DEFINITIONS[rate](seen), 1e-5, 1e-6)
 
@@ -132,6 +132,36 @@ def test_averages_are_validated_and_kept_and_training_goes_on_without(rate, tmp_
     for found, best in zip(kept, validation.seen[0], strict=True):
         np.testing.assert_array_equal(found, best)
     assert np.abs(kept[0] - plain.task.towers.get_weights()[0]).max() > 1e-4
+
+
+def test_it_is_recorded_and_logged_when_weights_begin_to_be_averages(tmp_path, caplog):
+    caplog.set_level("INFO", logger="two_tower")
+    state = small("swa")
+    n_steps = len(state.feed)
+    state.task.averages.rate = mean_from(n_steps)
+    records = run(state, tmp_path, ScriptedValidation([0.1, 0.2, 0.3]), epochs=3)
+    assert [record["averaged"] for record in records] == [False, True, True]
+    assert caplog.text.count("the weights are averages") == 1
+    assert "from epoch 2 on the weights are averages" in caplog.text
+    assert "came before averages began" not in caplog.text
+
+
+def test_a_kept_epoch_from_before_the_averages_is_warned_of(tmp_path, caplog):
+    state = small("swa")
+    state.task.averages.rate = mean_from(2 * len(state.feed))
+    run(state, tmp_path, ScriptedValidation([0.2, 0.3, 0.1]), epochs=3)
+    assert "the kept epoch 2 came before averages began" in caplog.text
+
+
+def test_of_one_step_there_is_no_average_yet():
+    towers = build_towers()
+    averages = Averages(towers, mean_from(1))
+    averages.build()
+    found = []
+    for _ in range(4):
+        found.append(averages.are_of_several)
+        averages.update()
+    assert [*found, averages.are_of_several] == [False, False, False, True, True]
 
 
 @EACH_RATE

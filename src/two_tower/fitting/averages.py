@@ -1,13 +1,13 @@
 """Averages of weights over the steps of training."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 import keras
-import numpy as np
 from keras import ops
 
+from two_tower.fitting.variables import assign_all
 from two_tower.towers.batch_norm import STATISTICS
 from two_tower.towers.two_tower import TwoTower
 from two_tower.types import Tensor
@@ -55,7 +55,7 @@ def mean_from(start: int) -> Rate:
 
 
 class Averages(keras.layers.Layer):
-    """What the towers' weights are on average over the steps that they began.
+    """What the towers' weights are on average over steps, each one's after it.
 
     Statistics of batch norm are averaged with the weights that they belong to. The
     averages are weights that are not trained, so a checkpoint of all variables holds
@@ -96,11 +96,10 @@ class Averages(keras.layers.Layer):
         self.built = True
 
     def update(self) -> None:
-        """Take note of the weights as they are; of no effect on gradients."""
+        """Take note of the weights as they are."""
         share = self.rate(ops.cast(self.n_seen, "float32"))
         for average, weight in zip(self.averages, self.followed(), strict=True):
-            newest = ops.stop_gradient(ops.convert_to_tensor(weight))
-            average.assign((1 - share) * average + share * newest)
+            average.assign((1 - share) * average + share * ops.cast(weight, "float32"))
         self.n_seen.assign(self.n_seen + 1)
 
     def put_in(self) -> None:
@@ -108,6 +107,12 @@ class Averages(keras.layers.Layer):
         for weight, average in zip(self.followed(), self.averages, strict=True):
             # A copy: JAX's arrays are shared as they are, and predicting donates some.
             weight.assign(ops.copy(average))
+
+    @property
+    def are_of_several(self) -> bool:
+        """Whether they are of more than one step's weights, the newest."""
+        n_seen = float(ops.convert_to_numpy(self.n_seen))
+        return n_seen > 0 and float(self.rate(ops.array(n_seen - 1, "float32"))) < 1
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
@@ -118,9 +123,4 @@ class Averages(keras.layers.Layer):
         try:
             yield
         finally:
-            _assign(followed, own)
-
-
-def _assign(variables: Sequence[keras.Variable], values: Sequence[np.ndarray]) -> None:
-    for variable, value in zip(variables, values, strict=True):
-        variable.assign(value)
+            assign_all(followed, own)

@@ -1,7 +1,8 @@
 """What happens around each epoch: validation, early stopping, checkpoints, alarms."""
 
+import logging
 import time
-from contextlib import nullcontext
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,8 +29,19 @@ from two_tower.fitting.measures import (
 from two_tower.fitting.progress import log_epoch
 from two_tower.fitting.task import RetrievalTask
 from two_tower.fitting.validation import Validation
+from two_tower.fitting.variables import assign_all
 from two_tower.towers.encode import encode_items
 from two_tower.types import FIRST_ID
+
+logger = logging.getLogger(__name__)
+
+
+AVERAGED = "averaged"
+
+
+def was_averaged(record: Mapping[str, Any]) -> bool:
+    """Whether an epoch's figures are of weights of several steps."""
+    return bool(record.get(AVERAGED))
 
 
 @dataclass
@@ -73,8 +85,8 @@ class TrainingState:
         checkpoint = store.load(self.fingerprint)
         if checkpoint is None:
             return
-        _assign(self.task.variables, checkpoint.arrays["variables"])
-        _assign(self.task.optimizer.variables, checkpoint.arrays["optimizer"])
+        assign_all(self.task.variables, checkpoint.arrays["variables"])
+        assign_all(self.task.optimizer.variables, checkpoint.arrays["optimizer"])
         self.history[:] = checkpoint.about["history"]
         remembered = checkpoint.arrays.get("feed", [])
         self.feed.restore(dict(zip(checkpoint.about["feed"], remembered, strict=True)))
@@ -148,12 +160,17 @@ class EpochEnd(keras.callbacks.Callback):
         log_epoch(record, epochs=self.epochs, monitor=self.state.stopping.monitor)
         self.state.save(self.store)
 
-    def _examine(self, epoch: int) -> dict[str, float]:
+    def _examine(self, epoch: int) -> dict[str, Any]:
         """Raise the alarms, and return the validation's figures where it is due."""
         check_weights(self.state.task.towers.get_weights(), epoch=epoch)
         averages = self.state.task.averages
-        with averages.in_place() if averages is not None else nullcontext():
+        if averages is None:
             return self._validate(epoch)
+        averaged = averages.are_of_several
+        if averaged and not any(was_averaged(done) for done in self.state.history):
+            logger.info("from epoch %d on the weights are averages", epoch + 1)
+        with averages.in_place():
+            return {AVERAGED: averaged, **self._validate(epoch)}
 
     def _validate(self, epoch: int) -> dict[str, float]:
         """Examine the towers as they would be kept."""
@@ -171,8 +188,3 @@ class EpochEnd(keras.callbacks.Callback):
         if stopping.should_stop:
             self.model.stop_training = True
         return {**figures, "validation_seconds": time.perf_counter() - began}
-
-
-def _assign(variables: list[Any], values: list[np.ndarray]) -> None:
-    for variable, value in zip(variables, values, strict=True):
-        variable.assign(value)

@@ -5,7 +5,7 @@ from contextlib import closing
 from typing import Any
 
 from two_tower.fitting.checkpoints import CheckpointStore
-from two_tower.fitting.epochs import EpochEnd, TrainingState
+from two_tower.fitting.epochs import EpochEnd, TrainingState, was_averaged
 from two_tower.fitting.keras_input import as_keras_input
 from two_tower.fitting.progress import ProgressBar
 from two_tower.fitting.validation import Validation
@@ -38,7 +38,8 @@ def fit(
     Returns:
         One record per epoch: `epoch` from 1, `loss`, `learning_rate`,
         `temperature`, `seconds`, `examples_per_second`, what the objective measures,
-        and the validation's figures where there was one.
+        the validation's figures where there was one, and where weights are averaged
+        `averaged`, whether these figures are of several steps' weights yet.
 
     Raises:
         TrainingError: if loss or weights are no numbers, or the item vectors or the
@@ -77,6 +78,20 @@ def fit(
             state.stopping.monitor,
             state.stopping.best,
         )
+        _check_averages(state)
     elif state.task.averages is not None:
         state.task.averages.put_in()
     return state.history
+
+
+def _check_averages(state: TrainingState) -> None:
+    """Warn if averages were asked for and the kept weights are of a single step."""
+    best = state.stopping.best_epoch
+    if state.task.averages is None or was_averaged(state.history[best]):
+        return
+    logger.warning(
+        "weights are averaged, but the kept epoch %d came before averages began: its "
+        "weights are those of one step. Begin earlier (averages.swa.from_share), give "
+        "training more validation.patience, or set averaging to none",
+        best + 1,
+    )

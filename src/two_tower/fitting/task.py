@@ -75,8 +75,6 @@ class RetrievalTask(keras.Model):
         training: bool = True,  # noqa: FBT001, FBT002 (Keras' signature)
     ) -> Tensor:
         """Return the mean loss of a positive, with what regularises the weights."""
-        if self.averages is not None:
-            self.averages.update()
         n_positives = ops.sum(x["weights"])
         total, figures = y_pred
         loss = total / ops.maximum(n_positives, 1.0)
@@ -85,6 +83,37 @@ class RetrievalTask(keras.Model):
         for measure in self.accumulators:
             measure.update_state(figures[measure.name], sample_weight=n_positives)
         return sum(self.losses, start=loss)
+
+    def train_step(self, *stepped: Any) -> Any:
+        """Take a step as Keras does, and note the weights that it leads to.
+
+        Args:
+            stepped: on TensorFlow the batch; on JAX the state and the batch.
+
+        Returns:
+            On TensorFlow the figures; on JAX these and the new state.
+        """
+        if keras.backend.backend() != "jax":
+            logs = super().train_step(*stepped)
+            if self.averages is not None:
+                self.averages.update()
+            return logs
+        logs, state = super().train_step(*stepped)
+        return logs, state if self.averages is None else self._with_averages(*state)
+
+    def _with_averages(
+        self, trained: list[Tensor], others: list[Tensor], *rest: list[Tensor]
+    ) -> tuple[list[Tensor], ...]:
+        """Return JAX's state with averages that know of the trained weights."""
+        variables = [*self.trainable_variables, *self.non_trainable_variables]
+        values = zip(variables, [*trained, *others], strict=True)
+        with keras.StatelessScope(state_mapping=values) as scope:
+            self.averages.update()
+        averaged = [
+            scope.get_current_value(variable)
+            for variable in self.non_trainable_variables
+        ]
+        return trained, averaged, *rest
 
     def get_metrics_result(self) -> dict[str, Tensor]:
         """Return the epoch's loss per positive, steps and measures so far.
