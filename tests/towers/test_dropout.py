@@ -156,3 +156,16 @@ def test_the_configuration_rebuilds_the_layer():
     copy = Dropout.from_config(layer.get_config())
     assert copy.get_config() == layer.get_config()
     assert keras.saving.get_registered_name(Dropout) == "two_tower>Dropout"
+
+
+@pytest.mark.parametrize("rate", [-0.1, 1.0, 1.5])
+def test_a_rate_that_is_no_share_is_refused(rate):
+    with pytest.raises(
+        ValueError, match=rf"rate is {rate}; choose a share in \[0, 1\)"
+    ):
+        Dropout(rate, seed=1)
+
+
+def test_an_option_of_keras_layer_that_is_not_ours_is_refused():
+    with pytest.raises(ValueError, match="noise_shape"):
+        Dropout(RATE, seed=1, noise_shape=(2, 1))

@@ -10,7 +10,7 @@ from two_tower.fitting.additions import Additions
 from two_tower.fitting.batches import Batch, padded
 from two_tower.fitting.drawn_feed import DrawnFeed
 from two_tower.fitting.sequences import Sequences
-from two_tower.towers.events import UNKNOWN_TIME, Events, Fields, span_fields
+from two_tower.towers.events import UNKNOWN_TIME, Events, Fields, span_ages
 
 
 def plan_epoch(
@@ -173,15 +173,14 @@ class SequenceFeed(DrawnFeed):
             return {}
         n_rows = self.slots // width
         windows = self.sequences.items
-        fields = span_fields(
-            windows.values,
+        ages = span_ages(
             self._events._replace(asked_at=padded(self._events.asked_at[rows], n_rows)),
             padded(windows.offsets[1:][rows], n_rows),
             padded(windows.lengths[rows], n_rows),
             width,
             request_time=self.request_time,
         )
-        return {"ages": fields["ages"]}
+        return {"ages": ages}
 
     def __len__(self) -> int:
         return self._n_batches

@@ -60,8 +60,8 @@ def is_kept(shape: Sequence[Any], state: Tensor, *, rate: float) -> Tensor:
 
 
 @keras.saving.register_keras_serializable("two_tower")
-class Dropout(keras.layers.Dropout):
-    """Keras' dropout with cheaper draws.
+class Dropout(keras.layers.Layer):
+    """Dropout as Keras', with cheaper draws.
 
     On processors without many cores, Keras' generators take longer than the products
     of a small transformer once XLA compiles them.
@@ -70,7 +70,20 @@ class Dropout(keras.layers.Dropout):
         rate: share of the elements that are set to 0 while training, in [0, 1); the
             others grow so that the mean stays.
         seed: of the draws, which also count how often the layer was called.
+
+    Raises:
+        ValueError: if the rate is not in [0, 1).
     """
+
+    def __init__(self, rate: float, *, seed: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if not 0 <= rate < 1:
+            raise ValueError(f"rate is {rate}; choose a share in [0, 1) to drop")
+        self.rate = rate
+        self.seed = seed
+        if rate > 0:
+            self.seed_generator = keras.random.SeedGenerator(seed)
+        self.built = True  # there is nothing to build
 
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:  # noqa: FBT001, FBT002 (Keras' signature)
         """Return `[...]` float of `[...]` float."""
@@ -78,6 +91,9 @@ class Dropout(keras.layers.Dropout):
             return inputs
         kept = is_kept(ops.shape(inputs), self.seed_generator.next(), rate=self.rate)
         return ops.where(kept, inputs / (1 - self.rate), ops.zeros_like(inputs))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "rate": self.rate, "seed": self.seed}
 
 
 def _fold(numbers: Tensor, shift: int) -> Tensor:

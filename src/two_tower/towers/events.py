@@ -136,14 +136,9 @@ def span_fields(
         `[B, T]` float32, NaN for none. `lengths` and `asked_hours` `[B]` int32. Hours
         and ages are 0 for padding and where a time is unknown.
     """
-    column = np.arange(width)
-    is_real = column < lengths[:, None]
-    places = np.where(is_real, (ends - lengths)[:, None] + column, 0)
-    # Padding is read at place 0 and overwritten; there may be no item at all.
+    places, is_real = _places(ends, lengths, width)
     timestamps = _at(events.timestamps, places, is_real, UNKNOWN_TIME)
-    newest = timestamps.max(axis=1, initial=UNKNOWN_TIME)
-    is_given = (events.asked_at != UNKNOWN_TIME) & request_time
-    asked_at = np.where(is_given, events.asked_at, newest)
+    asked_at = _asked_at(events, timestamps, request_time=request_time)
     return {
         "items": _at(items, places, is_real, np.int32(PADDING)),
         "lengths": lengths.astype(np.int32),
@@ -152,6 +147,21 @@ def span_fields(
         "ratings": _at(events.ratings, places, is_real, np.float32(np.nan)),
         "asked_hours": hours_of(asked_at),
     }
+
+
+def span_ages(
+    events: Events,
+    ends: Int64Array,
+    lengths: npt.NDArray[np.integer[Any]],
+    width: int,
+    *,
+    request_time: bool,
+) -> npt.NDArray[np.int32]:
+    """Return the `ages` of `span_fields` alone, `[B, T]` int32."""
+    places, is_real = _places(ends, lengths, width)
+    timestamps = _at(events.timestamps, places, is_real, UNKNOWN_TIME)
+    asked_at = _asked_at(events, timestamps, request_time=request_time)
+    return ages_of(timestamps, asked_at[:, None])
 
 
 def hours_of(timestamps: Int64Array) -> npt.NDArray[np.int32]:
@@ -203,10 +213,31 @@ def _filled(column: Any, nothing: float, dtype: npt.DTypeLike) -> npt.NDArray[An
     return np.asarray(filled.to_numpy())
 
 
+def _places(
+    ends: Int64Array, lengths: npt.NDArray[np.integer[Any]], width: int
+) -> tuple[Int64Array, npt.NDArray[np.bool_]]:
+    """Return `[B, T]` places of spans, 0 for padding, and which of them are real."""
+    column = np.arange(width)
+    is_real = column < lengths[:, None]
+    return np.where(is_real, (ends - lengths)[:, None] + column, 0), is_real
+
+
+def _asked_at(
+    events: Events, timestamps: Int64Array, *, request_time: bool
+) -> Int64Array:
+    """Return `[B]` seconds of the requests, or of the newest of `[B, T]` events."""
+    newest = timestamps.max(axis=1, initial=UNKNOWN_TIME)
+    is_given = (events.asked_at != UNKNOWN_TIME) & request_time
+    return np.where(is_given, events.asked_at, newest)
+
+
 def _at(
     values: npt.NDArray[Any], places: Int64Array, is_real: Any, nothing: Any
 ) -> npt.NDArray[Any]:
-    """Return the values at places, `nothing` for padding."""
+    """Return the values at places, `nothing` for padding.
+
+    Padding is read at place 0 and overwritten; there may be no value at all.
+    """
     if not len(values):
         return np.full(places.shape, nothing, values.dtype)
     return np.where(is_real, values[places], nothing).astype(values.dtype, copy=False)

@@ -266,6 +266,15 @@ def test_request_time_needs_an_option_that_reads_times():
     assert parameters(change, preset="transformer").reads_events
 
 
+def test_dropout_of_inner_units_needs_layers_that_have_them():
+    options = {"feed_forward": None, "dropout": {"feed_forward": 0.1}}
+    change = {"histories": {"transformer": options}}
+    with pytest.raises(ValidationError, match=r"dropout.feed_forward is 0.1 but"):
+        parameters(change, preset="transformer")
+    options["dropout"]["feed_forward"] = 0.0
+    parameters(change, preset="transformer")
+
+
 def test_momentum_is_refused_where_it_would_do_nothing():
     with pytest.raises(ValidationError, match="kind is 'adam'; it is of sgd alone"):
         parameters({"optimizer": {"momentum": 0.9}})

@@ -14,7 +14,7 @@ TIME_BITS: Final = 1
 N_TIME_BUCKETS: Final = (31 << TIME_BITS) + 2
 
 # Each of the first 15 distances has a bucket; then eight share out each doubling, and
-# what is 4,096 items away or more shares the last one.
+# what is 4,095 items away or more shares the last one.
 POSITION_BITS: Final = 3
 N_POSITION_BUCKETS: Final = (12 << POSITION_BITS) + 1
 

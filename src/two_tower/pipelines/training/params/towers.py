@@ -120,6 +120,15 @@ class TransformerHistory(Params):
             )
         return self
 
+    @model_validator(mode="after")
+    def _there_are_inner_units_to_drop(self) -> Self:
+        if self.dropout.feed_forward and self.feed_forward is None:
+            raise ValueError(
+                f"dropout.feed_forward is {self.dropout.feed_forward} but feed_forward "
+                "is null, whose inner units it drops; set it to 0, or give feed_forward"
+            )
+        return self
+
 
 class HashedTable(Params):
     """A table whose rows ids share, by their remainder."""
