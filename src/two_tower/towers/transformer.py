@@ -120,8 +120,9 @@ class TransformerUserTower(keras.layers.Layer):
             training: whether to drop.
 
         Returns:
-            `[B, T, D]` float; position t has seen items 0 … t only, and with request
-            time when item t + 1 came. Padding's states have no meaning.
+            `[B, T, D]` float; position t has seen items 0 … t only, with absolute
+            positions how many follow, and with request time when item t + 1 came.
+            Padding's states have no meaning.
         """
         batch, length = ops.shape(vectors)[0], ops.shape(vectors)[1]
         asked = self._asked(ages, is_real)
