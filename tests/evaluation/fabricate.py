@@ -58,6 +58,7 @@ def table(**columns):
         "targets": pa.list_(pa.int32()),
         "vector": pa.list_(pa.float32()),
         "n_train": pa.int64(),
+        "asked_at": pa.int64(),
     }
     arrays = {name: pa.array(rows, types.get(name)) for name, rows in columns.items()}
     return ibis.memtable(pa.table(arrays))
@@ -73,6 +74,7 @@ class World:
 
     n_users: int = 12
     n_items: int = 30
+    asked_at: int | None = None
 
     @cached_property
     def training(self):
@@ -120,6 +122,7 @@ class World:
         return table(
             user=users,
             user_id=[f"u{user}" for user in users],
+            asked_at=[self.asked_at] * len(users),
             vector_index=list(range(n_vectors)) * self.n_users,
             vector=[vector.tolist() for user in vectors for vector in user],
         )
@@ -232,4 +235,5 @@ def metrics_of(world, baselines_of=None, **changes):
         "cold_ranks": cold_ranks(world, **changes),
     }
     lazy = {name: ibis.memtable(table) for name, table in tables.items()}
+    lazy["test_queries"] = world.test_queries
     return nodes.compute_metrics(SPLIT_REPORT, parameters(**changes), **lazy)

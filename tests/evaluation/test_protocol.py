@@ -7,12 +7,13 @@ from two_tower.evaluation.protocol import HISTORIES, POSITIVES, describe_protoco
 from two_tower.pipelines.sequencing.params import SplitKind
 
 
-def protocol(**changes):
+def protocol(*, request_time=False, **changes):
     return describe_protocol(
         SPLIT_REPORT | changes,
         dataset="small world",
         cutoffs=(1, 10),
         headline=10,
+        request_time=request_time,
         n_queries=12,
         n_positives=14,
         n_items=30,
@@ -55,6 +56,14 @@ def test_a_random_split_is_stated_with_its_shares_and_seed(kind, shares, words):
     found = protocol(kind=kind, shares=shares, seed=5)
     assert (found["shares"], found["seed"]) == (shares, 5)
     assert words in found["in_words"]
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_whether_the_time_of_a_request_is_known_is_stated(known):
+    found = protocol(request_time=known)
+    assert found["request_time"] is known
+    said = "is known to the two-tower" in found["in_words"]
+    assert said is known
 
 
 def test_a_split_without_chance_has_no_seed_in_words():

@@ -7,7 +7,7 @@ from tests.evaluation.fabricate import (
     metrics_of,
 )
 from two_tower.evaluation.plots import plot_hit_rates, plot_slices
-from two_tower.evaluation.report import format_report
+from two_tower.evaluation.report import format_headline, format_report
 
 INTERESTS = interests_of(World())
 
@@ -37,6 +37,18 @@ def test_each_table_of_the_report_has_as_many_cells_in_every_row(metrics):
     for lines in tables:
         assert len({line.count("|") for line in lines}) == 1
         assert len(lines) > 2
+
+
+def test_figures_of_queries_that_know_when_they_are_asked_say_so(metrics):
+    asked = metrics_of(World(asked_at=900_000_000))
+    assert asked["protocol"]["request_time"] is True
+    assert metrics["protocol"]["request_time"] is False
+    told = "request's time known"
+    assert told in format_headline(asked)
+    assert told not in format_headline(metrics)
+    told = "queries that know when they are asked"
+    assert told in format_report(asked, INTERESTS)
+    assert told not in format_report(metrics, INTERESTS)
 
 
 def test_a_skipped_baseline_is_mentioned_with_its_reason():

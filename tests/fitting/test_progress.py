@@ -10,6 +10,7 @@ RECORD = {
     "val_ndcg@10": 0.5,
     "examples_per_second": 1234.5,
     "seconds": 3.0,
+    "request_time": False,
 }
 
 
@@ -68,3 +69,9 @@ def test_an_epoch_is_one_line_in_the_log(caplog, monitor, figure):
         log_epoch(RECORD, epochs=8, monitor=monitor)
     expected = f"epoch 2 of 8: loss 1.2500{figure}, 1,234 examples/s, 3.0 s"
     assert caplog.messages == [expected.replace("1,234", "1234")]
+
+
+def test_figures_of_queries_that_know_when_they_are_asked_say_so(caplog):
+    with caplog.at_level(logging.INFO):
+        log_epoch(RECORD | {"request_time": True}, epochs=8, monitor="val_ndcg@10")
+    assert "val_ndcg@10 0.5000 (request's time known), " in caplog.messages[0]

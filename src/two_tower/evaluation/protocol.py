@@ -46,6 +46,7 @@ def describe_protocol(
     dataset: str,
     cutoffs: Sequence[int],
     headline: int,
+    request_time: bool,
     **others: Any,
 ) -> JsonObject:
     """Return what must be the same where figures are compared.
@@ -56,6 +57,7 @@ def describe_protocol(
         dataset: name of the data.
         cutoffs: the k that are reported.
         headline: the k that comes first.
+        request_time: whether queries know when they are asked.
         others: `n_queries`, `n_positives`, `n_items`, `n_cold_items`, and how
             `slices` were cut.
     """
@@ -74,6 +76,7 @@ def describe_protocol(
         "ties_in_score": "worst rank",
         "index_list_length": max(cutoffs),
         "refit": False,
+        "request_time": request_time,
         "cutoffs": list(cutoffs),
         "headline": headline,
         **others,
@@ -96,6 +99,8 @@ def in_words(protocol: JsonObject) -> str:
         "training interaction.",
         "Among equal scores a positive takes the worst rank.",
         HISTORIES[protocol["split"]],
+        f"When a query is asked, the time of its first positive, is "
+        f"{'known' if protocol['request_time'] else 'not known'} to the two-tower.",
         "Through the index, a positive that is not among the first "
         f"{protocol['index_list_length']} items served is a miss.",
     ]

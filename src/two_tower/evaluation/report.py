@@ -53,7 +53,8 @@ def format_headline(metrics: JsonObject) -> str:
         f"{NAMES[name]} {figures[f'hr@{k}']:.4f} / {figures[f'ndcg@{k}']:.4f}"
         for name, figures in rankings_of(metrics).items()
     ]
-    return f"HR@{k} / NDCG@{k}: {', '.join(parts)}"
+    told = " (request's time known)" if metrics["protocol"]["request_time"] else ""
+    return f"HR@{k} / NDCG@{k}{told}: {', '.join(parts)}"
 
 
 def _sections(metrics: JsonObject) -> Iterator[str]:
@@ -89,6 +90,11 @@ def _headline(metrics: JsonObject) -> Iterator[str]:
     yield f"## Headline (k = {k})"
     if "recall" not in by_k:
         yield "Each query has one positive, so recall@k is HR@k."
+    if protocol["request_time"]:
+        yield (
+            "The two-tower's figures are of queries that know when they are asked, the "
+            "baselines' are not."
+        )
     headline = [*(f"{figure}@{k}" for figure in by_k), "mrr"]
     yield _figures(metrics, headline)
     for name, figures in metrics["baselines"].items():

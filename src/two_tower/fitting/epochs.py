@@ -144,6 +144,7 @@ class EpochEnd(keras.callbacks.Callback):
             "temperature": self.state.task.temperature.current,
             "seconds": seconds,
             "examples_per_second": self.state.feed.n_positives / seconds,
+            "request_time": self.state.task.towers.request_time,
         }
         measures = {measure.name: measure for measure in self.state.task.measures}
         record |= {name: float(logs[name]) for name in measures}

@@ -37,7 +37,8 @@ def fit(
 
     Returns:
         One record per epoch: `epoch` from 1, `loss`, `learning_rate`,
-        `temperature`, `seconds`, `examples_per_second`, what the objective measures,
+        `temperature`, `seconds`, `examples_per_second`, `request_time` (whether
+        queries know when they are asked), what the objective measures,
         the validation's figures where there was one, and where weights are averaged
         `averaged`, whether these figures are of several steps' weights yet.
 
@@ -73,10 +74,11 @@ def fit(
     if state.stopping.weights:
         state.task.towers.set_weights(state.stopping.weights)
         logger.info(
-            "kept the weights of epoch %d: %s %.4f",
+            "kept the weights of epoch %d: %s %.4f%s",
             state.stopping.best_epoch + 1,
             state.stopping.monitor,
             state.stopping.best,
+            " (request's time known)" if state.task.towers.request_time else "",
         )
         _check_averages(state)
     elif state.task.averages is not None:

@@ -77,7 +77,8 @@ class ProgressBar(keras.callbacks.Callback):
 
 def log_epoch(record: dict[str, Any], *, epochs: int, monitor: str) -> None:
     """Log one line on an epoch that has ended."""
-    figure = f", {monitor} {record[monitor]:.4f}" if monitor in record else ""
+    told = " (request's time known)" if record["request_time"] else ""
+    figure = f", {monitor} {record[monitor]:.4f}{told}" if monitor in record else ""
     logger.info(
         "epoch %d of %d: loss %.4f%s, %.0f examples/s, %.1f s",
         record["epoch"],

@@ -60,7 +60,8 @@ def tower(request):
 def vectors_of(batches, n_vectors):
     """Return `[users, V, D]`, in a table that must be in order."""
     table = pa.Table.from_batches(list(batches))
-    assert table.column_names == ["user", "user_id", "vector_index", "vector"]
+    columns = [name for name in table.column_names if name != "asked_at"]
+    assert columns == ["user", "user_id", "vector_index", "vector"]
     assert table.schema.field("vector_index").type == pa.int32()
     assert table.schema.field("vector").type == pa.list_(pa.float32())
     assert table["user"].to_pylist() == np.repeat([2, 3, 4], n_vectors).tolist()
@@ -106,6 +107,12 @@ def test_test_queries_are_asked_at_the_time_of_the_first_target(tower):
     nobody = events._replace(asked_at=np.full(3, UNKNOWN_TIME))
     unasked = tower.encode_dense(lists, np.int32([3, 2, 4]), events=nobody)
     assert np.abs(unasked.reshape(3, n_vectors, -1)[[1, 0, 2]] - found).max() > 1e-5
+
+
+def test_queries_say_when_they_are_asked_where_towers_know(tower):
+    (batch,) = nodes.export_test_queries(tower, examples(), parameters())
+    of_each = np.repeat([51, 90_100, 7], tower.towers.n_vectors)
+    assert batch["asked_at"].to_pylist() == of_each.tolist()
 
 
 def test_the_learned_cold_query_has_a_list_for_each_of_several_vectors(tower):

@@ -212,7 +212,10 @@ def test_a_user_without_interactions_gets_the_vector_of_no_history(towers, query
 def test_test_queries_are_of_the_examples_items(towers, query_tower):
     batches = nodes.export_test_queries(query_tower, examples_of(), parameters())
     table, vectors = table_of(batches)
-    assert table.column_names == ["user", "user_id", "vector_index", "vector"]
+    columns = ["user", "user_id", "asked_at", "vector_index", "vector"]
+    assert table.column_names == columns
+    assert table["asked_at"].null_count == 5
+    assert table.schema.field("asked_at").type == pa.int64()
     assert table["vector_index"].to_pylist() == [0] * 5
     assert table.schema.field("vector_index").type == pa.int32()
     assert table["user"].to_pylist() == [2, 3, 4, 5, 6]

@@ -226,8 +226,9 @@ def compute_metrics(
             the split.
         parameters: of this pipeline.
         tables: `two_tower_ranks` and `two_tower_exposure` as from `rank_by_two_tower`,
-            `baseline_ranks` and `baseline_exposure` as from `rank_by_baselines`, and
-            `cold_ranks` as from `rank_among_cold_items`.
+            `baseline_ranks` and `baseline_exposure` as from `rank_by_baselines`,
+            `cold_ranks` as from `rank_among_cold_items`, and `test_queries` with
+            `asked_at` (int64, null where towers don't read it).
 
     Returns:
         `protocol`; `two_tower` (`exact`, `index`) and `baselines` (`popularity`, `ease`
@@ -256,6 +257,7 @@ def compute_metrics(
             dataset=parameters.dataset,
             cutoffs=cutoffs,
             headline=parameters.headline,
+            request_time=_know_when_asked(tables["test_queries"]),
             n_queries=len(rankings.n_positives),
             n_positives=len(rankings.items),
             n_items=len(n_train),
@@ -356,6 +358,10 @@ def plot_hit_rates(metrics: JsonObject) -> Figure:
 def plot_slices(metrics: JsonObject) -> Figure:
     """Return the headline hit rate of all rankings, slice by slice."""
     return plots.plot_slices(metrics)
+
+
+def _know_when_asked(test_queries: ir.Table) -> bool:
+    return bool(test_queries.asked_at.notnull().any().to_pyarrow().as_py())
 
 
 def _why_without_ease(n_items: int, parameters: Evaluation) -> JsonObject:

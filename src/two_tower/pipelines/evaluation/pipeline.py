@@ -55,6 +55,7 @@ def create_pipeline() -> Pipeline:
                     "baseline_ranks": "baseline_ranks",
                     "baseline_exposure": "baseline_exposure",
                     "cold_ranks": "cold_ranks",
+                    "test_queries": "test_queries",
                 },
                 outputs="metrics",
                 name="compute_metrics",

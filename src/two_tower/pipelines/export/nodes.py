@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
-import pyarrow.compute as pc
+from ibis import _
 
 from two_tower.lineage import LineageStore
 from two_tower.pipelines.export.embeddings import embed_rows, embed_users
@@ -138,26 +138,40 @@ def export_test_queries(
         parameters: of the export.
 
     Returns:
-        As `export_user_embeddings`.
+        As `export_user_embeddings`, and behind `user_id` the time of the request that
+        the vectors know of, `asked_at` (int64): null of towers that don't read it.
     """
     examples = test_examples.order_by("user").select(
-        "user", "user_id", "items", "timestamps", "ratings", "target_timestamps"
+        _.user,
+        _.user_id,
+        _.target_timestamps[0].name("asked_at"),
+        _.items,
+        _.timestamps,
+        _.ratings,
     )
-    return embed_users(
+    pieces = embed_users(
         examples,
         size=parameters.users_per_piece,
         embed=lambda rows: _encode_examples(query_tower, rows),
-        keep=2,
+        keep=3,
     )
+    return pieces if query_tower.towers.request_time else map(_unasked, pieces)
 
 
 def _encode_examples(query_tower: QueryTower, examples: pa.Table) -> FloatArray:
-    asked_at = pc.list_element(examples["target_timestamps"], 0)
+    asked_at = examples["asked_at"]
     return query_tower.encode_dense(
         Ragged.from_arrow(examples["items"]),
         examples["user"].to_numpy(),
         events=Events.from_arrow(examples["timestamps"], examples["ratings"], asked_at),
     )
+
+
+def _unasked(queries: pa.RecordBatch) -> pa.RecordBatch:
+    """Return the queries without the times of their requests."""
+    place = queries.schema.get_field_index("asked_at")
+    times = pa.nulls(queries.num_rows, pa.int64())
+    return queries.set_column(place, "asked_at", times)
 
 
 def export_cold_queries(query_tower: QueryTower) -> JsonObject:
