@@ -154,14 +154,17 @@ def build_towers(  # noqa: PLR0913
     max_length=64,
     dropout=0.0,
     normalise=True,
+    dtype="float32",
     seed=1,
     sequence=None,
+    separate=False,
     **item_options,
 ):
     """Return towers whose initial weights come from the seed.
 
     The queries read a history (`mean`, `transformer`, the latter with changes
     `sequence` of its options), know the user (`profile`), or both (`both`, a mean).
+    Items of histories have, if `separate`, a tower apart.
     """
     keras.utils.set_random_seed(seed)
     options = {
@@ -174,8 +177,9 @@ def build_towers(  # noqa: PLR0913
         "l2": 0.0,
         "n_rows": n_items,
         "scale": 0.5,
+        "dtype": dtype,
     }
-    item_tower = EntityTower(n_items, dimension, seed=seed, **options | item_options)
+    new_item_tower = partial(EntityTower, n_items, dimension, **options | item_options)
     profile = EntityTower(
         N_USERS, dimension, seed=9, **options | {"features": {}, "n_rows": N_USERS}
     )
@@ -192,11 +196,13 @@ def build_towers(  # noqa: PLR0913
     encoder = encoders.get({"both": "mean"}.get(tower, tower))
     fusion = {"hidden_units": [], "batch_norm": False, "dropout": 0.0, "seed": 5}
     towers = TwoTower(
-        item_tower,
-        history_encoder=encoder and encoder(dimension, seed=seed + 1),
+        new_item_tower(seed=seed),
+        history_encoder=encoder and encoder(dimension, seed=seed + 1, dtype=dtype),
         profile=profile if tower in {"profile", "both"} else None,
         fusion=fusion if tower == "both" else None,
         normalise=normalise,
+        history_item_tower=new_item_tower(seed=seed + 2) if separate else None,
+        dtype=dtype,
     )
     towers.build()
     return towers

@@ -65,15 +65,15 @@ def make_tower(name, *, n_blocks=2, **changes):
 
 
 @cache
-def shared_tower(name):
+def shared_tower(name, **changes):
     """Return a tower without dropout, for tests that only call it."""
-    return make_tower(name)
+    return make_tower(name, **changes)
 
 
 @cache
-def call_shared(name):
+def call_shared(name, **changes):
     """Return that tower as a function of vectors, mask and ages."""
-    tower = shared_tower(name)
+    tower = shared_tower(name, **changes)
     if tower.reads_events:
         return evaluated(tower)
     without_ages = evaluated(tower)
@@ -110,9 +110,18 @@ def ages_for(rows, *, width=LENGTH, asked_at=None, request_time):
     return event_fields(histories, events, width, request_time=request_time)["ages"]
 
 
-def states_of(name, vectors, rows, *, width=LENGTH, asked_at=ASKED_AT):
-    """Return `[R, width, D]`, the states of histories with events at these seconds."""
-    tower = shared_tower(name)
+def states_of(name, vectors, rows, *, width=LENGTH, asked_at=ASKED_AT, **changes):
+    """Return `[R, width, D]`, the states of histories with events at these seconds.
+
+    Args:
+        name: of the shared tower's options.
+        vectors: R times `[T, D]`, of the histories' items.
+        rows: seconds of each history's events.
+        width: that histories are padded to.
+        asked_at: the second of each request.
+        **changes: of the options.
+    """
+    tower = shared_tower(name, **changes)
     padded = np.zeros((len(rows), width, DIMENSION), np.float32)
     for row, history in enumerate(vectors):
         padded[row, : len(history)] = history
@@ -122,4 +131,5 @@ def states_of(name, vectors, rows, *, width=LENGTH, asked_at=ASKED_AT):
         asked_at=[asked_at] * len(rows),
         request_time=tower.request_time,
     )
-    return call_shared(name)(padded, mask_of([*map(len, rows)], width), ages)
+    mask = mask_of([*map(len, rows)], width)
+    return call_shared(name, **changes)(padded, mask, ages)
