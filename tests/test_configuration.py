@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kedro.config import OmegaConfigLoader
 from kedro.io import DataCatalog
 from kedro.runner import SequentialRunner
 from omegaconf import OmegaConf
@@ -14,7 +13,7 @@ from omegaconf import OmegaConf
 from two_tower.movielens.simulation.recipe import Recipe
 from two_tower.pipelines.simulation.pipeline import create_pipeline
 from two_tower.pipelines.training.params.training import Training
-from two_tower.settings import CONFIG_LOADER_ARGS
+from two_tower.settings import CONFIG_LOADER_ARGS, ConfigLoader
 
 PROJECT = Path(__file__).parents[1]
 DOCUMENT = (PROJECT / "docs" / "configuration.md").read_text(encoding="utf-8")
@@ -33,8 +32,8 @@ def conf(tmp_path) -> Path:
     return tmp_path / "conf"
 
 
-def configure(conf: Path, env: str, **params: Any) -> OmegaConfigLoader:
-    loader = OmegaConfigLoader(
+def configure(conf: Path, env: str, **params: Any) -> ConfigLoader:
+    loader = ConfigLoader(
         str(conf), env=env, runtime_params=params, **CONFIG_LOADER_ARGS
     )
     loader["globals"] = {**loader["globals"], "data": str(conf.parent / "data")}
@@ -83,7 +82,7 @@ def test_an_environment_changes_presets_that_there_are(file):
 @pytest.mark.parametrize("env", [file.parent.name for file in ENVIRONMENTS])
 @pytest.mark.parametrize("preset", ["transformer", "multi-interest"])
 def test_each_environment_gives_valid_parameters(env, preset):
-    loader = OmegaConfigLoader(
+    loader = ConfigLoader(
         str(PROJECT / "conf"),
         env=env,
         runtime_params={"preset": preset},

@@ -4,19 +4,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kedro.config import OmegaConfigLoader
 from omegaconf.errors import InterpolationResolutionError
 
-from two_tower.settings import CONFIG_LOADER_ARGS
+from two_tower.settings import CONFIG_LOADER_ARGS, ConfigLoader
 
 TRAINING = """
 _training:
   epochs: 30
   tower: transformer
   towers: { mean: { units: [64, 32] }, transformer: { blocks: 2, dropout: 0.2 } }
-training: ${preset:${_training},${_presets},${runtime_params:preset,transformer}}
+training: ${preset:${_training},${_presets},${runtime_params:preset,${globals:preset}}}
 """
 FILES = {
+    "base/globals.yml": "preset: transformer",
     "base/parameters/training.yml": TRAINING,
     "base/parameters/presets/transformer.yml": "_presets: { transformer: {} }",
     "base/parameters/presets/short-mean.yml": (
@@ -26,8 +26,12 @@ FILES = {
     "large/parameters.yml": """
 _changes:
   transformer: &history { epochs: 50, towers: { transformer: { blocks: 3 } } }
-  long: *history
-training: ${by_preset:${_changes},${runtime_params:preset,transformer}}
+  short-mean: {}
+training: ${by_preset:${_changes},${runtime_params:preset,${globals:preset}}}
+""",
+    "misspelt/parameters.yml": """
+_changes: { transfromer: { epochs: 50 } }
+training: ${by_preset:${_changes},${runtime_params:preset,${globals:preset}}}
 """,
     "local/.gitkeep": "",
 }
@@ -43,7 +47,7 @@ def conf(tmp_path) -> Path:
 
 
 def training(conf: Path, env: str | None = None, **params: Any) -> dict[str, Any]:
-    loader = OmegaConfigLoader(
+    loader = ConfigLoader(
         str(conf), env=env, runtime_params=params, **CONFIG_LOADER_ARGS
     )
     return loader["parameters"]["training"]
@@ -86,3 +90,18 @@ def test_an_unknown_preset_names_those_that_exist(conf):
         InterpolationResolutionError, match="'max'; choose one of short-mean, transf"
     ):
         training(conf, preset="max")
+
+
+@pytest.mark.parametrize("preset", ["transformer", "short-mean"])
+def test_changes_of_a_preset_that_there_is_not_are_refused(conf, preset):
+    with pytest.raises(
+        InterpolationResolutionError,
+        match="preset 'transfromer', which there is not; name one of short-mean, tr",
+    ):
+        training(conf, "misspelt", preset=preset)
+
+
+def test_the_default_preset_has_its_name_in_one_place(conf):
+    (conf / "base/globals.yml").write_text("preset: short-mean")
+    for env in (None, "large"):
+        assert training(conf, env) == training(conf, env, preset="short-mean")

@@ -2,19 +2,18 @@
 
 from functools import cache
 
-from kedro.config import OmegaConfigLoader
 from omegaconf import OmegaConf
 
 from benchmarks.project import DATASET, ROOT, nested
 from benchmarks.variants import Study, parameters_of
 from two_tower.pipelines.training.params.training import Training
-from two_tower.settings import CONFIG_LOADER_ARGS
+from two_tower.settings import CONFIG_LOADER_ARGS, ConfigLoader
 
 
 @cache
 def configured(preset: str):
     """Return a preset as the data set's environment has it."""
-    loader = OmegaConfigLoader(
+    loader = ConfigLoader(
         str(ROOT / "conf"),
         env=DATASET,
         runtime_params={"preset": preset},

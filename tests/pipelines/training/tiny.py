@@ -8,7 +8,6 @@ from typing import Any
 import ibis
 import numpy as np
 import pyarrow as pa
-from kedro.config import OmegaConfigLoader
 from omegaconf import OmegaConf
 
 from tests.fitting.tiny import cut, walks
@@ -17,7 +16,7 @@ from two_tower.pipelines.training.inputs import ModelInputs, read_inputs
 from two_tower.pipelines.training.nodes import LEARNS_FROM, train_two_tower
 from two_tower.pipelines.training.params.training import Training
 from two_tower.ragged import Ragged
-from two_tower.settings import CONFIG_LOADER_ARGS
+from two_tower.settings import CONFIG_LOADER_ARGS, ConfigLoader
 
 CONF = Path(__file__).parents[3] / "conf"
 INT_LISTS = pa.list_(pa.int32())
@@ -63,7 +62,7 @@ def _configured(preset: str) -> dict[str, Any]:
 
 def training_in_conf(**runtime_params: Any) -> dict[str, Any]:
     """Return `params:training` as Kedro's loader puts it together."""
-    loader = OmegaConfigLoader(
+    loader = ConfigLoader(
         str(CONF), env="base", runtime_params=runtime_params, **CONFIG_LOADER_ARGS
     )
     return loader["parameters"]["training"]
