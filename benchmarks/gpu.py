@@ -16,6 +16,7 @@ import statistics
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -61,21 +62,38 @@ def read_arguments() -> argparse.Namespace:
     training = commands.add_parser("train", help="train from the folder")
     training.add_argument("folder", type=Path)
     training.add_argument("--precision", choices=["float32", "mixed_bfloat16"])
-    training.add_argument("--epochs", type=int)
+    training.add_argument("--epochs", type=above_zero)
     training.add_argument("--seed", type=int)
-    training.add_argument("--slots", type=int, help="of a batch, padding included")
-    training.add_argument("--chunk", type=int, help="queries with logits at a time")
-    training.add_argument("--steps-per-execution", type=int)
+    training.add_argument(
+        "--slots",
+        type=above_zero,
+        help="of a batch, in training and validation, padding included",
+    )
+    training.add_argument(
+        "--chunk", type=above_zero, help="queries with logits at a time"
+    )
+    training.add_argument("--steps-per-execution", type=above_zero)
     training.add_argument("--device", choices=["auto", "cpu", "gpu"])
     training.add_argument("--json", action="store_true", help="rather than a table")
     return parser.parse_args()
+
+
+def above_zero(text: str) -> int:
+    """Return a number of the command line that counts something.
+
+    Raises:
+        ValueError: if it is none, which the command line then says.
+    """
+    if (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{number} is not above 0")
+    return number
 
 
 def read_parameters(arguments: argparse.Namespace) -> Any:
     """Return the folder's parameters of training with those of the command line.
 
     Raises:
-        ValueError: if a batch would not hold a row of the widest bucket.
+        ValueError: if they don't go together.
     """
     import keras
 
@@ -85,15 +103,53 @@ def read_parameters(arguments: argparse.Namespace) -> Any:
         asked = getattr(arguments, name)
         if asked is not None:
             setattr(parameters, name, asked)
+    set_batches(parameters, slots=arguments.slots, chunk=arguments.chunk)
+    return parameters
+
+
+def set_batches(parameters: Any, *, slots: int | None, chunk: int | None) -> None:
+    """Give batches other sizes, checked as the parameters of the folder were.
+
+    Args:
+        parameters: that are changed.
+        slots: items in a batch of training and of validation; None leaves both.
+        chunk: queries whose logits exist at one time; None leaves it.
+
+    Raises:
+        ValueError: if batches have no slots, a row doesn't fit, or the queue of
+            negatives can't hold a batch.
+    """
+    from two_tower.fitting.sequence_feed import count_places
+    from two_tower.types import ROW_PER_PLACE
+
     batches = parameters.batches
-    batches.slots = arguments.slots or batches.slots
-    batches.chunk = arguments.chunk or batches.chunk
+    if slots is not None:
+        if parameters.history in ROW_PER_PLACE:
+            raise ValueError(
+                f"--slots is {slots}, but with history {parameters.history!r} a batch "
+                "is of batches.pairs; pack the folder with training.batches.pairs=…"
+            )
+        batches.slots = parameters.validation.slots = slots
+    batches.chunk = batches.chunk if chunk is None else chunk
+    if parameters.history in ROW_PER_PLACE:
+        return
     if batches.slots < batches.buckets[-1]:
         raise ValueError(
             f"--slots is {batches.slots}, less than the widest of batches.buckets, "
             f"{batches.buckets[-1]}; a batch holds at least one row"
         )
-    return parameters
+    queue = parameters.sources.queue
+    places = max(
+        count_places(width, slots=batches.slots, chunk=batches.chunk)
+        for width in batches.buckets
+    )
+    if parameters.negatives == "queue" and queue.size - queue.hard < places:
+        raise ValueError(
+            f"a batch may have {places} places with --slots {batches.slots} and "
+            f"--chunk {batches.chunk}, but sources.queue has size {queue.size} with "
+            f"{queue.hard} hard ones; lower slots or chunk, or pack the folder with a "
+            "larger training.sources.queue.size"
+        )
 
 
 def train(arguments: argparse.Namespace) -> Figures:
@@ -128,10 +184,11 @@ def train(arguments: argparse.Namespace) -> Figures:
     test = read_examples(tables["test_examples"], with_events=parameters.reads_events)
     figures = {
         **setting(parameters),
+        "request time": "known" if towers.request_time else "no",
         **speed([epoch["seconds"] for epoch in history], feed.n_positives),
         **peak_memory(),
         **best_figures(history, parameters.validation.monitor),
-        **test_figures(assemble_validation(parameters, test, towers), towers),
+        **test_figures(assemble_validation(parameters, test, towers), test, towers),
     }
     return figures | feeding(state, figures["seconds per epoch"])
 
@@ -215,9 +272,13 @@ def peak_memory() -> Figures:
 
 
 def best_figures(history: Sequence[Mapping[str, Any]], monitor: str) -> Figures:
-    """Return the validation figures of the epoch whose weights were kept."""
+    """Return the validation figures of the epoch whose weights were kept.
+
+    That is the last one where nothing was validated.
+    """
     name = f"val_{monitor}"
-    best = max(history, key=lambda epoch: epoch.get(name, -np.inf))
+    validated = [epoch for epoch in history if name in epoch]
+    best = max(validated, key=lambda epoch: epoch[name], default=history[-1])
     ranked = {key: value for key, value in best.items() if is_figure(key)}
     return {
         "loss of the last epoch": history[-1]["loss"],
@@ -231,15 +292,22 @@ def is_figure(name: str) -> bool:
     return name.startswith(("val_hr@", "val_ndcg@"))
 
 
-def test_figures(ranking: Any, towers: Any) -> Figures:
-    """Return hit rates and NDCG of the test positives, the whole catalogue ranked."""
+def test_figures(ranking: Any, test: Any, towers: Any) -> Figures:
+    """Return hit rates and NDCG of the test positives, the whole catalogue ranked.
+
+    Args:
+        ranking: as of validation, which may ask a sample of the users alone.
+        test: examples, of which all are asked.
+        towers: trained.
+    """
     from two_tower.towers.encode import encode_items
     from two_tower.types import FIRST_ID
 
     if ranking is None:
         return {}
     ids = np.arange(FIRST_ID, towers.item_tower.n_entities, dtype=np.int32)
-    found = ranking.evaluate(towers, encode_items(towers, ids))
+    everyone = replace(ranking, examples=test)
+    found = everyone.evaluate(towers, encode_items(towers, ids))
     return {
         name.replace("val_", "test "): value
         for name, value in found.items()

@@ -44,7 +44,16 @@ def read_arguments() -> argparse.Namespace:
 
 
 def measure(folder: Path, parameters: Any, until: float | None) -> Figures:
-    """Return how fast steps are, and where their time goes."""
+    """Return how fast steps are, and where their time goes.
+
+    Raises:
+        ValueError: if the parameters read no histories.
+    """
+    if parameters.history == "none":
+        raise ValueError(
+            "history is 'none', so batches have no slots of items to be measured; pack "
+            "a folder with `--params preset=…` of one that reads histories"
+        )
     from two_tower.pipelines.training.assembly import (
         assemble_feed,
         assemble_state,
@@ -189,7 +198,7 @@ def seconds_of_head(parameters: Any, n_candidates: int) -> float:
     from two_tower.types import FIRST_ID
 
     batches, rng = parameters.batches, np.random.default_rng(0)
-    n_places = batches.slots // batches.chunk * batches.chunk
+    n_places = max(batches.slots // batches.chunk, 1) * batches.chunk
     known = np.arange(n_candidates + FIRST_ID) >= FIRST_ID
     labels = rng.integers(FIRST_ID, len(known), n_places).astype(np.int32)
     queries, vectors = (
@@ -239,9 +248,10 @@ def training_until(parameters: Any, inputs: Any, target: float) -> Figures:
     from two_tower.pipelines.training.run import train
 
     with TemporaryDirectory() as folder:
-        _, history = train(parameters, inputs, "", CheckpointStore(Path(folder)))
+        towers, history = train(parameters, inputs, "", CheckpointStore(Path(folder)))
     reached = seconds_until(history, target)
     return {
+        "request time": "known" if towers.request_time else "no",
         f"seconds of training to validation HR@10 {target}": reached,
         "best validation HR@10": max(one.get("val_hr@10", 0.0) for one in history),
     }

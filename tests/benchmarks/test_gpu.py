@@ -3,6 +3,8 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -91,6 +93,7 @@ def test_tensorflow_trains_on_a_bare_machine(packed):
     found = json.loads(train(packed, "tensorflow", "--json"))
     assert found["back end"].startswith("tensorflow")
     assert found["precision"] == "float32"
+    assert found["request time"] == "no"
     assert found["device"].startswith("CPU")
     assert found["peak device memory, MiB"] is None
     # By chance one in four would be among the best 10 of 40 items.
@@ -159,6 +162,39 @@ def test_shards_are_read_in_the_order_asked_for(tmp_path):
     assert everything["items"].to_pylist() == [[], [8, 9], [7]]
 
 
+def test_validation_has_as_many_slots_as_training():
+    changed = settings()
+    assert changed.batches.slots == changed.validation.slots == 64
+    parameters = shards.restore(shards.describe(changed))
+    gpu.set_batches(parameters, slots=96, chunk=None)
+    assert (parameters.batches.slots, parameters.validation.slots) == (96, 96)
+    assert parameters.batches.chunk == changed.batches.chunk
+
+
+def test_a_batch_that_the_queue_does_not_hold_is_refused():
+    # 64 slots in rows of 4 have 16 · 5 places, 80, and 128 slots 160: whole chunks.
+    changed = settings(negatives="queue", masks={"hits": True}, log_q="none")
+    parameters = shards.restore(shards.describe(changed))
+    gpu.set_batches(parameters, slots=128, chunk=None)
+    with pytest.raises(ValueError, match="256 places with --slots 128 and --chunk 256"):
+        gpu.set_batches(parameters, slots=None, chunk=256)
+
+
+def test_batches_of_pairs_have_no_slots():
+    parameters = shards.restore(shards.describe(tiny.parameters(preset="mean")))
+    parameters.history = "none"
+    with pytest.raises(ValueError, match="a batch is of batches"):
+        gpu.set_batches(parameters, slots=64, chunk=None)
+
+
+@pytest.mark.parametrize("name", ["epochs", "slots", "chunk", "steps-per-execution"])
+def test_what_counts_something_is_above_0(name, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["gpu", "train", "folder", f"--{name}", "0"])
+    with pytest.raises(SystemExit):
+        gpu.read_arguments()
+    assert f"--{name}: 0 is not above 0" in capsys.readouterr().err
+
+
 def test_a_batch_that_holds_no_row_is_refused(packed, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["gpu", "train", str(packed), "--slots", "7"])
     with pytest.raises(ValueError, match="--slots is 7, less than the widest"):
@@ -186,6 +222,30 @@ def test_the_epoch_that_was_kept_is_the_best_validated_one():
         "validation hr@10": 0.2,
         "validation ndcg@10": 0.1,
     }
+
+
+def test_without_validation_the_last_epoch_was_kept():
+    history = [{"epoch": 1, "loss": 3.0}, {"epoch": 2, "loss": 2.0}]
+    assert gpu.best_figures(history, "ndcg@10") == {
+        "loss of the last epoch": 2.0,
+        "epoch kept": 2,
+    }
+
+
+def test_all_test_users_are_asked(monkeypatch):
+    @dataclass(frozen=True)
+    class Ranking:
+        examples: list
+
+        def evaluate(self, towers, items):
+            return {"val_hr@10": len(self.examples), "val_mrr": 0.5}
+
+    monkeypatch.setattr(
+        "two_tower.towers.encode.encode_items", lambda towers, ids: None
+    )
+    towers = SimpleNamespace(item_tower=SimpleNamespace(n_entities=3))
+    found = gpu.test_figures(Ranking(examples=[1]), [1, 2, 3], towers)
+    assert found == {"test hr@10": 3}
 
 
 def test_pack_writes_what_the_data_pipeline_made(tmp_path):

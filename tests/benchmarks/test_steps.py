@@ -9,6 +9,12 @@ from tests.fitting.tiny import walks
 from tests.pipelines.training import tiny
 
 
+def parameters_of(preset, **changes):
+    """Return small parameters of a preset."""
+    learns = {"epochs": 2, "validation": {"cutoffs": [10], "monitor": "ndcg@10"}}
+    return tiny.parameters(learns, changes, preset=preset)
+
+
 @pytest.fixture(scope="module")
 def packed(tmp_path_factory):
     """Return a folder as `benchmarks.gpu pack` writes it."""
@@ -25,14 +31,10 @@ def packed(tmp_path_factory):
     for name, table in tables.items():
         (folder / name).mkdir()
         pq.write_table(table, folder / name / "00000.parquet")
-    parameters = tiny.parameters(
-        {"epochs": 2, "validation": {"cutoffs": [10], "monitor": "ndcg@10"}},
-        preset="transformer",
-    )
     documents = {
         "feature_schema": tiny.FEATURE_SCHEMA,
         "feature_information": tiny.FEATURE_INFORMATION,
-        "training": shards.describe(parameters),
+        "training": shards.describe(parameters_of("transformer")),
     }
     for name, content in documents.items():
         (folder / f"{name}.json").write_text(json.dumps(content))
@@ -51,7 +53,20 @@ def test_all_parts_of_a_step_are_measured(packed, monkeypatch):
     assert 0 < found["share of padding"] < 1
     assert 0 < found["operations of the softmax head, share"] < 1
     assert found["seconds of training to validation HR@10 0.0"] > 0
+    assert found["request time"] == "no"
     assert found["batches per second, made alone"] > 0
+
+
+def test_a_chunk_may_hold_more_than_the_slots_of_a_batch():
+    parameters = parameters_of("transformer", batches={"slots": 8, "chunk": 32})
+    assert steps.seconds_of_head(parameters, n_candidates=40) > 0
+
+
+def test_without_histories_there_is_nothing_to_measure(packed):
+    parameters = shards.read_parameters(packed)
+    parameters.history = "none"
+    with pytest.raises(ValueError, match="batches have no slots of items"):
+        steps.measure(packed, parameters, until=None)
 
 
 def test_operations_are_those_of_dense_layers_and_attention():
