@@ -99,16 +99,22 @@ class RetrievalTask(keras.Model):
                 self.averages.update()
             return logs
         logs, state = super().train_step(*stepped)
-        return logs, state if self.averages is None else self._with_averages(*state)
+        if self.averages is not None:
+            state = self._noted(self.averages, *state)
+        return logs, state
 
-    def _with_averages(
-        self, trained: list[Tensor], others: list[Tensor], *rest: list[Tensor]
+    def _noted(
+        self,
+        averages: Averages,
+        trained: list[Tensor],
+        others: list[Tensor],
+        *rest: list[Tensor],
     ) -> tuple[list[Tensor], ...]:
         """Return JAX's state with averages that know of the trained weights."""
         variables = [*self.trainable_variables, *self.non_trainable_variables]
         values = zip(variables, [*trained, *others], strict=True)
         with keras.StatelessScope(state_mapping=values) as scope:
-            self.averages.update()
+            averages.update()
         averaged = [
             scope.get_current_value(variable)
             for variable in self.non_trainable_variables
