@@ -73,7 +73,7 @@ def make_item_tower(
 
 def sequence_options(*, dropout: float = 0.0, **changes: Any) -> dict[str, Any]:
     """Return the options of a plain transformer, of one dropout, less changes."""
-    places = ("input", "attention", "feed_forward", "branch")
+    places = ("input", "attention", "feed_forward", "branch", "times")
     return {
         "n_blocks": 1,
         "n_heads": 2,

@@ -13,6 +13,7 @@ from two_tower.towers.sequence.block import SEEDS_OF_A_BLOCK, SequenceBlock
 from two_tower.towers.sequence.buckets import position_buckets
 from two_tower.towers.sequence.options import SequenceOptions
 from two_tower.towers.sequence.times import (
+    HiddenTimes,
     TimeGaps,
     query_ages,
     relative_time_buckets,
@@ -74,6 +75,15 @@ class TransformerUserTower(keras.layers.Layer):
             )
             for depth in range(self.options.n_blocks)
         ]
+        self.hidden_times = (
+            HiddenTimes(
+                self.options.dropout.times,
+                seed=seed + 1 + SEEDS_OF_A_BLOCK * self.options.n_blocks,
+                dtype=dtype,
+            )
+            if self.reads_events
+            else None
+        )
         self.output_norm = keras.layers.LayerNormalization(dtype=dtype)
 
     @property
@@ -125,7 +135,12 @@ class TransformerUserTower(keras.layers.Layer):
             Padding's states have no meaning.
         """
         batch, length = ops.shape(vectors)[0], ops.shape(vectors)[1]
-        asked = self._asked(ages, is_real)
+        ages = self._known_ages(ages, training=training)
+        asked = (
+            None
+            if ages is None
+            else query_ages(ages, is_real, request_time=self.request_time)
+        )
         states = vectors * self.dimension**0.5
         if self.options.absolute_position:
             states = states + self._position_vectors(is_real)
@@ -144,15 +159,15 @@ class TransformerUserTower(keras.layers.Layer):
         states = self.output_norm(states)
         return ops.reshape(states, (batch, length, self.dimension))
 
-    def _asked(self, ages: Tensor | None, is_real: Tensor) -> Tensor | None:
-        if not self.reads_events:
+    def _known_ages(self, ages: Tensor | None, *, training: bool) -> Tensor | None:
+        if self.hidden_times is None:
             return None
         if ages is None:
             raise ValueError(
                 "the tower reads times (relative_time or time_gap), but its batch "
                 "holds no ages; make batches with the times of events"
             )
-        return query_ages(ages, is_real, request_time=self.request_time)
+        return self.hidden_times(ages, training=training)
 
     def _position_vectors(self, is_real: Tensor) -> Tensor:
         """Return `[B, T, D]`, the vector of each item's place from the newest."""

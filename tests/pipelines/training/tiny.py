@@ -31,7 +31,12 @@ SMALL = {
         "mean": {"hidden_units": [16, 16], "dropout": 0.0},
         "transformer": {
             "n_blocks": 1,
-            "dropout": {"input": 0.0, "attention": 0.0, "branch": 0.0},
+            "n_heads": 1,
+            "absolute_position": True,
+            "relative_position": False,
+            "relative_time": False,
+            "time_gap": False,
+            "dropout": {"input": 0.0, "attention": 0.0, "branch": 0.0, "times": 0.0},
         },
         "multi_interest": {
             "max_items": 8,

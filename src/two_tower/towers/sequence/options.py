@@ -32,12 +32,15 @@ class DropoutOptions:
         attention: of the attention's weights.
         feed_forward: of the inner units of feed-forward layers.
         branch: of what attention and feed-forward layers add to the states.
+        times: of the histories that are read as if no time were known, as those of
+            requests without times are; see `HiddenTimes`.
     """
 
     input: float
     attention: float
     feed_forward: float
     branch: float
+    times: float
 
 
 @dataclass(frozen=True)

@@ -70,6 +70,12 @@ class SequenceDropout(Params):
     attention: float = Field(ge=0, lt=1, description="of the attention's weights")
     feed_forward: float = Field(ge=0, lt=1, description="of inner units")
     branch: float = Field(ge=0, lt=1, description="of what is added to the states")
+    times: float = Field(
+        ge=0,
+        lt=1,
+        description="of histories whose times are hidden, if any are read, so that "
+        "requests without times are no surprise",
+    )
 
 
 class TransformerHistory(Params):
