@@ -47,8 +47,8 @@ SWIGLU = {
     f"{TRANSFORMER}.feed_forward.factor": 8 / 3,
 }
 HSTU = {f"{TRANSFORMER}.attention": "pointwise", f"{TRANSFORMER}.feed_forward": None}
-RELATIVE_TIME = {f"{TRANSFORMER}.relative_time": True}
-TIME_GAP = {f"{TRANSFORMER}.time_gap": True}
+NO_RELATIVE_TIME = {f"{TRANSFORMER}.relative_time": False}
+NO_TIME_GAP = {f"{TRANSFORMER}.time_gap": False}
 REQUEST_TIME = {f"{TRANSFORMER}.request_time": True}
 SEPARATE = {"history_items": "separate"}
 
@@ -67,20 +67,21 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "three-blocks": {f"{TRANSFORMER}.n_blocks": 3},
     "four-blocks": {f"{TRANSFORMER}.n_blocks": 4},
     "eight-blocks": {f"{TRANSFORMER}.n_blocks": 8},
-    "two-heads": {f"{TRANSFORMER}.n_heads": 2},
+    "one-head": {f"{TRANSFORMER}.n_heads": 1},
     "four-heads": {f"{TRANSFORMER}.n_heads": 4},
-    "two-wide-heads": {f"{TRANSFORMER}.n_heads": 2, f"{TRANSFORMER}.head_width": 64},
+    "wide-heads": {f"{TRANSFORMER}.head_width": 64},
     "width-32": {"dimension": 32},
     "width-96": {"dimension": 96},
     "width-128": {"dimension": 128},
     # Dropout.
     "dropout-0.1": dropout_of(0.1),
-    "dropout-0.3": dropout_of(0.3),
+    "dropout-0.2": dropout_of(0.2),
     "dropout-0.4": dropout_of(0.4),
     "no-input-dropout": {f"{DROPOUT}.input": 0.0},
     "no-attention-dropout": {f"{DROPOUT}.attention": 0.0},
     "no-branch-dropout": {f"{DROPOUT}.branch": 0.0},
     "feed-forward-dropout": {f"{DROPOUT}.feed_forward": 0.2},
+    "no-hidden-times": {f"{DROPOUT}.times": 0.0},
     # Blocks.
     "gated": {f"{TRANSFORMER}.residual": "gated"},
     "swiglu": SWIGLU,
@@ -89,23 +90,17 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "pointwise": {f"{TRANSFORMER}.attention": "pointwise"},
     "hstu": HSTU,
     # Position and time.
-    "no-absolute-position": {f"{TRANSFORMER}.absolute_position": False},
-    "relative-position": {f"{TRANSFORMER}.relative_position": True},
-    "relative-position-alone": {
-        f"{TRANSFORMER}.absolute_position": False,
-        f"{TRANSFORMER}.relative_position": True,
+    "absolute-position": {f"{TRANSFORMER}.absolute_position": True},
+    "no-relative-position": {f"{TRANSFORMER}.relative_position": False},
+    "absolute-position-alone": {
+        f"{TRANSFORMER}.absolute_position": True,
+        f"{TRANSFORMER}.relative_position": False,
     },
-    "relative-time": RELATIVE_TIME,
-    "time-gap": TIME_GAP,
-    "times": {**RELATIVE_TIME, **TIME_GAP},
-    "relative-time-request": {**RELATIVE_TIME, **REQUEST_TIME},
-    "time-gap-request": {**TIME_GAP, **REQUEST_TIME},
-    "times-request": {**RELATIVE_TIME, **TIME_GAP, **REQUEST_TIME},
-    "hstu-times": {
-        **HSTU,
-        f"{TRANSFORMER}.relative_position": True,
-        **RELATIVE_TIME,
-    },
+    "no-relative-time": NO_RELATIVE_TIME,
+    "no-time-gap": NO_TIME_GAP,
+    "no-times": {**NO_RELATIVE_TIME, **NO_TIME_GAP},
+    "request-time": REQUEST_TIME,
+    "request-time-gap-alone": {**REQUEST_TIME, **NO_RELATIVE_TIME},
     # Items, as candidates and in histories.
     "no-features": {"item_tower.use_features": False},
     "no-ids": {"item_tower.use_id": False},
