@@ -186,6 +186,7 @@ def _encoders(n_vectors: int, *, user_id: bool) -> dict[str, Callable[[], Any]]:
             "age_edges": [60.0, 3600.0],
             "request_time": True,
             "user_id": hashed if user_id else None,
+            "hidden": 0.0,
         },
         attention={
             "kind": "context",
@@ -207,6 +208,7 @@ def _encoders(n_vectors: int, *, user_id: bool) -> dict[str, Callable[[], Any]]:
             "temperature": None,
             "last_layer": False,
         },
+        seed=3,
     )
     timed = partial(
         make_encoder,

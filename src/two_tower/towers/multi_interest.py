@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops
 
+from two_tower.towers.hidden_events import HiddenEvents
 from two_tower.towers.interests.aggregation import HeadAggregation
 from two_tower.towers.interests.co_action import CoAction
 from two_tower.towers.interests.context_attention import ContextAttention
@@ -24,6 +25,9 @@ from two_tower.towers.interests.query_attention import QueryAttention
 from two_tower.towers.interests.router import ProtoRouter
 from two_tower.towers.vectors import to_unit_length
 from two_tower.types import PADDING, RoutingMode, Tensor
+
+# What a batch holds of events and requests beside items and users.
+OF_EVENTS = ("hours", "ages", "ratings", "asked_hours")
 
 
 class Interests(NamedTuple):
@@ -65,6 +69,7 @@ class MultiInterestUserTower(keras.layers.Layer):
         attention: `AttentionOptions`, or their fields.
         heads: `HeadOptions`, or their fields.
         aggregation: `AggregationOptions`, or their fields.
+        seed: of which histories lose their events in training.
 
     Raises:
         ValueError: if V doesn't divide H, or an option is not one of its choices.
@@ -89,6 +94,7 @@ class MultiInterestUserTower(keras.layers.Layer):
         attention: AttentionOptions | Mapping[str, Any],
         heads: HeadOptions | Mapping[str, Any],
         aggregation: AggregationOptions | Mapping[str, Any],
+        seed: int,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -101,6 +107,8 @@ class MultiInterestUserTower(keras.layers.Layer):
         self.attention_options = as_options(AttentionOptions, attention)
         self.head_options = as_options(HeadOptions, heads)
         self.aggregation_options = as_options(AggregationOptions, aggregation)
+        self.seed = seed
+        self.hidden_events = HiddenEvents(self.events.hidden, seed=seed)
         dtype = self.dtype_policy
         by_context = self.attention_options.kind == "context"
         self.context = EventContext(
@@ -179,11 +187,13 @@ class MultiInterestUserTower(keras.layers.Layer):
                 `users` `[B]` int32 dense ids, where users have vectors of their own.
             vectors: `[B, T, D]` float, the items' vectors, of any length.
             categories: `[B, T, D]` float, the mean vectors of the items' categories.
-            training: of no effect, as nothing is dropped.
+            training: whether to hide the events of some histories.
 
         Returns:
             The users' interests.
         """
+        of_events = {name: batch[name] for name in OF_EVENTS}
+        batch = {**batch, **self.hidden_events(of_events, training=training)}
         is_real = ops.not_equal(batch["items"], PADDING)
         vectors = ops.cast(vectors, self.compute_dtype)
         context = self.context(batch, categories)
@@ -273,4 +283,5 @@ class MultiInterestUserTower(keras.layers.Layer):
             "attention": asdict(self.attention_options),
             "heads": asdict(self.head_options),
             "aggregation": asdict(self.aggregation_options),
+            "seed": self.seed,
         }

@@ -8,12 +8,12 @@ import keras
 from keras import ops
 
 from two_tower.towers.dropout import Dropout
+from two_tower.towers.hidden_events import HiddenEvents
 from two_tower.towers.sequence.bias import Places
 from two_tower.towers.sequence.block import SEEDS_OF_A_BLOCK, SequenceBlock
 from two_tower.towers.sequence.buckets import position_buckets
 from two_tower.towers.sequence.options import SequenceOptions
 from two_tower.towers.sequence.times import (
-    HiddenTimes,
     TimeGaps,
     query_ages,
     relative_time_buckets,
@@ -75,11 +75,10 @@ class TransformerUserTower(keras.layers.Layer):
             )
             for depth in range(self.options.n_blocks)
         ]
-        self.hidden_times = (
-            HiddenTimes(
+        self.hidden_events = (
+            HiddenEvents(
                 self.options.dropout.times,
                 seed=seed + 1 + SEEDS_OF_A_BLOCK * self.options.n_blocks,
-                dtype=dtype,
             )
             if self.reads_events
             else None
@@ -160,14 +159,15 @@ class TransformerUserTower(keras.layers.Layer):
         return ops.reshape(states, (batch, length, self.dimension))
 
     def _known_ages(self, ages: Tensor | None, *, training: bool) -> Tensor | None:
-        if self.hidden_times is None:
+        if self.hidden_events is None:
             return None
         if ages is None:
             raise ValueError(
                 "the tower reads times (relative_time or time_gap), but its batch "
                 "holds no ages; make batches with the times of events"
             )
-        return self.hidden_times(ages, training=training)
+        known: Tensor = self.hidden_events({"ages": ages}, training=training)["ages"]
+        return known
 
     def _position_vectors(self, is_real: Tensor) -> Tensor:
         """Return `[B, T, D]`, the vector of each item's place from the newest."""

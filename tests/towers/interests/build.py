@@ -78,6 +78,7 @@ def make_tower(
             "age_edges": AGE_EDGES,
             "request_time": True,
             "user_id": None,
+            "hidden": 0.0,
         },
         "attention": {
             "kind": "context",
@@ -112,6 +113,7 @@ def make_tower(
         n_vectors=n_vectors,
         max_length=MAX_LENGTH,
         category=["genre"],
+        seed=3,
         **{name: group | (given[name] or {}) for name, group in groups.items()},
         **options,
     )

@@ -179,6 +179,7 @@ def _multi_interest(parameters: Training) -> MultiInterestUserTower:
         attention=asked.attention.model_dump(),
         heads=asked.heads.model_dump(),
         aggregation=asked.aggregation.model_dump(),
+        seed=parameters.seed + HISTORY_SEED,
         dtype=parameters.precision,
     )
 

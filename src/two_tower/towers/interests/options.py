@@ -19,6 +19,8 @@ class EventOptions:
         request_time: whether ages and the hour asked at are of the request; otherwise
             those who make batches take the newest event's time for it.
         user_id: `buckets` and `dimension` of each hash of user ids; None for none.
+        hidden: share of the histories of which training hides times and ratings, in
+            [0, 1); see `HiddenEvents`.
     """
 
     positive_rating: float | None
@@ -26,6 +28,7 @@ class EventOptions:
     age_edges: Sequence[float]
     request_time: bool
     user_id: Sequence[Mapping[str, int]] | None
+    hidden: float
 
 
 @dataclass(frozen=True)

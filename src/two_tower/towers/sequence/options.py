@@ -33,7 +33,7 @@ class DropoutOptions:
         feed_forward: of the inner units of feed-forward layers.
         branch: of what attention and feed-forward layers add to the states.
         times: of the histories that are read as if no time were known, as those of
-            requests without times are; see `HiddenTimes`.
+            requests without times are; see `HiddenEvents`.
     """
 
     input: float

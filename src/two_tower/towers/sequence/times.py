@@ -5,7 +5,6 @@ from typing import Any, Final
 import keras
 from keras import ops
 
-from two_tower.towers.dropout import is_kept
 from two_tower.towers.sequence.buckets import N_TIME_BUCKETS, time_buckets
 from two_tower.types import Tensor
 
@@ -43,39 +42,6 @@ def relative_time_buckets(ages: Tensor, asked: Tensor) -> Tensor:
         asked: `[B, T]` int32, of queries, as of `query_ages`.
     """
     return time_buckets(ops.expand_dims(ages, 1), ops.expand_dims(asked, 2))
-
-
-@keras.saving.register_keras_serializable("two_tower")
-class HiddenTimes(keras.layers.Layer):
-    """Hide the times of some histories in training.
-
-    All that is trained on has times. A tower that never met a history without any
-    would answer a request without them with nonsense.
-
-    Args:
-        rate: share of the histories, in [0, 1).
-        seed: of the draws.
-    """
-
-    def __init__(self, rate: float, *, seed: int, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.rate = rate
-        self.seed = seed
-        self.seed_generator = keras.random.SeedGenerator(seed)
-
-    def build(self, _: Any = None) -> None:
-        self.built = True
-
-    def call(self, ages: Tensor, *, training: bool = False) -> Tensor:
-        """Return `[B, T]` int32 of `[B, T]` int32, 0 in the rows that are hidden."""
-        if not training or self.rate == 0:
-            return ages
-        shape = (ops.shape(ages)[0], 1)
-        kept = is_kept(shape, self.seed_generator.next(), rate=self.rate)
-        return ops.where(kept, ages, 0)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "rate": self.rate, "seed": self.seed}
 
 
 @keras.saving.register_keras_serializable("two_tower")

@@ -180,6 +180,12 @@ class Events(Params):
     user_id: list[HashedTable] | None = Field(
         description="tables of the users' own vectors; null: none"
     )
+    hidden: float = Field(
+        ge=0,
+        lt=1,
+        description="share of histories whose times and ratings training hides, so "
+        "that requests without them are no surprise",
+    )
 
     @model_validator(mode="after")
     def _edges_rise(self) -> Self:
