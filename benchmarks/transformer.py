@@ -99,8 +99,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "no-relative-time": NO_RELATIVE_TIME,
     "no-time-gap": NO_TIME_GAP,
     "no-times": {**NO_RELATIVE_TIME, **NO_TIME_GAP},
-    "request-time": REQUEST_TIME,
-    "request-time-gap-alone": {**REQUEST_TIME, **NO_RELATIVE_TIME},
+    "times-request": REQUEST_TIME,
+    "time-gap-request": {**REQUEST_TIME, **NO_RELATIVE_TIME},
     # Items, as candidates and in histories.
     "no-features": {"item_tower.use_features": False},
     "no-ids": {"item_tower.use_id": False},
@@ -141,7 +141,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "rate-0.001": {"optimizer.learning_rate": 0.001},
     "rate-0.004": {"optimizer.learning_rate": 0.004},
     "slots-3200": {"batches.slots": 3200},
-    "slots-6400": {"batches.slots": 6400},
+    "slots-12800": {"batches.slots": 12800},
     "slots-25600": {"batches.slots": 25600},
     "weight-decay": {"optimizer.kind": "adamw", "optimizer.weight_decay": 0.01},
 }
