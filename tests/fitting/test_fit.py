@@ -181,9 +181,9 @@ def test_a_checkpoint_has_the_state_of_every_random_generator(store):
     towers = build_towers("transformer", dropout=0.2, id_dropout=0.2)
     state_of(towers, feed_of(walks())).save(store)
     arrays = store.load("these data").arrays["variables"]
-    # Of the ids, of the input, and of three places in the one block.
+    # Of the ids, of the input, and of four places in the one block.
     states = [array for array in arrays if array.shape == (2,)]
-    assert len(states) == 1 + 1 + 3
+    assert len(states) == 1 + 1 + 4
 
 
 # covers: X12
