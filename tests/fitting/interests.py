@@ -1,7 +1,7 @@
 """Small towers of several vectors, batches of places, and their loss by definition."""
 
 from itertools import combinations
-from math import log
+from math import log, sqrt
 
 import numpy as np
 from keras import ops
@@ -10,7 +10,11 @@ from tests.gradients import evaluated
 from tests.towers.build import new_item_tower, scatter_weights
 from tests.towers.interests.build import DIMENSION, any_batch, make_tower
 from two_tower.fitting.additions import Additions
-from two_tower.fitting.interest_objective import AuxiliaryWeights, InterestSoftmax
+from two_tower.fitting.interest_objective import (
+    AuxiliaryWeights,
+    InterestSoftmax,
+    Softness,
+)
 from two_tower.towers.features import Feature
 from two_tower.towers.two_tower import TwoTower
 
@@ -19,6 +23,7 @@ TEMPERATURE = 0.3
 PLACES = {"lengths": (5, 2, 0, 3, 1, 4, 0), "width": 5}
 LABELS = [2, 5, 2, 8, 3, 7, 0]  # the last place is padding
 WEIGHTS = [1, 1, 1, 1, 1, 1, 0]
+PROGRESS = 0.5
 NO_AUXILIARY = AuxiliaryWeights(dead_heads=0.0, sharpness=0.0, semantic=0.0)
 
 
@@ -50,6 +55,7 @@ def batch_of(source, *, consumed=None, draws=1, labels=LABELS, weights=WEIGHTS):
         "rows": np.arange(len(labels), dtype=np.int32),
         "labels": np.array(labels, np.int32),
         "weights": np.array(weights, np.float32),
+        "progress": np.array(PROGRESS, np.float32),
     }
     for _ in range(draws):
         Additions(source=source, consumed=consumed).add(batch, rng)
@@ -60,6 +66,7 @@ def objective_of(**changes):
     options = {
         "joint": True,
         "credit": "category",
+        "softness": Softness(0.9, 0.4),
         "margin": 0.05,
         "hard": 0,
         "auxiliary": AuxiliaryWeights(dead_heads=0.5, sharpness=0.7, semantic=2.0),
@@ -218,6 +225,14 @@ def _place(  # noqa: PLR0913, PLR0917
     positive = (own - objective.margin) / TEMPERATURE - own_log_q
     with np.errstate(divide="ignore"):
         logits = rivals / TEMPERATURE - log_q + np.log(weights)
+    if objective.credit == "nearest":
+        # Halfway from 0.9 to 0.4 by as much of itself each step: their geometric mean.
+        softness = sqrt(0.9 * 0.4)
+        both = np.concatenate([positive[:, None], logits], axis=1)
+        with np.errstate(divide="ignore"):
+            merged = softness * np.log(np.exp(both / softness).sum(axis=0))
+        loss = -np.log(softmax(merged)[0])
+        return loss, merged[0] > merged[1:].max(), own.max(), weights
     columns = np.concatenate([positive[:, None], logits], axis=1)
     whole = np.exp(columns).sum(axis=1)
     partition = whole.sum() if objective.joint else whole

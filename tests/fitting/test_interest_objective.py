@@ -26,6 +26,7 @@ from tests.towers.interests.build import DIMENSION
 from two_tower.fitting.alarms import TrainingError
 from two_tower.fitting.checkpoints import CheckpointStore
 from two_tower.fitting.fit import fit
+from two_tower.fitting.interest_objective import Softness
 from two_tower.fitting.objectives import MeasuringObjective, shared_softmax
 from two_tower.fitting.optimizers import OptimizerOptions, make_optimizer
 from two_tower.negatives.candidates import log_share_of_rows
@@ -81,6 +82,21 @@ def test_whichever_vector_explains_a_positive_may_have_the_credit(
 ):
     batch = batch_of(SOURCES["queue"](), draws=2)
     assert_defined(objective_of(joint=joint, credit=credit), towers, batch)
+
+
+# covers: A33, A43
+@pytest.mark.backend
+def test_the_nearest_vector_may_have_the_credit(towers):
+    batch = batch_of(SOURCES["queue"](), draws=2)
+    assert_defined(objective_of(credit="nearest"), towers, batch)
+
+
+@pytest.mark.parametrize(
+    ("progress", "softness"), [(0.0, 1.0), (0.5, 0.3), (1.0, 0.09)]
+)
+def test_softness_falls_from_start_to_end_by_as_much_of_itself(progress, softness):
+    found = Softness(1.0, 0.09).at(np.float32(progress))
+    np.testing.assert_allclose(found, softness, 1e-6)
 
 
 # covers: A42, A48

@@ -95,6 +95,7 @@ def test_shapes_depend_on_the_width_alone_and_padding_is_empty(shape):
             "rows": ("int32", flat),
             "labels": ("int32", flat),
             "weights": ("float32", flat),
+            "progress": ("float32", ()),
             "lengths": ("int32", flat),
             "asked_hours": ("int32", flat),
             "items": ("int32", wide),
@@ -154,6 +155,16 @@ def test_seed_and_epoch_decide_the_order():
     assert order(1, 3) != order(1, 4)
 
 
+def test_batches_tell_how_much_of_the_training_is_done():
+    feed = place_feed_of([range(2, 10)] * 8, size=16, epochs=2)
+    assert len(feed) == 4
+    progress = []
+    for epoch in range(2):
+        feed.begin(epoch)
+        progress += [float(batch["progress"]) for batch in feed]
+    np.testing.assert_allclose(progress, np.arange(8) / 8)
+
+
 def test_sequences_without_events_are_refused():
     sequences = replace(cut(walks(), 6), events=None)
     with pytest.raises(ValueError, match="with_events=True"):
@@ -174,6 +185,7 @@ def feed_from(sequences):
         size=8,
         chunk=1,
         request_time=True,
+        epochs=1,
         seed=0,
         additions=Additions(),
     )

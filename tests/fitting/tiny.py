@@ -132,6 +132,7 @@ def place_feed_of(  # noqa: PLR0913
     size=16,
     chunk=CHUNK,
     request_time=True,
+    epochs=1,
     seed=1,
     additions=None,
 ):
@@ -141,6 +142,7 @@ def place_feed_of(  # noqa: PLR0913
         size=size,
         chunk=chunk,
         request_time=request_time,
+        epochs=epochs,
         seed=seed,
         additions=additions or Additions(),
     )

@@ -11,7 +11,9 @@ from tests.gradients import assert_same_as, traced_shapes, with_gradients
 from two_tower.losses.multi_vector import (
     mixture_cross_entropy,
     multi_vector_cross_entropy,
+    nearest,
     score_rivals,
+    score_rivals_of_nearest,
 )
 from two_tower.losses.sampled_softmax import sampled_softmax_cross_entropy
 from two_tower.types import MASKED_LOGIT
@@ -80,6 +82,70 @@ def test_value_and_gradients_follow_the_definition(joint, weights, credit):
         lambda: total(*(variable.value for variable in variables), **options),
         variables,
     )
+
+
+def total_of_nearest(queries, positives, vectors, *, softness):
+    """Return the sum over places of the loss by the softly nearest vector."""
+    scores = ops.sum(queries * ops.expand_dims(positives, 1), axis=-1)
+    positive = nearest((scores - MARGIN) / TEMPERATURE, softness)
+    rivals = score_rivals_of_nearest(
+        queries / TEMPERATURE, vectors, log_of(WEIGHTS), softness
+    )
+    ones = ops.ones_like(positive)
+    return ops.sum(mixture_cross_entropy(positive, rivals.log_sum, ones, joint=True))
+
+
+def defined_of_nearest(queries, positives, vectors, *, softness):
+    """Return the same by definition, exponentials and powers."""
+    weights, result = WEIGHTS.astype(np.float64), 0.0
+    for p in range(P):
+        sharp = TEMPERATURE * softness
+        own = np.exp((queries[p] @ positives[p] - MARGIN) / sharp).sum() ** softness
+        others = np.exp(queries[p] @ vectors.T / sharp).sum(axis=0) ** softness
+        result -= log(own / (own + others @ weights[p]))
+    return result
+
+
+# covers: A33, A43
+@pytest.mark.parametrize("softness", [1.0, 0.3, 0.05])
+def test_the_nearest_vector_follows_the_definition(softness):
+    variables = given()
+    assert_same_as(
+        lambda *arrays: defined_of_nearest(*arrays, softness=softness),
+        lambda: total_of_nearest(*(v.value for v in variables), softness=softness),
+        variables,
+    )
+
+
+# covers: A33
+def test_hardly_soft_it_is_the_softmax_of_the_greatest_scores():
+    queries, _, vectors = (np.asarray(v.value) for v in given())
+    greatest = (queries @ vectors.T).max(axis=1) + log_of(WEIGHTS)
+    rivals = score_rivals_of_nearest(queries, vectors, log_of(WEIGHTS), 1e-4)
+    sums = np.log(np.exp(greatest[:2]).sum(axis=1, keepdims=True))
+    np.testing.assert_allclose(np.asarray(rivals.log_sum)[:2], sums, 1e-4)
+    np.testing.assert_allclose(
+        np.asarray(rivals.greatest)[:2, 0], greatest[:2].max(axis=1), 1e-4
+    )
+
+
+@pytest.mark.parametrize("softness", [1.0, 1e-3])
+@pytest.mark.parametrize("scale", [1e2, 1e4])
+def test_nothing_overflows_of_the_nearest(softness, scale):
+    variables = [scale * np.asarray(variable.value) for variable in given(2)]
+    both = with_gradients(lambda *a: total_of_nearest(*a, softness=softness), 3)
+    loss, gradients = both(*variables)
+    assert np.isfinite(loss)
+    assert all(np.isfinite(np.asarray(gradient)).all() for gradient in gradients)
+
+
+def test_nothing_of_the_nearest_is_larger_than_the_logits():
+    shapes = traced_shapes(
+        lambda *arrays: total_of_nearest(*arrays, softness=0.3),
+        3,
+        [np.asarray(variable.value) for variable in given()],
+    )
+    assert max(np.prod(shape, dtype=int) for shape in shapes) == P * V * Q
 
 
 # covers: A43

@@ -19,7 +19,9 @@ from two_tower.losses.multi_vector import (
     Rivals,
     mixture_cross_entropy,
     multi_vector_cross_entropy,
+    nearest,
     score_rivals,
+    score_rivals_of_nearest,
 )
 from two_tower.losses.softmax import SMALLEST_WEIGHT
 from two_tower.towers.multi_interest import Interests
@@ -29,6 +31,22 @@ from two_tower.types import MASKED_LOGIT, Credit, Tensor
 
 # No head has this number, so no candidate's head is it by chance.
 ANY_HEAD = -1
+
+
+class Softness(NamedTuple):
+    """How far vectors that are not the nearest count, as shares of the temperature.
+
+    Attributes:
+        start: as training begins; in (0, 1].
+        end: as it ends; in between it falls by as much of itself with each step.
+    """
+
+    start: float
+    end: float
+
+    def at(self, progress: Tensor) -> Tensor:
+        """Return it after a share of the training, both float32 scalars."""
+        return self.start * (self.end / self.start) ** progress
 
 
 class AuxiliaryWeights(NamedTuple):
@@ -59,7 +77,9 @@ class InterestSoftmax:
         joint: whether vectors compete, in one softmax over (vector, item).
         credit: `category` if a positive is for each of the vectors that its category is
             for; `mixture` if for whichever of them explains it; `any` if for whichever
-            of all.
+            of all; `nearest` if, as in retrieval, an item is scored by its nearest
+            vector, which comes about by and by.
+        softness: of `nearest`.
         margin: what the positive's cosine is lowered by.
         hard: how many of the first candidates are hard: they count only where their
             category's first head is that of the positive's category.
@@ -76,6 +96,7 @@ class InterestSoftmax:
 
     joint: bool
     credit: Credit
+    softness: Softness
     margin: float
     hard: int
     auxiliary: AuxiliaryWeights
@@ -89,7 +110,7 @@ class InterestSoftmax:
         - `dead_heads`, `sharpness`, `semantic`: the auxiliary losses, before weights;
         - `accuracy`: share of positives whose logit, by their best vector, is above
           those of all their candidates, as the loss has them: by its temperature,
-          margin, log q and weights;
+          softness, margin, log q and weights;
         - `positive_cosine` and, of the epoch, `positive_cosine_min` and `_max`: of a
           positive and its nearest vector;
         - `real_places`: share of a batch's places that are no padding;
@@ -176,9 +197,13 @@ class InterestSoftmax:
         cosines = _cosines(users.vectors, positives)
         own_log_q = ops.expand_dims(batch["own_log_q"], 1)
         positive = (cosines - self.margin) / temperature - own_log_q
-        rivals = score_rivals(
-            users.vectors / temperature, vectors, _log_weights(batch, is_rival)
-        )
+        against = users.vectors / temperature, vectors, _log_weights(batch, is_rival)
+        if self.credit == "nearest":
+            softness = self.softness.at(batch["progress"])
+            positive = nearest(positive, softness)
+            rivals = score_rivals_of_nearest(*against, softness)
+        else:
+            rivals = score_rivals(*against)
         shares = _shares(posterior, users.vectors.shape[1])
         losses = self._losses(positive, rivals.log_sum, shares)
         auxiliary = {
@@ -206,10 +231,20 @@ class InterestSoftmax:
         }
 
     def _losses(self, positive: Tensor, rivals: Tensor, shares: Tensor) -> Tensor:
-        """Return `[P]`, the main loss; the arguments are all `[P, V]`."""
+        """Return `[P]`, the main loss.
+
+        Args:
+            positive: `[P, V]`, or `[P, 1]` of `nearest` vectors.
+            rivals: likewise.
+            shares: `[P, V]`.
+        """
         if self.credit == "category":
             return multi_vector_cross_entropy(
                 positive, rivals, shares, joint=self.joint
+            )
+        if self.credit == "nearest":
+            return mixture_cross_entropy(
+                positive, rivals, ops.ones_like(positive), joint=True
             )
         if self.credit == "any":
             # A joint softmax is over vectors already, others are of one each.

@@ -28,6 +28,7 @@ class PlaceFeed(DrawnFeed):
         size: places of a batch.
         chunk: the number of places is a multiple of it; padding stands behind.
         request_time: whether towers know when a place is asked for.
+        epochs: of the training, which batches are told how much of it is done.
         seed: of all draws.
         additions: what each batch gets beside its positives.
 
@@ -44,6 +45,7 @@ class PlaceFeed(DrawnFeed):
         size: int,
         chunk: int,
         request_time: bool,
+        epochs: int,
         seed: int,
         additions: Additions,
     ) -> None:
@@ -57,6 +59,7 @@ class PlaceFeed(DrawnFeed):
         self.edges = edges
         self.size = size
         self.request_time = request_time
+        self.epochs = epochs
         self.n_positives = sequences.n_positives
         self.most_places = -(-size // chunk) * chunk
         self._users, self._labels = sequences.pairs()
@@ -76,8 +79,12 @@ class PlaceFeed(DrawnFeed):
         return plan_epoch(self._lengths, self.edges, sizes, rng)
 
     def bare_batches(self, rng: np.random.Generator) -> Iterator[Batch]:
-        for width, places in self.plan(rng):
-            yield self.collate(places, width)
+        for step, (width, places) in enumerate(self.plan(rng)):
+            progress = (self.epoch + step / len(self)) / self.epochs
+            yield {
+                **self.collate(places, width),
+                "progress": np.array(progress, np.float32),
+            }
 
     def collate(self, places: Int64Array, width: int) -> Batch:
         """Return places as arrays whose shapes depend on the width alone.

@@ -78,6 +78,87 @@ def _log_sum(
     return ops.stack([greatest + ops.log(sums), greatest]), gradient
 
 
+def nearest(scores: Tensor, softness: float | Tensor) -> Tensor:
+    """Return s · log Σ_v exp(score_v / s): of s near 0 the greatest of V scores.
+
+    Of s = 1 it is what a softmax over all pairs of a vector and an item adds up for an
+    item; in between, vectors that are all but the nearest still have a part.
+
+    Args:
+        scores: `[P, V]` float, over the temperature.
+        softness: s, in (0, 1].
+
+    Returns:
+        `[P, 1]` float32.
+    """
+    scores = ops.cast(scores, "float32")
+    # Whatever is taken out and put back has no part in the gradient.
+    greatest = ops.stop_gradient(ops.max(scores, axis=1, keepdims=True))
+    shares = ops.exp((scores - greatest) / softness)
+    return greatest + softness * ops.log(ops.sum(shares, axis=1, keepdims=True))
+
+
+def score_rivals_of_nearest(
+    queries: Tensor, vectors: Tensor, log_weights: Tensor, softness: float | Tensor
+) -> Rivals:
+    """Return the candidates' sums of exponentials, each of its `nearest` score.
+
+    Args:
+        queries: as of `score_rivals`.
+        vectors: as of `score_rivals`.
+        log_weights: as of `score_rivals`.
+        softness: in (0, 1]. It gets no gradient.
+
+    Returns:
+        `Rivals` of `[P, 1]`: the vectors are as one, which knows them all.
+    """
+    queries, vectors, log_weights, softness = (
+        ops.cast(tensor, "float32")
+        for tensor in (queries, vectors, log_weights, softness)
+    )
+    both = _log_sum_of_nearest(queries, vectors, log_weights, softness)
+    log_sum, greatest = ops.unstack(both, 2)
+    return Rivals(log_sum, ops.stop_gradient(greatest))
+
+
+@ops.custom_gradient  # type: ignore[untyped-decorator]
+def _log_sum_of_nearest(
+    queries: Tensor, vectors: Tensor, log_weights: Tensor, softness: Tensor
+) -> tuple[Tensor, Callable[..., tuple[Tensor, ...]]]:
+    """Return `[2, P, 1]`: the log of the sum, and its greatest term's.
+
+    The gradient in a vector's logits is the softmax over candidates times that over
+    vectors; exponentials of the latter are all that is kept of size [P, V, Q].
+    """
+    n_places, n_vectors, dimension = ops.shape(queries)
+    flat = ops.reshape(queries, (-1, dimension))
+    scores = ops.matmul(flat, ops.transpose(vectors))
+    logits = ops.reshape(scores, (n_places, n_vectors, -1))
+    hardest = ops.max(logits, axis=1, keepdims=True)
+    shares = ops.exp((logits - hardest) / softness)
+    # The greatest share is exp(0), so each sum is 1 at least.
+    of_vectors = ops.sum(shares, axis=1)
+    merged = ops.squeeze(hardest, 1) + softness * ops.log(of_vectors) + log_weights
+    greatest = ops.max(merged, axis=-1, keepdims=True)
+    terms = ops.exp(merged - greatest)
+    sums = ops.sum(terms, axis=-1, keepdims=True)
+
+    def gradient(*args: Any, upstream: Any = None) -> tuple[Tensor, ...]:
+        up = args[0] if upstream is None else upstream
+        of_candidates = terms / of_vectors * (up[0] / sums)
+        to_logits = shares * ops.expand_dims(of_candidates, 1)
+        to_logits = ops.reshape(to_logits, (n_places * n_vectors, -1))
+        to_queries = ops.matmul(to_logits, vectors)
+        return (
+            ops.reshape(to_queries, (n_places, n_vectors, dimension)),
+            ops.matmul(ops.transpose(to_logits), flat),
+            ops.zeros_like(log_weights),
+            ops.zeros_like(softness),
+        )
+
+    return ops.stack([greatest + ops.log(sums), greatest]), gradient
+
+
 def multi_vector_cross_entropy(
     positive: Tensor, rivals: Tensor, shares: Tensor, *, joint: bool
 ) -> Tensor:

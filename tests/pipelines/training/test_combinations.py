@@ -142,7 +142,7 @@ def of_history(**options):
                     heads={"routing": "hard", "norm": "unit", "prior": False},
                     aggregation={"query": "heads", "temperature": 0.5},
                 ),
-                {"objectives": {"interest_softmax": {"joint": False}}},
+                {"objectives": {"interest_softmax": {"joint": False, "credit": "any"}}},
             ],
             id="by queries",
         ),

@@ -131,7 +131,7 @@ def test_defaults_are_written_once_in_conf():
         ("sources.queue.size", 0, "greater than 0"),
         ("sources.queue.hard", -1, "greater than or equal to 0"),
         ("optimizer.clip", "value", "'global' or 'each'"),
-        ("objectives.interest_softmax.credit", "all", "'category', 'mixture' or 'any'"),
+        ("objectives.interest_softmax.credit", "all", "'mixture', 'any' or 'nearest'"),
         ("objectives.interest_softmax.margin", -1, "greater than or equal to 0"),
         ("objectives.interest_softmax.sharpness.enough", 0.0, "greater than 0"),
         ("objectives.interest_softmax.semantic.weight", -1, "than or equal to 0"),

@@ -61,6 +61,7 @@ BY_CATEGORY = softmax_of(credit="category")
         ([INTERESTS, {"objective": "softmax"}], "'multi_interest' and 'interest_"),
         ([INTERESTS, {"history": "mean"}], "'multi_interest' and 'interest_softmax'"),
         ([INTERESTS, {"profile": {"use": True}}], "which embeds users itself"),
+        ([INTERESTS, softmax_of(joint=False)], "nearest of all vectors makes one"),
         ([INTERESTS, scoring(normalise=False)], "have length 1; set it to true"),
         ([INTERESTS, {"negatives": "catalogue"}], "choose one of in_batch, queue"),
         ([INTERESTS, {"negatives": "unconsumed"}], "candidates that a batch shares"),

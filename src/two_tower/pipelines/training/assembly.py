@@ -248,6 +248,7 @@ def _feed(
             edges[-1:],
             size=batches.pairs,
             request_time=towers.request_time,
+            epochs=parameters.epochs,
             **shared,
         )
     return SequenceFeed(

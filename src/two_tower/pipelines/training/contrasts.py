@@ -10,7 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from two_tower.fitting.additions import Additions, DrawViews
-from two_tower.fitting.interest_objective import AuxiliaryWeights, InterestSoftmax
+from two_tower.fitting.interest_objective import (
+    AuxiliaryWeights,
+    InterestSoftmax,
+    Softness,
+)
 from two_tower.fitting.objectives import (
     Objective,
     PairwiseLoss,
@@ -277,6 +281,7 @@ def _interest_softmax(parameters: Training) -> InterestSoftmax:
     return InterestSoftmax(
         joint=asked.joint,
         credit=asked.credit,
+        softness=Softness(asked.softness.start, asked.softness.end),
         margin=asked.margin,
         hard=queue.hard if parameters.negatives == "queue" else 0,
         auxiliary=AuxiliaryWeights(

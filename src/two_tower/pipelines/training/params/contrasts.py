@@ -69,6 +69,13 @@ class Semantic(Params):
     )
 
 
+class Softness(Params):
+    """How far vectors that are not the nearest count, of the temperature."""
+
+    start: float = Field(gt=0, le=1, description="as training begins; 1: as of `any`")
+    end: float = Field(gt=0, le=1, description="as it ends; near 0: not at all")
+
+
 class InterestSoftmax(Params):
     """Softmax of each positive for the vectors that it is of."""
 
@@ -77,12 +84,22 @@ class InterestSoftmax(Params):
     )
     credit: Credit = Field(
         description="which vectors a positive is for: each of its category's, "
-        "whichever of these explains it, or whichever of all"
+        "whichever of these explains it, whichever of all, or by and by the nearest"
     )
+    softness: Softness
     margin: float = Field(ge=0, description="by which the positive's cosine is lowered")
     dead_heads: DeadHeads
     sharpness: Sharpness
     semantic: Semantic
+
+    @model_validator(mode="after")
+    def _nearest_is_joint(self) -> Self:
+        if self.credit == "nearest" and not self.joint:
+            raise ValueError(
+                "credit is 'nearest' but joint false; the nearest of all vectors makes "
+                "one softmax: set joint to true, or credit to any, mixture or category"
+            )
+        return self
 
 
 class Objectives(Params):

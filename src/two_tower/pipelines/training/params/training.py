@@ -60,6 +60,10 @@ class Scoring(Params):
     temperature: Temperature
 
 
+# Credits that a positive's category has a say in.
+BY_CATEGORY = ("category", "mixture")
+
+
 class Training(Params):
     """All parameters of training."""
 
@@ -282,7 +286,7 @@ class Training(Params):
         asked, history = self.objectives.interest_softmax, self.histories.multi_interest
         auxiliary = asked.dead_heads.weight, asked.sharpness.weight
         learns = any((*auxiliary, asked.semantic.weight))
-        by_category = asked.credit != "any" and history.n_vectors > 1
+        by_category = asked.credit in BY_CATEGORY and history.n_vectors > 1
         if history.n_heads > 1 and not (learns or by_category):
             raise ValueError(
                 f"sources.queue.hard is {self.sources.queue.hard}, which compares the "
