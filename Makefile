@@ -34,8 +34,11 @@ test: $(DEV_STAMP)
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	KERAS_BACKEND=jax JAX_DISABLE_MOST_OPTIMIZATIONS=1 $(BIN)/pytest -m backend
-	KERAS_BACKEND=tensorflow $(BIN)/pytest
+	KERAS_BACKEND=jax JAX_DISABLE_MOST_OPTIMIZATIONS=1 $(BIN)/pytest $(SPREAD) -m backend
+	KERAS_BACKEND=tensorflow $(BIN)/pytest $(SPREAD)
+
+# A process for each core; tests/conftest.py says which tests share one.
+SPREAD := --numprocesses auto --dist loadgroup
 
 format: $(DEV_STAMP)
 	$(BIN)/ruff check --fix-only

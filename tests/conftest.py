@@ -31,6 +31,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--screenshot", help="keep the browser test's picture here")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep in one process what shares costly fixtures: a file, the finished project."""
+    for item in items:
+        shares_project = "finished_project" in getattr(item, "fixturenames", ())
+        name = "finished_project" if shares_project else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(name))
+
+
 @pytest.fixture
 def real_archive() -> Callable[[str], Path]:
     """Return the path of a real MovieLens archive, or skip the test without it."""
