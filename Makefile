@@ -37,8 +37,9 @@ test: $(DEV_STAMP)
 	KERAS_BACKEND=jax JAX_DISABLE_MOST_OPTIMIZATIONS=1 $(BIN)/pytest $(SPREAD) -m backend
 	KERAS_BACKEND=tensorflow $(BIN)/pytest $(SPREAD)
 
-# A process for each core; tests/conftest.py says which tests share one.
-SPREAD := --numprocesses auto --dist loadgroup
+# A process for each core, up to four, which take 2 GB each; tests/conftest.py says which
+# tests share one.
+SPREAD := --numprocesses auto --maxprocesses 4 --dist loadgroup
 
 format: $(DEV_STAMP)
 	$(BIN)/ruff check --fix-only

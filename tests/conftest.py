@@ -17,6 +17,9 @@ from tests.skips import (  # noqa: F401 - pytest finds these hooks here
 # Before any test imports Keras; `make test` runs those marked `backend` on JAX too.
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# Several processes share a GPU, if there is one.
+os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 # Kedro sets up logging when it is imported, for all tests that come after.
 os.environ["KEDRO_LOGGING_CONFIG"] = str(SOURCE / "tests" / "logging.yml")
 
@@ -34,7 +37,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep in one process what shares costly fixtures: a file, the finished project."""
     for item in items:
-        shares_project = "finished_project" in getattr(item, "fixturenames", ())
+        shares_project = bool(
+            # Browser tests ask for the project by name, once they have a browser.
+            item.get_closest_marker("browser")
+            or "finished_project" in getattr(item, "fixturenames", ())
+        )
         name = "finished_project" if shares_project else str(item.path)
         item.add_marker(pytest.mark.xdist_group(name))
 

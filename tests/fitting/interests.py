@@ -24,6 +24,8 @@ PLACES = {"lengths": (5, 2, 0, 3, 1, 4, 0), "width": 5}
 LABELS = [2, 5, 2, 8, 3, 7, 0]  # the last place is padding
 WEIGHTS = [1, 1, 1, 1, 1, 1, 0]
 PROGRESS = 0.5
+# Halfway from 0.9 to 0.4 by as much of itself each step: their geometric mean.
+HALF_SOFT = sqrt(0.9 * 0.4)
 NO_AUXILIARY = AuxiliaryWeights(dead_heads=0.0, sharpness=0.0, semantic=0.0)
 
 
@@ -202,6 +204,11 @@ def defined(towers, batch, objective):
         pairs = [*combinations(range(n_vectors), 2)]
         likeness = [vectors[p][u] @ vectors[p][v] for p in real for u, v in pairs]
         figures["vector_likeness"] = np.mean(likeness)
+        nearest = [np.argmax(vectors[p] @ items[batch["labels"][p]]) for p in real]
+        of_vectors = np.bincount(nearest, minlength=n_vectors) / len(real)
+        figures["vector_share_min"] = figures["vector_share_max"] = of_vectors
+    if objective.credit == "nearest":
+        figures["softness"] = HALF_SOFT
     if objective.hard:
         figures |= {"hard_count_min": hard.min(), "hard_count_max": hard.max()}
     extra = sum(
@@ -226,8 +233,7 @@ def _place(  # noqa: PLR0913, PLR0917
     with np.errstate(divide="ignore"):
         logits = rivals / TEMPERATURE - log_q + np.log(weights)
     if objective.credit == "nearest":
-        # Halfway from 0.9 to 0.4 by as much of itself each step: their geometric mean.
-        softness = sqrt(0.9 * 0.4)
+        softness = HALF_SOFT
         both = np.concatenate([positive[:, None], logits], axis=1)
         with np.errstate(divide="ignore"):
             merged = softness * np.log(np.exp(both / softness).sum(axis=0))

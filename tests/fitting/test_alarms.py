@@ -117,9 +117,19 @@ def test_heads_that_share_items_are_no_matter(greatest, n_heads):
 
 # covers: X10
 def test_vectors_that_are_all_but_one_are_warned_of(caplog):
-    check_vectors(0.98)
+    check_vectors(0.98, 0.5, n_vectors=2)
     assert not caplog.records
-    check_vectors(0.981)
+    check_vectors(0.981, 0.5, n_vectors=2)
     (record,) = caplog.records
     assert record.levelname == "WARNING"
     assert "two vectors of a user have a cosine of 0.981" in record.getMessage()
+
+
+# covers: X10
+def test_a_vector_that_is_hardly_ever_the_nearest_is_warned_of(caplog):
+    check_vectors(0.5, 0.05, n_vectors=4)
+    assert not caplog.records
+    check_vectors(0.5, 0.049, n_vectors=4)
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert "the nearest to 0.0490 of all positives" in record.getMessage()

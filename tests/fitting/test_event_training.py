@@ -72,8 +72,13 @@ def train_interests(store):
     queue = Queue(40, None, hard=12, unique=True)
     state = state_of(
         make_towers(),
-        place_feed_of(HISTORIES, edges=EDGES[-1:], additions=Additions(source=queue)),
-        objective=interest_softmax(hard=12),
+        place_feed_of(
+            HISTORIES,
+            edges=EDGES[-1:],
+            epochs=EPOCHS,
+            additions=Additions(source=queue),
+        ),
+        objective=interest_softmax(hard=12, credit="nearest"),
         monitor="val_mrr",
     )
     validation = validation_of(HISTORIES)

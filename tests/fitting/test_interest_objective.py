@@ -255,12 +255,13 @@ def test_a_vectors_share_teaches_the_router_of_categories(towers):
     assert np.abs(gradient).max() > 1e-4
 
 
-def test_a_learned_temperature_takes_part(towers):
+@pytest.mark.parametrize("credit", ["category", "nearest"])
+def test_a_learned_temperature_takes_part(towers, credit):
     batch = batch_of(Queue(16, None))
     temperature = keras.Variable(TEMPERATURE)
 
     def loss():
-        return objective_of()(
+        return objective_of(credit=credit)(
             towers, batch, temperature=temperature.value, training=False
         )
 

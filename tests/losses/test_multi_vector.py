@@ -11,7 +11,7 @@ from tests.gradients import assert_same_as, traced_shapes, with_gradients
 from two_tower.losses.multi_vector import (
     mixture_cross_entropy,
     multi_vector_cross_entropy,
-    nearest,
+    score_of_nearest,
     score_rivals,
     score_rivals_of_nearest,
 )
@@ -87,7 +87,7 @@ def test_value_and_gradients_follow_the_definition(joint, weights, credit):
 def total_of_nearest(queries, positives, vectors, *, softness):
     """Return the sum over places of the loss by the softly nearest vector."""
     scores = ops.sum(queries * ops.expand_dims(positives, 1), axis=-1)
-    positive = nearest((scores - MARGIN) / TEMPERATURE, softness)
+    positive = score_of_nearest((scores - MARGIN) / TEMPERATURE, softness)
     rivals = score_rivals_of_nearest(
         queries / TEMPERATURE, vectors, log_of(WEIGHTS), softness
     )
@@ -127,6 +127,41 @@ def test_hardly_soft_it_is_the_softmax_of_the_greatest_scores():
     np.testing.assert_allclose(
         np.asarray(rivals.greatest)[:2, 0], greatest[:2].max(axis=1), 1e-4
     )
+
+
+# covers: A43
+def test_at_softness_one_it_is_the_softmax_over_all_pairs_of_vector_and_item():
+    variables = [np.asarray(variable.value) for variable in given()]
+    scores = np.einsum("pvd,pd->pv", *variables[:2])
+    positive = ((scores - MARGIN) / TEMPERATURE).astype(np.float32)
+    rivals = score_rivals(
+        variables[0] / TEMPERATURE, variables[2], log_of(WEIGHTS)
+    ).log_sum
+    pairs = mixture_cross_entropy(positive, rivals, np.ones((P, V)), joint=True)
+    merged = total_of_nearest(*variables, softness=1.0)
+    assert float(merged) == pytest.approx(float(ops.sum(pairs)), rel=1e-5)
+
+
+# covers: A42
+@pytest.mark.parametrize("softness", [1.0, 0.01])
+def test_a_single_vector_is_the_nearest_however_soft(softness):
+    queries, _, vectors = (np.asarray(v.value) for v in given())
+    one = queries[:, :1]
+    found = score_rivals_of_nearest(one, vectors, log_of(WEIGHTS), softness)
+    plain = score_rivals(one, vectors, log_of(WEIGHTS))
+    np.testing.assert_allclose(*map(np.asarray, (found.log_sum, plain.log_sum)), 1e-5)
+
+
+# covers: A37, A38
+def test_a_candidate_of_weight_zero_is_no_rival_of_the_nearest():
+    queries, positives, vectors = (np.array(v.value) for v in given())
+    vectors[3] = 1e4  # however high its score
+    both = with_gradients(lambda *arrays: total_of_nearest(*arrays, softness=0.3), 3)
+    loss, gradients = both(queries, positives, vectors)
+    to_vectors = np.asarray(gradients[2])
+    assert np.isfinite(loss)
+    assert not to_vectors[3].any()
+    assert to_vectors[[0, 2]].any(axis=1).all()
 
 
 @pytest.mark.parametrize("softness", [1.0, 1e-3])

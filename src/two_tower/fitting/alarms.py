@@ -25,7 +25,7 @@ COLLAPSED_POSTERIOR = 0.99
 # Vectors of a user that are all but one find the same items, at the cost of several.
 ALIKE_VECTORS = 0.98
 
-# A head with a fifth of its due learns little; categories are never quite even, and
+# A head or vector with a fifth of its due learns little; they are never quite even, and
 # half of it is common.
 NEGLECTED_SHARE = 0.2
 
@@ -119,12 +119,21 @@ def check_item_heads(greatest: float, *, n_heads: int) -> None:
         )
 
 
-def check_vectors(likeness: float) -> None:
-    """Warn when the vectors of a user are all but one.
+def check_vectors(likeness: float, least: float, *, n_vectors: int) -> None:
+    """Warn when the vectors of a user are all but one, or one is of no use.
 
     Args:
         likeness: mean cosine of two vectors of a user, over an epoch.
+        least: share of the positives that are nearest to the vector that has fewest.
+        n_vectors: V, 2 or more.
     """
+    if least < NEGLECTED_SHARE / n_vectors:
+        logger.warning(
+            "a vector is the nearest to %.4f of all positives, where an even share is "
+            "%.4f; raise objectives.interest_softmax.softness, or have fewer vectors",
+            least,
+            1 / n_vectors,
+        )
     if likeness > ALIKE_VECTORS:
         logger.warning(
             "two vectors of a user have a cosine of %.3f on average, so several find "

@@ -20,6 +20,7 @@ Batch: TypeAlias = dict[str, npt.NDArray[Any]]
 `ages` `[B, T]` int32: how old their events are, of sequences for towers that read it.
 `items`, `lengths`, `hours`, `ages`, `ratings`, `asked_hours`: the history of each place
     with its events, of places that are rows of their own (see `span_fields`).
+`progress` `[]` float32: how much of the training is done, in [0, 1], likewise.
 `candidates` `[Q]` or `[P, n]` int32, `candidate_weights`, `candidate_log_q` of the same
     shape and `own_log_q` `[P]` float32, `own_column` `[P]` int32: what a source of
     negatives has drawn, as `Candidates` has it.

@@ -24,6 +24,7 @@ from two_tower.fitting.measures import (
     GREATEST_HEAD,
     GREATEST_ITEM_HEAD,
     LEAST_HEAD,
+    LEAST_VECTOR,
     VECTOR_LIKENESS,
 )
 from two_tower.fitting.progress import log_epoch
@@ -155,7 +156,9 @@ class EpochEnd(keras.callbacks.Callback):
             n_heads = measures[GREATEST_ITEM_HEAD].size
             check_item_heads(record[GREATEST_ITEM_HEAD], n_heads=n_heads)
         if VECTOR_LIKENESS in measures:
-            check_vectors(record[VECTOR_LIKENESS])
+            n_vectors = measures[LEAST_VECTOR].size
+            likeness, least = record[VECTOR_LIKENESS], record[LEAST_VECTOR]
+            check_vectors(likeness, least, n_vectors=n_vectors)
         record |= self._examine(epoch)
         self.state.history.append(record)
         log_epoch(record, epochs=self.epochs, monitor=self.state.stopping.monitor)

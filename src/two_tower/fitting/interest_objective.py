@@ -8,8 +8,10 @@ from keras import ops
 from two_tower.fitting.measures import (
     GREATEST_HEAD,
     GREATEST_ITEM_HEAD,
+    GREATEST_VECTOR,
     LEAST_HEAD,
     LEAST_ITEM_HEAD,
+    LEAST_VECTOR,
     VECTOR_LIKENESS,
     Measure,
 )
@@ -19,7 +21,7 @@ from two_tower.losses.multi_vector import (
     Rivals,
     mixture_cross_entropy,
     multi_vector_cross_entropy,
-    nearest,
+    score_of_nearest,
     score_rivals,
     score_rivals_of_nearest,
 )
@@ -47,6 +49,20 @@ class Softness(NamedTuple):
     def at(self, progress: Tensor) -> Tensor:
         """Return it after a share of the training, both float32 scalars."""
         return self.start * (self.end / self.start) ** progress
+
+
+class Contrast(NamedTuple):
+    """Positives beside their candidates: V vectors apart, or as one (V = 1).
+
+    Attributes:
+        positive: `[P, V]` float32, the positives' logits.
+        rivals: of as many vectors.
+        losses: `[P]` float32, the main loss.
+    """
+
+    positive: Tensor
+    rivals: Rivals
+    losses: Tensor
 
 
 class AuxiliaryWeights(NamedTuple):
@@ -108,9 +124,9 @@ class InterestSoftmax:
 
         - `nll`: the main loss, nats per positive;
         - `dead_heads`, `sharpness`, `semantic`: the auxiliary losses, before weights;
-        - `accuracy`: share of positives whose logit, by their best vector, is above
-          those of all their candidates, as the loss has them: by its temperature,
-          softness, margin, log q and weights;
+        - `accuracy`: share of positives whose logit, by their best vector or, of credit
+          `nearest`, by all as they count, is above those of all their candidates, as
+          the loss has them: by its temperature, margin, log q and weights;
         - `positive_cosine` and, of the epoch, `positive_cosine_min` and `_max`: of a
           positive and its nearest vector;
         - `real_places`: share of a batch's places that are no padding;
@@ -124,7 +140,10 @@ class InterestSoftmax:
           head's mean posterior over all positives; 1/H if all are used alike;
         - `item_head_min`, `item_head_max`: the least and the greatest head's share of
           the mass of all histories' items, Σ_t p(t) · p(h | t);
-        - `vector_likeness`: mean cosine of two of a user's vectors, if there are two.
+        - `vector_likeness`: mean cosine of two of a user's vectors, if there are two;
+        - `vector_share_min`, `vector_share_max`: then, the least and the greatest
+          vector's share of the positives, each of its nearest vector;
+        - `softness`: of credit `nearest`, the mean over batches.
         """
         encoder: Any = towers.history_encoder
         n_heads = encoder.n_heads
@@ -142,7 +161,12 @@ class InterestSoftmax:
             Measure("hard_count_min", "min"),
             Measure("hard_count_max", "max"),
         ]
-        likeness = [Measure(VECTOR_LIKENESS, "mean")]
+        several = [
+            Measure(VECTOR_LIKENESS, "mean"),
+            Measure(LEAST_VECTOR, "min_of_means", towers.n_vectors),
+            Measure(GREATEST_VECTOR, "max_of_means", towers.n_vectors),
+        ]
+        softness = [Measure("softness", "mean_of_batches")]
         return [
             *(Measure(name, "mean") for name in names),
             Measure("positive_cosine_min", "min"),
@@ -155,7 +179,8 @@ class InterestSoftmax:
             Measure(GREATEST_HEAD, "max_of_means", n_heads),
             Measure(LEAST_ITEM_HEAD, "min_of_shares", n_heads),
             Measure(GREATEST_ITEM_HEAD, "max_of_shares", n_heads),
-            *(likeness if towers.n_vectors > 1 else []),
+            *(several if towers.n_vectors > 1 else []),
+            *(softness if self.credit == "nearest" else []),
         ]
 
     def __call__(
@@ -200,12 +225,12 @@ class InterestSoftmax:
         against = users.vectors / temperature, vectors, _log_weights(batch, is_rival)
         if self.credit == "nearest":
             softness = self.softness.at(batch["progress"])
-            positive = nearest(positive, softness)
-            rivals = score_rivals_of_nearest(*against, softness)
+            contrast = _contrast_of_nearest(positive, against, softness)
+            figures = {"softness": softness}
         else:
-            rivals = score_rivals(*against)
-        shares = _shares(posterior, users.vectors.shape[1])
-        losses = self._losses(positive, rivals.log_sum, shares)
+            shares = _shares(posterior, users.vectors.shape[1])
+            contrast = self._contrast(positive, against, shares)
+            figures = {}
         auxiliary = {
             "dead_heads": dead_heads(posterior, weights),
             "sharpness": sharpness(posterior, weights, enough=self.enough),
@@ -220,36 +245,41 @@ class InterestSoftmax:
             weight * auxiliary[name]
             for name, weight in self.auxiliary._asdict().items()
         )
-        loss = ops.sum(losses * weights) + ops.sum(weights) * extra
+        loss = ops.sum(contrast.losses * weights) + ops.sum(weights) * extra
         return loss, {
-            "nll": weighted_mean(losses, weights),
+            "nll": weighted_mean(contrast.losses, weights),
             **auxiliary,
-            **_rank_figures(cosines, positive, rivals, weights),
+            **figures,
+            **_rank_figures(cosines, contrast, weights),
             **self._weight_figures(batch, is_rival),
             **_head_figures(posterior, weights),
             **_user_figures(users, weights),
+            **_vector_figures(users.vectors, cosines, weights),
         }
 
-    def _losses(self, positive: Tensor, rivals: Tensor, shares: Tensor) -> Tensor:
-        """Return `[P]`, the main loss.
+    def _contrast(
+        self, positive: Tensor, against: tuple[Tensor, ...], shares: Tensor
+    ) -> Contrast:
+        """Return how vectors that share a positive tell it apart, and the main loss.
 
         Args:
-            positive: `[P, V]`, or `[P, 1]` of `nearest` vectors.
-            rivals: likewise.
-            shares: `[P, V]`.
+            positive: `[P, V]`, logits.
+            against: arguments of `score_rivals`.
+            shares: `[P, V]`, p(v).
         """
+        rivals = score_rivals(*against)
         if self.credit == "category":
-            return multi_vector_cross_entropy(
-                positive, rivals, shares, joint=self.joint
+            losses = multi_vector_cross_entropy(
+                positive, rivals.log_sum, shares, joint=self.joint
             )
-        if self.credit == "nearest":
-            return mixture_cross_entropy(
-                positive, rivals, ops.ones_like(positive), joint=True
-            )
+            return Contrast(positive, rivals, losses)
         if self.credit == "any":
             # A joint softmax is over vectors already, others are of one each.
             shares = ops.full_like(shares, 1.0 if self.joint else 1 / shares.shape[1])
-        return mixture_cross_entropy(positive, rivals, shares, joint=self.joint)
+        losses = mixture_cross_entropy(
+            positive, rivals.log_sum, shares, joint=self.joint
+        )
+        return Contrast(positive, rivals, losses)
 
     def _route(
         self, towers: TwoTower, batch: TensorBatch
@@ -311,6 +341,23 @@ class InterestSoftmax:
         return figures
 
 
+def _contrast_of_nearest(
+    positive: Tensor, against: tuple[Tensor, ...], softness: Tensor
+) -> Contrast:
+    """Return how the softly nearest vector tells a positive apart, and the main loss.
+
+    Args:
+        positive: `[P, V]`, logits.
+        against: arguments of `score_rivals`.
+        softness: in (0, 1].
+    """
+    positive = score_of_nearest(positive, softness)
+    rivals = score_rivals_of_nearest(*against, softness)
+    alone = ops.ones_like(positive)
+    losses = mixture_cross_entropy(positive, rivals.log_sum, alone, joint=True)
+    return Contrast(positive, rivals, losses)
+
+
 def _cosines(vectors: Tensor, positives: Tensor) -> Tensor:
     """Return `[P, N]` products of `[P, N, D]` vectors and `[P, D]` positives."""
     products = ops.matmul(vectors, ops.expand_dims(positives, -1))
@@ -334,11 +381,12 @@ def _shares(log_posterior: Tensor, n_vectors: int) -> Tensor:
 
 
 def _rank_figures(
-    cosines: Tensor, positive: Tensor, rivals: Rivals, weights: Tensor
+    cosines: Tensor, contrast: Contrast, weights: Tensor
 ) -> dict[str, Tensor]:
     """Return how near the positives are, and how often nothing is nearer."""
     best = ops.max(cosines, axis=-1)
-    is_first = ops.max(positive, axis=-1) > ops.max(rivals.greatest, axis=-1)
+    greatest = ops.max(contrast.rivals.greatest, axis=-1)
+    is_first = ops.max(contrast.positive, axis=-1) > greatest
     return {
         "accuracy": weighted_mean(ops.cast(is_first, "float32"), weights),
         "positive_cosine": weighted_mean(best, weights),
@@ -358,20 +406,32 @@ def _head_figures(log_posterior: Tensor, weights: Tensor) -> dict[str, Tensor]:
 
 
 def _user_figures(users: Interests, weights: Tensor) -> dict[str, Tensor]:
-    """Return each head's part of the items, and how like users' vectors are."""
+    """Return each head's part of the items."""
     masses = ops.sum(
         ops.expand_dims(users.item_probability, -1) * users.head_of_item, axis=1
     )
     # Places without history have no mass; shares are of what the others have.
     of_heads = weighted_mean(masses, weights)
-    figures = {LEAST_ITEM_HEAD: of_heads, GREATEST_ITEM_HEAD: of_heads}
-    n_vectors = users.vectors.shape[1]
-    if n_vectors > 1:
-        # Of unit vectors, |Σ_v x_v|² is V and twice the cosines of all pairs.
-        of_sums = ops.sum(ops.square(ops.sum(users.vectors, axis=1)), axis=-1)
-        cosines = (of_sums - n_vectors) / (n_vectors * (n_vectors - 1))
-        figures[VECTOR_LIKENESS] = weighted_mean(cosines, weights)
-    return figures
+    return {LEAST_ITEM_HEAD: of_heads, GREATEST_ITEM_HEAD: of_heads}
+
+
+def _vector_figures(
+    vectors: Tensor, cosines: Tensor, weights: Tensor
+) -> dict[str, Tensor]:
+    """Return how like users' vectors are, and each one's part of the positives."""
+    n_vectors = vectors.shape[1]
+    if n_vectors == 1:
+        return {}
+    # Of unit vectors, |Σ_v x_v|² is V and twice the cosines of all pairs.
+    of_sums = ops.sum(ops.square(ops.sum(vectors, axis=1)), axis=-1)
+    likeness = (of_sums - n_vectors) / (n_vectors * (n_vectors - 1))
+    is_nearest = ops.one_hot(ops.argmax(cosines, axis=-1), n_vectors, dtype="float32")
+    of_vectors = weighted_mean(is_nearest, weights)
+    return {
+        VECTOR_LIKENESS: weighted_mean(likeness, weights),
+        LEAST_VECTOR: of_vectors,
+        GREATEST_VECTOR: of_vectors,
+    }
 
 
 def _bounds(name: str, values: Tensor, weights: Tensor) -> dict[str, Tensor]:

@@ -44,6 +44,9 @@ LEAST_ITEM_HEAD, GREATEST_ITEM_HEAD = "item_head_min", "item_head_max"
 VECTOR_LIKENESS = "vector_likeness"
 """Likewise: the mean cosine of two vectors of a user."""
 
+LEAST_VECTOR, GREATEST_VECTOR = "vector_share_min", "vector_share_max"
+"""Likewise: the extremes of vectors' shares of the positives they are nearest to."""
+
 
 @dataclass(frozen=True)
 class Measure:

@@ -83,7 +83,7 @@ class PlaceFeed(DrawnFeed):
             progress = (self.epoch + step / len(self)) / self.epochs
             yield {
                 **self.collate(places, width),
-                "progress": np.array(progress, np.float32),
+                "progress": np.array(min(progress, 1.0), np.float32),
             }
 
     def collate(self, places: Int64Array, width: int) -> Batch:

@@ -78,7 +78,7 @@ def _log_sum(
     return ops.stack([greatest + ops.log(sums), greatest]), gradient
 
 
-def nearest(scores: Tensor, softness: float | Tensor) -> Tensor:
+def score_of_nearest(scores: Tensor, softness: float | Tensor) -> Tensor:
     """Return s · log Σ_v exp(score_v / s): of s near 0 the greatest of V scores.
 
     Of s = 1 it is what a softmax over all pairs of a vector and an item adds up for an
@@ -94,14 +94,14 @@ def nearest(scores: Tensor, softness: float | Tensor) -> Tensor:
     scores = ops.cast(scores, "float32")
     # Whatever is taken out and put back has no part in the gradient.
     greatest = ops.stop_gradient(ops.max(scores, axis=1, keepdims=True))
-    shares = ops.exp((scores - greatest) / softness)
-    return greatest + softness * ops.log(ops.sum(shares, axis=1, keepdims=True))
+    exponentials = ops.exp((scores - greatest) / softness)
+    return greatest + softness * ops.log(ops.sum(exponentials, axis=1, keepdims=True))
 
 
 def score_rivals_of_nearest(
     queries: Tensor, vectors: Tensor, log_weights: Tensor, softness: float | Tensor
 ) -> Rivals:
-    """Return the candidates' sums of exponentials, each of its `nearest` score.
+    """Return the candidates' sums of exponentials, each by its `score_of_nearest`.
 
     Args:
         queries: as of `score_rivals`.
@@ -134,11 +134,11 @@ def _log_sum_of_nearest(
     flat = ops.reshape(queries, (-1, dimension))
     scores = ops.matmul(flat, ops.transpose(vectors))
     logits = ops.reshape(scores, (n_places, n_vectors, -1))
-    hardest = ops.max(logits, axis=1, keepdims=True)
-    shares = ops.exp((logits - hardest) / softness)
-    # The greatest share is exp(0), so each sum is 1 at least.
-    of_vectors = ops.sum(shares, axis=1)
-    merged = ops.squeeze(hardest, 1) + softness * ops.log(of_vectors) + log_weights
+    best = ops.max(logits, axis=1, keepdims=True)
+    exponentials = ops.exp((logits - best) / softness)
+    # The best vector's is exp(0), so each sum is 1 at least.
+    of_vectors = ops.sum(exponentials, axis=1)
+    merged = ops.squeeze(best, 1) + softness * ops.log(of_vectors) + log_weights
     greatest = ops.max(merged, axis=-1, keepdims=True)
     terms = ops.exp(merged - greatest)
     sums = ops.sum(terms, axis=-1, keepdims=True)
@@ -146,7 +146,7 @@ def _log_sum_of_nearest(
     def gradient(*args: Any, upstream: Any = None) -> tuple[Tensor, ...]:
         up = args[0] if upstream is None else upstream
         of_candidates = terms / of_vectors * (up[0] / sums)
-        to_logits = shares * ops.expand_dims(of_candidates, 1)
+        to_logits = exponentials * ops.expand_dims(of_candidates, 1)
         to_logits = ops.reshape(to_logits, (n_places * n_vectors, -1))
         to_queries = ops.matmul(to_logits, vectors)
         return (

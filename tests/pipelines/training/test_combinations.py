@@ -121,6 +121,10 @@ def of_history(**options):
         pytest.param([FEW, {"masks": {"consumed": True}}], id="less consumed"),
         pytest.param([FEW, of_history(n_vectors=1)], id="one vector"),
         pytest.param(
+            [FEW, {"objectives": {"interest_softmax": {"credit": "any"}}}],
+            id="whichever vector",
+        ),
+        pytest.param(
             [
                 FEW,
                 of_history(

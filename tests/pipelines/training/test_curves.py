@@ -103,6 +103,9 @@ NAMES = (
     "item_head_min",
     "item_head_max",
     "vector_likeness",
+    "vector_share_min",
+    "vector_share_max",
+    "softness",
 )
 
 

@@ -137,6 +137,8 @@ def test_defaults_are_written_once_in_conf():
         ("objectives.interest_softmax.semantic.weight", -1, "than or equal to 0"),
         ("histories.multi_interest.n_vectors", 3, "n_heads is 4, no multiple of"),
         ("histories.multi_interest.max_items", 0, "greater than 0"),
+        ("objectives.interest_softmax.softness.end", 1e-50, "than or equal to 0.001"),
+        ("objectives.interest_softmax.softness.start", 1.5, "less than or equal to 1"),
         ("histories.multi_interest.category", [], "at least 1 item"),
         ("histories.multi_interest.heads.routing", "medium", "'soft', 'straight_thro"),
         ("histories.multi_interest.heads.temperature", 0.0, "greater than 0"),

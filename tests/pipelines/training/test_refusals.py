@@ -62,6 +62,10 @@ BY_CATEGORY = softmax_of(credit="category")
         ([INTERESTS, {"history": "mean"}], "'multi_interest' and 'interest_softmax'"),
         ([INTERESTS, {"profile": {"use": True}}], "which embeds users itself"),
         ([INTERESTS, softmax_of(joint=False)], "nearest of all vectors makes one"),
+        (
+            [INTERESTS, softmax_of(softness={"start": 0.2, "end": 0.3})],
+            "ends at 0.3, above its start 0.2",
+        ),
         ([INTERESTS, scoring(normalise=False)], "have length 1; set it to true"),
         ([INTERESTS, {"negatives": "catalogue"}], "choose one of in_batch, queue"),
         ([INTERESTS, {"negatives": "unconsumed"}], "candidates that a batch shares"),
@@ -75,6 +79,10 @@ BY_CATEGORY = softmax_of(credit="category")
         ([INTERESTS, queue_of(unique=True), {"log_q": "exact"}], "made up for twice"),
         ([INTERESTS, WIDE], "embedding is 8 but the dimension 16, .* set embedding to"),
         ([INTERESTS, queue_of(hard=8), UNTAUGHT], "nothing teaches which categories"),
+        (
+            [INTERESTS, queue_of(hard=8), UNTAUGHT, softmax_of(credit="nearest")],
+            "nothing teaches which categories",
+        ),
         (
             [INTERESTS, queue_of(hard=8), UNTAUGHT, BY_CATEGORY, ONE_VECTOR],
             "nothing teaches which categories",

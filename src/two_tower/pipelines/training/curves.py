@@ -74,6 +74,18 @@ MEASURES = (
         ),
         "longdash",
     ),
+    Panel(
+        "Shares of the least and the most used vector",
+        "share of positives",
+        ("vector_share_min", "vector_share_max"),
+        "8px,2px",
+    ),
+    Panel(
+        "How far vectors that are not the nearest count",
+        "share of the temperature",
+        ("softness",),
+        "2px,2px",
+    ),
 )
 
 

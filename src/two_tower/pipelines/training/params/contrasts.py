@@ -72,8 +72,17 @@ class Semantic(Params):
 class Softness(Params):
     """How far vectors that are not the nearest count, of the temperature."""
 
-    start: float = Field(gt=0, le=1, description="as training begins; 1: as of `any`")
-    end: float = Field(gt=0, le=1, description="as it ends; near 0: not at all")
+    start: float = Field(le=1, description="as training begins; 1: as of `any`")
+    end: float = Field(ge=0.001, description="as it ends; near 0: not at all")
+
+    @model_validator(mode="after")
+    def _falls(self) -> Self:
+        if self.end > self.start:
+            raise ValueError(
+                f"softness ends at {self.end}, above its start {self.start}; it falls, "
+                "or stays if both are the same"
+            )
+        return self
 
 
 class InterestSoftmax(Params):

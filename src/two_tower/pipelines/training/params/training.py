@@ -36,12 +36,16 @@ from two_tower.types import (
     OF_POSITIVES,
     ROW_PER_PLACE,
     AveragingKind,
+    Credit,
     DeviceKind,
     HistoryItems,
 )
 
 # NumPy takes 32 bits; layers of a tower add a little to it.
 MAX_SEED = 2**31 - 1
+
+# In which vectors are for a positive its category has a say.
+BY_CATEGORY: tuple[Credit, ...] = ("category", "mixture")
 
 
 class Temperature(Params):
@@ -58,10 +62,6 @@ class Scoring(Params):
         description="unit vectors, so that the score is a cosine; else a dot product"
     )
     temperature: Temperature
-
-
-# Credits that a positive's category has a say in.
-BY_CATEGORY = ("category", "mixture")
 
 
 class Training(Params):
