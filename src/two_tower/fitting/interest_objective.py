@@ -258,7 +258,7 @@ class InterestSoftmax:
         }
 
     def _contrast(
-        self, positive: Tensor, against: tuple[Tensor, ...], shares: Tensor
+        self, positive: Tensor, against: tuple[Tensor, Tensor, Tensor], shares: Tensor
     ) -> Contrast:
         """Return how vectors that share a positive tell it apart, and the main loss.
 
@@ -342,7 +342,7 @@ class InterestSoftmax:
 
 
 def _contrast_of_nearest(
-    positive: Tensor, against: tuple[Tensor, ...], softness: Tensor
+    positive: Tensor, against: tuple[Tensor, Tensor, Tensor], softness: Tensor
 ) -> Contrast:
     """Return how the softly nearest vector tells a positive apart, and the main loss.
 
