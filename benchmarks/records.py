@@ -1,6 +1,7 @@
 """Lines of a study's results: read, added to, and put into groups that may be averaged.
 
-A training's settings are known by a digest of all its parameters, the seed among them.
+A training's settings are known by a digest of the parameters that it reads, the seed
+among them: those of alternatives that were not chosen may change.
 What a checkout gives no longer, other parameters or other code, stays readable.
 """
 

@@ -52,6 +52,15 @@ FIGURES = ("hr@10", "ndcg@10", "hr@50", "hr@200")
 ITEM_BLOCK = 8192
 DIGITS = 16  # of a SHA-256: enough to tell a few files or trainings apart
 
+# Parameter → the group of its alternatives, of which the other ones are not read.
+CHOICES = {
+    "history": "histories",
+    "objective": "objectives",
+    "negatives": "sources",
+    "schedule": "schedules",
+    "averaging": "averages",
+}
+
 COMMITS = "commits.json"  # beside a checkpoint: those that trained up to it
 
 Cell: TypeAlias = Callable[[Sequence[Record]], str]
@@ -265,8 +274,12 @@ def parameters_of(
 
 
 def digest(settings: Training) -> str:
-    """Return a name of all parameters of a training, whoever set them."""
-    written = settings.model_dump_json().encode()
+    """Return a name of all parameters that a training reads, whoever set them."""
+    parameters = settings.model_dump(mode="json")
+    for choice, alternatives in CHOICES.items():
+        chosen = parameters[alternatives].get(parameters[choice])
+        parameters[alternatives] = chosen
+    written = json.dumps(parameters, sort_keys=True).encode()
     return hashlib.sha256(written).hexdigest()[:DIGITS]
 
 

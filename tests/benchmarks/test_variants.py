@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from benchmarks import variants
+from benchmarks import transformer, variants
 from benchmarks.project import Project
 from benchmarks.records import CURRENT, read_records
 from benchmarks.variants import (
@@ -28,8 +28,10 @@ from benchmarks.variants import (
     table,
     training_seconds,
 )
+from tests.benchmarks.resolved import training_of
 from tests.pipelines.training.tiny import parameters
 from two_tower.fitting.checkpoints import CheckpointStore
+from two_tower.pipelines.training.params.training import Training
 
 STUDY = Study(
     name="sizes",
@@ -418,3 +420,17 @@ def test_nothing_is_written_as_the_command_line_reads_it(tmp_path):
 
 def test_results_are_named_after_the_study():
     assert replace(STUDY, name="other").results.name == "other.jsonl"
+
+
+def changed(settings, **changes):
+    return Training.model_validate(settings.model_dump() | changes)
+
+
+def test_what_a_training_does_not_read_leaves_it_the_same():
+    base = training_of(transformer.STUDY, "base")
+    histories, objectives = base.histories.model_dump(), base.objectives.model_dump()
+    histories["multi_interest"]["max_items"] += 1
+    objectives["softmax"]["smoothing"] = 0.1
+    assert digest(changed(base, histories=histories)) == digest(base)
+    assert digest(changed(base, objectives=objectives)) != digest(base)
+    assert digest(changed(base, seed=base.seed + 1)) != digest(base)
