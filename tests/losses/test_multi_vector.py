@@ -174,13 +174,13 @@ def test_nothing_overflows_of_the_nearest(softness, scale):
     assert all(np.isfinite(np.asarray(gradient)).all() for gradient in gradients)
 
 
-def test_nothing_of_the_nearest_is_larger_than_the_logits():
+def test_nothing_of_the_nearest_is_as_large_as_all_logits():
     shapes = traced_shapes(
         lambda *arrays: total_of_nearest(*arrays, softness=0.3),
         3,
         [np.asarray(variable.value) for variable in given()],
     )
-    assert max(np.prod(shape, dtype=int) for shape in shapes) == P * V * Q
+    assert max(np.prod(shape, dtype=int) for shape in shapes) < P * V * Q
 
 
 # covers: A43
