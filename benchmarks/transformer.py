@@ -101,6 +101,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "no-times": {**NO_RELATIVE_TIME, **NO_TIME_GAP},
     "times-request": REQUEST_TIME,
     "time-gap-request": {**REQUEST_TIME, **NO_RELATIVE_TIME},
+    "four-blocks-request": {**REQUEST_TIME, f"{TRANSFORMER}.n_blocks": 4},
     # Items, as candidates and in histories.
     "no-features": {"item_tower.use_features": False},
     "no-ids": {"item_tower.use_id": False},
