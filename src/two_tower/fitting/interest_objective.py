@@ -5,16 +5,15 @@ from typing import Any, NamedTuple
 
 from keras import ops
 
-from two_tower.fitting.measures import (
-    GREATEST_HEAD,
-    GREATEST_ITEM_HEAD,
-    GREATEST_VECTOR,
-    LEAST_HEAD,
-    LEAST_ITEM_HEAD,
-    LEAST_VECTOR,
-    VECTOR_LIKENESS,
-    Measure,
+from two_tower.fitting.interest_figures import (
+    head_figures,
+    interest_measures,
+    rank_figures,
+    user_figures,
+    vector_figures,
+    weight_figures,
 )
+from two_tower.fitting.measures import Measure
 from two_tower.fitting.objectives import TensorBatch, embed_candidates
 from two_tower.losses.interests import dead_heads, semantic, sharpness, weighted_mean
 from two_tower.losses.multi_vector import (
@@ -26,7 +25,6 @@ from two_tower.losses.multi_vector import (
     score_rivals_of_nearest,
 )
 from two_tower.losses.softmax import SMALLEST_WEIGHT
-from two_tower.towers.multi_interest import Interests
 from two_tower.towers.two_tower import TwoTower
 from two_tower.towers.vectors import to_unit_length
 from two_tower.types import MASKED_LOGIT, Credit, Tensor
@@ -120,68 +118,14 @@ class InterestSoftmax:
     semantic_temperature: float | None
 
     def measures(self, towers: TwoTower) -> list[Measure]:
-        """Return what `measured` measures.
-
-        - `nll`: the main loss, nats per positive;
-        - `dead_heads`, `sharpness`, `semantic`: the auxiliary losses, before weights;
-        - `accuracy`: share of positives whose logit, by their best vector or, of credit
-          `nearest`, by all as they count, is above those of all their candidates, as
-          the loss has them: by its temperature, margin, log q and weights;
-        - `positive_cosine` and, of the epoch, `positive_cosine_min` and `_max`: of a
-          positive and its nearest vector;
-        - `real_places`: share of a batch's places that are no padding;
-        - `negative_weight`: mean over a positive's candidates of how many negatives
-          each stands for, 0 if left out; `negative_weight_min` and `_max`: of all
-          candidates that are not hard and count at all;
-        - `hard_count_min`, `hard_count_max`: the fewest and the most hard candidates
-          that counted for a positive, if there are hard ones;
-        - `head_certainty`: mean of max_h p(h), of a positive's category;
-        - `head_posterior_min`, `head_posterior_max`: the least and the greatest
-          head's mean posterior over all positives; 1/H if all are used alike;
-        - `item_head_min`, `item_head_max`: the least and the greatest head's share of
-          the mass of all histories' items, Σ_t p(t) · p(h | t);
-        - `vector_likeness`: mean cosine of two of a user's vectors, if there are two;
-        - `vector_share_min`, `vector_share_max`: then, the least and the greatest
-          vector's share of the positives, each of its nearest vector;
-        - `softness`: of credit `nearest`, the mean over batches.
-        """
+        """Return what `measured` measures; see `interest_measures`."""
         encoder: Any = towers.history_encoder
-        n_heads = encoder.n_heads
-        names = (
-            "nll",
-            "dead_heads",
-            "sharpness",
-            "semantic",
-            "accuracy",
-            "positive_cosine",
-            "negative_weight",
-            "head_certainty",
+        return interest_measures(
+            n_heads=encoder.n_heads,
+            n_vectors=towers.n_vectors,
+            hard=self.hard > 0,
+            softness=self.credit == "nearest",
         )
-        hard = [
-            Measure("hard_count_min", "min"),
-            Measure("hard_count_max", "max"),
-        ]
-        several = [
-            Measure(VECTOR_LIKENESS, "mean"),
-            Measure(LEAST_VECTOR, "min_of_means", towers.n_vectors),
-            Measure(GREATEST_VECTOR, "max_of_means", towers.n_vectors),
-        ]
-        softness = [Measure("softness", "mean_of_batches")]
-        return [
-            *(Measure(name, "mean") for name in names),
-            Measure("positive_cosine_min", "min"),
-            Measure("positive_cosine_max", "max"),
-            Measure("real_places", "mean_of_batches"),
-            Measure("negative_weight_min", "min"),
-            Measure("negative_weight_max", "max"),
-            *(hard if self.hard else []),
-            Measure(LEAST_HEAD, "min_of_means", n_heads),
-            Measure(GREATEST_HEAD, "max_of_means", n_heads),
-            Measure(LEAST_ITEM_HEAD, "min_of_shares", n_heads),
-            Measure(GREATEST_ITEM_HEAD, "max_of_shares", n_heads),
-            *(several if towers.n_vectors > 1 else []),
-            *(softness if self.credit == "nearest" else []),
-        ]
 
     def __call__(
         self,
@@ -250,11 +194,13 @@ class InterestSoftmax:
             "nll": weighted_mean(contrast.losses, weights),
             **auxiliary,
             **figures,
-            **_rank_figures(cosines, contrast, weights),
-            **self._weight_figures(batch, is_rival),
-            **_head_figures(posterior, weights),
-            **_user_figures(users, weights),
-            **_vector_figures(users.vectors, cosines, weights),
+            **rank_figures(
+                cosines, contrast.positive, contrast.rivals.greatest, weights
+            ),
+            **weight_figures(batch, is_rival, hard=self.hard),
+            **head_figures(posterior, weights),
+            **user_figures(users, weights),
+            **vector_figures(users.vectors, cosines, weights),
         }
 
     def _contrast(
@@ -320,26 +266,6 @@ class InterestSoftmax:
         )
         return ops.logical_and(is_rival, agrees)
 
-    def _weight_figures(
-        self, batch: TensorBatch, is_rival: Tensor
-    ) -> dict[str, Tensor]:
-        """Return what became of the candidates' weights."""
-        weights, of_candidates = batch["weights"], batch["candidate_weights"]
-        counts = ops.cast(is_rival, "float32")
-        n_candidates = ops.cast(ops.shape(of_candidates)[0], "float32")
-        means = ops.matmul(counts, of_candidates) / n_candidates
-        easy = of_candidates[self.hard :]
-        figures = {
-            "negative_weight": weighted_mean(means, weights),
-            **_bounds("negative_weight", easy, easy),
-            "real_places": ops.mean(ops.cast(weights > 0, "float32")),
-        }
-        if self.hard:
-            is_filled = ops.cast(of_candidates[: self.hard] > 0, "float32")
-            hard_counts = ops.matmul(counts[:, : self.hard], is_filled)
-            figures |= _bounds("hard_count", hard_counts, weights)
-        return figures
-
 
 def _contrast_of_nearest(
     positive: Tensor, against: tuple[Tensor, Tensor, Tensor], softness: Tensor
@@ -378,66 +304,3 @@ def _shares(log_posterior: Tensor, n_vectors: int) -> Tensor:
         ops.exp(log_posterior), (-1, n_vectors, log_posterior.shape[1] // n_vectors)
     )
     return ops.sum(grouped, axis=-1)
-
-
-def _rank_figures(
-    cosines: Tensor, contrast: Contrast, weights: Tensor
-) -> dict[str, Tensor]:
-    """Return how near the positives are, and how often nothing is nearer."""
-    best = ops.max(cosines, axis=-1)
-    greatest = ops.max(contrast.rivals.greatest, axis=-1)
-    is_first = ops.max(contrast.positive, axis=-1) > greatest
-    return {
-        "accuracy": weighted_mean(ops.cast(is_first, "float32"), weights),
-        "positive_cosine": weighted_mean(best, weights),
-        **_bounds("positive_cosine", best, weights),
-    }
-
-
-def _head_figures(log_posterior: Tensor, weights: Tensor) -> dict[str, Tensor]:
-    """Return how sure the router is, and each head's part of the positives."""
-    posterior = ops.exp(log_posterior)
-    of_heads = weighted_mean(posterior, weights)
-    return {
-        "head_certainty": weighted_mean(ops.max(posterior, axis=-1), weights),
-        LEAST_HEAD: of_heads,
-        GREATEST_HEAD: of_heads,
-    }
-
-
-def _user_figures(users: Interests, weights: Tensor) -> dict[str, Tensor]:
-    """Return each head's part of the items."""
-    masses = ops.sum(
-        ops.expand_dims(users.item_probability, -1) * users.head_of_item, axis=1
-    )
-    # Places without history have no mass; shares are of what the others have.
-    of_heads = weighted_mean(masses, weights)
-    return {LEAST_ITEM_HEAD: of_heads, GREATEST_ITEM_HEAD: of_heads}
-
-
-def _vector_figures(
-    vectors: Tensor, cosines: Tensor, weights: Tensor
-) -> dict[str, Tensor]:
-    """Return how like users' vectors are, and each one's part of the positives."""
-    n_vectors = vectors.shape[1]
-    if n_vectors == 1:
-        return {}
-    # Of unit vectors, |Σ_v x_v|² is V and twice the cosines of all pairs.
-    of_sums = ops.sum(ops.square(ops.sum(vectors, axis=1)), axis=-1)
-    likeness = (of_sums - n_vectors) / (n_vectors * (n_vectors - 1))
-    is_nearest = ops.one_hot(ops.argmax(cosines, axis=-1), n_vectors, dtype="float32")
-    of_vectors = weighted_mean(is_nearest, weights)
-    return {
-        VECTOR_LIKENESS: weighted_mean(likeness, weights),
-        LEAST_VECTOR: of_vectors,
-        GREATEST_VECTOR: of_vectors,
-    }
-
-
-def _bounds(name: str, values: Tensor, weights: Tensor) -> dict[str, Tensor]:
-    """Return the least and the greatest of the values whose weight is above 0."""
-    is_real, infinite = weights > 0, float("inf")
-    return {
-        f"{name}_min": ops.min(ops.where(is_real, values, infinite)),
-        f"{name}_max": ops.max(ops.where(is_real, values, -infinite)),
-    }
