@@ -50,6 +50,7 @@ HSTU = {f"{TRANSFORMER}.attention": "pointwise", f"{TRANSFORMER}.feed_forward": 
 NO_RELATIVE_TIME = {f"{TRANSFORMER}.relative_time": False}
 NO_TIME_GAP = {f"{TRANSFORMER}.time_gap": False}
 REQUEST_TIME = {f"{TRANSFORMER}.request_time": True}
+DOT_PRODUCT = {"scoring.normalise": False, "scoring.temperature.start": 1.0}
 SEPARATE = {"history_items": "separate"}
 
 
@@ -119,6 +120,12 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "in-batch-no-log-q": {"negatives": "in_batch"},
     "mixed": {"negatives": "mixed", "log_q": "exact"},
     "gbce": {**SHARED_UNIFORM, "objective": "gbce", "sources.uniform.count": 256},
+    "gbce-dot-product": {
+        **SHARED_UNIFORM,
+        **DOT_PRODUCT,
+        "objective": "gbce",
+        "sources.uniform.count": 256,
+    },
     "sigmoid": {
         **SHARED_UNIFORM,
         "objective": "sigmoid_cross_entropy",
@@ -132,7 +139,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "temperature-0.07": {"scoring.temperature.start": 0.07},
     "temperature-0.1": {"scoring.temperature.start": 0.1},
     "temperature-learned": {"scoring.temperature.learned": True},
-    "dot-product": {"scoring.normalise": False, "scoring.temperature.start": 1.0},
+    "dot-product": DOT_PRODUCT,
     # Averages of weights.
     "ema-0.99": {"averaging": "ema", "averages.ema.momentum": 0.99},
     "ema-0.999": {"averaging": "ema", "averages.ema.momentum": 0.999},
