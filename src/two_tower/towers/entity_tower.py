@@ -12,6 +12,7 @@ from two_tower.towers.dropout import is_kept
 from two_tower.towers.features import Feature, FeatureEmbedding
 from two_tower.towers.hashed_embedding import HashedEmbedding, hashes_of_ids
 from two_tower.towers.mlp import Mlp
+from two_tower.towers.vectors import take_rows
 from two_tower.types import (
     FIRST_ID,
     ID,
@@ -172,6 +173,7 @@ class EntityTower(keras.layers.Layer):
                 shape=(self.n_rows, self.embedding),
                 initializer=keras.initializers.RandomNormal(stddev=self.start_scale),
                 regularizer=keras.regularizers.L2(self.l2) if self.l2 else None,
+                autocast=False,
             )
         if self.use_id:
             self.id_rows = self.add_weight(
@@ -323,7 +325,7 @@ class EntityTower(keras.layers.Layer):
             drops = training and self.id_dropout > 0
             rows = self._drop_ids(rows) if drops else rows
             parts.append(
-                ops.take(self.table, rows, axis=0)
+                take_rows(self.table, rows, dtype=self.compute_dtype)
                 if self.hashed_id is None
                 else self.hashed_id(rows)
             )

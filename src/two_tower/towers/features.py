@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from two_tower.towers.hashed_embedding import HashedEmbedding, hashes_of_ids
-from two_tower.towers.vectors import masked_mean
+from two_tower.towers.vectors import masked_mean, take_rows
 from two_tower.types import PADDING, Tensor
 
 FeatureKind = Literal["categorical", "multi_valued", "words", "dense"]
@@ -103,6 +103,7 @@ class FeatureEmbedding(keras.layers.Layer):
                 shape=(self.feature.size, self.dimension),
                 initializer=keras.initializers.RandomNormal(stddev=self.scale),
                 regularizer=keras.regularizers.L2(self.l2) if self.l2 else None,
+                autocast=False,
             )
         self.built = True
 
@@ -125,9 +126,9 @@ class FeatureEmbedding(keras.layers.Layer):
             `[..., dimension]` float.
         """
         if self.feature.kind == "dense":
-            return ops.cast(values, self.compute_dtype) * ops.squeeze(self.table, 0)
+            return ops.cast(values * ops.squeeze(self.table, 0), self.compute_dtype)
         vectors = (
-            ops.take(self.table, values, axis=0)
+            take_rows(self.table, values, dtype=self.compute_dtype)
             if self.hashed is None
             else self.hashed(values)
         )

@@ -8,6 +8,7 @@ import keras
 from keras import ops
 
 from two_tower.towers.hashing import HashFunction, Modulo, from_config, to_config
+from two_tower.towers.vectors import take_rows
 from two_tower.types import PADDING, Tensor
 
 
@@ -107,6 +108,7 @@ class HashedEmbedding(keras.layers.Layer):
                 shape=shape,
                 initializer=keras.initializers.RandomNormal(stddev=scale),
                 regularizer=keras.regularizers.L2(self.l2) if self.l2 else None,
+                autocast=False,
             )
             for name, shape in self.shapes.items()
         }
@@ -133,10 +135,10 @@ class HashedEmbedding(keras.layers.Layer):
             is_real = ops.not_equal(ids, PADDING)
         # Padding reads row 0, and so touches the row of no value.
         rows = [
-            ops.take(
+            take_rows(
                 self.tables[one.table],
                 ops.where(is_real, one.function(ids), PADDING),
-                axis=0,
+                dtype=self.compute_dtype,
             )
             for one in self.hashes
         ]

@@ -18,6 +18,7 @@ from two_tower.towers.sequence.times import (
     query_ages,
     relative_time_buckets,
 )
+from two_tower.towers.vectors import take_rows
 from two_tower.types import Tensor
 
 POSITION_SCALE = 0.02
@@ -101,6 +102,7 @@ class TransformerUserTower(keras.layers.Layer):
                 name="positions",
                 shape=(self.max_length, self.dimension),
                 initializer=keras.initializers.RandomNormal(stddev=POSITION_SCALE),
+                autocast=False,
             )
         if self.gaps is not None:
             self.gaps.build()
@@ -173,7 +175,8 @@ class TransformerUserTower(keras.layers.Layer):
         """Return `[B, T, D]`, the vector of each item's place from the newest."""
         lengths = ops.sum(ops.cast(is_real, "int32"), axis=1, keepdims=True)
         position = ops.arange(ops.shape(is_real)[1], dtype="int32")
-        return ops.take(self.positions, ops.maximum(lengths - 1 - position, 0), axis=0)
+        places = ops.maximum(lengths - 1 - position, 0)
+        return take_rows(self.positions, places, dtype=self.compute_dtype)
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -9,7 +9,7 @@ from keras import ops
 from two_tower.towers.entity_tower import EntityTower
 from two_tower.towers.mlp import Mlp
 from two_tower.towers.multi_interest import Interests
-from two_tower.towers.vectors import to_unit_length
+from two_tower.towers.vectors import take_rows, to_unit_length
 from two_tower.types import PADDING, Tensor
 
 NO_HISTORY_SCALE = 0.02
@@ -202,9 +202,10 @@ class TwoTower(keras.Model):
         if self.profile is not None:
             values = batch.get("values")
             vectors = self.profile(batch["users"], training=training, values=values)
-            # Made once for each row: a sequence has many places and one user.
-            rows = batch.get("rows")
-            sides.append(vectors if rows is None else ops.take(vectors, rows, axis=0))
+            if (rows := batch.get("rows")) is not None:
+                # Made once for each row: a sequence has many places and one user.
+                vectors = take_rows(vectors, rows, dtype=vectors.dtype)
+            sides.append(vectors)
         if self.fusion is not None:
             queries = self.fusion(
                 ops.concatenate(sides, axis=-1),
@@ -250,13 +251,14 @@ class TwoTower(keras.Model):
     ) -> Tensor:
         if catalogue is None:
             return self.embeds_histories(items, training=training)
-        return ops.take(catalogue, items, axis=0)
+        return take_rows(catalogue, items, dtype=catalogue.dtype)
 
     def _at_places(self, states: Tensor, places: Tensor) -> Tensor:
         """Return the `[P, H]` states of places, the learned vector behind them all."""
         states = ops.reshape(states, (-1, states.shape[-1]))
         no_history = ops.cast(ops.expand_dims(self.no_history, 0), states.dtype)
-        return ops.take(ops.concatenate([states, no_history]), places, axis=0)
+        known = ops.concatenate([states, no_history])
+        return take_rows(known, places, dtype=states.dtype)
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -21,6 +21,23 @@ def to_unit_length(vectors: Tensor) -> Tensor:
     return vectors * ops.rsqrt(ops.maximum(squared, SQUARED_LENGTH_FLOOR))
 
 
+def take_rows(table: Tensor, rows: Tensor, *, dtype: str) -> Tensor:
+    """Return rows of a table, whose gradients are added up in float32.
+
+    A row that is read thousands of times gets as many gradients, and a sum in bfloat16
+    no longer grows once it is 256 times what is added.
+
+    Args:
+        table: `[N, ...]` float; of weights `autocast=False`, or they are rounded first.
+        rows: `[...]` int.
+        dtype: of the result.
+
+    Returns:
+        `[..., ...]` of `dtype`.
+    """
+    return ops.cast(ops.take(ops.cast(table, "float32"), rows, axis=0), dtype)
+
+
 def masked_mean(vectors: Tensor, is_real: Tensor) -> Tensor:
     """Return the mean of the real vectors of each row; a row without any gives 0.
 

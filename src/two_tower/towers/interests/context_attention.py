@@ -8,6 +8,7 @@ from keras import ops
 from two_tower.towers.interests.initializers import dense, unit_vectors
 from two_tower.towers.interests.places import ages_of_places
 from two_tower.towers.interests.weighted_softmax import weighted_softmax
+from two_tower.towers.vectors import take_rows
 from two_tower.types import Tensor
 
 # Units of the layer before the logit for each of an item's numbers, as in the paper's
@@ -50,6 +51,7 @@ class ContextAttention(keras.layers.Layer):
                 name="positions",
                 shape=(self.max_length, self.dimension),
                 initializer=unit_vectors(self.dimension),
+                autocast=False,
             )
         self.built = True
 
@@ -67,7 +69,7 @@ class ContextAttention(keras.layers.Layer):
         parts = [vectors, contexts]
         if self.position_bias:
             places = ages_of_places(is_real, self.max_length)
-            parts.insert(1, ops.take(self.positions, places, axis=0))
+            parts.insert(1, take_rows(self.positions, places, dtype=self.compute_dtype))
         flat = ops.concatenate(
             [ops.reshape(part, (-1, self.dimension)) for part in parts], axis=-1
         )

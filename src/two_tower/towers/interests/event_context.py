@@ -13,6 +13,7 @@ from two_tower.towers.hashing import DayOfWeek, HourOfDay, Modulo, Thresholds
 from two_tower.towers.interests.initializers import unit_vectors
 from two_tower.towers.interests.places import ages_of_places
 from two_tower.towers.interests.weighted_softmax import weighted_softmax
+from two_tower.towers.vectors import take_rows
 from two_tower.types import FIRST_ID, PADDING, Tensor
 
 HOURS_PER_WEEK = 7 * 24
@@ -150,6 +151,7 @@ class EventContext(keras.layers.Layer):
             name="position_logits",
             shape=(self.max_length,),
             initializer=unit_vectors(self.dimension),
+            autocast=False,
         )
         self.built = True
 
@@ -170,7 +172,7 @@ class EventContext(keras.layers.Layer):
         week = self._week()
         is_liked = flag_positive(batch["ratings"], is_real, self.positive_rating)
         queries = [
-            ops.take(week, hour_of_week(batch["asked_hours"]), axis=0),
+            take_rows(week, hour_of_week(batch["asked_hours"]), dtype=week.dtype),
             self._liked_category(categories, is_real, is_liked),
         ]
         known = [batch["asked_hours"] != UNKNOWN, ops.any(is_liked, axis=1)]
@@ -180,7 +182,7 @@ class EventContext(keras.layers.Layer):
             known.append(is_user)
         keys = None
         if self.keys:
-            times = ops.take(week, hour_of_week(batch["hours"]), axis=0)
+            times = take_rows(week, hour_of_week(batch["hours"]), dtype=week.dtype)
             keys = ops.concatenate([self._mark(batch), times, categories], axis=-1)
         return Context(keys, ops.stack(queries, axis=1), ops.stack(known, axis=1))
 
@@ -210,10 +212,8 @@ class EventContext(keras.layers.Layer):
     ) -> Tensor:
         """Return `[B, D]`, the mean category of liked events, by their positions."""
         places = ages_of_places(is_real, self.max_length)
-        logits = ops.take(self.position_logits, places, axis=0)
-        weights = weighted_softmax(
-            ops.cast(logits, "float32"), ops.cast(is_liked, "float32"), axis=-1
-        )
+        logits = take_rows(self.position_logits, places, dtype="float32")
+        weights = weighted_softmax(logits, ops.cast(is_liked, "float32"), axis=-1)
         by_row = ops.expand_dims(ops.cast(weights, categories.dtype), 1)
         return ops.squeeze(ops.matmul(by_row, categories), axis=1)
 

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from two_tower.towers.sequence.buckets import N_TIME_BUCKETS, time_buckets
+from two_tower.towers.vectors import take_rows
 from two_tower.types import Tensor
 
 REQUEST_AGE: Final = 1
@@ -74,16 +75,20 @@ class TimeGaps(keras.layers.Layer):
         """
         nothing = ops.zeros_like(ages[:, :1])
         previous = ops.concatenate([nothing, ages[:, :-1]], axis=1)
-        gaps = ops.take(self.before, time_buckets(previous, ages), axis=0)
+        gaps = self._vectors(self.before, time_buckets(previous, ages))
         if self.request_time:
-            gaps = gaps + ops.take(self.after, time_buckets(ages, asked), axis=0)
+            gaps = gaps + self._vectors(self.after, time_buckets(ages, asked))
         return gaps
+
+    def _vectors(self, table: keras.Variable, buckets: Tensor) -> Tensor:
+        return take_rows(table, buckets, dtype=self.compute_dtype)
 
     def _new_table(self, name: str) -> keras.Variable:
         return self.add_weight(
             name=name,
             shape=(N_TIME_BUCKETS, self.dimension),
             initializer=keras.initializers.RandomNormal(stddev=GAP_SCALE),
+            autocast=False,
         )
 
     def get_config(self) -> dict[str, Any]:
