@@ -1,5 +1,8 @@
 """What Keras' own loop is fed, epoch by epoch."""
 
+import threading
+import time
+
 import keras
 import numpy as np
 import pytest
@@ -8,9 +11,22 @@ from keras import ops
 from tests.fitting.tiny import build_towers, feed_of, state_of, walks
 from two_tower.fitting.checkpoints import CheckpointStore
 from two_tower.fitting.fit import fit
-from two_tower.fitting.keras_input import N_STEPS, as_keras_input, stacks
+from two_tower.fitting.keras_input import (
+    BATCHES_AHEAD,
+    N_STEPS,
+    as_keras_input,
+    made_ahead,
+    stacks,
+)
 
 KEPT = 0.9
+
+
+def wait_until(holds, seconds=10):
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "it never came to be"
+        time.sleep(0.001)
 
 
 def entry(labels):
@@ -80,3 +96,39 @@ def test_a_stack_holds_successive_batches_and_says_how_many():
     assert first[N_STEPS] == 2
     assert last["labels"].tolist() == [[7, 8], [0, 0]]
     assert last[N_STEPS] == 1
+
+
+def test_batches_are_made_ahead_in_another_thread_and_come_in_order():
+    made, threads = [], set()
+
+    def source():
+        for number in range(5):
+            made.append(number)
+            threads.add(threading.get_ident())
+            yield number
+
+    ahead = made_ahead(source())
+    assert next(ahead) == 0
+    wait_until(lambda: len(made) == 1 + BATCHES_AHEAD)
+    assert list(ahead) == [1, 2, 3, 4]
+    assert len(threads) == 1
+    assert threading.get_ident() not in threads
+
+
+def test_what_making_a_batch_raises_is_raised_where_it_was_due():
+    def source():
+        yield 1
+        raise ValueError("no more items")
+
+    ahead = made_ahead(source())
+    assert next(ahead) == 1
+    with pytest.raises(ValueError, match="no more items"):
+        next(ahead)
+
+
+def test_batches_that_nobody_asks_for_any_more_are_not_made():
+    made = []
+    ahead = made_ahead(made.append(number) or number for number in range(100))
+    assert next(ahead) == 0
+    ahead.close()
+    assert len(made) <= 2 + BATCHES_AHEAD

@@ -1,9 +1,11 @@
 """Batches in the form that `keras.Model.fit` takes on each back end."""
 
 import math
+from collections import deque
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 import keras
 import numpy as np
@@ -17,9 +19,27 @@ N_STEPS = "n_steps"
 # One that is ready, and one in the making.
 BATCHES_AHEAD = 2
 
+T = TypeVar("T")
+
+
+def made_ahead(source: Iterable[T], n: int = BATCHES_AHEAD) -> Iterator[T]:
+    """Yield what `source` yields, made up to `n` ahead in a thread of its own.
+
+    An error of the source is raised where its batch was due.
+    """
+    remaining = iter(source)
+    with ThreadPoolExecutor(1, "batches") as thread:
+        due = deque(thread.submit(list, islice(remaining, 1)) for _ in range(n))
+        while made := due.popleft().result():
+            due.append(thread.submit(list, islice(remaining, 1)))
+            yield made[0]
+
 
 class _IndexedFeed(keras.utils.PyDataset):
-    """A feed by batch number, which Keras asks for in rising order."""
+    """A feed by batch number, which Keras asks for in rising order.
+
+    Keras' own threads would ask for several at a time, in any order.
+    """
 
     def __init__(self, feed: Feed) -> None:
         super().__init__()
@@ -31,7 +51,7 @@ class _IndexedFeed(keras.utils.PyDataset):
 
     def __getitem__(self, index: int) -> tuple[Batch]:
         if index == 0:
-            self.batches = iter(self.feed)
+            self.batches = made_ahead(self.feed)
         return (next(self.batches),)
 
 
