@@ -13,7 +13,13 @@ from tests.gradients import (
     value_and_gradients,
     with_gradients,
 )
-from tests.towers.build import DIMENSION, make_encoder, scatter_weights
+from tests.towers.build import (
+    DIMENSION,
+    MAX_LENGTH,
+    make_encoder,
+    scatter_weights,
+    sequence_options,
+)
 from tests.towers.definitions import attention, transformer_user
 from two_tower.towers.sequence.attention import softmax_attention
 from two_tower.towers.sequence.block import SequenceBlock
@@ -249,3 +255,24 @@ def test_the_configuration_rebuilds_the_tower():
     np.testing.assert_array_equal(evaluated(copy)(vectors, ALL_REAL), expected)
     block = tower.blocks[0].get_config()
     assert SequenceBlock.from_config(block).get_config() == block
+
+
+def test_each_place_drops_the_share_that_is_its_own():
+    shares = {
+        "input": 0.1,
+        "attention": 0.2,
+        "feed_forward": 0.3,
+        "branch": 0.4,
+        "times": 0.5,
+    }
+    options = sequence_options(time_gap=True) | {"dropout": shares}
+    tower = TransformerUserTower(
+        DIMENSION, max_length=MAX_LENGTH, options=options, seed=2
+    )
+    (block,) = tower.blocks
+    assert tower.input_drop.rate == shares["input"]
+    assert block.attention.drop.rate == shares["attention"]
+    assert block.feed_forward.drop.rate == shares["feed_forward"]
+    assert block.attention_residual.drop.rate == shares["branch"]
+    assert block.feed_residual.drop.rate == shares["branch"]
+    assert tower.hidden_events.rate == shares["times"]
