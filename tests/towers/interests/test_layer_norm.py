@@ -53,7 +53,7 @@ def test_a_vector_of_equal_numbers_is_finite_and_so_is_its_gradient():
     value, (gradient,) = value_and_gradients(
         lambda: ops.sum(layer(vectors.value)[:, 0]), [vectors]
     )
-    assert value == 0
+    assert value == pytest.approx(0, abs=1e-3)  # the last digit of the mean, over ε
     assert np.isfinite(gradient).all()
 
 
