@@ -1,6 +1,5 @@
 """Whole trainings of transformers with all that they may have."""
 
-import keras
 import numpy as np
 import pytest
 
@@ -94,18 +93,3 @@ def test_a_position_of_training_is_what_is_served_when_its_target_comes():
         events=Events(np.array(seconds), np.zeros(21, np.float32), np.array(asked_at)),
     )
     np.testing.assert_allclose(served, trained, rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.skipif(
-    keras.backend.backend() != "tensorflow", reason="JAX compiles all of its steps"
-)
-def test_compiled_with_xla_a_transformer_of_times_takes_the_same_steps(tmp_path):
-    losses = []
-    for compiled in (True, False):
-        towers = build_towers("transformer", sequence=TIMES, dropout=0.1)
-        feed = feed_of(HISTORIES[:12], with_ages=True, request_time=True)
-        state = state_of(towers, feed, jit_compile=compiled)
-        store = CheckpointStore(tmp_path / str(compiled))
-        fit(state, None, epochs=2, validate_every=1, store=store)
-        losses.append([record["loss"] for record in state.history])
-    np.testing.assert_allclose(*losses, rtol=1e-4)
