@@ -20,12 +20,15 @@ HALF = "mixed_bfloat16"
 N_READS = 3000
 ROW = 2
 
+GENRE = Feature("categorical", size=4, width=1)
+RUNTIME = Feature("dense", size=1, width=1)
+
 ids = np.full(N_READS, ROW, np.int32)
+ones = np.ones((N_READS, 1), np.float32)
 
 
-def feature_layer():
-    genre = Feature("categorical", size=4, width=1)
-    return FeatureEmbedding(1, genre, 3, scale=0.1, l2=0.0, dtype=HALF)
+def feature_layer(feature):
+    return FeatureEmbedding(1, feature, 3, scale=0.1, l2=0.0, dtype=HALF)
 
 
 def hashed_layer():
@@ -41,11 +44,12 @@ def read_gaps(layer):
     ("make", "read"),
     [
         (lambda: new_item_tower(dtype=HALF), lambda layer: layer(ids)),
-        (feature_layer, lambda layer: layer(ids[:, None])),
+        (lambda: feature_layer(GENRE), lambda layer: layer(ids[:, None])),
+        (lambda: feature_layer(RUNTIME), lambda layer: layer(ones)),
         (hashed_layer, lambda layer: layer(ids)),
         (lambda: TimeGaps(3, request_time=False, dtype=HALF), read_gaps),
     ],
-    ids=["ids", "feature", "hashed", "gaps"],
+    ids=["ids", "feature", "number", "hashed", "gaps"],
 )
 def test_a_row_that_is_read_often_has_the_gradient_of_all_that_read_it(make, read):
     layer = make()

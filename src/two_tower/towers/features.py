@@ -126,7 +126,8 @@ class FeatureEmbedding(keras.layers.Layer):
             `[..., dimension]` float.
         """
         if self.feature.kind == "dense":
-            return ops.cast(values * ops.squeeze(self.table, 0), self.compute_dtype)
+            scaled = ops.cast(values, "float32") * ops.squeeze(self.table, 0)
+            return ops.cast(scaled, self.compute_dtype)
         vectors = (
             take_rows(self.table, values, dtype=self.compute_dtype)
             if self.hashed is None
