@@ -137,7 +137,12 @@ def rank_figures(
 
 
 def head_figures(log_posterior: Tensor, weights: Tensor) -> dict[str, Tensor]:
-    """Return how sure the router is, and each head's part of the positives."""
+    """Return how sure the router is, and each head's part of the positives.
+
+    Args:
+        log_posterior: `[P, H]` float32, log p(h) of each place's positive.
+        weights: `[P]` float32, 0 for padding.
+    """
     posterior = ops.exp(log_posterior)
     of_heads = weighted_mean(posterior, weights)
     return {
@@ -148,7 +153,12 @@ def head_figures(log_posterior: Tensor, weights: Tensor) -> dict[str, Tensor]:
 
 
 def user_figures(users: Interests, weights: Tensor) -> dict[str, Tensor]:
-    """Return each head's part of the items."""
+    """Return each head's part of the items.
+
+    Args:
+        users: of P places.
+        weights: `[P]` float32, 0 for padding.
+    """
     masses = ops.sum(
         ops.expand_dims(users.item_probability, -1) * users.head_of_item, axis=1
     )
@@ -160,7 +170,16 @@ def user_figures(users: Interests, weights: Tensor) -> dict[str, Tensor]:
 def vector_figures(
     vectors: Tensor, cosines: Tensor, weights: Tensor
 ) -> dict[str, Tensor]:
-    """Return how like users' vectors are, and each one's part of the positives."""
+    """Return how like users' vectors are, and each one's part of the positives.
+
+    Args:
+        vectors: `[P, V, D]` float, unit vectors.
+        cosines: `[P, V]` float, of each place's vectors and its positive.
+        weights: `[P]` float32, 0 for padding.
+
+    Returns:
+        Nothing of one vector.
+    """
     n_vectors = vectors.shape[1]
     if n_vectors == 1:
         return {}
