@@ -119,7 +119,7 @@ def set_batches(parameters: Any, *, slots: int | None, chunk: int | None) -> Non
         ValueError: if batches have no slots, a row doesn't fit, or the queue of
             negatives can't hold a batch.
     """
-    from two_tower.fitting.sequence_feed import count_places
+    from two_tower.chunking import count_places
     from two_tower.types import ROW_PER_PLACE
 
     batches = parameters.batches
@@ -154,16 +154,16 @@ def set_batches(parameters: Any, *, slots: int | None, chunk: int | None) -> Non
 
 def train(arguments: argparse.Namespace) -> Figures:
     """Return how fast a training was, and what it came to."""
-    from two_tower.fitting.checkpoints import CheckpointStore
-    from two_tower.fitting.fit import fit
-    from two_tower.pipelines.training.assembly import (
+    from two_tower.training.assembly import (
         assemble_feed,
         assemble_state,
         assemble_towers,
         assemble_validation,
+        prepare,
     )
-    from two_tower.pipelines.training.inputs import read_examples, read_inputs
-    from two_tower.pipelines.training.run import prepare
+    from two_tower.training.checkpoints import CheckpointStore
+    from two_tower.training.fit import fit
+    from two_tower.training.inputs import read_examples, read_inputs
 
     parameters = read_parameters(arguments)
     prepare(parameters)
@@ -348,7 +348,7 @@ def epochs_from_memory(state: Any, batches: list[Any]) -> list[float]:
     """Return the seconds of epochs that train on batches made beforehand."""
     import keras
 
-    from two_tower.fitting.keras_input import as_keras_input
+    from two_tower.training.keras_input import as_keras_input
 
     class Clock(keras.callbacks.Callback):
         """Time epochs, and look at the loss as often as training does."""

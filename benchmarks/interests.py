@@ -19,7 +19,7 @@ from benchmarks.variants import (
     request_time,
     training_seconds,
 )
-from two_tower.pipelines.training.params.training import Training
+from two_tower.training.params.training import Training
 
 SHOWN = (*FIGURES, "shared_hr@50", "shared_hr@200")
 

@@ -10,8 +10,8 @@ import numpy.typing as npt
 import yaml
 
 from benchmarks.project import ROOT
-from two_tower.evaluation.cases import TestCases
-from two_tower.metrics.ranking import mean_figures, query_figures
+from two_tower.evaluation.queries import TestCases
+from two_tower.metrics.accuracy import mean_figures, query_figures
 from two_tower.metrics.ranks import worst_ranks
 from two_tower.ragged import Ragged
 from two_tower.types import FIRST_ID, FloatArray

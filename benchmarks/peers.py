@@ -23,8 +23,8 @@ from benchmarks.machine import describe_commit, describe_machine
 from benchmarks.pairs import CUTOFFS, judge, only_shared_features, read_pairs
 from benchmarks.project import DATASET, ROOT, Project
 from two_tower import __version__
-from two_tower.evaluation.cases import TestCases, read_cases, read_queries
-from two_tower.retrieval.embeddings import read_item_embeddings
+from two_tower.evaluation.queries import TestCases, read_cases, read_queries
+from two_tower.index.vectors import read_item_embeddings
 from two_tower.types import FIRST_ID, FloatArray
 
 HERE = Path(__file__).parent

@@ -14,7 +14,7 @@ from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 
 from benchmarks.project import ROOT
-from two_tower.self_supervision.information import mutual_information
+from two_tower.features.mutual_information import mutual_information
 from two_tower.types import FIRST_ID
 
 

@@ -54,13 +54,13 @@ def measure(folder: Path, parameters: Any, until: float | None) -> Figures:
             "history is 'none', so batches have no slots of items to be measured; pack "
             "a folder with `--params preset=…` of one that reads histories"
         )
-    from two_tower.pipelines.training.assembly import (
+    from two_tower.training.assembly import (
         assemble_feed,
         assemble_state,
         assemble_towers,
+        prepare,
     )
-    from two_tower.pipelines.training.inputs import read_inputs
-    from two_tower.pipelines.training.run import prepare
+    from two_tower.training.inputs import read_inputs
 
     prepare(parameters)
     tables = shards.read_tables(folder)
@@ -168,7 +168,7 @@ def seconds_of_an_epoch(
 
     The batches lie in memory: making them is measured by itself.
     """
-    from two_tower.fitting.keras_input import as_keras_input
+    from two_tower.training.keras_input import as_keras_input
 
     spent = []
     for _ in range(2):
@@ -193,7 +193,7 @@ def seconds_of_head(parameters: Any, n_candidates: int) -> float:
     from keras import ops
 
     from two_tower.losses.softmax import softmax_cross_entropy
-    from two_tower.negatives.candidates import whole_catalogue
+    from two_tower.negatives.base import whole_catalogue
     from two_tower.towers.vectors import to_unit_length
     from two_tower.types import FIRST_ID
 
@@ -244,8 +244,8 @@ def seconds_of_head(parameters: Any, n_candidates: int) -> float:
 
 def training_until(parameters: Any, inputs: Any, target: float) -> Figures:
     """Return how long training took to a validation HR@10, validation left out."""
-    from two_tower.fitting.checkpoints import CheckpointStore
-    from two_tower.pipelines.training.run import train
+    from two_tower.training.assembly import train
+    from two_tower.training.checkpoints import CheckpointStore
 
     with TemporaryDirectory() as folder:
         towers, history = train(parameters, inputs, "", CheckpointStore(Path(folder)))

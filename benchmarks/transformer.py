@@ -24,7 +24,7 @@ from benchmarks.variants import (
     request_time,
     training_seconds,
 )
-from two_tower.pipelines.training.params.training import Training
+from two_tower.training.params.training import Training
 
 # A validation HR@10 that any sound variant comes to.
 TARGET = 0.30

@@ -35,14 +35,14 @@ from benchmarks.records import (
     ties_of,
 )
 from two_tower.atomic import file_sha256
-from two_tower.evaluation.cases import TestCases, read_cases, read_queries
-from two_tower.fitting.checkpoints import CheckpointStore
-from two_tower.metrics.intervals import bootstrap_intervals, paired_difference
-from two_tower.metrics.ranking import Figures, mean_figures, query_figures
+from two_tower.evaluation.queries import TestCases, read_cases, read_queries
+from two_tower.index.vectors import read_item_embeddings
+from two_tower.metrics.accuracy import Figures, mean_figures, query_figures
+from two_tower.metrics.bootstrap import bootstrap_intervals, paired_difference
 from two_tower.metrics.ranks import worst_ranks
-from two_tower.pipelines.training.params.training import Training
 from two_tower.ragged import Ragged
-from two_tower.retrieval.embeddings import read_item_embeddings
+from two_tower.training.checkpoints import CheckpointStore
+from two_tower.training.params.training import Training
 from two_tower.types import FloatArray
 
 WORK = Path(__file__).parent / ".work"

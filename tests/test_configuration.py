@@ -10,10 +10,10 @@ from kedro.io import DataCatalog
 from kedro.runner import SequentialRunner
 from omegaconf import OmegaConf
 
-from two_tower.movielens.simulation.recipe import Recipe
 from two_tower.pipelines.simulation.pipeline import create_pipeline
-from two_tower.pipelines.training.params.training import Training
 from two_tower.settings import CONFIG_LOADER_ARGS, ConfigLoader
+from two_tower.simulation.recipe import Recipe
+from two_tower.training.params.training import Training
 
 PROJECT = Path(__file__).parents[1]
 DOCUMENT = (PROJECT / "docs" / "configuration.md").read_text(encoding="utf-8")

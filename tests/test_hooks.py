@@ -12,10 +12,11 @@ from kedro.pipeline import Node, Pipeline
 from kedro.runner import SequentialRunner
 
 import two_tower.hooks
-from two_tower.fitting.checkpoints import Checkpoint, CheckpointStore
-from two_tower.hooks import CheckpointHooks, LineageHooks
-from two_tower.lineage import fingerprint_files
+from two_tower.hooks import CheckpointHooks
+from two_tower.lineage.hooks import LineageHooks
+from two_tower.lineage.records import fingerprint_files
 from two_tower.params import Params
+from two_tower.training.checkpoints import Checkpoint, CheckpointStore
 
 
 class Times(Params):
@@ -84,7 +85,7 @@ def make_catalog(
 ) -> DataCatalog:
     def json_file(name: str) -> dict[str, Any]:
         return {
-            "type": "two_tower.datasets.atomic_json.AtomicJSONDataset",
+            "type": "two_tower.datasets.atomic_files.AtomicJSONDataset",
             "filepath": str(folder / f"{name}.json"),
         }
 
@@ -94,7 +95,7 @@ def make_catalog(
             **({"raw": raw} if raw else {}),
             "run_record": json_file("run_record"),
             "lineage": {
-                "type": "two_tower.datasets.lineage_store.LineageStoreDataset",
+                "type": "two_tower.datasets.stores.LineageStoreDataset",
                 "filepath": str(folder / "lineage"),
                 "metadata": {"lineage": False},
             },

@@ -9,7 +9,8 @@ from typing import Any
 from kedro.config import OmegaConfigLoader
 from omegaconf import DictConfig, OmegaConf
 
-from two_tower.hooks import BackendHooks, CheckpointHooks, LineageHooks
+from two_tower.hooks import BackendHooks, CheckpointHooks
+from two_tower.lineage.hooks import LineageHooks
 
 
 def merge_preset(common: DictConfig, presets: DictConfig, name: str) -> Any:

@@ -13,9 +13,9 @@ from omegaconf import OmegaConf
 
 from benchmarks import gpu, shards
 from benchmarks.project import ROOT
-from tests.fitting.tiny import walks
-from tests.pipelines.training import tiny
 from tests.project import Project, environment
+from tests.training import tiny
+from tests.training.fit_tiny import walks
 
 N_HELD_OUT = 40
 NEW = {"precision": "mixed_bfloat16", "slots": 96, "chunk": 16, "epochs": 3}

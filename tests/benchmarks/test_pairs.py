@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from benchmarks.pairs import judge, read_pairs
-from two_tower.evaluation.cases import TestCases
+from two_tower.evaluation.queries import TestCases
 from two_tower.ragged import Ragged
 
 

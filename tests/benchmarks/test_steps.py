@@ -5,8 +5,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from benchmarks import shards, steps
-from tests.fitting.tiny import walks
-from tests.pipelines.training import tiny
+from tests.training import tiny
+from tests.training.fit_tiny import walks
 
 
 def parameters_of(preset, **changes):

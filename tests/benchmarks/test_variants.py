@@ -29,9 +29,9 @@ from benchmarks.variants import (
     training_seconds,
 )
 from tests.benchmarks.resolved import training_of
-from tests.pipelines.training.tiny import parameters
-from two_tower.fitting.checkpoints import CheckpointStore
-from two_tower.pipelines.training.params.training import Training
+from tests.training.tiny import parameters
+from two_tower.training.checkpoints import CheckpointStore
+from two_tower.training.params.training import Training
 
 STUDY = Study(
     name="sizes",

@@ -1,7 +1,7 @@
 import pytest
 from kedro.io import DatasetError
 
-from two_tower.datasets.atomic_text import AtomicTextDataset
+from two_tower.datasets.atomic_files import AtomicTextDataset
 
 
 @pytest.fixture

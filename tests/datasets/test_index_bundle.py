@@ -4,7 +4,7 @@ import sys
 import pytest
 from kedro.io import DatasetError
 
-from tests.retrieval.fabricate import annoy_over, bundle_of, unit_vectors
+from tests.index.fabricate import annoy_over, bundle_of, unit_vectors
 from two_tower.atomic import current_version
 from two_tower.datasets import index_bundle
 from two_tower.datasets.index_bundle import IndexBundleDataset

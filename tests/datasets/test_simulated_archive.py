@@ -5,7 +5,7 @@ import pytest
 from kedro.io import DatasetError
 
 from two_tower.datasets.simulated_archive import SimulatedArchiveDataset
-from two_tower.movielens.simulation.members import Member
+from two_tower.simulation.archive_writer import Member
 
 
 def _member(name, *chunks):

@@ -17,7 +17,7 @@ from tests.e2e.archives import (
 from tests.project import Project
 from two_tower.datasets.index_bundle import IndexBundleDataset
 from two_tower.datasets.query_tower import QueryTowerDataset
-from two_tower.serving.pairing import require_pair
+from two_tower.serving.service import require_pair
 
 NEW_MOVIE = 9003
 

@@ -8,10 +8,10 @@ import ibis
 import numpy as np
 import pyarrow as pa
 
-from tests.retrieval.fabricate import bundle_of, unit_vectors
-from two_tower.metrics.scorers import with_vector_axis
+from tests.index.fabricate import bundle_of, unit_vectors
 from two_tower.pipelines.evaluation import nodes
 from two_tower.pipelines.evaluation.params import Evaluation
+from two_tower.query_vectors import with_vector_axis
 
 PARAMETERS = {
     "dataset": "small world",

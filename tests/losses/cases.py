@@ -9,7 +9,7 @@ import numpy as np
 
 from tests.gradients import with_gradients
 from two_tower.losses.softmax import Excluded, softmax_cross_entropy
-from two_tower.negatives.candidates import Candidates
+from two_tower.negatives.base import Candidates
 
 PER_QUERY = ("queries", "positives", "labels", "query_weights", "own_log_q")
 PER_COLUMN = ("columns", "ids", "column_weights", "log_q")

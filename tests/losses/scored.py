@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from keras import ops
 
+from two_tower.losses.contrastive import contrastive
 from two_tower.losses.pointwise import gbce, max_margin, sigmoid_cross_entropy
 from two_tower.losses.sampled_softmax import sampled_softmax_cross_entropy
-from two_tower.losses.self_supervised import contrastive
 from two_tower.losses.softmax import Excluded, softmax_cross_entropy
-from two_tower.negatives.candidates import Candidates
+from two_tower.negatives.base import Candidates
 
 MARGIN = 0.75
 SAMPLING_RATE, CALIBRATION = 0.2, 0.75

@@ -5,10 +5,7 @@ from typing import get_args
 
 import pytest
 
-from two_tower.pipelines.training.params.contrasts import (
-    ObjectiveKind,
-    SelfSupervision,
-)
+from two_tower.training.params.contrasts import ObjectiveKind, SelfSupervision
 
 PAGE = (Path(__file__).parents[2] / "docs/objectives.md").read_text("utf-8")
 PATTERNS = get_args(SelfSupervision.model_fields["pattern"].annotation)

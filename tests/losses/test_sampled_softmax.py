@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 
 from tests.gradients import assert_same_as, evaluated
-from two_tower.losses.hits import without_hits
-from two_tower.losses.sampled_softmax import sampled_softmax_cross_entropy
+from two_tower.losses.sampled_softmax import sampled_softmax_cross_entropy, without_hits
 
 pytestmark = pytest.mark.backend
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.metrics import definitions
-from two_tower.metrics.chance import random_figures
+from two_tower.metrics.baselines import random_figures
 
 CUTOFFS = (1, 2, 4, 9)
 

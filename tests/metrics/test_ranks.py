@@ -5,13 +5,14 @@ from hypothesis import strategies as st
 
 from tests.metrics import definitions
 from two_tower.metrics.ranks import (
+    Scorer,
+    dot_scorer,
     item_positions,
     ranks_by,
     ranks_in_lists,
     without_targets,
     worst_ranks,
 )
-from two_tower.metrics.scorers import Scorer, dot_scorer
 from two_tower.ragged import Ragged
 
 NOTHING = Ragged.from_lists([[]])

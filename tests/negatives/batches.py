@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from two_tower.negatives.candidates import Candidates, Positives
+from two_tower.negatives.base import Candidates, Positives
 
 
 def places(labels, *, users=None, weights=None):

@@ -4,9 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.negatives.batches import as_columns_per_place, cross_entropy, places
-from two_tower.negatives.candidates import log_share_of_rows
-from two_tower.negatives.frequencies import ExactFrequencies, StreamingFrequencies
+from two_tower.negatives.base import log_share_of_rows
 from two_tower.negatives.in_batch import InBatch
+from two_tower.negatives.log_q import ExactFrequencies, StreamingFrequencies
 
 RNG = np.random.default_rng(0)
 

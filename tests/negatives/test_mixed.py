@@ -1,7 +1,7 @@
 import numpy as np
 
 from tests.negatives.batches import places
-from two_tower.negatives.frequencies import ExactFrequencies
+from two_tower.negatives.log_q import ExactFrequencies
 from two_tower.negatives.mixed import Mixed
 
 SHARES = np.array([0, 0, 0.5, 0.3, 0.15, 0.05, 0])

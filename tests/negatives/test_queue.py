@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from tests.negatives.batches import as_columns_per_place, cross_entropy, places
-from two_tower.negatives.candidates import log_share_of_rows
-from two_tower.negatives.frequencies import ExactFrequencies
+from two_tower.negatives.base import log_share_of_rows
+from two_tower.negatives.log_q import ExactFrequencies
 from two_tower.negatives.queue import Queue, occurrences
 
 RNG = np.random.default_rng(0)

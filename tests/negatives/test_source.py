@@ -10,8 +10,8 @@ import pytest
 from tests.negatives.batches import places
 from two_tower import negatives
 from two_tower.negatives.consumed import Consumed
-from two_tower.negatives.frequencies import ExactFrequencies, StreamingFrequencies
 from two_tower.negatives.in_batch import InBatch
+from two_tower.negatives.log_q import ExactFrequencies, StreamingFrequencies
 from two_tower.negatives.low_rated import LowRated
 from two_tower.negatives.mixed import Mixed
 from two_tower.negatives.popular import Popular

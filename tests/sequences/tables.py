@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import yaml
 
+from two_tower.features.params import Features
 from two_tower.pipelines.sequencing import nodes
 from two_tower.pipelines.sequencing.params import (
     Disliked,
@@ -15,7 +16,6 @@ from two_tower.pipelines.sequencing.params import (
     Selection,
     Split,
 )
-from two_tower.sequences.declared import Features
 
 BASE = Path(__file__).parents[2] / "conf" / "base" / "parameters" / "sequencing.yml"
 SCHEMA = ibis.schema(

@@ -14,9 +14,9 @@ from tests.sequences.tables import (
     some_interactions,
     some_items,
 )
-from two_tower.sequences.declared import DeclaredFeature, Features
-from two_tower.sequences.feature_codes import describe_features, encode_features
-from two_tower.sequences.features import feature_vocabulary, with_columns
+from two_tower.features.encoding import describe_features, encode_features
+from two_tower.features.params import DeclaredFeature, Features
+from two_tower.features.vocabulary import feature_vocabulary, with_columns
 
 GENRES = [
     ["Action", "Drama", "War"],

@@ -3,7 +3,7 @@ from hashlib import md5
 import ibis
 import pytest
 
-from two_tower.sequences.draws import draw
+from two_tower.sequences.expressions import draw
 
 
 @pytest.mark.parametrize("values", [[1, 22, -3], ["a", "Ü", ""]])

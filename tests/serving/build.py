@@ -14,12 +14,12 @@ from tests.towers.build import (
     new_item_tower,
     scatter_weights,
 )
-from two_tower.sequences.declared import Features
-from two_tower.serving.assembly import assemble_query_tower
+from two_tower.features.params import Features
+from two_tower.serving.build import assemble_query_tower
 from two_tower.serving.query_tower import QueryTower
 from two_tower.serving.vocabularies import Vocabularies
 from two_tower.towers.features import Feature
-from two_tower.towers.multi_interest import MultiInterestUserTower
+from two_tower.towers.multi_interest.tower import MultiInterestUserTower
 from two_tower.towers.two_tower import TwoTower
 
 ORIGIN = {

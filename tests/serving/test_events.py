@@ -7,11 +7,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tests.retrieval.fabricate import bundle_of
+from tests.index.fabricate import bundle_of
 from tests.serving.build import ITEM_IDS, make_query_tower, shared_tower
+from two_tower.index.rescoring import best_vector
 from two_tower.ragged import Ragged
-from two_tower.retrieval.rescoring import best_vector
-from two_tower.serving.request_events import RequestEvents
+from two_tower.serving.requests import RequestEvents
 from two_tower.serving.service import Request, RetrievalService
 from two_tower.towers.events import Events, event_fields
 

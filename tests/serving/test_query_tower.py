@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from tests.serving.build import make_query_tower, shared_tower, tower_vectors
-from two_tower.retrieval.index import require_unit_rows
+from two_tower.index.base import require_unit_rows
 
 pytestmark = pytest.mark.backend
 

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tests.retrieval.fabricate import bundle_of
+from tests.index.fabricate import bundle_of
 from tests.serving.build import ITEM_IDS, make_query_tower, shared_tower
 from two_tower.serving.service import Request, RetrievalService
 

@@ -6,10 +6,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tests.retrieval.fabricate import bundle_of
+from tests.index.fabricate import bundle_of
 from tests.serving.build import ITEM_IDS, make_query_tower
 from tests.serving.test_events import CLOSE, DENSE, answers_of, lists, seconds, stars
-from two_tower.serving.request_events import RequestEvents
+from two_tower.serving.requests import RequestEvents
 from two_tower.serving.service import Request, RetrievalService
 
 pytestmark = pytest.mark.backend

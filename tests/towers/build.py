@@ -12,7 +12,7 @@ from tests.gradients import evaluated
 from two_tower.towers.entity_tower import EntityTower
 from two_tower.towers.features import Feature
 from two_tower.towers.mean import MeanUserTower
-from two_tower.towers.transformer import TransformerUserTower
+from two_tower.towers.transformer.tower import TransformerUserTower
 from two_tower.towers.two_tower import TwoTower
 
 N_ITEMS, DIMENSION, MAX_LENGTH = 9, 4, 8

@@ -10,7 +10,7 @@ from tests.towers.build import new_item_tower
 from two_tower.towers.features import Feature, FeatureEmbedding
 from two_tower.towers.hashed_embedding import Hash, HashedEmbedding
 from two_tower.towers.hashing import Modulo
-from two_tower.towers.sequence.times import TimeGaps
+from two_tower.towers.transformer.relative import TimeGaps
 from two_tower.towers.vectors import take_rows
 
 pytestmark = pytest.mark.backend

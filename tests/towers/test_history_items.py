@@ -15,11 +15,11 @@ from tests.towers.build import (
     pad,
     scatter_weights,
 )
-from tests.towers.interests.build import make_tower as make_interests
-from two_tower.fitting.objectives import full_softmax
+from tests.towers.multi_interest.build import make_tower as make_interests
 from two_tower.towers.features import Feature
 from two_tower.towers.growth import Growth, grow
 from two_tower.towers.two_tower import TwoTower
+from two_tower.training.objectives.single_vector import full_softmax
 
 pytestmark = pytest.mark.backend
 

@@ -28,9 +28,9 @@ from tests.towers.build import (
     shared_towers,
 )
 from tests.towers.definitions import mean_user, unit
-from tests.towers.interests.build import any_batch, make_tower
+from tests.towers.multi_interest.build import any_batch, make_tower
 from two_tower.losses.softmax import softmax_cross_entropy
-from two_tower.negatives.candidates import whole_catalogue
+from two_tower.negatives.base import whole_catalogue
 from two_tower.towers.features import Feature
 from two_tower.towers.two_tower import TwoTower
 

@@ -13,7 +13,7 @@ from kedro_datasets._typing import TablePreview
 from kedro_datasets.ibis import FileDataset
 from pyarrow import csv as arrow_csv
 
-from two_tower.datasets.scratch import bind_batches, preview_batches
+from two_tower.datasets.text_tables import bind_batches, preview_batches
 
 
 class CSVTableDataset(FileDataset):

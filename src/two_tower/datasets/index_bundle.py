@@ -8,8 +8,8 @@ from kedro.io import AbstractDataset, DatasetError
 from kedro_datasets._typing import JSONPreview
 
 from two_tower.atomic import current_version, replace_folder
-from two_tower.retrieval.bundle import IndexBundle
-from two_tower.retrieval.bundle_files import read_about, read_bundle, write_bundle
+from two_tower.index.bundle import IndexBundle
+from two_tower.index.bundle_files import read_about, read_bundle, write_bundle
 
 PREVIEWED: Final = (
     "backend",

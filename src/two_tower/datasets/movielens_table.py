@@ -11,7 +11,7 @@ from kedro.io import DatasetError
 from kedro_datasets._typing import TablePreview
 from kedro_datasets.ibis import FileDataset
 
-from two_tower.datasets.scratch import bind_batches, preview_batches
+from two_tower.datasets.text_tables import bind_batches, preview_batches
 from two_tower.movielens.archive import ArchiveError, md5_of
 from two_tower.movielens.movies import MOVIES_SCHEMA, read_movies
 from two_tower.movielens.ratings import RATINGS_SCHEMA, read_ratings

@@ -17,7 +17,7 @@ from kedro_datasets._typing import TablePreview
 from kedro_datasets.ibis import FileDataset
 
 from two_tower.atomic import current_version, file_sha256, replace_folder
-from two_tower.pieces import cut_tables
+from two_tower.chunking import cut_tables
 
 Rows: TypeAlias = ir.Table | pa.Table | pa.RecordBatchReader | Iterable[pa.RecordBatch]
 

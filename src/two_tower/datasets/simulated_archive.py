@@ -10,7 +10,7 @@ from kedro.io import AbstractDataset, DatasetError
 
 from two_tower.atomic import replace_file
 from two_tower.movielens.releases import RELEASES
-from two_tower.movielens.simulation.members import Member
+from two_tower.simulation.archive_writer import Member
 
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)  # the oldest time that a zip archive can hold
 _UNIX: Final = 3

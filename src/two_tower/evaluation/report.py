@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from two_tower.evaluation.interests import format_interests
 from two_tower.evaluation.markdown import interval, label, table
+from two_tower.evaluation.multi_interest import format_interests
 from two_tower.types import JsonObject
 
 NAMES: Final = {

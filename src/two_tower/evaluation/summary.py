@@ -7,11 +7,11 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from two_tower.evaluation.tables import Rankings
-from two_tower.metrics.catalogue import catalogue_figures
-from two_tower.metrics.chance import random_figures
-from two_tower.metrics.intervals import bootstrap_intervals, paired_difference
-from two_tower.metrics.ranking import Figures, mean_figures, query_figures
+from two_tower.evaluation.rank_tables import Rankings
+from two_tower.metrics.accuracy import Figures, mean_figures, query_figures
+from two_tower.metrics.baselines import random_figures
+from two_tower.metrics.beyond_accuracy import catalogue_figures
+from two_tower.metrics.bootstrap import bootstrap_intervals, paired_difference
 from two_tower.metrics.slices import (
     coldness_slices,
     history_slices,

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from keras import ops
 
-from two_tower.negatives.candidates import Candidates
+from two_tower.negatives.base import Candidates
 from two_tower.types import MASKED_LOGIT, Tensor
 
 SMALLEST_WEIGHT = 1e-30

@@ -2,8 +2,13 @@
 
 import numpy as np
 
-from two_tower.negatives.candidates import Candidates, Positives, beside_the_positives
-from two_tower.negatives.source import Source, State
+from two_tower.negatives.base import (
+    Candidates,
+    Positives,
+    Source,
+    State,
+    beside_the_positives,
+)
 from two_tower.ragged import Ragged
 from two_tower.types import PADDING
 

@@ -3,8 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from two_tower.negatives.candidates import Candidates, Positives, beside_the_positives
-from two_tower.negatives.source import Source
+from two_tower.negatives.base import Candidates, Positives, Source, beside_the_positives
 from two_tower.types import FIRST_ID, FloatArray
 
 

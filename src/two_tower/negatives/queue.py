@@ -2,10 +2,9 @@
 
 import numpy as np
 
-from two_tower.negatives.candidates import Candidates, Positives
-from two_tower.negatives.frequencies import Frequencies
+from two_tower.negatives.base import Candidates, Positives, Source, State
 from two_tower.negatives.in_batch import observed_log_share
-from two_tower.negatives.source import Source, State
+from two_tower.negatives.log_q import Frequencies
 from two_tower.types import PADDING, FloatArray, IntArray
 
 

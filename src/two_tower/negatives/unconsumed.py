@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from two_tower.negatives.candidates import Candidates, Positives, beside_the_positives
+from two_tower.negatives.base import Candidates, Positives, Source, beside_the_positives
 from two_tower.negatives.consumed import Consumed, count_up_to
-from two_tower.negatives.source import Source
 from two_tower.ragged import Ragged
 from two_tower.types import IntArray
 

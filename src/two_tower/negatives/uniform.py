@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from two_tower.negatives.candidates import Candidates, Positives, beside_the_positives
-from two_tower.negatives.source import Source
+from two_tower.negatives.base import Candidates, Positives, Source, beside_the_positives
 from two_tower.types import IntArray
 
 

@@ -5,7 +5,7 @@ from collections.abc import Collection
 import ibis.expr.types as ir
 from ibis import _
 
-from two_tower.sequences.lists import collect_in_order, or_empty
+from two_tower.sequences.expressions import collect_in_order, or_empty
 
 
 def build_examples(

@@ -6,7 +6,7 @@ import ibis
 import ibis.expr.types as ir
 from ibis import _
 
-from two_tower.sequences.draws import draw
+from two_tower.sequences.expressions import draw
 from two_tower.types import Repeats, Ties
 
 

@@ -13,7 +13,7 @@ import ibis
 import ibis.expr.types as ir
 from ibis import _
 
-from two_tower.sequences.draws import draw
+from two_tower.sequences.expressions import draw
 
 TRAIN: Final = "train"
 GIVEN: Final = "given"

@@ -4,7 +4,7 @@ import ibis
 import ibis.expr.types as ir
 from ibis import _
 
-from two_tower.sequences.lists import collect_in_order
+from two_tower.sequences.expressions import collect_in_order
 
 
 def cut_windows(training: ir.Table, size: int) -> ir.Table:

@@ -11,17 +11,17 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from two_tower.features.vocabulary import DENSE
+from two_tower.index.base import NOTHING
+from two_tower.index.inner_product import reduce_items, reduce_queries
 from two_tower.ragged import Ragged
-from two_tower.retrieval.index import NOTHING
-from two_tower.retrieval.lookup import IdLookup
-from two_tower.retrieval.reduction import reduce_items, reduce_queries
-from two_tower.sequences.features import DENSE
-from two_tower.serving.request_events import (
+from two_tower.recommend.ids import IdLookup
+from two_tower.serving.requests import (
     RequestEvents,
+    encode_values,
     list_lengths,
     read_events,
 )
-from two_tower.serving.requests import encode_values
 from two_tower.serving.vocabularies import Vocabularies
 from two_tower.towers.encode import encode_histories, encode_items
 from two_tower.towers.events import Events

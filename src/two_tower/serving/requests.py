@@ -1,18 +1,25 @@
 """Features that come with a request, in place of those that are stored."""
 
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import ibis
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from two_tower.features.encoding import encode_features
+from two_tower.features.params import DeclaredFeature
+from two_tower.features.vocabulary import with_columns
 from two_tower.ragged import Ragged
-from two_tower.retrieval.lookup import NAMED_IN_ERRORS
-from two_tower.sequences.declared import DeclaredFeature
-from two_tower.sequences.feature_codes import encode_features
-from two_tower.sequences.features import with_columns
+from two_tower.recommend.ids import NAMED_IN_ERRORS
 from two_tower.serving.vocabularies import Entity, Vocabularies
+from two_tower.towers.events import (
+    Events,
+    flat_ratings,
+    flat_timestamps,
+    read_seconds,
+)
 from two_tower.types import OUT_OF_VOCABULARY
 
 
@@ -131,3 +138,84 @@ def _has_others(values: Collection[Any], known: Collection[str]) -> bool:
     """Return whether any value is not among those that training knows."""
     given = {str(value) for value in values if value is not None}
     return not given <= {*known, ""}
+
+
+class RequestEvents(NamedTuple):
+    """What is known of R requests beside items and users; None where nothing is.
+
+    Attributes:
+        timestamps: R lists, the second since 1970 (UTC, a whole number) of each item
+            of the history; null in a list is unknown.
+        ratings: R lists of numbers, null for an item without a rating.
+        asked_at: R seconds, when it is asked; null stands for the time of the newest
+            item.
+    """
+
+    timestamps: pa.ListArray | None = None
+    ratings: pa.ListArray | None = None
+    asked_at: pa.Array | None = None
+
+
+def read_events(histories: Ragged, given: RequestEvents) -> Events:
+    """Return what comes with requests as towers read it.
+
+    Args:
+        histories: R rows, of as many values as the lists have.
+        given: with the R requests.
+
+    Raises:
+        ValueError: if a list is of another length than its history, or holds no whole
+            seconds or no numbers.
+    """
+    events = Events.unknown(histories)
+    if given.timestamps is not None:
+        _require_lengths(histories, given.timestamps, "timestamps")
+        _require_seconds(given.timestamps.type.value_type, "timestamps")
+        events = events._replace(timestamps=flat_timestamps(given.timestamps))
+    if given.ratings is not None:
+        _require_lengths(histories, given.ratings, "ratings")
+        _require_numbers(given.ratings.type.value_type)
+        events = events._replace(ratings=flat_ratings(given.ratings))
+    if given.asked_at is not None:
+        if len(given.asked_at) != len(histories):
+            raise ValueError(
+                f"asked_at has {len(given.asked_at)} entries for {len(histories)} "
+                "requests; give one of each, null where it is unknown"
+            )
+        _require_seconds(given.asked_at.type, "asked_at")
+        events = events._replace(asked_at=read_seconds(given.asked_at))
+    return events
+
+
+def list_lengths(lists: pa.ListArray) -> np.ndarray:
+    """Return `[R]` int, how long each list is; null is an empty one."""
+    return np.asarray(pc.fill_null(pc.list_value_length(lists), 0))
+
+
+def _require_lengths(histories: Ragged, lists: pa.ListArray, name: str) -> None:
+    found, expected = list_lengths(lists), histories.lengths
+    if len(found) != len(expected):
+        raise ValueError(
+            f"{name} has {len(found)} lists for {len(expected)} histories; give one "
+            "for each"
+        )
+    wrong = np.flatnonzero(found != expected)
+    if len(wrong):
+        row = wrong[0]
+        raise ValueError(
+            f"{name} of request {row} has {found[row]} entries for {expected[row]} "
+            "items; give one for each item, null where it is unknown"
+        )
+
+
+def _require_seconds(found: Any, name: str) -> None:
+    if not (pa.types.is_integer(found) or pa.types.is_null(found)):
+        raise ValueError(
+            f"{name} are {found}; give whole seconds since 1970 (UTC), as the data have"
+        )
+
+
+def _require_numbers(found: Any) -> None:
+    is_number = pa.types.is_integer(found) or pa.types.is_floating(found)
+    if not (is_number or pa.types.is_null(found)):
+        raise ValueError(f"ratings are {found}; give numbers")

@@ -7,9 +7,9 @@ from typing import Final, Literal, TypeAlias
 import numpy as np
 import pyarrow as pa
 
-from two_tower.retrieval.embeddings import plain_ids
-from two_tower.retrieval.lookup import IdLookup
-from two_tower.sequences.declared import Features
+from two_tower.features.params import Features
+from two_tower.index.vectors import plain_ids
+from two_tower.recommend.ids import IdLookup
 from two_tower.types import FIRST_ID, JsonObject
 
 Entity: TypeAlias = Literal["item", "user"]

@@ -11,7 +11,7 @@ def register_towers() -> None:
         hashed_embedding,
         mean,
         mlp,
-        multi_interest,
-        transformer,
         two_tower,
     )
+    from two_tower.towers.multi_interest import tower as multi_interest  # noqa: F401
+    from two_tower.towers.transformer import tower as transformer  # noqa: F401

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from two_tower.pieces import row_slices
+from two_tower.chunking import row_slices
 from two_tower.ragged import Ragged
 from two_tower.towers.events import Events, event_fields
 from two_tower.types import FloatArray, IntArray

@@ -8,7 +8,7 @@ from keras import ops
 
 from two_tower.towers.entity_tower import EntityTower
 from two_tower.towers.mlp import Mlp
-from two_tower.towers.multi_interest import Interests
+from two_tower.towers.multi_interest.tower import Interests
 from two_tower.towers.vectors import take_rows, to_unit_length
 from two_tower.types import PADDING, Tensor
 

@@ -19,16 +19,16 @@ from tests.evaluation.fabricate import (
     parameters,
 )
 from tests.metrics import definitions
-from two_tower.evaluation import vector_use
+from two_tower.evaluation import multi_interest as vector_use
 from two_tower.evaluation.plots import plot_slices
 from two_tower.evaluation.report import format_report
+from two_tower.index.vectors import read_queries
 from two_tower.pipelines.evaluation.nodes import (
     describe_interests,
     rank_among_cold_items,
     rank_by_baselines,
     rank_by_two_tower,
 )
-from two_tower.retrieval.embeddings import read_queries
 
 WORLD = World()
 INTERESTS = interests_of(WORLD)
@@ -532,7 +532,7 @@ def test_only_the_vectors_of_the_users_told_of_are_held_at_once(monkeypatch):
         n_rows.append(len(found.users))
         return found
 
-    monkeypatch.setattr("two_tower.retrieval.embeddings.read_queries", noted)
+    monkeypatch.setattr("two_tower.index.vectors.read_queries", noted)
     interests_of(WORLD)
     assert n_rows == [3]
 

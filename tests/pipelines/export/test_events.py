@@ -9,7 +9,7 @@ from tests.pipelines.export.test_nodes import parameters
 from tests.serving.build import make_query_tower
 from two_tower.pipelines.export import nodes
 from two_tower.ragged import Ragged
-from two_tower.serving.request_events import RequestEvents
+from two_tower.serving.requests import RequestEvents
 from two_tower.towers.events import UNKNOWN_TIME, Events
 
 CLOSE = {"rtol": 1e-5, "atol": 1e-6}

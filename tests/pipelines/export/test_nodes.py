@@ -5,12 +5,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tests.fitting.tiny import N_ITEMS, build_towers
-from two_tower.lineage import LineageStore, Record
+from tests.training.fit_tiny import N_ITEMS, build_towers
+from two_tower.features.params import Features
+from two_tower.lineage.records import LineageStore, Record
 from two_tower.pipelines.export import nodes
 from two_tower.pipelines.export.params import Export
-from two_tower.sequences.declared import Features
-from two_tower.serving.assembly import average_direction, describe_origin
+from two_tower.serving.build import average_direction, describe_origin
 
 INT_LISTS = pa.list_(pa.int32())
 SIZES = {

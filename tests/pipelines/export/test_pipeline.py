@@ -1,11 +1,11 @@
 from kedro.validation import TypeExtractor
 
+from two_tower.features.params import Features
 from two_tower.pipelines.export.params import Export
 from two_tower.pipelines.export.pipeline import (
     create_embedding_pipeline,
     create_pipeline,
 )
-from two_tower.sequences.declared import Features
 
 
 def test_the_pipeline_takes_a_model_and_gives_embeddings_and_the_query_tower():

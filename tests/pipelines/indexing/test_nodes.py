@@ -6,15 +6,15 @@ import pyarrow as pa
 import pytest
 from pydantic import ValidationError
 
-from tests.retrieval.fabricate import unit_vectors
-from two_tower.lineage import LineageStore, Record
+from tests.index.fabricate import unit_vectors
+from two_tower.index.bundle_files import write_bundle
+from two_tower.lineage.records import LineageStore, Record
 from two_tower.pipelines.indexing.nodes import (
     build_item_index,
     find_origin,
     sample_queries,
 )
 from two_tower.pipelines.indexing.params import Indexing
-from two_tower.retrieval.bundle_files import write_bundle
 
 SETTINGS = {
     "backend": "annoy",

@@ -6,9 +6,9 @@ import pytest
 from kedro.io import DatasetError
 
 from tests.movielens.archives import FILES, RATINGS, write_archive
-from tests.movielens.simulation.recipes import small_recipe
+from tests.simulation.recipes import small_recipe
 from two_tower.datasets.simulated_archive import SimulatedArchiveDataset
-from two_tower.movielens.simulation.members import make_archive
+from two_tower.simulation.archive_writer import make_archive
 
 RELEASES = sorted(set(FILES) - {"simulated"})
 

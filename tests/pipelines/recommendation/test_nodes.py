@@ -8,12 +8,12 @@ import pytest
 from kedro.pipeline import Node
 from pydantic import ValidationError
 
-from tests.retrieval.fabricate import annoy_over, bundle_of, unit_vectors
+from tests.index.fabricate import annoy_over, bundle_of, unit_vectors
 from two_tower.datasets.parquet_shards import ParquetShardsDataset
-from two_tower.metrics.scorers import with_vector_axis
 from two_tower.pipelines.recommendation.nodes import recommend_items
 from two_tower.pipelines.recommendation.params import Recommendation
-from two_tower.retrieval.recommender import Recommender
+from two_tower.query_vectors import with_vector_axis
+from two_tower.recommend.recommender import Recommender
 
 SETTINGS = {
     "k": 2,

@@ -2,6 +2,7 @@ import pytest
 from pydantic import ValidationError
 
 from tests.sequences.tables import parameters
+from two_tower.features.params import DeclaredFeature, Features
 from two_tower.pipelines.sequencing.params import (
     Disliked,
     NewItems,
@@ -11,7 +12,6 @@ from two_tower.pipelines.sequencing.params import (
     Split,
     Temporal,
 )
-from two_tower.sequences.declared import DeclaredFeature, Features
 
 YEAR_2000 = 946_684_800
 

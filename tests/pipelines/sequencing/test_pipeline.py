@@ -17,12 +17,12 @@ from tests.sequences.tables import (
     some_items,
     some_users,
 )
+from two_tower.features.params import Features
 from two_tower.pipelines.sequencing import params
 from two_tower.pipelines.sequencing.pipeline import (
     create_growing_pipeline,
     create_pipeline,
 )
-from two_tower.sequences.declared import Features
 
 CONF = BASE.parents[2]
 

@@ -2,7 +2,7 @@ import pytest
 
 from tests.sequences.tables import interactions, sequence, some_interactions
 from two_tower.pipelines.sequencing import nodes
-from two_tower.sequences import counts
+from two_tower.sequences import split_report as counts
 from two_tower.sequences.selection import number_positions
 
 

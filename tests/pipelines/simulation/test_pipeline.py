@@ -5,12 +5,12 @@ import pytest
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 
-from tests.movielens.simulation.recipes import project_values, small_recipe
+from tests.simulation.recipes import project_values, small_recipe
 from two_tower.datasets.parquet_shards import ParquetShardsDataset
 from two_tower.datasets.simulated_archive import SimulatedArchiveDataset
-from two_tower.movielens.simulation.recipe import Recipe
 from two_tower.pipelines.simulation.nodes import simulate_archive
 from two_tower.pipelines.simulation.pipeline import create_pipeline
+from two_tower.simulation.recipe import Recipe
 
 COMMITTED = Path(__file__).parents[3] / "data/01_raw/simulated.zip"
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from tests.pipelines.training.tiny import model_inputs, parameters
-from two_tower.pipelines.training import assembly
+from tests.training.tiny import model_inputs, parameters
+from two_tower.training import assembly
 
 
 def averages_of(*changes):

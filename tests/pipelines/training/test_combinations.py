@@ -4,9 +4,9 @@ import math
 
 import pytest
 
-from tests.fitting.tiny import walks
-from tests.pipelines.training.tiny import N_ITEMS, parameters, train
-from two_tower.fitting.checkpoints import CheckpointStore
+from tests.training.fit_tiny import walks
+from tests.training.tiny import N_ITEMS, parameters, train
+from two_tower.training.checkpoints import CheckpointStore
 
 pytestmark = pytest.mark.backend
 

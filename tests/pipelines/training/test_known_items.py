@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.fitting.tiny import walks
-from tests.pipelines.training.tiny import N_ITEMS, model_inputs, parameters
-from two_tower.fitting.objectives import full_softmax
-from two_tower.pipelines.training import assembly, contrasts
+from tests.training.fit_tiny import walks
+from tests.training.tiny import N_ITEMS, model_inputs, parameters
 from two_tower.ragged import Ragged
+from two_tower.training import assembly, contrasts
+from two_tower.training.objectives.single_vector import full_softmax
 
 # Forty real items, of which users have only met the first thirty.
 COLD = range(32, N_ITEMS)

@@ -6,11 +6,11 @@ import keras
 import numpy as np
 import pytest
 
-from tests.fitting.tiny import Interrupted, InterruptedStore, walks
-from tests.pipelines.training.tiny import N_ITEMS, lineage_in, parameters, train
+from tests.training.fit_tiny import Interrupted, InterruptedStore, walks
+from tests.training.tiny import N_ITEMS, lineage_in, parameters, train
 from two_tower.datasets.keras_model import KerasModelDataset
-from two_tower.fitting.checkpoints import CheckpointStore
 from two_tower.pipelines.training.nodes import LEARNS_FROM, fingerprint_training
+from two_tower.training.checkpoints import CheckpointStore
 
 HELD_OUT = walks(40, N_ITEMS, seed=9)
 

@@ -1,4 +1,4 @@
-from two_tower.pipelines.training.warm_start import _may_differ
+from two_tower.training.warm_start import _may_differ
 
 
 def test_features_are_compared_whatever_they_are_called():

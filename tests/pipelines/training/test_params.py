@@ -2,8 +2,8 @@ import pytest
 from omegaconf.errors import InterpolationResolutionError
 from pydantic import BaseModel, ValidationError
 
-from tests.pipelines.training.tiny import parameters, training_in_conf
-from two_tower.pipelines.training.params.training import Training
+from tests.training.tiny import parameters, training_in_conf
+from two_tower.training.params.training import Training
 
 
 def refused(path: str, value: object) -> dict[str, object]:

@@ -2,11 +2,11 @@ import pytest
 from kedro.pipeline.preview_contract import MermaidPreview
 from kedro.validation import TypeExtractor
 
-from two_tower.pipelines.training.params.training import Training
 from two_tower.pipelines.training.pipeline import (
     create_pipeline,
     create_retraining_pipeline,
 )
+from two_tower.training.params.training import Training
 
 pytestmark = pytest.mark.filterwarnings("ignore:The 'preview_fn' feature")
 

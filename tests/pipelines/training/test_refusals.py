@@ -4,9 +4,9 @@ import keras
 import pytest
 from pydantic import ValidationError
 
-from tests.pipelines.training.tiny import model_inputs, parameters, training_in_conf
-from two_tower.pipelines.training import assembly
-from two_tower.pipelines.training.params.training import Training
+from tests.training.tiny import model_inputs, parameters, training_in_conf
+from two_tower.training import assembly
+from two_tower.training.params.training import Training
 
 PAIRS = {"history": "none", "profile": {"use": True}}
 MARGIN = {"objective": "max_margin", "negatives": "uniform"}

@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from tests.pipelines.training.tiny import (
+from tests.training.tiny import (
     N_ITEMS,
     model_inputs,
     parameters,
     train,
 )
-from two_tower.fitting.checkpoints import CheckpointStore
-from two_tower.pipelines.training.assembly import assemble_towers
-from two_tower.pipelines.training.warm_start import warm_towers
 from two_tower.towers.encode import encode_items
+from two_tower.training.assembly import assemble_towers
+from two_tower.training.checkpoints import CheckpointStore
+from two_tower.training.warm_start import warm_towers
 
 SEPARATE = {
     "history_items": "separate",

@@ -6,9 +6,8 @@ import ibis
 import ibis.expr.types as ir
 
 from two_tower.pipelines.add_items.params import AddItems
-from two_tower.retrieval.lookup import NAMED_IN_ERRORS
-from two_tower.retrieval.raw_ids import rows_of_ids
-from two_tower.serving.added_items import add_items
+from two_tower.recommend.ids import NAMED_IN_ERRORS, rows_of_ids
+from two_tower.serving.new_items import add_items
 from two_tower.serving.query_tower import QueryTower
 
 logger = logging.getLogger(__name__)

@@ -8,23 +8,31 @@ import pyarrow as pa
 from ibis import _
 
 from two_tower.evaluation import plots
-from two_tower.evaluation.cases import (
+from two_tower.evaluation.multi_interest import (
+    Catalogue,
+    Lengths,
+    describe_users,
+    read_titles,
+    spread_rows,
+    stream_queries,
+    summarise_vectors,
+)
+from two_tower.evaluation.plots import Figure
+from two_tower.evaluation.protocol import describe_protocol
+from two_tower.evaluation.queries import (
     read_asking_users,
     read_cases,
     read_n_train,
     read_queries,
     read_training_items,
 )
-from two_tower.evaluation.interests import (
-    Catalogue,
-    Lengths,
-    describe_users,
-    read_titles,
-    spread_rows,
+from two_tower.evaluation.rank_tables import (
+    exposure_table,
+    join_rankings,
+    ranks_table,
+    read_exposure,
+    read_ranks,
 )
-from two_tower.evaluation.lists import count_shown, rank_through_index
-from two_tower.evaluation.plots import Figure
-from two_tower.evaluation.protocol import describe_protocol
 from two_tower.evaluation.report import format_headline, format_report
 from two_tower.evaluation.summary import (
     MODEL,
@@ -34,27 +42,19 @@ from two_tower.evaluation.summary import (
     figures_of_slices,
     intervals_with_cold_items,
 )
-from two_tower.evaluation.tables import (
-    exposure_table,
-    join_rankings,
-    ranks_table,
-    read_exposure,
-    read_ranks,
-)
-from two_tower.evaluation.vector_use import stream_queries, summarise_vectors
+from two_tower.evaluation.top_k_lists import count_shown, rank_through_index
+from two_tower.index.bundle import IndexBundle
+from two_tower.index.vectors import count_vectors, read_item_embeddings
+from two_tower.metrics.accuracy import mean_figures
 from two_tower.metrics.baselines import (
     ease_scorer,
     fit_ease,
     interaction_matrix,
     popularity_scorer,
 )
-from two_tower.metrics.ranking import mean_figures
-from two_tower.metrics.ranks import ranks_by
-from two_tower.metrics.scorers import dot_scorer
+from two_tower.metrics.ranks import dot_scorer, ranks_by
 from two_tower.pipelines.evaluation.params import Evaluation
 from two_tower.ragged import Ragged
-from two_tower.retrieval.bundle import IndexBundle
-from two_tower.retrieval.embeddings import count_vectors, read_item_embeddings
 from two_tower.types import FIRST_ID, JsonObject
 
 logger = logging.getLogger(__name__)

@@ -11,13 +11,13 @@ import ibis.expr.types as ir
 import pyarrow as pa
 from ibis import _
 
-from two_tower.lineage import LineageStore
-from two_tower.pipelines.export.embeddings import embed_rows, embed_users
+from two_tower.features.params import Features
+from two_tower.lineage.records import LineageStore
 from two_tower.pipelines.export.params import Export
+from two_tower.pipelines.export.vector_tables import embed_rows, embed_users
 from two_tower.ragged import Ragged
-from two_tower.sequences.declared import Features
-from two_tower.sequences.lists import or_empty
-from two_tower.serving.assembly import (
+from two_tower.sequences.expressions import or_empty
+from two_tower.serving.build import (
     assemble_query_tower,
     describe_origin,
     encode_users,

@@ -9,17 +9,17 @@ import ibis.expr.types as ir
 import numpy as np
 from ibis import _
 
-from two_tower.lineage import LineageStore
-from two_tower.pipelines.indexing.params import Indexing
-from two_tower.retrieval.bundle import IndexBundle, Recall, ask_golden_queries
-from two_tower.retrieval.embeddings import (
+from two_tower.index.base import Index, require_unit_rows
+from two_tower.index.bundle import IndexBundle, Recall, ask_golden_queries
+from two_tower.index.exact import ExactIndex
+from two_tower.index.tuning import Trial, grow_annoy, tune
+from two_tower.index.vectors import (
     read_item_embeddings,
     read_queries,
     require_vector_index,
 )
-from two_tower.retrieval.exact import ExactIndex
-from two_tower.retrieval.index import Index, require_unit_rows
-from two_tower.retrieval.tuning import Trial, grow_annoy, tune
+from two_tower.lineage.records import LineageStore
+from two_tower.pipelines.indexing.params import Indexing
 from two_tower.types import FloatArray, JsonObject
 
 logger = logging.getLogger(__name__)

@@ -11,19 +11,14 @@ import ibis.expr.types as ir
 import numpy as np
 import pyarrow as pa
 
+from two_tower.index.base import Positions
+from two_tower.index.bundle import IndexBundle
+from two_tower.index.vectors import count_vectors, plain_ids, require_vector_index
 from two_tower.params import RawId
-from two_tower.pipelines.recommendation.answers import Answers, Choices, Strangers
 from two_tower.pipelines.recommendation.params import Recommendation
-from two_tower.retrieval.bundle import IndexBundle
-from two_tower.retrieval.embeddings import (
-    count_vectors,
-    plain_ids,
-    require_vector_index,
-)
-from two_tower.retrieval.index import Positions
-from two_tower.retrieval.lookup import NAMED_IN_ERRORS
-from two_tower.retrieval.raw_ids import ids_of_type, rows_of_ids
-from two_tower.retrieval.recommender import Recommender
+from two_tower.recommend.batch import Answers, Choices, Strangers
+from two_tower.recommend.ids import NAMED_IN_ERRORS, ids_of_type, rows_of_ids
+from two_tower.recommend.recommender import Recommender
 from two_tower.types import FloatArray, JsonObject
 
 logger = logging.getLogger(__name__)

@@ -5,20 +5,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from two_tower.params import Ids, Params, RawId
-
-
-class Drawn(Params):
-    """Items drawn at random, with probability softmax(score / temperature).
-
-    Popular ones, which unknown users may get, are drawn with their shares as
-    probabilities: the temperature is for cosines.
-    """
-
-    temperature: float = Field(
-        gt=0, description="large: any item; small: nearly the best ones alone"
-    )
-    among: int = Field(ge=1, description="so many of the best items are drawn from")
-    seed: int = Field(ge=0, description="another gives every user other items")
+from two_tower.recommend.random_order import Drawn
 
 
 class Recommendation(Params):

@@ -8,20 +8,24 @@ from typing import Final, Literal
 
 import ibis.expr.types as ir
 
+from two_tower.features import mutual_information as information
+from two_tower.features import vocabulary as features
+from two_tower.features.encoding import describe_features, encode_features
+from two_tower.features.params import Features
 from two_tower.sequences import (
-    counts,
-    disliked,
-    features,
-    information,
+    explicit_negatives as disliked,
+)
+from two_tower.sequences import (
     selection,
     splits,
     vocabularies,
     windows,
 )
-from two_tower.sequences.declared import Features
+from two_tower.sequences import (
+    split_report as counts,
+)
 from two_tower.sequences.examples import build_examples
-from two_tower.sequences.feature_codes import describe_features, encode_features
-from two_tower.sequences.lists import collect_in_order
+from two_tower.sequences.expressions import collect_in_order
 from two_tower.types import FIRST_ID, JsonObject
 
 from . import audit

@@ -1,7 +1,7 @@
 """Steps of the simulation: one archive, and the truth behind it."""
 
-from two_tower.movielens.simulation.members import Member, make_archive
-from two_tower.movielens.simulation.truth import Truth
+from two_tower.simulation.archive_writer import Member, make_archive
+from two_tower.simulation.simulator import Truth
 
 from .params import Recipe
 

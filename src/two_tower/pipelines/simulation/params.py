@@ -4,6 +4,6 @@ Their meaning and limits stand in `movielens.simulation.recipe`, beside the code
 works by them and that no pipeline may come before.
 """
 
-from two_tower.movielens.simulation.recipe import Recipe
+from two_tower.simulation.recipe import Recipe
 
 __all__ = ["Recipe"]

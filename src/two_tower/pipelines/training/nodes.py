@@ -6,10 +6,10 @@ from typing import Any
 
 import ibis.expr.types as ir
 
-from two_tower.fitting.checkpoints import CheckpointStore
-from two_tower.lineage import LineageStore
-from two_tower.pipelines.training.curves import draw_learning_curves
-from two_tower.pipelines.training.params.training import Training
+from two_tower.lineage.records import LineageStore
+from two_tower.pipelines.training.plots import draw_learning_curves
+from two_tower.training.checkpoints import CheckpointStore
+from two_tower.training.params.training import Training
 from two_tower.types import JsonObject, KerasModel
 
 logger = logging.getLogger(__name__)
@@ -58,8 +58,8 @@ def train_two_tower(
         ValueError: if the data don't fit the parameters, or the device is not there.
         TrainingError: if the loss is no number, or the item vectors collapse.
     """
-    from two_tower.pipelines.training.inputs import read_inputs
-    from two_tower.pipelines.training.run import prepare, train
+    from two_tower.training.assembly import prepare, train
+    from two_tower.training.inputs import read_inputs
 
     logger.info("training begins: %d audit checks passed", len(leakage_audit["checks"]))
     prepare(parameters)
@@ -100,8 +100,8 @@ def retrain_two_tower(  # noqa: PLR0913 (its inputs in the catalog)
             than the parameters describe.
         TrainingError: if the loss is no number, or the item vectors collapse.
     """
-    from two_tower.pipelines.training.inputs import read_inputs
-    from two_tower.pipelines.training.run import prepare, train
+    from two_tower.training.assembly import prepare, train
+    from two_tower.training.inputs import read_inputs
 
     logger.info("retraining: %d audit checks passed", len(leakage_audit["checks"]))
     prepare(parameters)

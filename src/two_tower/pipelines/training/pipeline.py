@@ -2,8 +2,9 @@
 
 from kedro.pipeline import Node, Pipeline
 
+from two_tower.pipelines.training.plots import draw_towers
+
 from . import nodes
-from .drawing import draw_towers
 
 INPUTS = {
     name: name

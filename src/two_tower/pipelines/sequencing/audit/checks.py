@@ -7,7 +7,7 @@ import ibis
 import ibis.expr.types as ir
 from ibis import _
 
-from two_tower.sequences.lists import unfold
+from two_tower.sequences.expressions import unfold
 from two_tower.types import FIRST_ID
 
 from .tables import EVENT, Evidence, differences

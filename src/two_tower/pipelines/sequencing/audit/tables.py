@@ -12,7 +12,7 @@ import ibis.expr.types as ir
 from ibis import _
 
 from two_tower.pipelines.sequencing.params import Selection
-from two_tower.sequences.lists import unfold
+from two_tower.sequences.expressions import unfold
 
 EVENT = ("user", "place", "item", "timestamp")
 

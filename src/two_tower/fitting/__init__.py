@@ -1,1 +1,0 @@
-"""Everything between the sequences on disk and a trained model."""

@@ -1,1 +1,0 @@
-"""Simulate a MovieLens archive whose users have known, drifting interests."""

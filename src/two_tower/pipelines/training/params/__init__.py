@@ -1,1 +1,0 @@
-"""Parameters of training: what each means, and what is allowed."""

@@ -1,0 +1,198 @@
+"""The learning curves."""
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from kedro.pipeline.preview_contract import MermaidPreview
+
+from two_tower.types import JsonObject
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+LOSS_COLOUR = "#0072B2"
+# Okabe & Ito's palette, told apart whatever one's colour vision: one for each cut-off
+# or measure.
+COLOURS = ("#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+DASHES = {"hr": "solid", "ndcg": "dash"}
+HEIGHT, GAP = 300, 168  # of a panel, and of the titles between two; pixels
+
+TOWERS = """
+graph BT
+  history["history: item ids [B, T]"] --> parts
+  candidates["candidates: item ids [Q]"] --> parts
+  users["users: ids [B]"] --> own
+  subgraph item ["item tower, shared<br/>(or another of the same make for histories)"]
+    parts["id and feature embeddings:<br/>sum, mean or side by side"]
+    parts --> layers["layers, if any"]
+  end
+  subgraph query ["query: history, profile or both"]
+    encoder["mean: prefix means, ReLU layers<br/>transformer: causal attention blocks"]
+    own["profile: id and feature embeddings, layers"]
+    encoder --> fusion["fusion, where there are both"]
+    own --> fusion
+  end
+  layers -- "[B, T, D]" --> encoder
+  fusion -- "[P, D]" --> score
+  layers -- "[Q, D]" --> score
+  score["cosine or dot product / temperature"] --> loss
+  loss["objective: positive against negatives, less log q"]
+"""
+
+
+class Panel(NamedTuple):
+    """What one diagram shows, if the records have any of it.
+
+    Attributes:
+        title: above it.
+        unit: beside it.
+        names: of measures, a line each.
+        dash: of the lines, another one than those of all other panels.
+    """
+
+    title: str
+    unit: str
+    names: tuple[str, ...]
+    dash: str
+
+
+MEASURES = (
+    Panel(
+        "Training loss by parts, before weights",
+        "nats per positive",
+        ("nll", "dead_heads", "sharpness", "semantic"),
+        "dot",
+    ),
+    Panel(
+        "Training positives",
+        "share or cosine",
+        (
+            "accuracy",
+            "positive_cosine",
+            "positive_cosine_min",
+            "positive_cosine_max",
+            "vector_likeness",
+        ),
+        "dashdot",
+    ),
+    Panel(
+        "Weights of the candidates that are not hard",
+        "negatives that a candidate stands for",
+        ("negative_weight", "negative_weight_min", "negative_weight_max"),
+        "longdashdot",
+    ),
+    Panel(
+        "Hard candidates that count for a positive",
+        "candidates",
+        ("hard_count_min", "hard_count_max"),
+        "2px,8px",
+    ),
+    Panel(
+        "Shares of the least and the most used head",
+        "share of positives or items",
+        (
+            "head_posterior_min",
+            "head_posterior_max",
+            "item_head_min",
+            "item_head_max",
+            "head_certainty",
+        ),
+        "longdash",
+    ),
+    Panel(
+        "Shares of the least and the most used vector",
+        "share of positives",
+        ("vector_share_min", "vector_share_max"),
+        "8px,2px",
+    ),
+    Panel(
+        "How far vectors that are not the nearest count",
+        "share of the temperature",
+        ("softness",),
+        "2px,2px",
+    ),
+)
+
+
+def draw_learning_curves(history: list[JsonObject]) -> "Figure":
+    """Return the loss above the validation's NDCG and hit rates, by epoch.
+
+    Below them is what the objective has measured, if anything.
+
+    Args:
+        history: one record per epoch, as `fit` returns it.
+    """
+    from plotly.subplots import make_subplots
+
+    measured = set().union(*history)
+    panels = [panel for panel in MEASURES if measured.intersection(panel.names)]
+    n_rows = 2 + len(panels)
+    titles = ["Training loss", "Validation, all items ranked"]
+    height = HEIGHT * n_rows
+    figure = make_subplots(
+        rows=n_rows,
+        cols=1,
+        shared_xaxes=True,
+        subplot_titles=[*titles, *(panel.title for panel in panels)],
+        vertical_spacing=GAP / height,
+    )
+    figure.add_scatter(
+        x=[record["epoch"] for record in history],
+        y=[record["loss"] for record in history],
+        name="loss",
+        line={"color": LOSS_COLOUR},
+        row=1,
+        col=1,
+    )
+    _draw_validation(figure, history, row=2)
+    for row, panel in enumerate(panels, start=3):
+        _draw_measures(figure, history, panel, row=row)
+    figure.update_xaxes(title_text="epoch", row=n_rows, col=1)
+    figure.update_yaxes(title_text="nats per positive", row=1, col=1)
+    figure.update_layout(template="plotly_white", height=height)
+    return figure
+
+
+def _draw_validation(figure: "Figure", history: list[JsonObject], *, row: int) -> None:
+    """Draw hit rates and NDCG of the epochs that were validated."""
+    validated = [record for record in history if "val_mrr" in record]
+    names = [n for n in (validated or [{}])[0] if n.startswith(("val_ndcg", "val_hr"))]
+    cutoffs = list(dict.fromkeys(name.split("@")[1] for name in names))
+    for name in names:
+        kind, cutoff = name.removeprefix("val_").split("@")
+        colour = COLOURS[cutoffs.index(cutoff) % len(COLOURS)]
+        figure.add_scatter(
+            x=[record["epoch"] for record in validated],
+            y=[record[name] for record in validated],
+            name=f"{kind}@{cutoff}",
+            mode="lines+markers",
+            line={"color": colour, "dash": DASHES[kind]},
+            row=row,
+            col=1,
+        )
+    figure.update_yaxes(
+        title_text="mean over users", rangemode="tozero", row=row, col=1
+    )
+
+
+def _draw_measures(
+    figure: "Figure", history: list[JsonObject], panel: Panel, *, row: int
+) -> None:
+    """Draw the measures of a panel, each by the epochs that have it."""
+    for place, name in enumerate(panel.names):
+        measured = [record for record in history if name in record]
+        if not measured:
+            continue
+        figure.add_scatter(
+            x=[record["epoch"] for record in measured],
+            y=[record[name] for record in measured],
+            name=name,
+            line={"color": COLOURS[place % len(COLOURS)], "dash": panel.dash},
+            row=row,
+            col=1,
+        )
+    figure.update_yaxes(title_text=panel.unit, row=row, col=1)
+
+
+def draw_towers() -> MermaidPreview:
+    """Return both towers as a diagram, from ids at the bottom to the loss on top."""
+    return MermaidPreview(content=TOWERS)

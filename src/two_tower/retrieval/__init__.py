@@ -1,1 +1,0 @@
-"""Indexes over item vectors, the bundle that carries one, and the recommender."""

@@ -1,0 +1,155 @@
+"""Put a query tower together from a trained model and what its ids stand for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import ibis.expr.types as ir
+import numpy as np
+import pyarrow as pa
+from ibis import _
+
+from two_tower.index.inner_product import find_largest_norm
+from two_tower.lineage.records import LineageStore
+from two_tower.serving.query_tower import QueryTower
+from two_tower.serving.requests import RequestEvents
+from two_tower.serving.vocabularies import Vocabularies
+from two_tower.towers.encode import encode_items
+from two_tower.types import FIRST_ID, FloatArray, JsonObject
+
+if TYPE_CHECKING:  # Kedro opens what uses this module, and must not import Keras
+    from two_tower.towers.two_tower import TwoTower
+
+
+def assemble_query_tower(
+    towers: TwoTower,
+    vocabularies: Vocabularies,
+    users: pa.Table,
+    *,
+    buckets: Sequence[int],
+    slots: int,
+    origin: JsonObject,
+) -> QueryTower:
+    """Return the query tower of a trained model.
+
+    Args:
+        towers: the trained model, built.
+        vocabularies: what its dense ids stand for.
+        users: `user_id` and `item_ids` (list of raw ids) of those that the average
+            query is made from, with `timestamps` and `ratings` (lists as long) for
+            towers that read events.
+        buckets: widths that histories are padded to; those that the model can't read
+            are left out.
+        slots: items in a batch, padding included.
+        origin: see `QueryTower`.
+    """
+    longest = max(towers.max_length, 1)
+    tower = QueryTower(
+        towers=towers,
+        vocabularies=vocabularies,
+        average_query=np.empty(0, np.float32),
+        largest_norm=measure_items(towers, vocabularies.items.num_rows),
+        edges=[*(width for width in buckets if width < longest), longest],
+        slots=slots,
+        origin=origin,
+    )
+    queries = encode_users(tower, users)
+    return replace(tower, average_query=average_direction(queries))
+
+
+def encode_users(tower: QueryTower, users: pa.Table) -> FloatArray:
+    """Return the users' query vectors, as of their newest interaction.
+
+    Args:
+        tower: raw ids in, vectors out.
+        users: as of `assemble_query_tower`.
+    """
+    histories = users["item_ids"].combine_chunks()
+    if not tower.towers.reads_events:
+        return tower.encode(histories, users["user_id"])
+    lists = (users[name].combine_chunks() for name in ("timestamps", "ratings"))
+    return tower.encode(histories, users["user_id"], events=RequestEvents(*lists))
+
+
+def measure_items(towers: TwoTower, n_items: int) -> float | None:
+    """Return the length of the longest item vector; None if all have length 1."""
+    if towers.normalise:
+        return None
+    ids = np.arange(FIRST_ID, FIRST_ID + n_items, dtype=np.int32)
+    return find_largest_norm(encode_items(towers, ids))
+
+
+def average_direction(queries: FloatArray) -> FloatArray:
+    """Return the mean of `[R, D]` or `[R, V, D]` unit vectors, scaled to length 1.
+
+    Raises:
+        ValueError: if there is no query, or they cancel out.
+    """
+    vectors = queries.reshape(-1, queries.shape[-1])
+    mean = vectors.mean(axis=0, dtype=np.float64) if len(vectors) else np.zeros(1)
+    length = np.linalg.norm(mean)
+    if not length > 0:
+        raise ValueError(
+            f"the {len(queries)} users' queries have no mean direction, so there is "
+            "no average query; train on data with users"
+        )
+    return (mean / length).astype(np.float32)
+
+
+def sample_users(user_vocabulary: ir.Table, *, n: int, seed: int) -> ir.Table:
+    """Return the rows of `n` users drawn at random, all if there are fewer.
+
+    Args:
+        user_vocabulary: `user` (int32, unique).
+        n: how many.
+        seed: of the draw.
+    """
+    users = user_vocabulary.order_by("user").user.to_pyarrow().to_numpy()
+    if len(users) <= n:
+        return user_vocabulary
+    drawn = np.random.default_rng(seed).choice(users, n, replace=False)
+    return user_vocabulary.filter(_.user.isin(drawn.tolist()))
+
+
+def describe_origin(lineage: LineageStore) -> JsonObject:
+    """Return what the present model was made from and with.
+
+    Args:
+        lineage: holds the record of `two_tower_model`.
+
+    Returns:
+        `fingerprints` of the model and of all data that it came from, the `parameters`
+        of its training, and the `rules` by which its data were selected and split.
+
+    Raises:
+        ValueError: if there is no such record, or none of those data.
+    """
+    record = lineage.find("two_tower_model")
+    if record is None:
+        raise ValueError(
+            "nothing is known of where two_tower_model came from; "
+            "run the training pipeline again"
+        )
+    return {
+        "fingerprints": {**record.ancestors, "two_tower_model": record.fingerprint},
+        "parameters": record.parameters,
+        "rules": _describe_rules(lineage, record.ancestors),
+    }
+
+
+def _describe_rules(
+    lineage: LineageStore, ancestors: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return the parameters of the tables that a model was made from."""
+    rules: dict[str, Any] = {}
+    for name in ("kept_interactions", "split_interactions"):
+        record = lineage.find(name)
+        if record is None or record.fingerprint != ancestors.get(name):
+            raise ValueError(
+                f"two_tower_model was made from another {name} than the present one; "
+                "run the training pipeline again"
+            )
+        rules |= record.parameters
+    return rules

@@ -1,1 +1,0 @@
-"""The parts of the user tower of several interests, one job each."""

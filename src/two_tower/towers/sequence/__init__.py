@@ -1,1 +1,0 @@
-"""The parts of towers that read histories in their order."""

@@ -1,0 +1,59 @@
+"""Batches of pairs of a user and an item, for queries that read no history."""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from two_tower.training.batches.base import Batch, padded
+from two_tower.training.batches.sampling import Additions
+from two_tower.training.batches.seeded import DrawnFeed
+from two_tower.types import IntArray
+
+
+class PairFeed(DrawnFeed):
+    """Batches of one shape, of pairs in random order.
+
+    A row has one place. The last batch holds what is left, padding behind it.
+
+    Args:
+        users: `[P]` int32, the dense user id of each pair.
+        labels: `[P]` int32, the dense item id.
+        size: pairs of a batch.
+        chunk: the number of places is a multiple of it.
+        seed: of all draws.
+        additions: what each batch gets beside its positives.
+    """
+
+    def __init__(
+        self,
+        users: IntArray,
+        labels: IntArray,
+        *,
+        size: int,
+        chunk: int,
+        seed: int,
+        additions: Additions,
+    ) -> None:
+        super().__init__(seed, additions)
+        self.users = users
+        self.labels = labels
+        self.size = size
+        self.most_places = -(-size // chunk) * chunk
+        self.n_positives = len(users)
+
+    def bare_batches(self, rng: np.random.Generator) -> Iterator[Batch]:
+        order = rng.permutation(self.n_positives)
+        rows = np.arange(self.most_places, dtype=np.int32)
+        for start in range(0, self.n_positives, self.size):
+            part = order[start : start + self.size]
+            weights = np.ones(len(part), np.float32)
+            yield {
+                "users": padded(self.users[part], self.most_places),
+                "rows": rows,
+                "labels": padded(self.labels[part], self.most_places),
+                "weights": padded(weights, self.most_places),
+            }
+
+    def __len__(self) -> int:
+        return math.ceil(self.n_positives / self.size)

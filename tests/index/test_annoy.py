@@ -1,0 +1,66 @@
+import numpy as np
+import pytest
+
+from tests.index.fabricate import annoy_over, unit_vectors
+from two_tower.index.annoy import FILE_NAME, AnnoyTrees
+from two_tower.index.base import NOTHING
+from two_tower.index.exact import search_exactly
+
+
+# covers: N16
+def test_an_exhaustive_search_of_the_trees_is_exact_search():
+    items, queries = unit_vectors(200), unit_vectors(5, seed=1)
+    found = annoy_over(items, n_trees=4, search_k=100_000).search(queries, 30)
+    exact = search_exactly(queries, items, 30)
+    np.testing.assert_array_equal(found.positions, exact.positions)
+    np.testing.assert_array_equal(found.scores, exact.scores)
+    assert found.scores.dtype == np.float32
+
+
+@pytest.mark.parametrize("n_items", [1, 2, 9])
+def test_fewer_items_than_asked_for_leave_places_empty(n_items):
+    found = annoy_over(unit_vectors(n_items)).search(unit_vectors(2, seed=1), 10)
+    assert ((found.positions != NOTHING).sum(axis=1) == n_items).all()
+    assert (found.scores[:, n_items:] == -np.inf).all()
+
+
+# covers: X12
+def test_one_seed_gives_the_same_bytes_and_another_seed_does_not(tmp_path):
+    items = unit_vectors(300)
+    files = []
+    for i, seed in enumerate([7, 7, 8]):
+        (tmp_path / str(i)).mkdir()
+        annoy_over(items, seed=seed).save(tmp_path / str(i))
+        files.append((tmp_path / str(i) / FILE_NAME).read_bytes())
+    assert files[0] == files[1] != files[2]
+
+
+def test_a_longer_list_than_tuned_for_looks_at_more_nodes():
+    items, queries = unit_vectors(2000), unit_vectors(20, seed=1)
+    index = annoy_over(items, n_trees=1, search_k=10, at_k=10)
+    # 10 nodes would hold a leaf or two; 50 times as long a list looks at 500.
+    n_found = (index.search(queries, 500).positions != NOTHING).sum(axis=1)
+    assert n_found.min() >= 400
+
+
+def test_a_saved_index_opens_to_the_same_answers(tmp_path):
+    items, queries = unit_vectors(200), unit_vectors(5, seed=1)
+    built = annoy_over(items, n_trees=3, search_k=30)
+    built.save(tmp_path)
+    opened = AnnoyTrees.open(tmp_path, items, built.parameters)
+    assert opened.parameters == {"n_trees": 3, "search_k": 30, "at_k": 10}
+    np.testing.assert_array_equal(
+        opened.search(queries, 8).positions, built.search(queries, 8).positions
+    )
+
+
+def test_a_file_that_is_no_forest_of_this_dimension_is_refused(tmp_path):
+    (tmp_path / FILE_NAME).write_bytes(b"x" * 77)
+    with pytest.raises(ValueError, match="not an Annoy index of 8 dimensions"):
+        AnnoyTrees.open(tmp_path, unit_vectors(5), {"n_trees": 3})
+
+
+def test_another_number_of_trees_than_built_is_refused(tmp_path):
+    annoy_over(unit_vectors(50), n_trees=3).save(tmp_path)
+    with pytest.raises(ValueError, match="holds 3 trees, but was built with 4"):
+        AnnoyTrees.open(tmp_path, unit_vectors(50), {"n_trees": 4})

@@ -1,0 +1,84 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.index.fabricate import sign_vectors, unit_vectors
+from two_tower.index import exact, rescoring
+from two_tower.index.base import NOTHING
+from two_tower.index.exact import ExactIndex, search_exactly
+
+SEEDS = st.integers(0, 2**16)
+
+
+@settings(deadline=None)
+@given(st.integers(1, 60), st.integers(1, 70), SEEDS)
+def test_exact_search_is_a_stable_argsort_of_all_cosines(n_items, k, seed):
+    items, queries = sign_vectors(n_items, seed), sign_vectors(4, seed + 1)
+    expected = np.argsort(-(queries @ items.T), axis=1, kind="stable")[:, :k]
+    found = search_exactly(queries, items, k)
+    np.testing.assert_array_equal(found.positions[:, :n_items], expected)
+    assert (found.positions[:, n_items:] == NOTHING).all()
+
+
+@settings(deadline=None)
+@given(SEEDS)
+def test_a_permutation_of_the_items_permutes_the_results(seed):
+    items, queries = unit_vectors(40, seed=seed), unit_vectors(3, seed=seed + 1)
+    order = np.random.default_rng(seed).permutation(40)
+    found, permuted = (search_exactly(queries, x, 9) for x in (items, items[order]))
+    np.testing.assert_array_equal(order[permuted.positions], found.positions)
+    np.testing.assert_array_equal(permuted.scores, found.scores)
+
+
+def test_small_blocks_give_the_same_to_the_bit(monkeypatch):
+    items, queries = unit_vectors(500), unit_vectors(50, seed=1)
+    whole = search_exactly(queries, items, 20)
+    monkeypatch.setattr(exact, "SCORES_PER_BLOCK", 300)
+    monkeypatch.setattr(exact, "ITEMS_PER_BLOCK", 64)
+    monkeypatch.setattr(rescoring, "PAIRS_PER_BLOCK", 30)
+    blocked = search_exactly(queries, items, 20)
+    np.testing.assert_array_equal(blocked.positions, whole.positions)
+    np.testing.assert_array_equal(blocked.scores, whole.scores)
+
+
+def test_a_query_alone_gets_the_scores_it_gets_in_a_batch():
+    items, queries = unit_vectors(300, 64), unit_vectors(33, 64, seed=1)
+    together = search_exactly(queries, items, 50)
+    alone = search_exactly(queries[32:], items, 50)
+    np.testing.assert_array_equal(alone.scores[0], together.scores[32])
+
+
+def test_only_the_items_asked_for_are_considered():
+    items = np.eye(4, dtype=np.float32)
+    found = search_exactly(items[:1], items, 3, among=np.array([1, 3]))
+    assert found.positions.tolist() == [[1, 3, NOTHING]]
+    assert found.scores.tolist() == [[0.0, 0.0, -np.inf]]
+
+
+def test_no_item_or_no_query_finds_nothing():
+    items = np.eye(3, dtype=np.float32)
+    nobody = search_exactly(items[:0], items, 2)
+    nothing = search_exactly(items, items, 2, among=np.array([], np.int64))
+    assert nobody.positions.shape == (0, 2)
+    assert nothing.positions.tolist() == [[NOTHING, NOTHING]] * 3
+
+
+def test_a_long_query_is_scored_by_its_cosine():
+    items = np.array([[1, 0], [0.6, 0.8]], np.float32)
+    found = search_exactly(np.array([[30.0, 40.0]]), items, 2)
+    # (0.6, 0.8) against itself, and against (1, 0).
+    assert found.positions.tolist() == [[1, 0]]
+    np.testing.assert_allclose(found.scores, [[1.0, 0.6]], rtol=1e-6)
+
+
+def test_queries_of_another_dimension_are_refused():
+    with pytest.raises(ValueError, match=r"shape \(2, 8\).* of 4 dimensions"):
+        ExactIndex(np.eye(4, dtype=np.float32)).search(unit_vectors(2, 8), 3)
+
+
+@pytest.mark.parametrize("bad", [0.0, np.nan, np.inf])
+def test_a_query_without_a_direction_is_refused(bad):
+    queries = np.array([[1, 0], [bad, 0]], np.float32)
+    with pytest.raises(ValueError, match=r"1 of 2 query vectors .*row 1"):
+        ExactIndex(np.eye(2, dtype=np.float32)).search(queries, 1)

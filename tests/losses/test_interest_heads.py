@@ -1,0 +1,108 @@
+"""The auxiliary losses against their definitions."""
+
+from math import log
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from tests.gradients import assert_same_as
+from two_tower.losses.multi_interest import (
+    dead_heads,
+    semantic,
+    sharpness,
+    weighted_mean,
+)
+
+pytestmark = pytest.mark.backend
+
+# The last of four places is padding.
+WEIGHTS = np.array([1, 2, 0.5, 0], np.float32)
+REAL = WEIGHTS[:3].astype(np.float64) / 3.5
+LOGITS = np.array([[2, -1, 0.5], [0.3, 0.2, -0.4], [4, 0, -1], [9, -9, 9]], np.float32)
+
+
+def posterior(logits):
+    exponentials = np.exp(logits)
+    return exponentials / exponentials.sum(axis=-1, keepdims=True)
+
+
+def assert_defined(reference, loss, arrays):
+    """Compare value and gradients in logits (and what else there is)."""
+    variables = [keras.Variable(array) for array in arrays]
+    assert_same_as(
+        reference, lambda: loss(*(variable.value for variable in variables)), variables
+    )
+
+
+# covers: A45
+def test_dead_heads_follow_the_definition():
+    def reference(logits):
+        means = REAL @ posterior(logits[:3])
+        return sum(max(log(1 / 3) - log(mean), 0) / 3 for mean in means)
+
+    assert_defined(
+        reference, lambda x: dead_heads(ops.log_softmax(x), WEIGHTS), [LOGITS]
+    )
+
+
+# covers: A45
+def test_heads_of_equal_shares_are_alive():
+    even = np.log(np.eye(3) * 0.7 + 0.1).astype(np.float32)
+    found = float(dead_heads(even, np.ones(3, np.float32)))
+    assert found == pytest.approx(0, abs=1e-6)
+
+
+# covers: A45
+def test_a_head_whose_probability_underflows_has_a_finite_loss():
+    log_posterior = np.array([[0, -2000]] * 2, np.float32)
+    found = float(dead_heads(log_posterior, np.ones(2, np.float32)))
+    assert found == pytest.approx((2000 - log(2)) / 2, rel=1e-5)
+
+
+# covers: A46
+def test_sharpness_follows_the_definition_and_is_content_above_enough():
+    # Of the three real places the greatest p are 0.79, 0.39 and 0.97, which is enough.
+    def reference(logits):
+        greatest = posterior(logits[:3]).max(axis=-1)
+        return -REAL @ np.where(greatest > 0.95, 0, np.log(greatest))
+
+    assert_defined(
+        reference,
+        lambda x: sharpness(ops.log_softmax(x), WEIGHTS, enough=0.95),
+        [LOGITS],
+    )
+
+
+# covers: A47
+def test_semantic_follows_the_definition():
+    cosines = np.array(
+        [[0.9, -0.2, 0.1], [0.3, 0.5, -0.5], [0, 1, -1], [1, 1, 1]], np.float32
+    )
+
+    def reference(cosines, logits):
+        log_likeness = np.log(posterior(cosines[:3] / 0.2))
+        return -REAL @ (posterior(logits[:3]) * log_likeness).sum(axis=-1)
+
+    assert_defined(
+        reference,
+        lambda c, x: semantic(c, ops.log_softmax(x), WEIGHTS, temperature=0.2),
+        [cosines, LOGITS],
+    )
+
+
+# covers: A42
+def test_the_mean_over_places_is_weighted_by_the_mask():
+    values = np.array([1, 4, -2, 99], np.float32)
+    found = float(weighted_mean(values, WEIGHTS))
+    assert found == pytest.approx(REAL @ values[:3])
+
+
+@pytest.mark.parametrize("n_places", [1, 4])
+def test_a_batch_of_padding_alone_costs_nothing(n_places):
+    log_posterior = np.log(posterior(LOGITS[:n_places]))
+    weights = np.zeros(n_places, np.float32)
+    assert float(dead_heads(log_posterior, weights)) == 0
+    assert float(sharpness(log_posterior, weights, enough=0.95)) == 0
+    assert float(weighted_mean(LOGITS[:n_places, 0], weights)) == 0

@@ -1,0 +1,82 @@
+"""Items drawn at random: how often, for whom, and what is left of the scores."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from two_tower.index.base import NOTHING, Found
+from two_tower.recommend.random_order import draw_by_score, gumbel_noise
+
+POSITIONS = [7, 3, 5]
+SCORES = [0.9, 0.5, 0.1]
+
+
+def lists(n_users):
+    """The same three items for each user."""
+    return Found(
+        np.tile(np.array(POSITIONS), (n_users, 1)),
+        np.tile(np.array(SCORES, np.float32), (n_users, 1)),
+    )
+
+
+def shares(n_users=40_000, **options):
+    """Return how often each ordered pair of items is drawn."""
+    drawn = draw_by_score(lists(n_users), np.arange(n_users), 2, **options)
+    pairs, counts = np.unique(drawn.positions, axis=0, return_counts=True)
+    return {
+        tuple(pair): count / n_users
+        for pair, count in zip(pairs.tolist(), counts.tolist(), strict=True)
+    }
+
+
+# covers: L30
+@pytest.mark.parametrize("temperature", [0.2, 1.0])
+def test_items_are_drawn_without_return_by_the_softmax_of_their_scores(temperature):
+    weights = np.exp(np.array(SCORES) / temperature)
+    p = dict(zip(POSITIONS, weights / weights.sum(), strict=True))
+    expected = {
+        (one, other): p[one] * p[other] / (1 - p[one])
+        for one in POSITIONS
+        for other in POSITIONS
+        if one != other
+    }
+    found = shares(temperature=temperature, seed=5)
+    assert found == pytest.approx(expected, abs=4 * 0.5 / 200)  # 4 standard errors
+
+
+def test_the_noise_is_of_the_gumbel_distribution():
+    noise = gumbel_noise(np.arange(200)[:, None], np.arange(100), seed=3)
+    assert stats.kstest(noise.ravel(), "gumbel_r").pvalue > 0.01
+
+
+def test_the_noise_of_users_items_and_seeds_has_nothing_in_common():
+    users, items = np.arange(200)[:, None], np.arange(100)
+    one, other = (gumbel_noise(users, items, seed=seed) for seed in (0, 1))
+    pairs = [
+        (one.ravel(), other.ravel()),
+        (one[1:].ravel(), one[:-1].ravel()),
+        (one[:, 1:].ravel(), one[:, :-1].ravel()),
+        (one[:100, :100].ravel(), one[:100, :100].T.ravel()),
+    ]
+    for left, right in pairs:
+        assert abs(np.corrcoef(left, right)[0, 1]) < 0.05
+
+
+def test_a_user_draws_the_same_alone_and_among_others():
+    options = {"temperature": 1.0, "seed": 1}
+    together = draw_by_score(lists(9), np.arange(9), 2, **options)
+    alone = draw_by_score(lists(1), np.array([6]), 2, **options)
+    assert together.positions[6].tolist() == alone.positions[0].tolist()
+
+
+def test_scores_go_with_their_items():
+    drawn = draw_by_score(lists(50), np.arange(50), 3, temperature=1.0, seed=1)
+    score_of = dict(zip(POSITIONS, np.float32(SCORES), strict=True))
+    for positions, scores in zip(drawn.positions, drawn.scores, strict=True):
+        assert [score_of[position] for position in positions] == scores.tolist()
+
+
+def test_an_empty_place_is_drawn_last():
+    found = Found(np.array([[4, NOTHING, 9]]), np.float32([[-1, -np.inf, -5]]))
+    drawn = draw_by_score(found, np.array([0]), 3, temperature=0.1, seed=0)
+    assert drawn.positions.tolist() == [[4, 9, NOTHING]]

@@ -1,0 +1,25 @@
+"""Recipes for tests: the project's own, made small, and changed where a test says."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from two_tower.simulation.recipe import Recipe
+
+PARAMETERS = Path(__file__).parents[3] / "conf/base/parameters/simulation.yml"
+SMALL = {"n_users": 300, "n_movies": 400, "n_ratings": 9_000, "users_per_chunk": 100}
+
+
+def project_values() -> dict[str, Any]:
+    return yaml.safe_load(PARAMETERS.read_text())["simulation"]
+
+
+def small_recipe(**changes: Any) -> Recipe:
+    """Return a small recipe; a group is given as a dict of what differs in it."""
+    values = project_values() | SMALL
+    values["users"] |= {"longest": 120}
+    for name, change in changes.items():
+        is_group = isinstance(change, dict)
+        values[name] = values[name] | change if is_group else change
+    return Recipe.model_validate(values)

@@ -1,0 +1,245 @@
+"""Batches of sequences are decoded back, and held against the histories."""
+
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.training.fit_tiny import EDGES, cut, feed_of, second_of, walks
+from two_tower.training.batches.sampling import Additions
+from two_tower.training.batches.windows import SequenceFeed, plan_epoch
+
+# Widths, slots that hold the widest, and histories of up to three windows.
+SHAPES = st.lists(st.integers(1, 9), min_size=1, max_size=4, unique=True).flatmap(
+    lambda edges: st.tuples(
+        st.just(sorted(edges)),
+        st.integers(max(edges), 3 * max(edges)),
+        st.integers(1, 7),
+        st.lists(
+            st.lists(st.integers(2, 30), min_size=1, max_size=3 * max(edges)),
+            min_size=1,
+            max_size=12,
+        ),
+    )
+)
+
+
+def feed_for(shape, *, seed=0, epoch=0):
+    edges, slots, chunk, histories = shape
+    feed = feed_of(histories, edges=edges, slots=slots, chunk=chunk, seed=seed)
+    feed.begin(epoch)
+    return feed
+
+
+def pairs_of(batch):
+    """Return what a batch trains: (what the query has read, what came next)."""
+    items = batch["items"]
+    n_rows, width = items.shape
+    real = batch["weights"] == 1
+    assert set(batch["weights"].tolist()) <= {0.0, 1.0}
+    read = [
+        ()
+        if place == n_rows * width
+        else tuple(items[place // width][: place % width + 1])
+        for place in batch["places"][real]
+    ]
+    return Counter(zip(read, batch["labels"][real].tolist(), strict=True))
+
+
+def pairs_in(histories, window):
+    """Return the same by definition: all of a history, cut from its end, and firsts."""
+    pairs = Counter(((), history[0]) for history in histories)
+    for history in histories:
+        for place in range(1, len(history)):
+            # The windows before this one, counted from the end.
+            behind = (len(history) - 1 - place) // window
+            start = max(len(history) - 1 - (behind + 1) * window, 0)
+            pairs[(tuple(history[start:place]), history[place])] += 1
+    return pairs
+
+
+# covers: Q10 N5
+@settings(deadline=None)
+@given(SHAPES)
+def test_every_pair_and_every_first_item_is_trained_once_an_epoch(shape):
+    edges, _, _, histories = shape
+    trained = sum((pairs_of(batch) for batch in feed_for(shape)), Counter())
+    assert trained == pairs_in(histories, edges[-1])
+
+
+@settings(deadline=None)
+@given(SHAPES)
+def test_shapes_depend_on_the_width_alone(shape):
+    edges, slots, chunk, _ = shape
+    for batch in feed_for(shape):
+        n_rows, width = batch["items"].shape
+        assert width in edges
+        assert n_rows == slots // width
+        n_places = len(batch["places"])
+        assert n_places % chunk == 0
+        # Room for all positions and all first items, and less than a chunk more.
+        assert 0 <= n_places - n_rows * (width + 1) < chunk
+        assert n_places <= feed_for(shape).most_places
+        assert {
+            name: (array.dtype.name, array.shape) for name, array in batch.items()
+        } == {
+            "items": ("int32", (n_rows, width)),
+            "users": ("int32", (n_rows,)),
+            "rows": ("int32", (n_places,)),
+            "places": ("int32", (n_places,)),
+            "labels": ("int32", (n_places,)),
+            "weights": ("float32", (n_places,)),
+        }
+
+
+@settings(deadline=None)
+@given(SHAPES)
+def test_padding_stands_behind_all_that_is_real(shape):
+    for batch in feed_for(shape):
+        assert (np.diff(batch["weights"]) <= 0).all()
+        is_real = batch["items"] != 0
+        assert (np.diff(is_real.astype(int), axis=1) <= 0).all()
+        assert not batch["labels"][batch["weights"] == 0].any()
+
+
+@settings(deadline=None)
+@given(SHAPES)
+def test_at_most_one_batch_is_not_full(shape):
+    filled = [batch["items"][:, 0].all() for batch in feed_for(shape)]
+    assert filled.count(False) <= 1
+
+
+@settings(deadline=None)
+@given(SHAPES)
+def test_the_number_of_batches_is_the_same_in_every_epoch(shape):
+    counts = {len(list(feed_for(shape, epoch=epoch))) for epoch in range(3)}
+    assert counts == {len(feed_for(shape))}
+
+
+@settings(deadline=None)
+@given(SHAPES)
+def test_each_place_knows_its_user(shape):
+    histories = shape[-1]
+    for batch in feed_for(shape):
+        real = batch["weights"] == 1
+        rows, width = batch["rows"], batch["items"].shape[1]
+        in_history = batch["places"] < batch["items"].size
+        own = rows[real & in_history]
+        assert (own == batch["places"][real & in_history] // width).all()
+        users, labels = batch["users"][rows[real]], batch["labels"][real]
+        pairs = zip(users.tolist(), labels.tolist(), strict=True)
+        assert all(label in histories[user - 2] for user, label in pairs)
+        assert not rows[~real].any()
+
+
+def test_rows_that_fill_no_batch_move_up_a_bucket():
+    lengths = np.array([2, 2, 2, 2, 1, 4])
+    plan = plan_epoch(lengths, [2, 4], [4, 2], np.random.default_rng(0))
+    # Four rows of width 2 are a batch; the fifth shares one of width 4.
+    sizes = {width: len(rows) for width, rows in plan}
+    assert sizes == {2: 4, 4: 2}
+    assert dict(plan)[4].tolist().count(5) == 1
+
+
+# covers: Q10
+def test_buckets_leave_far_fewer_slots_empty_than_one_width():
+    histories = [[2, 3]] * 2000 + [[2] * 101] * 10
+    one_width = feed_of(histories, edges=[100], slots=1000, chunk=1)
+    buckets = feed_of(histories, edges=[1, 10, 100], slots=1000, chunk=1)
+    empty = [
+        np.mean([(batch["items"] == 0).mean() for batch in feed])
+        for feed in (one_width, buckets)
+    ]
+    assert empty[0] > 0.95
+    assert empty[1] < 0.1
+
+
+def order_of(feed):
+    return [tuple(batch["labels"]) for batch in feed]
+
+
+# covers: A41 L26 N13
+def test_each_epoch_has_an_order_of_its_own():
+    feed = feed_of(walks())
+    orders = []
+    for epoch in range(3):
+        feed.begin(epoch)
+        orders.append(order_of(feed))
+    assert orders[0] != orders[1] != orders[2] != orders[0]
+
+
+# covers: A41
+def test_rows_meet_other_rows_in_another_epoch():
+    # Shuffling finished batches would not do: each batch would hold the same rows.
+    feed = feed_of(walks(60))
+    users = []
+    for epoch in range(2):
+        feed.begin(epoch)
+        users.append({frozenset(batch["users"].tolist()) for batch in feed})
+    assert len(users[0] & users[1]) <= 1
+
+
+# covers: X12
+def test_seed_and_epoch_decide_the_order():
+    again, other = feed_of(walks(), seed=1), feed_of(walks(), seed=2)
+    feed = feed_of(walks(), seed=1)
+    for one in (feed, again, other):
+        one.begin(3)
+    assert order_of(feed) == order_of(again)
+    assert order_of(feed) != order_of(other)
+
+
+def test_an_epoch_can_be_read_again():
+    feed = feed_of(walks())
+    assert order_of(feed) == order_of(feed)
+
+
+def test_a_window_as_long_as_a_bucket_is_not_padded():
+    (batch,) = feed_of([[2, 3, 4, 5]], edges=[3, 9], slots=9, chunk=2)
+    assert batch["items"].shape == (1, 9)  # too few for a batch of three such rows
+    (batch,) = feed_of([[2, 3, 4, 5]], edges=[3], slots=3, chunk=2)
+    assert batch["items"].tolist() == [[2, 3, 4]]
+    # The places of the row, then the one for "no history yet".
+    assert batch["places"].tolist() == [0, 1, 2, 3]
+    assert batch["labels"].tolist() == [3, 4, 5, 2]
+
+
+def test_the_helpers_windows_are_no_wider_than_the_buckets():
+    assert cut(walks(), EDGES[-1]).items.lengths.max() == EDGES[-1]
+
+
+@settings(deadline=None)
+@given(SHAPES, st.booleans())
+def test_ages_are_seconds_to_the_last_target_or_to_the_newest_item(shape, request_time):
+    edges, slots, chunk, histories = shape
+    # Of these histories each item tells its position.
+    told = [[*range(2, 2 + len(history))] for history in histories]
+    options = {"edges": edges, "slots": slots, "chunk": chunk}
+    feed = feed_of(told, with_ages=True, request_time=request_time, **options)
+    for batch in feed:
+        items, ages = batch["items"], batch["ages"]
+        assert (ages.dtype, ages.shape) == (np.int32, items.shape)
+        assert not ages[items == 0].any()
+        for user, own, found in zip(batch["users"], items, ages, strict=False):
+            positions = own[own > 0].astype(int) - 2
+            if not len(positions):
+                continue
+            has_target = request_time and len(told[user - 2]) > 1
+            asked_at = second_of(user, positions[-1] + has_target)
+            seconds = [asked_at - second_of(user, place) for place in positions]
+            assert (found[own > 0] - 1).tolist() == seconds
+
+
+def test_without_ages_a_batch_has_none():
+    assert "ages" not in next(iter(feed_of(walks())))
+
+
+def test_ages_need_the_times_of_the_sequences():
+    windows = replace(cut(walks(), EDGES[-1]), events=None)
+    options = {"slots": 24, "chunk": 8, "seed": 1, "additions": Additions()}
+    with pytest.raises(ValueError, match="with_events=True"):
+        SequenceFeed(windows, EDGES, with_ages=True, request_time=False, **options)
+    SequenceFeed(windows, EDGES, with_ages=False, request_time=False, **options)

@@ -1,0 +1,306 @@
+"""Small histories, and the smallest trainings that still have all the parts."""
+
+from functools import partial
+
+import keras
+import numpy as np
+
+from tests.towers.build import sequence_options
+from two_tower.ragged import Ragged
+from two_tower.towers.entity_tower import EntityTower
+from two_tower.towers.events import Events
+from two_tower.towers.mean import MeanUserTower
+from two_tower.towers.transformer.tower import TransformerUserTower
+from two_tower.towers.two_tower import TwoTower
+from two_tower.training.averages import Averages
+from two_tower.training.batches.pairs import PairFeed
+from two_tower.training.batches.positions import PlaceFeed
+from two_tower.training.batches.sampling import Additions
+from two_tower.training.batches.windows import SequenceFeed
+from two_tower.training.callbacks import EarlyStopping, TrainingState
+from two_tower.training.checkpoints import CheckpointStore
+from two_tower.training.objectives.single_vector import full_softmax
+from two_tower.training.sequences import SequenceEvents, Sequences
+from two_tower.training.task import RetrievalTask, Temperature
+from two_tower.training.validation import Examples, Validation
+
+N_ITEMS = 22  # twenty real items behind the two reserved ids
+N_USERS = 90
+EDGES = [3, 6]
+SLOTS = 24
+CHUNK = 8
+
+
+def walks(n_users=30, n_items=N_ITEMS, seed=0):
+    """Histories of 2 to 13 items, each item followed by the next one of a circle."""
+    rng = np.random.default_rng(seed)
+    n_real = n_items - 2
+    starts, lengths = rng.integers(n_real, size=n_users), rng.integers(2, 14, n_users)
+    return [
+        [int(start + step) % n_real + 2 for step in range(length)]
+        for start, length in zip(starts, lengths, strict=True)
+    ]
+
+
+BEGINNING = 900_000_000
+HOUR = 3600
+
+
+def second_of(user, position):
+    """Return when a user met the item of a position of the history."""
+    return BEGINNING + HOUR * (100 * user + position)
+
+
+def rating_of(position):
+    """Return how the item of a position is rated; every third one is not."""
+    return float("nan") if position % 3 == 2 else 1.0 + position % 5
+
+
+def cut(histories, window):
+    """Cut histories into windows from their ends, as sequencing does."""
+    users, items, targets, is_first = [], [], [], []
+    seconds, ratings, target_seconds = [], [], []
+    for user, history in enumerate(histories, start=2):
+        oldest = (len(history) - 1) % window or window
+        ends = range(oldest, max(len(history), oldest + 1), window)
+        for end in ends:
+            start = max(end - window, 0)
+            users.append(user)
+            items.append(history[start:end])
+            targets.append(history[start + 1 : end + 1])
+            is_first.append(start == 0)
+            positions = range(start, min(end, len(history)))
+            seconds += [second_of(user, position) for position in positions]
+            ratings += [rating_of(position) for position in positions]
+            asked = range(start + 1, min(end + 1, len(history)))
+            target_seconds += [second_of(user, position) for position in asked]
+    return Sequences(
+        np.array(users, np.int32),
+        Ragged.from_lists(items),
+        Ragged.from_lists(targets),
+        np.array(is_first, bool),
+        SequenceEvents(
+            np.array(seconds, np.int64),
+            np.array(ratings, np.float32),
+            np.array(target_seconds, np.int64),
+        ),
+    )
+
+
+def feed_of(  # noqa: PLR0913
+    histories,
+    *,
+    edges=EDGES,
+    slots=SLOTS,
+    chunk=CHUNK,
+    with_ages=False,
+    request_time=False,
+    seed=1,
+    additions=None,
+):
+    return SequenceFeed(
+        cut(histories, edges[-1]),
+        edges,
+        slots=slots,
+        chunk=chunk,
+        with_ages=with_ages,
+        request_time=request_time,
+        seed=seed,
+        additions=additions or Additions(),
+    )
+
+
+def pair_feed_of(histories, *, size=16, chunk=CHUNK, seed=1, additions=None):
+    users, labels = cut(histories, 100).pairs()
+    return PairFeed(
+        users,
+        labels,
+        size=size,
+        chunk=chunk,
+        seed=seed,
+        additions=additions or Additions(),
+    )
+
+
+def place_feed_of(  # noqa: PLR0913
+    histories,
+    *,
+    window=None,
+    edges=EDGES,
+    size=16,
+    chunk=CHUNK,
+    request_time=True,
+    epochs=1,
+    seed=1,
+    additions=None,
+):
+    return PlaceFeed(
+        cut(histories, window or edges[-1]),
+        edges,
+        size=size,
+        chunk=chunk,
+        request_time=request_time,
+        epochs=epochs,
+        seed=seed,
+        additions=additions or Additions(),
+    )
+
+
+def build_towers(  # noqa: PLR0913
+    tower="mean",
+    *,
+    n_items=N_ITEMS,
+    dimension=8,
+    max_length=64,
+    dropout=0.0,
+    normalise=True,
+    dtype="float32",
+    seed=1,
+    sequence=None,
+    separate=False,
+    **item_options,
+):
+    """Return towers whose initial weights come from the seed.
+
+    The queries read a history (`mean`, `transformer`, the latter with changes
+    `sequence` of its options), know the user (`profile`), or both (`both`, a mean).
+    Items of histories have, if `separate`, a tower apart.
+    """
+    keras.utils.set_random_seed(seed)
+    options = {
+        "features": {},
+        "use_id": True,
+        "id_dropout": 0.0,
+        "embedding": dimension,
+        "combine": "sum",
+        "mlp": None,
+        "l2": 0.0,
+        "n_rows": n_items,
+        "scale": 0.5,
+        "dtype": dtype,
+    }
+    new_item_tower = partial(EntityTower, n_items, dimension, **options | item_options)
+    profile = EntityTower(
+        N_USERS, dimension, seed=9, **options | {"features": {}, "n_rows": N_USERS}
+    )
+    encoders = {
+        "mean": partial(
+            MeanUserTower, hidden_units=[8, 8], max_length=max_length, dropout=dropout
+        ),
+        "transformer": partial(
+            TransformerUserTower,
+            max_length=max_length,
+            options=sequence_options(dropout=dropout, **sequence or {}),
+        ),
+    }
+    encoder = encoders.get({"both": "mean"}.get(tower, tower))
+    fusion = {"hidden_units": [], "batch_norm": False, "dropout": 0.0, "seed": 5}
+    towers = TwoTower(
+        new_item_tower(seed=seed),
+        history_encoder=encoder and encoder(dimension, seed=seed + 1, dtype=dtype),
+        profile=profile if tower in {"profile", "both"} else None,
+        fusion=fusion if tower == "both" else None,
+        normalise=normalise,
+        history_item_tower=new_item_tower(seed=seed + 2) if separate else None,
+        dtype=dtype,
+    )
+    towers.build()
+    return towers
+
+
+def objective_of(chunk=CHUNK, n_items=N_ITEMS):
+    return partial(full_softmax, known=np.ones(n_items, bool), chunk=chunk)
+
+
+def state_of(  # noqa: PLR0913
+    towers,
+    feed,
+    *,
+    objective=None,
+    optimizer=None,
+    temperature=None,
+    rate=None,
+    monitor="val_ndcg@10",
+    patience=9,
+    **compiled,
+):
+    """Return what `fit` takes: a compiled task and all that goes with it.
+
+    Weights are averaged at a rate, if there is one.
+    """
+    temperature = temperature or Temperature(0.2, learned=False)
+    averages = rate and Averages(towers, rate)
+    task = RetrievalTask(towers, objective or objective_of(), temperature, averages)
+    task.build()
+    # Without it Keras runs JAX one operation at a time.
+    compiled = {"jit_compile": keras.backend.backend() == "jax"} | compiled
+    task.compile(optimizer or keras.optimizers.Adam(0.01), **compiled)
+    task.optimizer.build(task.trainable_variables)
+    return TrainingState(task, feed, EarlyStopping(monitor, patience), "these data")
+
+
+def examples_of(histories):
+    users = range(2, 2 + len(histories))
+    known = [
+        (user, position)
+        for user, history in zip(users, histories, strict=True)
+        for position in range(len(history) - 1)
+    ]
+    asked = [
+        second_of(user, len(history) - 1)
+        for user, history in zip(users, histories, strict=True)
+    ]
+    return Examples(
+        np.array(users, np.int32),
+        Ragged.from_lists([history[:-1] for history in histories]),
+        Ragged.from_lists([history[-1:] for history in histories]),
+        Events(
+            np.array([second_of(*place) for place in known], np.int64),
+            np.array([rating_of(position) for _, position in known], np.float32),
+            np.array(asked, np.int64),
+        ),
+    )
+
+
+def validation_of(histories):
+    """Rank each history's last item, given those before it."""
+    return Validation(
+        examples_of(histories),
+        cutoffs=[1, 10],
+        edges=EDGES,
+        slots=SLOTS,
+        item_block=7,
+    )
+
+
+class ScriptedValidation:
+    """Gives figures known beforehand, and notes the weights it was shown."""
+
+    def __init__(self, figures, name="val_ndcg@10"):
+        self.figures = iter(figures)
+        self.name = name
+        self.seen = []
+
+    def evaluate(self, towers, items):
+        self.seen.append([np.array(weight) for weight in towers.get_weights()])
+        return {self.name: next(self.figures)}
+
+
+class Interrupted(BaseException):
+    """Nothing catches it, as nothing catches a kill."""
+
+
+class InterruptedStore(CheckpointStore):
+    """Raises right after the save of an epoch, from 1, or right before it."""
+
+    def __init__(self, folder, *, epoch, before=False):
+        super().__init__(folder)
+        self.epoch, self.before = epoch, before
+
+    def save(self, checkpoint):
+        is_it = len(checkpoint.about["history"]) == self.epoch
+        if is_it and self.before:
+            raise Interrupted
+        super().save(checkpoint)
+        if is_it:
+            raise Interrupted

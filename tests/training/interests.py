@@ -1,0 +1,254 @@
+"""Small towers of several vectors, batches of places, and their loss by definition."""
+
+from itertools import combinations
+from math import log, sqrt
+
+import numpy as np
+from keras import ops
+
+from tests.gradients import evaluated
+from tests.towers.build import new_item_tower, scatter_weights
+from tests.towers.multi_interest.build import DIMENSION, any_batch, make_tower
+from two_tower.towers.features import Feature
+from two_tower.towers.two_tower import TwoTower
+from two_tower.training.batches.sampling import Additions
+from two_tower.training.objectives.multi_interest import (
+    AuxiliaryWeights,
+    InterestSoftmax,
+    Softness,
+)
+
+N_ITEMS, N_GENRES = 9, 5
+TEMPERATURE = 0.3
+PLACES = {"lengths": (5, 2, 0, 3, 1, 4, 0), "width": 5}
+LABELS = [2, 5, 2, 8, 3, 7, 0]  # the last place is padding
+WEIGHTS = [1, 1, 1, 1, 1, 1, 0]
+PROGRESS = 0.5
+# Halfway from 0.9 to 0.4 by as much of itself each step: their geometric mean.
+HALF_SOFT = sqrt(0.9 * 0.4)
+NO_AUXILIARY = AuxiliaryWeights(dead_heads=0.0, sharpness=0.0, semantic=0.0)
+
+
+def make_towers(**options):
+    """Return towers of four heads and two vectors unless options differ, scattered."""
+    features = {"genre": Feature("categorical", N_GENRES, 1)}
+    towers = TwoTower(
+        new_item_tower(
+            features, n_entities=N_ITEMS, dimension=DIMENSION, embedding=DIMENSION
+        ),
+        history_encoder=make_tower(**options),
+        profile=None,
+        fusion=None,
+        normalise=True,
+    )
+    towers.build()
+    rng = np.random.default_rng(4)
+    genres = rng.integers(1, N_GENRES, (N_ITEMS, 1)).astype(np.int32)
+    towers.item_tower.set_features({"genre": genres})
+    scatter_weights(towers, seed=8)
+    return towers
+
+
+def batch_of(source, *, consumed=None, draws=1, labels=LABELS, weights=WEIGHTS):
+    """Return a batch of places with what the source draws for it, the last of some."""
+    rng = np.random.default_rng(2)
+    batch = any_batch(**PLACES)
+    batch |= {
+        "rows": np.arange(len(labels), dtype=np.int32),
+        "labels": np.array(labels, np.int32),
+        "weights": np.array(weights, np.float32),
+        "progress": np.array(PROGRESS, np.float32),
+    }
+    for _ in range(draws):
+        Additions(source=source, consumed=consumed).add(batch, rng)
+    return batch
+
+
+def objective_of(**changes):
+    options = {
+        "joint": True,
+        "credit": "category",
+        "softness": Softness(0.9, 0.4),
+        "margin": 0.05,
+        "hard": 0,
+        "auxiliary": AuxiliaryWeights(dead_heads=0.5, sharpness=0.7, semantic=2.0),
+        "enough": 0.95,
+        "semantic_temperature": None,
+    }
+    return InterestSoftmax(**options | changes)
+
+
+def measured(objective, towers, batch):
+    """Return the objective's loss, a float, and what it measures, by name."""
+
+    def both(batch):
+        loss, figures = objective.measured(
+            towers, batch, temperature=TEMPERATURE, training=False
+        )
+        return {"loss": loss} | figures
+
+    figures = evaluated_by_name(both, batch)
+    return float(figures.pop("loss")), figures
+
+
+def interests_of(towers, batch):
+    """Return the fields of users' `Interests` by name, in float64."""
+    found = evaluated_by_name(lambda one: towers.interests(one)._asdict(), batch)
+    return {name: array.astype(np.float64) for name, array in found.items()}
+
+
+def evaluated_by_name(function, batch):
+    """Return the arrays that a function of a batch returns by name."""
+    names, shapes = list(batch), {}
+
+    def flat(*arrays):
+        found = function(dict(zip(names, arrays, strict=True)))
+        shapes.update({name: tuple(one.shape) for name, one in found.items()})
+        return ops.concatenate([ops.reshape(one, (-1,)) for one in found.values()])
+
+    found = evaluated(flat)(*map(ops.convert_to_tensor, batch.values()))
+    ends = np.cumsum([int(np.prod(shape)) for shape in shapes.values()])
+    parts = np.split(found, ends[:-1])
+    return {
+        name: part.reshape(shape)
+        for (name, shape), part in zip(shapes.items(), parts, strict=True)
+    }
+
+
+def unit(vectors):
+    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
+
+
+def softmax(logits):
+    exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return exponentials / exponentials.sum(axis=-1, keepdims=True)
+
+
+def posteriors_of(towers):
+    """Return `[N_ITEMS, H]`, p(h | category of each item), in float64."""
+    router = towers.history_encoder.category_router
+    ids = np.arange(N_ITEMS, dtype=np.int32)
+    categories = np.asarray(towers.categories(ids), np.float64)
+    prototypes = unit(np.asarray(router.prototypes.value, np.float64))
+    lengths = np.linalg.norm(categories, axis=-1, keepdims=True)
+    cosines = categories / np.where(lengths > 0, lengths, 1) @ prototypes.T
+    return softmax(cosines / router.temperature)
+
+
+def rival_weights(objective, batch, posteriors, place):
+    """Return `[Q]`, how many negatives each candidate stands for at a place."""
+    label, weights = batch["labels"][place], batch["candidate_weights"].astype(float)
+    for q, item in enumerate(batch["candidates"]):
+        is_excluded = "excluded" in batch and batch["excluded"][place, q]
+        if item == label or is_excluded:
+            weights[q] = 0
+        heads = posteriors[item].argmax(), posteriors[label].argmax()
+        if q < objective.hard and heads[0] != heads[1]:
+            weights[q] = 0
+    return weights
+
+
+def defined(towers, batch, objective):
+    """Return the loss, and the measures, by their definitions in float64."""
+    users = interests_of(towers, batch)
+    vectors, heads = users["vectors"], users["heads"]
+    ids = np.arange(N_ITEMS, dtype=np.int32)
+    items = np.asarray(towers.item_vectors(ids), np.float64)
+    posteriors = posteriors_of(towers)
+    n_heads, n_vectors = posteriors.shape[1], vectors.shape[1]
+    real = np.flatnonzero(batch["weights"])
+    places = [
+        _place(
+            objective,
+            vectors[p] @ items[batch["labels"][p]],
+            vectors[p] @ items[batch["candidates"]].T,
+            rival_weights(objective, batch, posteriors, p),
+            posteriors[batch["labels"][p]].reshape(n_vectors, -1).sum(axis=-1),
+            batch["own_log_q"][p],
+            batch["candidate_log_q"],
+        )
+        for p in real
+    ]
+    nll, is_first, cosines, weights = (
+        np.array(one) for one in zip(*places, strict=True)
+    )
+    of_places = posteriors[batch["labels"][real]]
+    shares = of_places.mean(axis=0)
+    sharpest = of_places.max(axis=-1)
+    tau = objective.semantic_temperature or TEMPERATURE
+    likeness = np.einsum("phd,pd->ph", unit(heads[real]), items[batch["labels"][real]])
+    semantic = -(of_places * np.log(softmax(likeness / tau))).sum(axis=-1)
+    hard = (weights[:, : objective.hard] > 0).sum(axis=1)
+    easy = batch["candidate_weights"][objective.hard :]
+    items_of_heads = np.mean([_mass_of_heads(users, p) for p in real], axis=0)
+    figures = {
+        "nll": nll.mean(),
+        "dead_heads": np.maximum(log(1 / n_heads) - np.log(shares), 0).mean(),
+        "sharpness": -np.where(sharpest > objective.enough, 0, np.log(sharpest)).mean(),
+        "semantic": semantic.mean(),
+        "accuracy": is_first.mean(),
+        "positive_cosine": cosines.mean(),
+        "positive_cosine_min": cosines.min(),
+        "positive_cosine_max": cosines.max(),
+        "real_places": (batch["weights"] > 0).mean(),
+        "negative_weight": weights.mean(),
+        "negative_weight_min": easy[easy > 0].min(),
+        "negative_weight_max": easy.max(),
+        "head_certainty": sharpest.mean(),
+        "head_posterior_min": shares,
+        "head_posterior_max": shares,
+        "item_head_min": items_of_heads,
+        "item_head_max": items_of_heads,
+    }
+    if n_vectors > 1:
+        pairs = [*combinations(range(n_vectors), 2)]
+        likeness = [vectors[p][u] @ vectors[p][v] for p in real for u, v in pairs]
+        figures["vector_likeness"] = np.mean(likeness)
+        nearest = [np.argmax(vectors[p] @ items[batch["labels"][p]]) for p in real]
+        of_vectors = np.bincount(nearest, minlength=n_vectors) / len(real)
+        figures["vector_share_min"] = figures["vector_share_max"] = of_vectors
+    if objective.credit == "nearest":
+        figures["softness"] = HALF_SOFT
+    if objective.hard:
+        figures |= {"hard_count_min": hard.min(), "hard_count_max": hard.max()}
+    extra = sum(
+        weight * figures[name] for name, weight in objective.auxiliary._asdict().items()
+    )
+    return len(real) * (nll.mean() + extra), figures
+
+
+def _mass_of_heads(users, place):
+    """Return `[H]`, how much of a place's items each head has."""
+    pairs = zip(
+        users["item_probability"][place], users["head_of_item"][place], strict=True
+    )
+    return sum(probability * heads for probability, heads in pairs)
+
+
+def _place(  # noqa: PLR0913, PLR0917
+    objective, own, rivals, weights, shares, own_log_q, log_q
+):
+    """Return a place's loss, whether its item is first, its cosine, and the weights."""
+    positive = (own - objective.margin) / TEMPERATURE - own_log_q
+    with np.errstate(divide="ignore"):
+        logits = rivals / TEMPERATURE - log_q + np.log(weights)
+    if objective.credit == "nearest":
+        softness = HALF_SOFT
+        both = np.concatenate([positive[:, None], logits], axis=1)
+        with np.errstate(divide="ignore"):
+            merged = softness * np.log(np.exp(both / softness).sum(axis=0))
+        loss = -np.log(softmax(merged)[0])
+        return loss, merged[0] > merged[1:].max(), own.max(), weights
+    columns = np.concatenate([positive[:, None], logits], axis=1)
+    whole = np.exp(columns).sum(axis=1)
+    partition = whole.sum() if objective.joint else whole
+    explained = np.exp(positive) / partition
+    match objective.credit:
+        case "category":
+            loss = -shares @ np.log(explained)
+        case "mixture":
+            loss = -np.log(shares @ explained)
+        case "any":
+            whole = explained.sum()
+            loss = -np.log(whole if objective.joint else whole / len(shares))
+    return loss, positive.max() > logits.max(), own.max(), weights

@@ -1,0 +1,86 @@
+"""Both back ends make the same of a batch."""
+
+import json
+import os
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from tests.gradients import value_and_gradients
+from tests.towers.build import scatter_weights
+from tests.training.fit_tiny import CHUNK, N_ITEMS, build_towers, feed_of, walks
+from two_tower.training.objectives.single_vector import full_softmax
+from two_tower.training.task import RetrievalTask, Temperature
+
+PROJECT = Path(__file__).parents[2]
+OTHER = {"tensorflow": "jax", "jax": "tensorflow"}
+TIMED = {
+    "residual": "gated",
+    "feed_forward": {"kind": "swiglu", "factor": 1.5},
+    "relative_position": True,
+    "relative_time": True,
+    "time_gap": True,
+    "request_time": True,
+}
+# Of towers, and of the objective.
+CASES = {
+    "plain": ({}, {}),
+    "timed, with dropout": ({"sequence": TIMED, "dropout": 0.3}, {}),
+    "smoothed": ({}, {"smoothing": 0.2}),
+    "separate": ({"separate": True}, {}),
+}
+
+
+def figures_of(case):
+    """Return a training step's loss, and how long each weight's gradient is."""
+    of_towers, of_objective = CASES[case]
+    towers = build_towers("transformer", **of_towers)
+    scatter_weights(towers)
+    known = np.arange(N_ITEMS) != 4
+    objective = partial(full_softmax, known=known, chunk=CHUNK, **of_objective)
+    task = RetrievalTask(towers, objective, Temperature(0.2, learned=False))
+    task.build()
+    feed = feed_of(walks(8), with_ages=towers.reads_events, request_time=True)
+    batch = next(iter(feed))
+    loss, gradients = value_and_gradients(
+        lambda: task.compute_loss(x=batch, y_pred=task(batch, training=True)),
+        towers.trainable_variables,
+    )
+    return [float(loss), *(float(np.linalg.norm(one)) for one in gradients)]
+
+
+PRINT_FIGURES = """
+import json
+from tests.training.test_both_back_ends import CASES, figures_of
+
+print(json.dumps({case: figures_of(case) for case in CASES}))
+"""
+
+
+@pytest.fixture(scope="module")
+def of_the_other():
+    """The figures that the other back end has, from a process of its own."""
+    chosen = {
+        "KERAS_BACKEND": OTHER[keras.backend.backend()],
+        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+    }
+    printed = subprocess.run(  # noqa: S603 - this very Python, code of this file
+        [sys.executable, "-c", PRINT_FIGURES],
+        cwd=PROJECT,
+        env=os.environ | chosen,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    return json.loads(printed.splitlines()[-1])
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_back_ends_agree_on_a_step(case, of_the_other):
+    found = figures_of(case)
+    np.testing.assert_allclose(found, of_the_other[case], rtol=1e-4, atol=1e-5)

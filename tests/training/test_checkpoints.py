@@ -1,0 +1,96 @@
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.training.fit_tiny import Interrupted
+from two_tower.training.checkpoints import Checkpoint, CheckpointStore
+
+OURS, OTHERS = "print of these data", "print of others"
+
+
+def checkpoint(epoch=1, fingerprint=OURS):
+    rng = np.random.default_rng(epoch)
+    arrays = {
+        # More than ten: their order is not that of their names.
+        "variables": [rng.normal(size=(i, 2)).astype(np.float32) for i in range(12)],
+        "optimizer": [np.array(epoch), np.uint32([1, 2**32 - 1])],
+    }
+    return Checkpoint(fingerprint, {"history": [{"epoch": epoch}]}, arrays)
+
+
+@pytest.fixture
+def store(tmp_path):
+    return CheckpointStore(tmp_path / "checkpoints")
+
+
+def test_there_is_none_at_first(store):
+    assert store.load(OURS) is None
+    assert not store.path.parent.exists()  # a look changes nothing
+
+
+def test_a_checkpoint_is_loaded_as_it_was_saved(store):
+    store.save(checkpoint())
+    loaded, saved = store.load(OURS), checkpoint()
+    assert loaded.about == saved.about
+    assert loaded.arrays.keys() == saved.arrays.keys()
+    for name, arrays in saved.arrays.items():
+        for found, expected in zip(loaded.arrays[name], arrays, strict=True):
+            assert found.dtype == expected.dtype
+            np.testing.assert_array_equal(found, expected)
+
+
+def test_figures_that_json_has_no_word_for_come_back(store):
+    about = {"stopping": {"best": float("-inf")}}
+    store.save(Checkpoint(OURS, about, {}))
+    assert store.load(OURS).about == about
+
+
+def test_a_save_takes_the_place_of_the_last(store):
+    store.save(checkpoint(1))
+    store.save(checkpoint(2))
+    assert store.load(OURS).about["history"] == [{"epoch": 2}]
+    assert len(list(store.path.parent.iterdir())) == 1
+
+
+# covers: X17
+@pytest.mark.parametrize(
+    ("owner", "moment"),
+    [
+        pytest.param(np, "savez", id="before a byte is written"),
+        pytest.param(os, "fsync", id="while it is written"),
+        pytest.param(Path, "replace", id="between write and rename"),
+    ],
+)
+def test_a_kill_while_saving_leaves_the_last_checkpoint(
+    store, monkeypatch, owner, moment
+):
+    store.save(checkpoint(1))
+
+    def kill(*args, **options):
+        raise Interrupted
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, moment, kill)
+        with pytest.raises(Interrupted):
+            store.save(checkpoint(2))
+    assert store.load(OURS).about["history"] == [{"epoch": 1}]
+    store.save(checkpoint(3))
+    assert store.load(OURS).about["history"] == [{"epoch": 3}]
+
+
+def test_a_checkpoint_of_other_data_is_not_gone_on_from(store, caplog):
+    store.save(checkpoint(fingerprint=OTHERS))
+    with caplog.at_level("INFO"):
+        assert store.load(OURS) is None
+    assert "other data or parameters; training starts anew" in caplog.text
+    assert store.load(OTHERS) is not None  # it stays until one of ours is saved
+
+
+def test_a_finished_training_leaves_nothing(store):
+    store.save(checkpoint())
+    store.clear()
+    assert store.load(OURS) is None
+    assert not list(store.path.parent.iterdir())
+    store.clear()  # again is no error

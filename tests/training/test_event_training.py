@@ -1,0 +1,147 @@
+"""Whole trainings of towers that read events, on batches of places."""
+
+import numpy as np
+import pytest
+
+from tests.training.fit_tiny import (
+    EDGES,
+    Interrupted,
+    InterruptedStore,
+    examples_of,
+    objective_of,
+    place_feed_of,
+    state_of,
+    validation_of,
+    walks,
+)
+from tests.training.interests import N_ITEMS, make_towers
+from tests.training.interests import objective_of as interest_softmax
+from two_tower.negatives.queue import Queue
+from two_tower.towers.encode import encode_histories, encode_items
+from two_tower.training.batches.sampling import Additions
+from two_tower.training.checkpoints import CheckpointStore
+from two_tower.training.fit import fit
+
+pytestmark = pytest.mark.backend
+
+HISTORIES = walks(12, n_items=N_ITEMS)
+EPOCHS = 3
+DENSE = np.arange(2, N_ITEMS, dtype=np.int32)
+
+
+def train(store):
+    """Train to the end, from a checkpoint if the store has one."""
+    state = state_of(
+        make_towers(n_vectors=1),
+        place_feed_of(HISTORIES),
+        objective=objective_of(n_items=N_ITEMS),
+        monitor="val_mrr",
+    )
+    validation = validation_of(HISTORIES)
+    fit(state, validation, epochs=EPOCHS, validate_every=1, store=store)
+    return state
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory):
+    return train(CheckpointStore(tmp_path_factory.mktemp("unbroken")))
+
+
+def test_towers_of_events_learn_from_places(unbroken):
+    losses = [record["loss"] for record in unbroken.history]
+    assert losses == sorted(losses, reverse=True)
+    assert losses[-1] < 0.9 * losses[0]
+
+
+# covers: A53
+def test_a_resumed_training_goes_on_from_the_step_it_had_come_to(unbroken, tmp_path):
+    n_steps = EPOCHS * len(place_feed_of(HISTORIES))
+    assert int(unbroken.task.optimizer.iterations) == n_steps
+    with pytest.raises(Interrupted):
+        train(InterruptedStore(tmp_path, epoch=2))
+    resumed = train(CheckpointStore(tmp_path))
+    assert int(resumed.task.optimizer.iterations) == n_steps
+    for found, expected in zip(
+        resumed.task.variables, unbroken.task.variables, strict=True
+    ):
+        np.testing.assert_array_equal(np.asarray(found), np.asarray(expected))
+
+
+def train_interests(store):
+    """Train several vectors on a queue with a hard part, measured, to the end."""
+    queue = Queue(40, None, hard=12, unique=True)
+    state = state_of(
+        make_towers(),
+        place_feed_of(
+            HISTORIES,
+            edges=EDGES[-1:],
+            epochs=EPOCHS,
+            additions=Additions(source=queue),
+        ),
+        objective=interest_softmax(hard=12, credit="nearest"),
+        monitor="val_mrr",
+    )
+    validation = validation_of(HISTORIES)
+    fit(state, validation, epochs=EPOCHS, validate_every=1, store=store)
+    return state
+
+
+def without_times(history):
+    return [
+        {name: figure for name, figure in record.items() if "second" not in name}
+        for record in history
+    ]
+
+
+# covers: A35 A49 A53
+def test_a_resumed_training_of_interests_has_the_queue_that_it_had(tmp_path):
+    whole = train_interests(CheckpointStore(tmp_path / "unbroken"))
+    with pytest.raises(Interrupted):
+        train_interests(InterruptedStore(tmp_path / "broken", epoch=2))
+    resumed = train_interests(CheckpointStore(tmp_path / "broken"))
+    assert without_times(resumed.history) == without_times(whole.history)
+    assert "hard_count_max" in whole.history[-1]
+    for found, expected in zip(
+        resumed.task.variables, whole.task.variables, strict=True
+    ):
+        np.testing.assert_array_equal(np.asarray(found), np.asarray(expected))
+
+
+# covers: A53
+def test_training_and_both_encoders_use_the_same_layers(unbroken):
+    towers = unbroken.task.towers
+    weights = {id(weight) for weight in towers.weights}
+    assert len(weights) == len(towers.weights) == len(make_towers(n_vectors=1).weights)
+    encode(towers)
+    encode_items(towers, DENSE)
+    assert {id(weight) for weight in towers.weights} == weights
+    trained = {id(weight) for weight in unbroken.task.trainable_variables}
+    assert {id(weight) for weight in towers.trainable_weights} == trained
+
+
+def encode(towers):
+    examples = examples_of(HISTORIES)
+    return encode_histories(
+        towers,
+        examples.histories,
+        examples.users,
+        edges=EDGES,
+        slots=24,
+        events=examples.events,
+    )
+
+
+# covers: A33
+@pytest.mark.parametrize("n_vectors", [1, 2])
+def test_validation_ranks_items_by_the_nearest_vector(n_vectors):
+    towers = make_towers(n_vectors=n_vectors)
+    items = encode_items(towers, DENSE)
+    figures = validation_of(HISTORIES).evaluate(towers, items)
+    queries = encode(towers).reshape(len(HISTORIES), n_vectors, -1)
+    scores = np.einsum("rvd,nd->rvn", queries, items).max(axis=1)
+    ranks = []
+    for history, own in zip(HISTORIES, scores, strict=True):
+        target = own[history[-1] - 2]
+        others = {*range(2, N_ITEMS)} - {*history}
+        ranks.append(1 + sum(own[item - 2] >= target for item in others))
+    assert figures["val_mrr"] == pytest.approx(np.mean(1 / np.array(ranks)), rel=1e-5)

@@ -1,0 +1,95 @@
+"""Whole trainings of transformers with all that they may have."""
+
+import numpy as np
+import pytest
+
+from tests.gradients import evaluated
+from tests.towers.build import scatter_weights
+from tests.training.fit_tiny import (
+    EDGES,
+    Interrupted,
+    InterruptedStore,
+    build_towers,
+    feed_of,
+    second_of,
+    state_of,
+    validation_of,
+    walks,
+)
+from two_tower.ragged import Ragged
+from two_tower.towers.encode import encode_histories
+from two_tower.towers.events import Events
+from two_tower.training.averages import mean_from
+from two_tower.training.checkpoints import CheckpointStore
+from two_tower.training.fit import fit
+
+pytestmark = pytest.mark.backend
+
+EPOCHS = 3
+TIMES = {"relative_time": True, "time_gap": True, "request_time": True}
+HISTORIES = walks(40)
+
+
+def train(store):
+    """Train to the end, from a checkpoint if the store has one.
+
+    Times are read, items of histories have a table of their own, every place drops, and
+    weights are averaged from the second epoch on.
+    """
+    towers = build_towers("transformer", sequence=TIMES, separate=True, dropout=0.1)
+    feed = feed_of(HISTORIES, with_ages=True, request_time=True)
+    state = state_of(towers, feed, rate=mean_from(len(feed)))
+    fit(state, validation_of(HISTORIES), epochs=EPOCHS, validate_every=1, store=store)
+    return state
+
+
+def contents(state):
+    """Return all numbers that training has made: weights, averages, seeds, moments."""
+    variables = [*state.task.variables, *state.task.optimizer.variables]
+    return [*(np.asarray(variable) for variable in variables), *state.stopping.weights]
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory):
+    return train(CheckpointStore(tmp_path_factory.mktemp("unbroken")))
+
+
+def test_towers_of_times_learn(unbroken):
+    losses = [record["loss"] for record in unbroken.history]
+    assert losses == sorted(losses, reverse=True)
+    assert losses[-1] < 0.9 * losses[0]
+    bias = unbroken.task.towers.history_encoder.blocks[0].attention.bias
+    assert np.asarray(bias.times).any()
+
+
+# covers: A53
+def test_a_resumed_training_comes_to_the_same_weights(unbroken, tmp_path):
+    with pytest.raises(Interrupted):
+        train(InterruptedStore(tmp_path, epoch=2))
+    resumed = train(CheckpointStore(tmp_path))
+    assert resumed.stopping.state() == unbroken.stopping.state()
+    for found, expected in zip(contents(resumed), contents(unbroken), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+# covers: X1
+def test_a_position_of_training_is_what_is_served_when_its_target_comes():
+    # Positions count from the end of a window, and so are the last one's alone.
+    towers = build_towers("transformer", sequence=TIMES | {"absolute_position": False})
+    scatter_weights(towers)
+    history = [2, 3, 4, 5, 6, 7, 8]
+    (batch,) = feed_of([history], edges=[6], with_ages=True, request_time=True)
+    read = {name: batch[name] for name in ("items", "places", "ages")}
+    trained = evaluated(lambda: towers.queries(read))()[:6]
+    rows = [history[: length + 1] for length in range(6)]
+    seconds = [second_of(2, place) for row in rows for place in range(len(row))]
+    asked_at = [second_of(2, len(row)) for row in rows]
+    served = encode_histories(
+        towers,
+        Ragged.from_lists(rows),
+        np.full(6, 2, np.int32),
+        edges=EDGES,
+        slots=24,
+        events=Events(np.array(seconds), np.zeros(21, np.float32), np.array(asked_at)),
+    )
+    np.testing.assert_allclose(served, trained, rtol=1e-4, atol=1e-5)
