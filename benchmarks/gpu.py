@@ -119,7 +119,7 @@ def set_batches(parameters: Any, *, slots: int | None, chunk: int | None) -> Non
         ValueError: if batches have no slots, a row doesn't fit, or the queue of
             negatives can't hold a batch.
     """
-    from two_tower.chunking import count_places
+    from two_tower.chunking import count_queries
     from two_tower.types import ROW_PER_PLACE
 
     batches = parameters.batches
@@ -140,7 +140,7 @@ def set_batches(parameters: Any, *, slots: int | None, chunk: int | None) -> Non
         )
     queue = parameters.sources.queue
     places = max(
-        count_places(width, slots=batches.slots, chunk=batches.chunk)
+        count_queries(width, slots=batches.slots, chunk=batches.chunk)
         for width in batches.buckets
     )
     if parameters.negatives == "queue" and queue.size - queue.hard < places:

@@ -21,7 +21,7 @@ TABLES = (
     "user_features",
     "item_vocabulary",
     "user_vocabulary",
-    "disliked_items",
+    "explicit_negatives",
 )
 DOCUMENTS = ("feature_schema", "feature_information")
 PARAMETERS = "training"

@@ -28,11 +28,11 @@ FOLDERS = {
 DRAWN_ELSEWHERE = {
     "deployed_query_tower",
     "item_index",
-    "known_feature_schema",
-    "known_feature_vocabulary",
-    "known_rules",
-    "known_item_vocabulary",
-    "known_user_vocabulary",
+    "deployed_feature_schema",
+    "deployed_feature_vocabulary",
+    "deployed_rules",
+    "deployed_item_vocabulary",
+    "deployed_user_vocabulary",
     "leakage_audit",
     "lineage",
 }

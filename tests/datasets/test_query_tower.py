@@ -16,7 +16,7 @@ from tests.serving.build import (
 )
 from two_tower.atomic import current_version
 from two_tower.datasets import query_tower as module
-from two_tower.datasets.known_vocabulary import KnownVocabularyDataset
+from two_tower.datasets.deployed_vocabulary import DeployedVocabularyDataset
 from two_tower.datasets.query_tower import QueryTowerDataset
 
 HISTORIES = pa.array([["c", "a"], [], ["unheard of"]], pa.list_(pa.string()))
@@ -147,7 +147,7 @@ def test_it_says_where_it_lies(dataset, tmp_path):
 
 
 def known(tmp_path, part):
-    return KnownVocabularyDataset(filepath=str(tmp_path / "query_tower"), part=part)
+    return DeployedVocabularyDataset(filepath=str(tmp_path / "query_tower"), part=part)
 
 
 # covers: L28

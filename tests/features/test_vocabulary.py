@@ -28,9 +28,9 @@ def known(values, n_train=None, dtype=None):
     )
 
 
-def numbered(values, known_values=None, **feature):
+def numbered(values, deployed_values=None, **feature):
     features = {"f": DeclaredFeature(**feature)}
-    table = feature_vocabulary(values, "item", features, known_values)
+    table = feature_vocabulary(values, "item", features, deployed_values)
     return table.order_by("id"), features
 
 

@@ -3,7 +3,7 @@ import pytest
 
 from tests.index.fabricate import annoy_over, unit_vectors
 from two_tower.index.annoy import FILE_NAME, AnnoyTrees
-from two_tower.index.base import NOTHING
+from two_tower.index.base import NO_ITEM
 from two_tower.index.exact import search_exactly
 
 
@@ -20,7 +20,7 @@ def test_an_exhaustive_search_of_the_trees_is_exact_search():
 @pytest.mark.parametrize("n_items", [1, 2, 9])
 def test_fewer_items_than_asked_for_leave_places_empty(n_items):
     found = annoy_over(unit_vectors(n_items)).search(unit_vectors(2, seed=1), 10)
-    assert ((found.positions != NOTHING).sum(axis=1) == n_items).all()
+    assert ((found.positions != NO_ITEM).sum(axis=1) == n_items).all()
     assert (found.scores[:, n_items:] == -np.inf).all()
 
 
@@ -39,7 +39,7 @@ def test_a_longer_list_than_tuned_for_looks_at_more_nodes():
     items, queries = unit_vectors(2000), unit_vectors(20, seed=1)
     index = annoy_over(items, n_trees=1, search_k=10, at_k=10)
     # 10 nodes would hold a leaf or two; 50 times as long a list looks at 500.
-    n_found = (index.search(queries, 500).positions != NOTHING).sum(axis=1)
+    n_found = (index.search(queries, 500).positions != NO_ITEM).sum(axis=1)
     assert n_found.min() >= 400
 
 

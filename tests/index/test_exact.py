@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from tests.index.fabricate import sign_vectors, unit_vectors
 from two_tower.index import exact, rescoring
-from two_tower.index.base import NOTHING
+from two_tower.index.base import NO_ITEM
 from two_tower.index.exact import ExactIndex, search_exactly
 
 SEEDS = st.integers(0, 2**16)
@@ -18,7 +18,7 @@ def test_exact_search_is_a_stable_argsort_of_all_cosines(n_items, k, seed):
     expected = np.argsort(-(queries @ items.T), axis=1, kind="stable")[:, :k]
     found = search_exactly(queries, items, k)
     np.testing.assert_array_equal(found.positions[:, :n_items], expected)
-    assert (found.positions[:, n_items:] == NOTHING).all()
+    assert (found.positions[:, n_items:] == NO_ITEM).all()
 
 
 @settings(deadline=None)
@@ -52,7 +52,7 @@ def test_a_query_alone_gets_the_scores_it_gets_in_a_batch():
 def test_only_the_items_asked_for_are_considered():
     items = np.eye(4, dtype=np.float32)
     found = search_exactly(items[:1], items, 3, among=np.array([1, 3]))
-    assert found.positions.tolist() == [[1, 3, NOTHING]]
+    assert found.positions.tolist() == [[1, 3, NO_ITEM]]
     assert found.scores.tolist() == [[0.0, 0.0, -np.inf]]
 
 
@@ -61,7 +61,7 @@ def test_no_item_or_no_query_finds_nothing():
     nobody = search_exactly(items[:0], items, 2)
     nothing = search_exactly(items, items, 2, among=np.array([], np.int64))
     assert nobody.positions.shape == (0, 2)
-    assert nothing.positions.tolist() == [[NOTHING, NOTHING]] * 3
+    assert nothing.positions.tolist() == [[NO_ITEM, NO_ITEM]] * 3
 
 
 def test_a_long_query_is_scored_by_its_cosine():

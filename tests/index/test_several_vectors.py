@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tests.index.fabricate import annoy_over, bundle_of, unit_vectors
 from two_tower.index import rescoring
-from two_tower.index.base import NOTHING
+from two_tower.index.base import NO_ITEM
 from two_tower.index.exact import ExactIndex, search_exactly
 from two_tower.index.rescoring import best_vector, merge
 from two_tower.ragged import Ragged
@@ -57,7 +57,7 @@ def test_exact_search_is_by_the_greatest_of_the_cosines(n_vectors, k, seed):
     np.testing.assert_allclose(of_found, best, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(found.scores[:, :n_found], best, rtol=1e-5, atol=1e-6)
     assert all(len(set(row)) == n_found for row in positions.tolist())
-    assert (found.positions[:, n_found:] == NOTHING).all()
+    assert (found.positions[:, n_found:] == NO_ITEM).all()
 
 
 # covers: A33 X6
@@ -80,7 +80,7 @@ def test_a_poor_index_still_scores_by_all_vectors_and_repeats_nothing(v, k, seed
     found = POOR.recommend(users, ragged([1, 2], [], [5]), k)
     expected = scores_by_definition(users)
     for row in range(3):
-        positions = found.positions[row][found.positions[row] != NOTHING]
+        positions = found.positions[row][found.positions[row] != NO_ITEM]
         assert len(positions) == len(set(positions)) >= min(k, N_ITEMS - 2)
         scores = found.scores[row, : len(positions)]
         np.testing.assert_allclose(scores, expected[row, positions], 1e-5, 1e-6)
@@ -127,7 +127,7 @@ def test_an_item_found_by_one_vector_is_scored_by_the_other_too():
     items = np.eye(3, dtype=np.float32)
     users = np.array([[[1, 0, 0], [0.6, 0.8, 0]]], np.float32)
     # The first vector's search named item 1, of which it is far; the second, item 0.
-    found = rescoring.Found(np.array([[1], [0]]), np.zeros((2, 1), np.float32))
+    found = rescoring.SearchResult(np.array([[1], [0]]), np.zeros((2, 1), np.float32))
     merged = merge(users, items, found, 1)
     assert merged.positions.tolist() == [[0]]
     assert merged.scores.tolist() == [[1.0]]
@@ -150,11 +150,11 @@ def test_a_user_of_vectors_alone_gets_what_the_user_gets_among_others(monkeypatc
 # covers: X6
 def test_the_nearest_vector_of_an_item_is_the_one_that_gave_its_score():
     users = users_of(4, 3, seed=6)
-    positions = np.tile(np.array([5, NOTHING, 9]), (4, 1))
+    positions = np.tile(np.array([5, NO_ITEM, 9]), (4, 1))
     cosines = np.einsum("bvd,ld->bvl", users.astype(float), VECTORS[[5, 9]])
     found = best_vector(2 * users, VECTORS, positions)
     np.testing.assert_array_equal(found[:, [0, 2]], cosines.argmax(axis=1))
-    assert (found[:, 1] == NOTHING).all()
+    assert (found[:, 1] == NO_ITEM).all()
     assert (best_vector(users[:, 0], VECTORS, positions)[:, 0] == 0).all()
 
 
@@ -242,8 +242,8 @@ def test_a_quota_neither_shortens_nor_repeats(n_open):
     seen = ragged(range(N_ITEMS - n_open), [])
     plain, limited = (EXACT.recommend(users, seen, 9, quota=one) for one in (None, 2))
     for row in range(2):
-        places = limited.positions[row][limited.positions[row] != NOTHING]
-        assert len(places) == (plain.positions[row] != NOTHING).sum()
+        places = limited.positions[row][limited.positions[row] != NO_ITEM]
+        assert len(places) == (plain.positions[row] != NO_ITEM).sum()
         assert len(set(places)) == len(places)
 
 
@@ -256,7 +256,7 @@ def test_users_of_several_vectors_are_searched_in_the_index_while_it_has_enough(
     found = Recommender(bundle_of(VECTORS, index=whole)).recommend(
         users, ragged([], [1], [2, 3]), 6
     )
-    assert (found.positions != NOTHING).all()
+    assert (found.positions != NO_ITEM).all()
 
 
 def test_a_vector_without_a_direction_is_refused():
@@ -286,7 +286,7 @@ def test_of_a_history_each_vector_has_the_nearest_of_its_own_items(
     users = users_of(len(histories), n_vectors, seed=3)
     found = nearest_in_history(5 * users, VECTORS, ragged(*histories), k)
     for user, history in enumerate(histories):
-        known = np.array(sorted(set(history) - {NOTHING}), int)
+        known = np.array(sorted(set(history) - {NO_ITEM}), int)
         cosines = users[user].astype(float) @ VECTORS[known].T.astype(float)
         for vector in range(n_vectors):
             own = np.flatnonzero(cosines.argmax(axis=0) == vector)
@@ -299,4 +299,4 @@ def test_of_a_history_each_vector_has_the_nearest_of_its_own_items(
             np.testing.assert_allclose(
                 scores[: len(order)], cosines[vector, order], rtol=1e-5, atol=1e-6
             )
-            assert (positions[len(order) :] == NOTHING).all()
+            assert (positions[len(order) :] == NO_ITEM).all()

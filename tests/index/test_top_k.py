@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from two_tower.index.base import NOTHING
+from two_tower.index.base import NO_ITEM
 from two_tower.index.top_k import in_order, pack, unpack, without_repeats
 
 SCORES = st.floats(-2, 2, width=32)
@@ -33,14 +33,14 @@ def test_minus_zero_is_no_lower_than_zero():
 
 
 def test_empty_places_come_last_and_fill_the_row():
-    positions = np.array([[NOTHING, 3]])
+    positions = np.array([[NO_ITEM, 3]])
     found = in_order(positions, np.array([[0.9, -0.5]], np.float32), 3)
-    assert found.positions.tolist() == [[3, NOTHING, NOTHING]]
+    assert found.positions.tolist() == [[3, NO_ITEM, NO_ITEM]]
     assert found.scores.tolist() == [[-0.5, -np.inf, -np.inf]]
 
 
 # covers: X6
 def test_the_items_of_two_lists_are_kept_once():
     # Two lists side by side: item 8 is in both.
-    kept = without_repeats(np.array([[8, NOTHING, 5, 8], [3, 3, 3, NOTHING]]))
-    assert kept.tolist() == [[NOTHING, 5, 8, NOTHING], [NOTHING, 3, NOTHING, NOTHING]]
+    kept = without_repeats(np.array([[8, NO_ITEM, 5, 8], [3, 3, 3, NO_ITEM]]))
+    assert kept.tolist() == [[NO_ITEM, 5, 8, NO_ITEM], [NO_ITEM, 3, NO_ITEM, NO_ITEM]]

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tests.index.fabricate import unit_vectors
-from two_tower.index.base import NOTHING, Found
+from two_tower.index.base import NO_ITEM, SearchResult
 from two_tower.index.exact import ExactIndex
 from two_tower.index.tuning import (
     RecallTargetMissedError,
@@ -13,7 +13,7 @@ from two_tower.index.tuning import (
 
 
 def found(positions, scores):
-    return Found(np.array(positions), np.array(scores, np.float32))
+    return SearchResult(np.array(positions), np.array(scores, np.float32))
 
 
 def test_recall_is_the_share_of_exact_results_that_were_found():
@@ -28,8 +28,8 @@ def test_an_item_as_near_as_the_last_exact_one_is_no_miss():
 
 
 def test_recall_in_a_small_catalogue_counts_the_items_there_are():
-    exact = found([[1, 0, NOTHING]], [[0.9, 0.8, -np.inf]])
-    index = found([[1, NOTHING, NOTHING]], [[0.9, -np.inf, -np.inf]])
+    exact = found([[1, 0, NO_ITEM]], [[0.9, 0.8, -np.inf]])
+    index = found([[1, NO_ITEM, NO_ITEM]], [[0.9, -np.inf, -np.inf]])
     assert measure_recall(exact, exact) == 1.0
     assert measure_recall(index, exact) == 0.5
 

@@ -15,7 +15,7 @@ from two_tower.metrics.ranks import (
 )
 from two_tower.ragged import Ragged
 
-NOTHING = Ragged.from_lists([[]])
+NO_ITEM = Ragged.from_lists([[]])
 
 
 def ranks(scores, targets, seen, item_block=4):
@@ -60,7 +60,7 @@ def test_items_with_one_vector_are_equal_wherever_they_stand(item_block):
     for place in range(0, 2047, 100):
         query = rng.random((1, 128)).astype(np.float32)
         target = Ragged.from_lists([[place]])
-        found = worst_ranks(query, items, target, NOTHING, item_block=item_block)
+        found = worst_ranks(query, items, target, NO_ITEM, item_block=item_block)
         assert found.tolist() == [2046]
 
 
@@ -68,7 +68,7 @@ def test_scores_within_the_margin_are_equal():
     scores = np.array([[1.0, 1.25, 0.75, 0.5]], np.float32)
     scorer = Scorer(1, 4, lambda _, items: scores[:, items], np.float32([0.25]))
     target = Ragged.from_lists([[0]])
-    assert ranks_by(scorer, target, NOTHING, item_block=4).tolist() == [2]
+    assert ranks_by(scorer, target, NO_ITEM, item_block=4).tolist() == [2]
 
 
 def test_the_margin_of_a_dot_product_is_a_few_roundings_of_the_longest_item():
@@ -228,7 +228,7 @@ def test_positions_that_do_not_fit_are_refused(targets, seen, message):
 def test_vectors_of_two_widths_are_refused():
     queries, items = np.ones((1, 3), np.float32), np.ones((2, 4), np.float32)
     with pytest.raises(ValueError, match="one and the same model"):
-        worst_ranks(queries, items, NOTHING, NOTHING, item_block=8)
+        worst_ranks(queries, items, NO_ITEM, NO_ITEM, item_block=8)
 
 
 def test_item_ids_become_positions_without_reserved_ids():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from two_tower.index.base import NOTHING, Found
+from two_tower.index.base import NO_ITEM, SearchResult
 from two_tower.recommend.random_order import draw_by_score, gumbel_noise
 
 POSITIONS = [7, 3, 5]
@@ -13,7 +13,7 @@ SCORES = [0.9, 0.5, 0.1]
 
 def lists(n_users):
     """The same three items for each user."""
-    return Found(
+    return SearchResult(
         np.tile(np.array(POSITIONS), (n_users, 1)),
         np.tile(np.array(SCORES, np.float32), (n_users, 1)),
     )
@@ -77,6 +77,6 @@ def test_scores_go_with_their_items():
 
 
 def test_an_empty_place_is_drawn_last():
-    found = Found(np.array([[4, NOTHING, 9]]), np.float32([[-1, -np.inf, -5]]))
+    found = SearchResult(np.array([[4, NO_ITEM, 9]]), np.float32([[-1, -np.inf, -5]]))
     drawn = draw_by_score(found, np.array([0]), 3, temperature=0.1, seed=0)
-    assert drawn.positions.tolist() == [[4, 9, NOTHING]]
+    assert drawn.positions.tolist() == [[4, 9, NO_ITEM]]

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.index.fabricate import annoy_over, bundle_of, unit_vectors
-from two_tower.index.base import NOTHING
+from two_tower.index.base import NO_ITEM
 from two_tower.ragged import Ragged
 from two_tower.recommend import seen_filter as shown
 from two_tower.recommend.recommender import Recommender
@@ -32,7 +32,7 @@ def test_all_that_may_be_shown_is_found_and_nothing_else(seen, exclude, allow, k
         hide["allow"] = np.array([], np.int64)
     found = RECOMMENDER.recommend(VECTORS[:1], ragged(seen), k, **hide)
     may_show = set(range(N_ITEMS) if allow is None else allow) - {*seen, *exclude}
-    positions = found.positions[0][found.positions[0] != NOTHING].tolist()
+    positions = found.positions[0][found.positions[0] != NO_ITEM].tolist()
     assert len(positions) == len(set(positions)) == min(k, len(may_show))
     assert set(positions) <= may_show
 
@@ -77,14 +77,14 @@ def test_the_index_is_asked_for_more_until_enough_is_left(monkeypatch):
 
 def test_an_item_that_the_index_lacks_hides_nothing_from_anybody():
     queries = VECTORS[[N_ITEMS - 1, 0]]
-    found = THOROUGH.recommend(queries, ragged([], [NOTHING]), 1)
+    found = THOROUGH.recommend(queries, ragged([], [NO_ITEM]), 1)
     assert found.positions[:, 0].tolist() == [N_ITEMS - 1, 0]
 
 
 def test_the_index_answers_while_it_has_enough(monkeypatch):
     monkeypatch.setattr(shown, "search_exactly", None)  # calling it would raise
     found = THOROUGH.recommend(VECTORS[:1], ragged([1, 2, 3]), 10)
-    assert (found.positions != NOTHING).all()
+    assert (found.positions != NO_ITEM).all()
 
 
 ITEMS = pa.table(
@@ -148,7 +148,7 @@ def test_titles_go_to_the_items_they_belong_to():
 # covers: L30
 def test_popular_items_are_ranked_by_their_count_then_by_position():
     found = by_hand().recommend_popular(ragged([], [2], [0, 1, 2]), 2)
-    assert found.positions.tolist() == [[2, 0], [0, 1], [NOTHING, NOTHING]]
+    assert found.positions.tolist() == [[2, 0], [0, 1], [NO_ITEM, NO_ITEM]]
     expected = [[0.6, 0.2], [0.2, 0.2], [-np.inf, -np.inf]]
     np.testing.assert_allclose(found.scores, expected, rtol=1e-6)
 
@@ -157,8 +157,8 @@ def test_popular_items_are_allowed_and_excluded():
     recommender = by_hand()
     allowed = recommender.recommend_popular(ragged([]), 3, allow=np.array([1, 0]))
     left = recommender.recommend_popular(ragged([]), 3, exclude=np.array([2]))
-    assert allowed.positions.tolist() == [[0, 1, NOTHING]]
-    assert left.positions.tolist() == [[0, 1, NOTHING]]
+    assert allowed.positions.tolist() == [[0, 1, NO_ITEM]]
+    assert left.positions.tolist() == [[0, 1, NO_ITEM]]
 
 
 def test_without_counts_nothing_is_popular():

@@ -11,7 +11,7 @@ import yaml
 from two_tower.features.params import Features
 from two_tower.pipelines.sequencing import nodes
 from two_tower.pipelines.sequencing.params import (
-    Disliked,
+    ExplicitNegatives,
     Order,
     Selection,
     Split,
@@ -113,7 +113,7 @@ def sequence(  # noqa: PLR0913
     selection: dict | None = None,
     order: dict | None = None,
     window: int = 3,
-    disliked: dict | None = None,
+    explicit_negatives: dict | None = None,
     grown_from: dict | None = None,
 ) -> tuple[dict[str, ir.Table], dict]:
     """Run the nodes one after the other; return their tables and their parameters.
@@ -127,7 +127,9 @@ def sequence(  # noqa: PLR0913
         "order": Order(**base["order"] | (order or {})),
         "split": Split(**base["split"] | (split or {})),
         "window": window,
-        "rule": Disliked(**base["disliked"] | (disliked or {})),
+        "rule": ExplicitNegatives(
+            **base["explicit_negatives"] | (explicit_negatives or {})
+        ),
     }
     declared = Features(**(features or FEATURES))
     t = {
@@ -135,7 +137,7 @@ def sequence(  # noqa: PLR0913
         "items": some_items() if items is None else items,
         "users": some_users() if users is None else users,
     }
-    known_items, known_users, known_values, known_schema = (
+    deployed_items, deployed_users, deployed_values, deployed_schema = (
         (grown_from or {}).get(name)
         for name in (
             "item_vocabulary",
@@ -151,20 +153,20 @@ def sequence(  # noqa: PLR0913
     t["split_interactions"] = split_interactions
     t["histories"] = stored(nodes.build_histories(kept))
     t["item_vocabulary"] = stored(
-        nodes.build_item_vocabulary(split_interactions, t["items"], known_items)
+        nodes.build_item_vocabulary(split_interactions, t["items"], deployed_items)
     )
     t["user_vocabulary"] = stored(
-        nodes.build_user_vocabulary(split_interactions, known_users)
+        nodes.build_user_vocabulary(split_interactions, deployed_users)
     )
     ids = t["item_vocabulary"], t["user_vocabulary"]
     t["feature_vocabulary"] = stored(
         nodes.build_feature_vocabulary(
-            t["items"], t["users"], *ids, declared, known_values, known_schema
+            t["items"], t["users"], *ids, declared, deployed_values, deployed_schema
         )
     )
     t["feature_schema"] = schema = nodes.build_feature_schema(
         declared,
-        known_schema,
+        deployed_schema,
         **{
             name: t[name]
             for name in (
@@ -189,8 +191,8 @@ def sequence(  # noqa: PLR0913
     t["train_sequences"] = stored(
         nodes.cut_training_windows(split_interactions, *ids, window)
     )
-    t["disliked_items"] = stored(
-        nodes.collect_disliked_items(
+    t["explicit_negatives"] = stored(
+        nodes.collect_explicit_negatives(
             params["rule"],
             params["selected"],
             params["split"],
@@ -208,9 +210,9 @@ def sequence(  # noqa: PLR0913
     )
     if grown_from is not None:
         t |= {
-            "known_items": known_items,
-            "known_users": known_users,
-            "known_values": known_values,
+            "deployed_items": deployed_items,
+            "deployed_users": deployed_users,
+            "deployed_values": deployed_values,
         }
-        params["known_schema"] = known_schema
+        params["deployed_schema"] = deployed_schema
     return t, params

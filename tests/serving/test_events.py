@@ -129,13 +129,13 @@ def test_events_that_make_no_sense_are_refused(events, message):
 
 # covers: A14 L30
 @pytest.mark.parametrize(
-    ("user_id", "strangers"),
+    ("user_id", "cold_start_users"),
     [(False, [True, True, False]), (True, [False, True, False])],
 )
-def test_a_user_is_known_by_an_id_only_where_ids_are_read(user_id, strangers):
+def test_a_user_is_known_by_an_id_only_where_ids_are_read(user_id, cold_start_users):
     tower = event_tower(user_id=user_id)
     requests = tower.read(lists([], [], ["a"]), [10, 99, None])
-    assert tower.find_strangers(requests).tolist() == strangers
+    assert tower.find_cold_start_users(requests).tolist() == cold_start_users
 
 
 # covers: A33 L30

@@ -124,7 +124,7 @@ def test_a_user_without_a_row_of_their_own_is_known_by_stored_features_alone():
     tower = make_query_tower(sides="profile")
     tower.towers.profile.set_known(np.zeros(5, bool))
     requests = tower.read(pa.array([[], []]), [30, None])
-    assert tower.find_strangers(requests).tolist() == [False, True]
+    assert tower.find_cold_start_users(requests).tolist() == [False, True]
 
 
 # covers: L30

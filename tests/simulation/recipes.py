@@ -7,7 +7,7 @@ import yaml
 
 from two_tower.simulation.recipe import Recipe
 
-PARAMETERS = Path(__file__).parents[3] / "conf/base/parameters/simulation.yml"
+PARAMETERS = Path(__file__).parents[2] / "conf/base/parameters/simulation.yml"
 SMALL = {"n_users": 300, "n_movies": 400, "n_ratings": 9_000, "users_per_chunk": 100}
 
 

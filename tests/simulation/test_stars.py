@@ -6,11 +6,11 @@ from tests.simulation.recipes import small_recipe
 from two_tower.simulation.choices import Choices, make_stars
 from two_tower.simulation.users import make_people
 
-NOTHING = {"mean": 3.0, "user": 0, "movie": 0, "match": 0, "noise": 0}
+NO_ITEM = {"mean": 3.0, "user": 0, "movie": 0, "match": 0, "noise": 0}
 
 
 def _stars(release="ml-1m", n_rows=1, **stars):
-    recipe = small_recipe(release=release, stars=NOTHING | stars)
+    recipe = small_recipe(release=release, stars=NO_ITEM | stars)
     people = make_people(recipe, 0)
     movies = some_movies(2, interest=[people.interests[0, 0], 24], quality=[-1.0, 2.0])
     rows = np.zeros(n_rows * 2, dtype=np.int64)
@@ -27,7 +27,7 @@ def test_a_better_movie_is_rated_better():
 
 
 def test_users_differ_in_how_well_they_rate():
-    recipe = small_recipe(stars=NOTHING | {"user": 0.8})
+    recipe = small_recipe(stars=NO_ITEM | {"user": 0.8})
     people = make_people(recipe, 0)
     user = np.arange(100)
     choices = Choices(user, np.zeros_like(user), user)

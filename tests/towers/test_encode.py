@@ -66,7 +66,7 @@ def test_each_history_is_padded_to_the_narrowest_edge_that_holds_it():
         max_length=MAX_LENGTH,
         n_vectors=1,
         reads_events=False,
-        queries_each_position=True,
+        query_per_position=True,
         profile=None,
         predict_on_batch=predict_on_batch,
     )
@@ -145,7 +145,7 @@ class ReadsEvents:
     """Says of each row what it has read, as two vectors of three numbers."""
 
     dimension, max_length, n_vectors = 3, MAX_LENGTH, 2
-    reads_events, queries_each_position, profile = True, False, None
+    reads_events, query_per_position, profile = True, False, None
 
     def __init__(self, *, request_time):
         self.request_time = request_time

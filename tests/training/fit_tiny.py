@@ -13,10 +13,10 @@ from two_tower.towers.mean import MeanUserTower
 from two_tower.towers.transformer.tower import TransformerUserTower
 from two_tower.towers.two_tower import TwoTower
 from two_tower.training.averages import Averages
-from two_tower.training.batches.pairs import PairFeed
-from two_tower.training.batches.positions import PlaceFeed
+from two_tower.training.batches.pairs import PairBatches
+from two_tower.training.batches.positions import PositionBatches
 from two_tower.training.batches.sampling import Additions
-from two_tower.training.batches.windows import SequenceFeed
+from two_tower.training.batches.windows import WindowBatches
 from two_tower.training.callbacks import EarlyStopping, TrainingState
 from two_tower.training.checkpoints import CheckpointStore
 from two_tower.training.objectives.single_vector import full_softmax
@@ -98,7 +98,7 @@ def feed_of(  # noqa: PLR0913
     seed=1,
     additions=None,
 ):
-    return SequenceFeed(
+    return WindowBatches(
         cut(histories, edges[-1]),
         edges,
         slots=slots,
@@ -112,7 +112,7 @@ def feed_of(  # noqa: PLR0913
 
 def pair_feed_of(histories, *, size=16, chunk=CHUNK, seed=1, additions=None):
     users, labels = cut(histories, 100).pairs()
-    return PairFeed(
+    return PairBatches(
         users,
         labels,
         size=size,
@@ -134,7 +134,7 @@ def place_feed_of(  # noqa: PLR0913
     seed=1,
     additions=None,
 ):
-    return PlaceFeed(
+    return PositionBatches(
         cut(histories, window or edges[-1]),
         edges,
         size=size,

@@ -9,8 +9,8 @@ from tests.training.tiny import N_ITEMS, N_USERS, model_inputs, parameters
 from two_tower.towers.mean import MeanUserTower
 from two_tower.towers.transformer.tower import TransformerUserTower
 from two_tower.training import assembly
-from two_tower.training.batches.pairs import PairFeed
-from two_tower.training.batches.windows import SequenceFeed
+from two_tower.training.batches.pairs import PairBatches
+from two_tower.training.batches.windows import WindowBatches
 from two_tower.training.task import RetrievalTask, StackedTask
 
 PROFILE = {"history": "none", "profile": {"use": True}}
@@ -127,18 +127,18 @@ def test_a_category_of_a_feature_that_items_lack_is_refused(change):
 
 def test_a_feed_of_histories_is_as_asked():
     feed = feed_of({"seed": 7})
-    assert isinstance(feed, SequenceFeed)
+    assert isinstance(feed, WindowBatches)
     assert (feed.edges, feed.slots, feed.chunk, feed.seed) == ([4, 8], 64, 32, 7)
 
 
 def test_a_feed_of_pairs_is_as_asked():
     feed = feed_of(PROFILE, {"batches": {"pairs": 20, "chunk": 8}})
-    assert isinstance(feed, PairFeed)
-    assert (feed.size, feed.most_places) == (20, 24)
+    assert isinstance(feed, PairBatches)
+    assert (feed.size, feed.max_queries) == (20, 24)
 
 
 def test_a_chunk_is_no_larger_than_a_batch_of_pairs():
-    assert feed_of(PROFILE, {"batches": {"pairs": 20}}).most_places == 20
+    assert feed_of(PROFILE, {"batches": {"pairs": 20}}).max_queries == 20
 
 
 @pytest.mark.parametrize(("longest", "edges"), [(2, [2]), (4, [4]), (7, [4, 7])])

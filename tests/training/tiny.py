@@ -18,7 +18,7 @@ from two_tower.settings import CONFIG_LOADER_ARGS, ConfigLoader
 from two_tower.training.inputs import ModelInputs, read_inputs
 from two_tower.training.params.training import Training
 
-CONF = Path(__file__).parents[3] / "conf"
+CONF = Path(__file__).parents[2] / "conf"
 INT_LISTS = pa.list_(pa.int32())
 DAY, FIRST_DAY = 86_400, 1_000_000_000
 
@@ -166,7 +166,7 @@ def vocabulary(entity: str, n_entities: int, *, unknown=()) -> pa.Table:
     return pa.table({entity: ids, "n_train": n_train})
 
 
-def disliked_items() -> pa.Table:
+def explicit_negatives() -> pa.Table:
     """Every second user dislikes two items."""
     users = np.arange(2, N_USERS, 2, dtype=np.int32)
     items = pa.array([[2 + u % 20, 23 + u % 10] for u in users.tolist()], INT_LISTS)
@@ -197,7 +197,7 @@ def tables_of(*, histories=None, held_out=(), unknown_items=(), unknown_users=()
         "user_features": user_features(),
         "item_vocabulary": vocabulary("item", N_ITEMS, unknown=unknown_items),
         "user_vocabulary": vocabulary("user", N_USERS, unknown=unknown_users),
-        "disliked_items": disliked_items(),
+        "explicit_negatives": explicit_negatives(),
     }
     return {name: ibis.memtable(table) for name, table in tables.items()}
 

@@ -15,14 +15,14 @@ from two_tower.chunking import cut_tables
 from two_tower.evaluation.markdown import plain, table
 from two_tower.evaluation.queries import TestCases, cases_of, require_same_users
 from two_tower.evaluation.top_k_lists import QUERIES_PER_SEARCH
-from two_tower.index.base import NOTHING, Found, Positions, normalise_queries
+from two_tower.index.base import NO_ITEM, Positions, SearchResult, normalise_queries
 from two_tower.index.bundle import IndexBundle
 from two_tower.index.rescoring import best_vector
 from two_tower.index.top_k import in_order
 from two_tower.index.vectors import UserVectors, group_by_user
 from two_tower.metrics.ranks import dot_scorer, ranks_by
 from two_tower.recommend.explanations import nearest_in_history
-from two_tower.recommend.seen_filter import Choice, search_shown
+from two_tower.recommend.seen_filter import Choice, search_filtered
 from two_tower.types import FloatArray, Int64Array, JsonObject
 
 
@@ -85,7 +85,7 @@ def summarise_vectors(
     shares, n_lists, cosines = [], [], []
     for users, cases in pieces:
         n_vectors = users.vectors.shape[1]
-        found = search_shown(
+        found = search_filtered(
             bundle, users.vectors, k, seen=cases.seen, choice=everything
         )
         nearest = best_vector(users.vectors, bundle.vectors, found.positions)
@@ -128,10 +128,10 @@ class Catalogue:
             "score": score,
         }
 
-    def name_all(self, found: Found) -> list[JsonObject]:
+    def name_all(self, found: SearchResult) -> list[JsonObject]:
         """Return the same of each item of a `[K]` list, empty places left out."""
         places = zip(found.positions.tolist(), found.scores.tolist(), strict=True)
-        return [self.name(*place) for place in places if place[0] != NOTHING]
+        return [self.name(*place) for place in places if place[0] != NO_ITEM]
 
 
 @dataclass(frozen=True)
@@ -205,12 +205,12 @@ def _describe_user(
     by_vector = vectors @ catalogue.vectors.T
     owner, scores = by_vector.argmax(axis=0), by_vector.max(axis=0)
     open_items = np.arange(len(scores))
-    open_items[case.seen.values] = NOTHING
+    open_items[case.seen.values] = NO_ITEM
     best = _best(open_items, scores, lengths.headline)
     near = nearest_in_history(
         vectors[np.newaxis], catalogue.vectors, case.seen, lengths.history
     )
-    shown = owner[best.positions[best.positions != NOTHING]]
+    shown = owner[best.positions[best.positions != NO_ITEM]]
     shares = np.bincount(shown, minlength=len(vectors)) / max(1, len(shown))
     ranks = ranks_by(
         dot_scorer(vectors[np.newaxis], catalogue.vectors),
@@ -235,11 +235,11 @@ def _describe_user(
                 "vector_index": vector,
                 "share": float(shares[vector]),
                 "history": catalogue.name_all(
-                    Found(near.positions[0, vector], near.scores[0, vector])
+                    SearchResult(near.positions[0, vector], near.scores[0, vector])
                 ),
                 "recommended": catalogue.name_all(
                     _best(
-                        np.where(owner == vector, open_items, NOTHING),
+                        np.where(owner == vector, open_items, NO_ITEM),
                         scores,
                         lengths.recommended,
                     )
@@ -250,10 +250,10 @@ def _describe_user(
     }
 
 
-def _best(positions: Positions, scores: FloatArray, k: int) -> Found:
+def _best(positions: Positions, scores: FloatArray, k: int) -> SearchResult:
     """Return the `k` best of `[N]` items as a list."""
     found = in_order(positions[np.newaxis], scores[np.newaxis], k)
-    return Found(found.positions[0], found.scores[0])
+    return SearchResult(found.positions[0], found.scores[0])
 
 
 def format_interests(interests: JsonObject) -> Iterator[str]:

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from two_tower.chunking import row_slices
 from two_tower.evaluation.queries import TestCases
-from two_tower.index.base import NOTHING, Positions
+from two_tower.index.base import NO_ITEM, Positions
 from two_tower.index.bundle import IndexBundle
 from two_tower.index.top_k import Keys, in_order, keep_greatest, pack, unpack
 from two_tower.metrics.beyond_accuracy import list_counts
@@ -22,7 +22,7 @@ from two_tower.metrics.ranks import (
     without_targets,
 )
 from two_tower.ragged import Ragged
-from two_tower.recommend.seen_filter import Choice, search_shown
+from two_tower.recommend.seen_filter import Choice, search_filtered
 from two_tower.types import FloatArray, Int64Array
 
 QUERIES_PER_SEARCH: Final = 1024
@@ -42,7 +42,7 @@ def top_lists(
 
     Yields:
         `[b, k]` item positions, best first, equal scores by position, padded with
-        `NOTHING`.
+        `NO_ITEM`.
     """
     for rows in row_slices(scorer.n_queries, QUERY_BLOCK):
         block_seen = seen.take(np.arange(rows.start, rows.stop))
@@ -50,7 +50,7 @@ def top_lists(
         for columns, scores in score_blocks(scorer, rows, item_block):
             mask_items(scores, columns, block_seen.rows, block_seen)
             positions = np.arange(columns.start, columns.stop)
-            shown = np.where(np.isneginf(scores), NOTHING, positions)
+            shown = np.where(np.isneginf(scores), NO_ITEM, positions)
             best = np.concatenate([best, pack(scores, shown)], axis=1)
             best = keep_greatest(best, k)
         yield in_order(*unpack(best), k).positions
@@ -97,7 +97,7 @@ def rank_through_index(
     for block in row_slices(len(queries), QUERIES_PER_SEARCH):
         rows = np.arange(block.start, block.stop)
         targets = cases.targets.take(rows)
-        lists, scores = search_shown(
+        lists, scores = search_filtered(
             bundle,
             queries[block],
             length + 1,  # whether the last one's equals go on beyond the list

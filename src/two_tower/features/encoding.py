@@ -30,7 +30,7 @@ def describe_features(
     entity: str,
     vocabulary: ir.Table,
     features: Mapping[str, DeclaredFeature],
-    known_schema: Mapping[str, Any] | None = None,
+    deployed_schema: Mapping[str, Any] | None = None,
 ) -> JsonObject:
     """Return what a tower must know of each feature to build its table.
 
@@ -39,7 +39,7 @@ def describe_features(
         entity: "item" or "user".
         vocabulary: as from `feature_vocabulary`.
         features: the declared features by name.
-        known_schema: a schema to grow from: its dense features keep their scale, the
+        deployed_schema: a schema to grow from: its dense features keep their scale, the
             values of its rarest ones their counts.
 
     Returns:
@@ -50,9 +50,9 @@ def describe_features(
         it when it was first met; see `count_listed`.
 
     Raises:
-        ValueError: a feature is declared otherwise than in `known_schema`.
+        ValueError: a feature is declared otherwise than in `deployed_schema`.
     """
-    earlier = known_schema or {}
+    earlier = deployed_schema or {}
     _require_same_meaning(entity, features, earlier)
     own = vocabulary.filter(_.entity == entity)
     counts = own.group_by("feature").agg(n=_.count()).to_pyarrow().to_pylist()

@@ -197,8 +197,8 @@ def feature_vocabulary(
     known: ir.Table,
     entity: str,
     features: Mapping[str, DeclaredFeature],
-    known_values: ir.Table | None = None,
-    known_schema: Mapping[str, Any] | None = None,
+    deployed_values: ir.Table | None = None,
+    deployed_schema: Mapping[str, Any] | None = None,
 ) -> ir.Table:
     """Number the values that training knows, in order of the value.
 
@@ -206,9 +206,10 @@ def feature_vocabulary(
         known: see the module.
         entity: "item" or "user".
         features: the declared features by name; dense ones have no values.
-        known_values: a feature vocabulary to grow from: of the declared features, its
+        deployed_values: a feature vocabulary to grow from: of the declared features,
+        its
             values keep their ids, and new ones come behind.
-        known_schema: the entity's schema of the same training; see `count_listed`.
+        deployed_schema: the entity's schema of the same training; see `count_listed`.
 
     Returns:
         `entity`, `feature`, `value` (strings), `id` (int32, from 2 on in each
@@ -216,10 +217,10 @@ def feature_vocabulary(
         values below the feature's `min_count` are left out, and so have id 1.
     """
     training = known.filter(_.n_train > 0)
-    schema = known_schema or {}
+    schema = deployed_schema or {}
     nothing = training.select(value=ibis.literal("")).limit(0)
     # Stands even without any feature.
-    vocabulary = _numbered(nothing, entity, "", 1, known_values)
+    vocabulary = _numbered(nothing, entity, "", 1, deployed_values)
     for name, one in features.items():
         if one.kind != DENSE:
             is_rarest, about = one.kind == RAREST, schema.get(name)
@@ -228,7 +229,7 @@ def feature_vocabulary(
             )
             values = feature_values(training, entity, name, one, counts)
             vocabulary = vocabulary.union(
-                _numbered(values, entity, name, one.min_count, known_values)
+                _numbered(values, entity, name, one.min_count, deployed_values)
             )
     return vocabulary
 
@@ -238,12 +239,12 @@ def _numbered(
     entity: str,
     name: str,
     min_count: int,
-    known_values: ir.Table | None,
+    deployed_values: ir.Table | None,
 ) -> ir.Table:
     counts = values.group_by("value").agg(count=_.count())
     entries = counts.mutate(_known=ibis.null("int32"))
-    if known_values is not None:
-        own = known_values.filter((_.entity == entity) & (_.feature == name))
+    if deployed_values is not None:
+        own = deployed_values.filter((_.entity == entity) & (_.feature == name))
         absent = own.select("value", count=ibis.literal(0, "int64"), _known="id")
         entries = (
             entries.union(absent)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 import numpy as np
 
-from two_tower.index.base import NOTHING, Found, normalise_queries
+from two_tower.index.base import NO_ITEM, SearchResult, normalise_queries
 from two_tower.index.rescoring import rescore
 from two_tower.types import FloatArray
 
@@ -73,10 +73,10 @@ class AnnoyTrees:
         """Return the same trees with another search effort; nothing is built."""
         return replace(self, search_k=search_k)
 
-    def search(self, queries: FloatArray, k: int) -> Found:
+    def search(self, queries: FloatArray, k: int) -> SearchResult:
         queries = normalise_queries(queries, self.dimension)
         effort = -(-self.search_k * max(k, self.at_k) // self.at_k)
-        positions = np.full((len(queries), k), NOTHING, np.int64)
+        positions = np.full((len(queries), k), NO_ITEM, np.int64)
         for row, query in enumerate(queries):
             nearby = self.trees.get_nns_by_vector(query.tolist(), k, effort)
             positions[row, : len(nearby)] = nearby

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from two_tower.types import FloatArray
 
-NOTHING: Final = -1
+NO_ITEM: Final = -1
 """Position of an empty place in a list of results; its score is -inf."""
 
 METRIC: Final = "cosine"
@@ -24,11 +24,11 @@ QUERY_AXES: Final = (2, 3)
 Positions = npt.NDArray[np.int64]
 
 
-class Found(NamedTuple):
+class SearchResult(NamedTuple):
     """The nearest items of each query, nearest first, equal scores by position.
 
     Attributes:
-        positions: `[B, K]` int64, rows of the item vectors; `NOTHING` (-1) after the
+        positions: `[B, K]` int64, rows of the item vectors; `NO_ITEM` (-1) after the
             last one when fewer than K were found.
         scores: `[B, K]` float32, cosines, falling; -inf where nothing was found.
     """
@@ -55,7 +55,7 @@ class Index(Protocol):
         """What it was built with and what a search spends; enough to open it again."""
         ...
 
-    def search(self, queries: FloatArray, k: int) -> Found:
+    def search(self, queries: FloatArray, k: int) -> SearchResult:
         """Return the `k` nearest items of each query.
 
         Args:

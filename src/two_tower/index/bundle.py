@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
-from two_tower.index.base import METRIC, Found, Index
+from two_tower.index.base import METRIC, Index, SearchResult
 from two_tower.types import FloatArray
 
 GOLDEN_K: Final = 10
@@ -43,7 +43,7 @@ class GoldenQueries:
     """
 
     queries: FloatArray
-    found: Found
+    found: SearchResult
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from two_tower.atomic import file_sha256
 from two_tower.index.annoy import AnnoyTrees
-from two_tower.index.base import Found, Index
+from two_tower.index.base import Index, SearchResult
 from two_tower.index.bundle import (
     GoldenQueries,
     IndexBundle,
@@ -136,7 +136,9 @@ def _open_bundle(folder: Path, about: JsonObject) -> IndexBundle:
             f"known are {', '.join(sorted(INDEXES))}"
         )
     vectors = np.load(folder / VECTORS, mmap_mode="r")
-    found = Found(np.load(folder / GOLDEN_POSITIONS), np.load(folder / GOLDEN_SCORES))
+    found = SearchResult(
+        np.load(folder / GOLDEN_POSITIONS), np.load(folder / GOLDEN_SCORES)
+    )
     return IndexBundle(
         index=INDEXES[about["backend"]].open(folder, vectors, about["parameters"]),
         item_ids=_read_ids(folder / ITEM_IDS),

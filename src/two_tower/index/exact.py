@@ -7,7 +7,7 @@ from typing import ClassVar, Final, Self
 import numpy as np
 
 from two_tower.chunking import row_slices
-from two_tower.index.base import NOTHING, Found, Positions, normalise_queries
+from two_tower.index.base import NO_ITEM, Positions, SearchResult, normalise_queries
 from two_tower.index.rescoring import merge, rescore
 from two_tower.index.top_k import keep_greatest, pack, unpack
 from two_tower.query_vectors import with_vector_axis
@@ -40,7 +40,7 @@ class ExactIndex:
     def parameters(self) -> dict[str, int]:
         return {}
 
-    def search(self, queries: FloatArray, k: int) -> Found:
+    def search(self, queries: FloatArray, k: int) -> SearchResult:
         return search_exactly(queries, self._vectors, k)
 
     def save(self, folder: Path) -> None:
@@ -55,7 +55,7 @@ class ExactIndex:
 
 def search_exactly(
     queries: FloatArray, vectors: FloatArray, k: int, *, among: Positions | None = None
-) -> Found:
+) -> SearchResult:
     """Return the `k` nearest items of each query, all items scored.
 
     Memory is `SCORES_PER_BLOCK` scores and, for the results of one block of queries,
@@ -69,7 +69,7 @@ def search_exactly(
         among: `[M]` int64, the only positions to consider; None for all.
 
     Returns:
-        `[B, k]`, equal scores by position, padded with `NOTHING`.
+        `[B, k]`, equal scores by position, padded with `NO_ITEM`.
     """
     by_vector = with_vector_axis(normalise_queries(queries, vectors.shape[1]))
     single = by_vector.reshape(-1, vectors.shape[1])
@@ -79,12 +79,12 @@ def search_exactly(
 
 def _search_each(
     queries: FloatArray, vectors: FloatArray, k: int, among: Positions | None
-) -> Found:
+) -> SearchResult:
     """Return the `k` nearest items of each of `[B, D]` normalised queries."""
     chosen = np.arange(len(vectors)) if among is None else among
     n_found = min(k, len(chosen))
     items_per_block = max(1, min(len(chosen), max(ITEMS_PER_BLOCK, 2 * n_found)))
-    positions = np.full((len(queries), k), NOTHING, np.int64)
+    positions = np.full((len(queries), k), NO_ITEM, np.int64)
     scores = np.full((len(queries), k), -np.inf, np.float32)
     for rows in row_slices(len(queries), SCORES_PER_BLOCK // items_per_block):
         best = np.zeros((len(queries[rows]), 0), np.uint64)
@@ -94,4 +94,4 @@ def _search_each(
             best = keep_greatest(np.concatenate([best, keys], axis=1), n_found)
         found = rescore(queries[rows], vectors, unpack(best).positions)
         positions[rows, :n_found], scores[rows, :n_found] = found
-    return Found(positions, scores)
+    return SearchResult(positions, scores)

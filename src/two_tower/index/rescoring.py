@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from two_tower.chunking import row_slices
-from two_tower.index.base import NOTHING, Found, Positions, normalise_queries
+from two_tower.index.base import NO_ITEM, Positions, SearchResult, normalise_queries
 from two_tower.index.top_k import in_order, without_repeats
 from two_tower.query_vectors import with_vector_axis
 from two_tower.types import FloatArray, Int64Array
@@ -20,7 +20,9 @@ PAIRS_PER_BLOCK: Final = 1 << 16
 """Item vectors gathered at a time to score again: 16 MB of 64 dimensions."""
 
 
-def rescore(queries: FloatArray, vectors: FloatArray, positions: Positions) -> Found:
+def rescore(
+    queries: FloatArray, vectors: FloatArray, positions: Positions
+) -> SearchResult:
     """Return the same items with their exact cosines, nearest first.
 
     A matrix product rounds a score differently with the shape of its block; here a
@@ -31,7 +33,7 @@ def rescore(queries: FloatArray, vectors: FloatArray, positions: Positions) -> F
         queries: `[B, D]` float32, or `[B, V, D]` for users of V vectors each, of which
             the nearest counts; L2-normalised.
         vectors: `[N, D]` float32, L2-normalised.
-        positions: `[B, L]` int64, `NOTHING` where there is none.
+        positions: `[B, L]` int64, `NO_ITEM` where there is none.
     """
     scores = np.full(positions.shape, -np.inf, np.float32)
     for rows, cosines in cosines_by_vector(queries, vectors, positions):
@@ -44,12 +46,12 @@ def best_vector(
 ) -> Int64Array:
     """Return `[B, L]`, which of a user's vectors is nearest to each item.
 
-    Of equally near ones it is the first; `NOTHING` gives `NOTHING`.
+    Of equally near ones it is the first; `NO_ITEM` gives `NO_ITEM`.
 
     Args:
         queries: `[B, D]` or `[B, V, D]` float, of any length above 0.
         vectors: `[N, D]` float32, L2-normalised.
-        positions: `[B, L]` int64, `NOTHING` where there is none.
+        positions: `[B, L]` int64, `NO_ITEM` where there is none.
     """
     return _nearest(normalise_queries(queries, vectors.shape[1]), vectors, positions)
 
@@ -57,11 +59,11 @@ def best_vector(
 def merge(
     queries: FloatArray,
     vectors: FloatArray,
-    found: Found,
+    found: SearchResult,
     k: int,
     *,
     quota: int | None = None,
-) -> Found:
+) -> SearchResult:
     """Return each user's `k` best of what the user's vectors have found, each once.
 
     The k best items of a user are among the k best of the user's vectors.
@@ -77,7 +79,7 @@ def merge(
             by a vector that has fewer than its quota. None for no limit.
 
     Returns:
-        `[B, k]`, padded with `NOTHING`. With a quota, scores fall among the items
+        `[B, k]`, padded with `NO_ITEM`. With a quota, scores fall among the items
         within it, and among those behind.
     """
     n_users, n_vectors, _ = queries.shape
@@ -88,7 +90,7 @@ def merge(
     if quota is not None:
         return _within_quota_first(queries, vectors, candidates, k, quota=quota)
     ordered = rescore(queries, vectors, candidates)
-    return Found(ordered.positions[:, :k], ordered.scores[:, :k])
+    return SearchResult(ordered.positions[:, :k], ordered.scores[:, :k])
 
 
 def cosines_by_vector(
@@ -102,7 +104,7 @@ def cosines_by_vector(
         positions: `[B, L]` int64.
 
     Yields:
-        Some users, and their `[b, V, L]` float32; -inf where a position is `NOTHING`.
+        Some users, and their `[b, V, L]` float32; -inf where a position is `NO_ITEM`.
     """
     per_user = np.ascontiguousarray(with_vector_axis(queries).swapaxes(0, 1))
     n_rows = PAIRS_PER_BLOCK // max(1, positions.shape[1])
@@ -110,7 +112,7 @@ def cosines_by_vector(
         # An empty place (-1) reads the last vector; its score is thrown away below.
         nearby = vectors[positions[rows]]
         scores = [np.einsum("bd,bld->bl", one[rows], nearby) for one in per_user]
-        is_empty = (positions[rows] == NOTHING)[:, np.newaxis]
+        is_empty = (positions[rows] == NO_ITEM)[:, np.newaxis]
         yield rows, np.where(is_empty, np.float32(-np.inf), np.stack(scores, axis=1))
 
 
@@ -118,10 +120,10 @@ def _nearest(
     queries: FloatArray, vectors: FloatArray, positions: Positions
 ) -> Int64Array:
     """Return `best_vector` of normalised queries."""
-    nearest = np.full(positions.shape, NOTHING, np.int64)
+    nearest = np.full(positions.shape, NO_ITEM, np.int64)
     for rows, cosines in cosines_by_vector(queries, vectors, positions):
         nearest[rows] = cosines.argmax(axis=1)
-    return np.where(positions == NOTHING, NOTHING, nearest)
+    return np.where(positions == NO_ITEM, NO_ITEM, nearest)
 
 
 def _within_quota_first(
@@ -131,31 +133,31 @@ def _within_quota_first(
     k: int,
     *,
     quota: int,
-) -> Found:
+) -> SearchResult:
     """Return `[B, k]`, what `_take_within_quota` takes, then the best of the rest.
 
     Args:
         queries: `[B, V, D]` float32, L2-normalised.
         vectors: `[N, D]` float32, L2-normalised.
-        candidates: `[B, L]` int64, each item once, rising but for `NOTHING`. The k best
+        candidates: `[B, L]` int64, each item once, rising but for `NO_ITEM`. The k best
             of each vector are enough: at most k items are taken before its next one.
         k: how many.
         quota: items that each vector takes.
     """
-    positions = np.full((len(candidates), k), NOTHING, np.int64)
+    positions = np.full((len(candidates), k), NO_ITEM, np.int64)
     scores = np.full((len(candidates), k), -np.inf, np.float32)
     for rows, cosines in cosines_by_vector(queries, vectors, candidates):
         asked, score = candidates[rows], cosines.max(axis=1)
         is_taken = _take_within_quota(cosines, k, quota)
-        first = in_order(np.where(is_taken, asked, NOTHING), score, k)
-        rest = in_order(np.where(is_taken, NOTHING, asked), score, k)
+        first = in_order(np.where(is_taken, asked, NO_ITEM), score, k)
+        rest = in_order(np.where(is_taken, NO_ITEM, asked), score, k)
         both = np.concatenate([first.positions, rest.positions], axis=1)
         both_scores = np.concatenate([first.scores, rest.scores], axis=1)
         # Sorted by emptiness alone: the sort is stable.
-        order = np.argsort(both == NOTHING, axis=1, kind="stable")[:, :k]
+        order = np.argsort(both == NO_ITEM, axis=1, kind="stable")[:, :k]
         positions[rows] = np.take_along_axis(both, order, axis=1)
         scores[rows] = np.take_along_axis(both_scores, order, axis=1)
-    return Found(positions, scores)
+    return SearchResult(positions, scores)
 
 
 def _take_within_quota(

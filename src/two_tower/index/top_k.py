@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from two_tower.index.base import NOTHING, Found, Positions
+from two_tower.index.base import NO_ITEM, Positions, SearchResult
 from two_tower.types import FloatArray
 
 # A key is a score and a position in one integer: the greater the key, the higher the
@@ -20,11 +20,11 @@ _SIGN: Final = np.uint32(0x80000000)
 
 
 def pack(scores: FloatArray, positions: Positions) -> Keys:
-    """Return one sortable key per (score, position); `NOTHING` gives the least.
+    """Return one sortable key per (score, position); `NO_ITEM` gives the least.
 
     Args:
         scores: `[…]` float32, not NaN.
-        positions: integers that broadcast to it, below 2³², or `NOTHING`.
+        positions: integers that broadcast to it, below 2³², or `NO_ITEM`.
 
     References:
         Terdiman, Radix sort revisited, 2000: the bits of a float as a sortable integer.
@@ -32,17 +32,17 @@ def pack(scores: FloatArray, positions: Positions) -> Keys:
     bits = (scores + np.float32(0)).view(np.uint32)  # + 0 turns -0.0 into 0.0
     ordered = np.where(bits & _SIGN, ~bits, bits | _SIGN).astype(np.uint64)
     keys = (ordered << _HALF) | (_LOW - positions.astype(np.uint64))
-    return np.where(positions == NOTHING, EMPTY_KEY, keys)
+    return np.where(positions == NO_ITEM, EMPTY_KEY, keys)
 
 
-def unpack(keys: Keys) -> Found:
-    """Return what `pack` was given, -inf for the score of `NOTHING`."""
+def unpack(keys: Keys) -> SearchResult:
+    """Return what `pack` was given, -inf for the score of `NO_ITEM`."""
     ordered = (keys >> _HALF).astype(np.uint32)
     bits = np.where(ordered & _SIGN, ordered ^ _SIGN, ~ordered)
     empty = keys == EMPTY_KEY
     positions = (_LOW - (keys & _LOW)).astype(np.int64)
-    return Found(
-        np.where(empty, NOTHING, positions),
+    return SearchResult(
+        np.where(empty, NO_ITEM, positions),
         np.where(empty, np.float32(-np.inf), bits.view(np.float32)),
     )
 
@@ -56,16 +56,16 @@ def keep_greatest(keys: Keys, k: int) -> Keys:
     return keys[:, first:]
 
 
-def in_order(positions: Positions, scores: FloatArray, k: int) -> Found:
+def in_order(positions: Positions, scores: FloatArray, k: int) -> SearchResult:
     """Return the `k` best of each row, highest score first, then lowest position.
 
     Args:
-        positions: `[B, L]` int64, in any order; `NOTHING` is passed over.
+        positions: `[B, L]` int64, in any order; `NO_ITEM` is passed over.
         scores: `[B, L]` float32.
         k: how many.
 
     Returns:
-        `[B, k]`, padded with `NOTHING`.
+        `[B, k]`, padded with `NO_ITEM`.
     """
     keys = np.sort(keep_greatest(pack(scores, positions), k), axis=1)[:, ::-1]
     missing = k - keys.shape[1]
@@ -73,12 +73,12 @@ def in_order(positions: Positions, scores: FloatArray, k: int) -> Found:
 
 
 def without_repeats(positions: Positions) -> Positions:
-    """Return `[B, L]` positions, each row rising, its repeats `NOTHING`.
+    """Return `[B, L]` positions, each row rising, its repeats `NO_ITEM`.
 
     Args:
         positions: `[B, L]` int64; the results of several queries of one user stand
             side by side in a row.
     """
     grouped = np.sort(positions, axis=1)
-    grouped[:, 1:][grouped[:, 1:] == grouped[:, :-1]] = NOTHING
+    grouped[:, 1:][grouped[:, 1:] == grouped[:, :-1]] = NO_ITEM
     return grouped

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from two_tower.index.annoy import AnnoyTrees
-from two_tower.index.base import NOTHING, Found, Index
+from two_tower.index.base import NO_ITEM, Index, SearchResult
 from two_tower.index.exact import search_exactly
 from two_tower.types import FloatArray
 
@@ -16,7 +16,7 @@ TIE: Final = np.float32(1e-6)
 """Cosines nearer than this are one: float32 doesn't tell them apart."""
 
 
-def measure_recall(found: Found, exact: Found) -> float:
+def measure_recall(found: SearchResult, exact: SearchResult) -> float:
     """Return recall@K: the share of the exact results that the index found, too.
 
     `mean_b |{found of b that are as near as the last exact one of b}| / |exact of b|`.
@@ -34,7 +34,7 @@ def measure_recall(found: Found, exact: Found) -> float:
     References:
         Aumüller et al., ANN-Benchmarks, Information Systems 2020, section 3.
     """
-    n_exact = (exact.positions != NOTHING).sum(axis=1)
+    n_exact = (exact.positions != NO_ITEM).sum(axis=1)
     if not n_exact.any():
         return 1.0
     last = np.take_along_axis(exact.scores, n_exact[:, np.newaxis] - 1, axis=1)

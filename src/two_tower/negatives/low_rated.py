@@ -17,7 +17,7 @@ class LowRated(Source):
     """Draws with replacement from the items that the user explicitly dislikes.
 
     Args:
-        disliked: one row per dense user id, from 0: dense item ids.
+        explicit_negatives: one row per dense user id, from 0: dense item ids.
         count: n, how many to draw for each positive (`[P, n]`); users who dislike
             nothing get weight 0.
         log_q: whether to correct, by log(n / number of items that the user dislikes).
@@ -26,19 +26,24 @@ class LowRated(Source):
     """
 
     def __init__(
-        self, disliked: Ragged, *, count: int, log_q: bool, others: Source | None
+        self,
+        explicit_negatives: Ragged,
+        *,
+        count: int,
+        log_q: bool,
+        others: Source | None,
     ) -> None:
-        self._lengths = disliked.lengths
-        self._starts = disliked.offsets[:-1]
+        self._lengths = explicit_negatives.lengths
+        self._starts = explicit_negatives.offsets[:-1]
         # One more, for the start of an empty last row to be a place.
-        self._items = np.append(disliked.values, PADDING).astype(np.int32)
+        self._items = np.append(explicit_negatives.values, PADDING).astype(np.int32)
         self._count = count
         self._log_q = log_q
         self._others = others
 
     def draw(self, positives: Positives, rng: np.random.Generator) -> Candidates:
-        n_disliked = self._lengths[positives.users][:, None]
-        at_least_one = np.maximum(n_disliked, 1)
+        n_explicit_negatives = self._lengths[positives.users][:, None]
+        at_least_one = np.maximum(n_explicit_negatives, 1)
         shape = (len(positives.users), self._count)
         ranks = rng.integers(0, at_least_one, shape)
         own = beside_the_positives(
@@ -46,7 +51,7 @@ class LowRated(Source):
             self._count / at_least_one,
             positives,
             log_q=self._log_q,
-            is_found=n_disliked > 0,
+            is_found=n_explicit_negatives > 0,
         )
         if self._others is None:
             return own

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from two_tower.chunking import cut_tables
-from two_tower.index.base import NOTHING, Found, Positions
+from two_tower.index.base import NO_ITEM, Positions, SearchResult
 from two_tower.index.rescoring import best_vector
 from two_tower.index.vectors import group_by_user, plain_ids
 from two_tower.query_vectors import AXES_OF_SINGLE, with_vector_axis
@@ -36,7 +36,7 @@ class Choices:
         exclude: `[M]` int64, positions to show to nobody.
         drawn: how items are drawn at random; None for the best.
         quota: items that are taken from each vector's list first; None for no limit.
-        hide_seen: whether to leave out what a user's history holds.
+        filter_seen: whether to leave out what a user's history holds.
         n_because: items of the history that stand beside each recommendation.
     """
 
@@ -45,7 +45,7 @@ class Choices:
     exclude: Positions | None
     drawn: Drawn | None
     quota: int | None
-    hide_seen: bool
+    filter_seen: bool
     n_because: int
 
     @property
@@ -54,8 +54,8 @@ class Choices:
         return self.k if self.drawn is None else self.drawn.among
 
     def pick(
-        self, found: Found, users: npt.NDArray[np.int64], *, by_share: bool
-    ) -> Found:
+        self, found: SearchResult, users: npt.NDArray[np.int64], *, by_share: bool
+    ) -> SearchResult:
         """Return `k` of `[B, n_found]` items for the users of these `[B]` numbers.
 
         Args:
@@ -77,7 +77,7 @@ class Choices:
 
 
 @dataclass(frozen=True, eq=False)
-class Strangers:
+class ColdStartUsers:
     """Users of whom nothing is known.
 
     Attributes:
@@ -103,13 +103,13 @@ class Lists:
         user_ids: `[B]` int64 or string.
         found: `[B, k]`.
         vector_index: `[B, k]`, which of the user's vectors is nearest to each item;
-            `NOTHING` without one.
+            `NO_ITEM` without one.
         because: `[B, V, n_because]` positions, the nearest items of the user's history
-            that belong to each vector; `NOTHING` where there is none.
+            that belong to each vector; `NO_ITEM` where there is none.
     """
 
     user_ids: pa.Array
-    found: Found
+    found: SearchResult
     vector_index: npt.NDArray[np.int64]
     because: Positions
 
@@ -127,7 +127,7 @@ class Answers:
             from 0), `vector` (array<float32>) and, where the index is 0, `item_ids`
             (array, the user's history; null for none).
         n_vectors: of each user.
-        strangers: answered last.
+        cold_start_users: answered last.
         choices: which items, and how many.
         users_per_batch: how many users of one vector are answered at a time.
     """
@@ -135,7 +135,7 @@ class Answers:
     recommender: Recommender
     users: ir.Table
     n_vectors: int
-    strangers: Strangers
+    cold_start_users: ColdStartUsers
     choices: Choices
     users_per_batch: int
 
@@ -144,7 +144,7 @@ class Answers:
         n_users = n_short = 0
         for lists in self._answers():
             n_users += len(lists.user_ids)
-            n_short += int((lists.found.positions[:, -1] == NOTHING).sum())
+            n_short += int((lists.found.positions[:, -1] == NO_ITEM).sum())
             yield self._in_rows(lists)
         logger.info("recommended %d items to each of %d users", self.choices.k, n_users)
         if n_short:
@@ -159,8 +159,8 @@ class Answers:
         for piece in cut_tables(batches, ordered.schema().to_pyarrow(), repeat(size)):
             if piece.num_rows:
                 yield self._answer(piece)
-        if len(self.strangers.user_ids):
-            yield self._answer_strangers()
+        if len(self.cold_start_users.user_ids):
+            yield self._answer_cold_start_users()
 
     def _answer(self, rows: pa.Table) -> Lists:
         users = group_by_user(rows, self.n_vectors)
@@ -170,14 +170,14 @@ class Answers:
             rows["item_ids"].combine_chunks().take(first_rows)
         )
         found = self._recommend(
-            users.vectors, histories if self.choices.hide_seen else _nothing(n_users)
+            users.vectors, histories if self.choices.filter_seen else _nothing(n_users)
         )
         picked = self.choices.pick(found, users.users.astype(np.int64), by_share=False)
         return self._explain(users.user_ids, users.vectors, picked, histories)
 
-    def _answer_strangers(self) -> Lists:
-        user_ids, query = self.strangers.user_ids, self.strangers.query
-        n_users, numbers = len(user_ids), self.strangers.numbers
+    def _answer_cold_start_users(self) -> Lists:
+        user_ids, query = self.cold_start_users.user_ids, self.cold_start_users.query
+        n_users, numbers = len(user_ids), self.cold_start_users.numbers
         if query is None:
             found = self.recommender.recommend_popular(
                 _nothing(n_users),
@@ -190,7 +190,7 @@ class Answers:
             )
         # All ask the same, and have seen nothing: one search answers them.
         one = self._recommend(query[np.newaxis], _nothing(1))
-        found = Found(
+        found = SearchResult(
             np.repeat(one.positions, n_users, axis=0),
             np.repeat(one.scores, n_users, axis=0),
         )
@@ -201,7 +201,7 @@ class Answers:
         queries = np.repeat(with_vector_axis(query[np.newaxis]), n_users, axis=0)
         return self._explain(user_ids, queries, picked, _nothing(n_users))
 
-    def _recommend(self, queries: FloatArray, hidden: Ragged) -> Found:
+    def _recommend(self, queries: FloatArray, hidden: Ragged) -> SearchResult:
         return self.recommender.recommend(
             queries,
             hidden,
@@ -212,7 +212,11 @@ class Answers:
         )
 
     def _explain(
-        self, user_ids: pa.Array, queries: FloatArray, found: Found, histories: Ragged
+        self,
+        user_ids: pa.Array,
+        queries: FloatArray,
+        found: SearchResult,
+        histories: Ragged,
     ) -> Lists:
         """Return the lists with the vector that found each item, and what it is near.
 
@@ -231,7 +235,7 @@ class Answers:
         return Lists(user_ids, found, nearest, because)
 
     def _positions_of_lists(self, lists: pa.Array) -> Ragged:
-        """Return each list's positions, `NOTHING` for items that the index lacks."""
+        """Return each list's positions, `NO_ITEM` for items that the index lacks."""
         lengths = pc.fill_null(pc.list_value_length(lists), 0)
         return Ragged(
             self.recommender.find_positions(pc.list_flatten(lists)),
@@ -241,7 +245,7 @@ class Answers:
     def _in_rows(self, lists: Lists) -> pa.RecordBatch:
         """Return one row per place in a list, empty places left out."""
         found = lists.found
-        row, place = np.nonzero(found.positions != NOTHING)
+        row, place = np.nonzero(found.positions != NO_ITEM)
         positions = pa.array(found.positions[row, place])
         vector = lists.vector_index[row, place]
         # Without a vector (-1) this reads the last one's, of which nothing is kept.
@@ -254,15 +258,15 @@ class Answers:
                 "item_id": item_ids.take(positions),
                 "title": self.recommender.titles.take(positions),
                 "score": pa.array(found.scores[row, place]),
-                "vector_index": pa.array(vector, pa.int32(), mask=vector == NOTHING),
+                "vector_index": pa.array(vector, pa.int32(), mask=vector == NO_ITEM),
                 "because": _as_lists(because, item_ids),
             }
         )
 
 
-def _unexplained(user_ids: pa.Array, found: Found) -> Lists:
+def _unexplained(user_ids: pa.Array, found: SearchResult) -> Lists:
     """Return lists that no vector of a user stands for."""
-    no_vector = np.full(found.positions.shape, NOTHING, np.int64)
+    no_vector = np.full(found.positions.shape, NO_ITEM, np.int64)
     return Lists(user_ids, found, no_vector, np.empty((len(user_ids), 1, 0), np.int64))
 
 
@@ -273,7 +277,7 @@ def _nothing(n_users: int) -> Ragged:
 
 def _as_lists(positions: Positions, item_ids: pa.Array) -> pa.Array:
     """Return `[R, m]` positions as R lists of ids, empty places left out."""
-    is_real = positions != NOTHING
+    is_real = positions != NO_ITEM
     offsets = np.append(0, np.cumsum(is_real.sum(axis=1))).astype(np.int32)
     ids = item_ids.take(pa.array(positions[is_real]))
     return pa.ListArray.from_arrays(offsets, ids)

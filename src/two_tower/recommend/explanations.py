@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from two_tower.index.base import NOTHING, Found, normalise_queries
+from two_tower.index.base import NO_ITEM, SearchResult, normalise_queries
 from two_tower.index.rescoring import cosines_by_vector
 from two_tower.index.top_k import in_order
 from two_tower.query_vectors import with_vector_axis
@@ -12,7 +12,7 @@ from two_tower.types import FloatArray
 
 def nearest_in_history(
     queries: FloatArray, vectors: FloatArray, histories: Ragged, k: int
-) -> Found:
+) -> SearchResult:
     """Return the `k` nearest items of each history that belong to each vector.
 
     An item belongs to the nearest of a user's vectors, of equally near ones the first.
@@ -21,18 +21,18 @@ def nearest_in_history(
     Args:
         queries: `[B, D]` or `[B, V, D]` float, of any length above 0.
         vectors: `[N, D]` float32, L2-normalised.
-        histories: B rows of positions; `NOTHING`, an item without a vector, and the
+        histories: B rows of positions; `NO_ITEM`, an item without a vector, and the
             repeats of an item are passed over.
         k: how many.
 
     Returns:
-        `[B, V, k]` positions and cosines, nearest first, padded with `NOTHING`.
+        `[B, V, k]` positions and cosines, nearest first, padded with `NO_ITEM`.
     """
     unit = with_vector_axis(normalise_queries(queries, vectors.shape[1]))
     shape = (*unit.shape[:2], k)
-    positions = np.full(shape, NOTHING, np.int64)
+    positions = np.full(shape, NO_ITEM, np.int64)
     scores = np.full(shape, -np.inf, np.float32)
-    kept = histories.keep(histories.values != NOTHING).distinct()
+    kept = histories.keep(histories.values != NO_ITEM).distinct()
     # Padded to powers of two: at most every other place is empty.
     widths = 2 ** np.ceil(np.log2(np.maximum(kept.lengths, 1))).astype(np.int64)
     for width in np.unique(widths):
@@ -43,8 +43,8 @@ def nearest_in_history(
         for block, cosines in cosines_by_vector(unit[users], vectors, padded):
             owner = cosines.argmax(axis=1)
             for vector in range(unit.shape[1]):
-                own = np.where(owner == vector, padded[block], NOTHING)
+                own = np.where(owner == vector, padded[block], NO_ITEM)
                 found = in_order(own, cosines[:, vector], k)
                 positions[users[block], vector] = found.positions
                 scores[users[block], vector] = found.scores
-    return Found(positions, scores)
+    return SearchResult(positions, scores)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from two_tower.index.base import NOTHING, Positions
+from two_tower.index.base import NO_ITEM, Positions
 from two_tower.params import RawId
 
 NAMED_IN_ERRORS: Final = 5
@@ -35,7 +35,7 @@ class IdLookup:
         return index
 
     def find(self, asked: Any) -> Positions:
-        """Return the positions of these ids, `NOTHING` for those that are unknown.
+        """Return the positions of these ids, `NO_ITEM` for those that are unknown.
 
         Args:
             asked: `[M]` list, NumPy array or Arrow array of raw ids.
@@ -57,7 +57,7 @@ class IdLookup:
         """
         ids = list(asked)
         positions = self.find(ids)
-        unknown = [ids[i] for i in np.flatnonzero(positions == NOTHING)]
+        unknown = [ids[i] for i in np.flatnonzero(positions == NO_ITEM)]
         if unknown:
             raise ValueError(
                 f"{len(unknown)} of {len(ids)} {self.what} are not among the "

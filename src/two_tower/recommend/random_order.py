@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from two_tower.index.base import NOTHING, Found, Positions
+from two_tower.index.base import NO_ITEM, Positions, SearchResult
 from two_tower.params import Params
 
 # The constants of SplitMix64 (Steele, Lea and Flood, Fast Splittable Pseudorandom
@@ -32,13 +32,13 @@ class Drawn(Params):
 
 
 def draw_by_score(
-    found: Found,
+    found: SearchResult,
     users: npt.NDArray[np.int64],
     k: int,
     *,
     temperature: float,
     seed: int,
-) -> Found:
+) -> SearchResult:
     """Return `k` items of each list, drawn with probability softmax(score / τ).
 
     They are drawn one after the other and not put back: the k greatest of
@@ -65,8 +65,8 @@ def draw_by_score(
 
 
 def draw_by_share(
-    found: Found, users: npt.NDArray[np.int64], k: int, *, seed: int
-) -> Found:
+    found: SearchResult, users: npt.NDArray[np.int64], k: int, *, seed: int
+) -> SearchResult:
     """Return the same where scores are shares: each is a probability to be drawn.
 
     Shares differ by factors, cosines by differences, so that no temperature fits both.
@@ -84,17 +84,17 @@ def draw_by_share(
 
 
 def _draw(
-    found: Found,
+    found: SearchResult,
     logits: npt.NDArray[np.float64],
     users: npt.NDArray[np.int64],
     k: int,
     *,
     seed: int,
-) -> Found:
+) -> SearchResult:
     noise = gumbel_noise(users[:, np.newaxis], found.positions, seed=seed)
-    keys = np.where(found.positions == NOTHING, -np.inf, logits + noise)
+    keys = np.where(found.positions == NO_ITEM, -np.inf, logits + noise)
     drawn = np.argsort(-keys, axis=1, kind="stable")[:, :k]
-    return Found(
+    return SearchResult(
         np.take_along_axis(found.positions, drawn, axis=1),
         np.take_along_axis(found.scores, drawn, axis=1),
     )

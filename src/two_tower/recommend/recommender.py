@@ -8,14 +8,14 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from two_tower.index.base import NOTHING, Found, Positions
+from two_tower.index.base import NO_ITEM, Positions, SearchResult
 from two_tower.index.bundle import IndexBundle
 from two_tower.index.rescoring import best_vector
 from two_tower.index.top_k import in_order
 from two_tower.query_vectors import AXES_OF_SINGLE
 from two_tower.ragged import Ragged
 from two_tower.recommend.ids import IdLookup
-from two_tower.recommend.seen_filter import Choice, hide, search_shown
+from two_tower.recommend.seen_filter import Choice, hide, search_filtered
 from two_tower.types import FloatArray
 
 ItemId: TypeAlias = int | str
@@ -23,17 +23,17 @@ ItemId: TypeAlias = int | str
 
 def rank_popular(
     counts: npt.NDArray[np.int64], k: int, *, seen: Ragged, choice: Choice
-) -> Found:
+) -> SearchResult:
     """Return the `k` most popular items that may be shown to each user.
 
     Args:
         counts: `[N]` int64 by position, interactions of the training.
         k: items to return, at least 1.
-        seen: B rows of positions that are hidden from one user; `NOTHING` hides none.
+        seen: B rows of positions that are hidden from one user; `NO_ITEM` hides none.
         choice: the items that are hidden from nobody.
 
     Returns:
-        `[B, k]`, equal counts by position, padded with `NOTHING`; the scores are
+        `[B, k]`, equal counts by position, padded with `NO_ITEM`; the scores are
         shares of all interactions, in [0, 1].
 
     Raises:
@@ -52,7 +52,7 @@ def rank_popular(
     order = np.lexsort((open_items, -counts[open_items]))[:enough]
     best = np.tile(open_items[order], (len(seen), 1))
     left = hide(best, seen, choice)
-    return in_order(left, np.where(left == NOTHING, -np.inf, shares[best]), k)
+    return in_order(left, np.where(left == NO_ITEM, -np.inf, shares[best]), k)
 
 
 @dataclass(frozen=True)
@@ -109,13 +109,13 @@ class Recommender:
         allow: Positions | None = None,
         exclude: Positions | None = None,
         quota: int | None = None,
-    ) -> Found:
+    ) -> SearchResult:
         """Return the `k` best items of each query that may be shown to its user.
 
         Args:
             queries: `[B, D]` float, of any length above 0; or `[B, V, D]` for users of
                 V vectors each, the nearest of which counts.
-            seen: B rows of positions that are hidden from one user; `NOTHING`, an item
+            seen: B rows of positions that are hidden from one user; `NO_ITEM`, an item
                 that the index lacks, hides none.
             k: items to return, at least 1.
             allow: `[M]` int64, the only positions to show; None for all.
@@ -124,10 +124,10 @@ class Recommender:
                 the others fill the list; None for no limit.
 
         Returns:
-            `[B, k]`, every item once; padded with `NOTHING` only if no further item
+            `[B, k]`, every item once; padded with `NO_ITEM` only if no further item
             may be shown.
         """
-        return search_shown(
+        return search_filtered(
             self.bundle,
             queries,
             k,
@@ -192,7 +192,7 @@ class Recommender:
         *,
         allow: Positions | None = None,
         exclude: Positions | None = None,
-    ) -> Found:
+    ) -> SearchResult:
         """Return the `k` most popular items that may be shown to each user.
 
         It is for users of whom nothing is known, so that no query can be made.
@@ -226,7 +226,7 @@ class Recommender:
         return self._lookup.require(item_ids)
 
     def find_positions(self, item_ids: Any) -> Positions:
-        """Return the positions of these items, `NOTHING` for those not in the index.
+        """Return the positions of these items, `NO_ITEM` for those not in the index.
 
         Args:
             item_ids: a list, NumPy array or Arrow array of raw ids.
@@ -242,9 +242,9 @@ class Recommender:
             positions = self.find_positions(items["item_id"])
             # An item that the index lacks (-1) writes to the last place.
             values[positions] = np.asarray(items[column], object)
-        return values[:NOTHING]
+        return values[:NO_ITEM]
 
-    def named(self, found: Found) -> list[RecommendedItem]:
+    def named(self, found: SearchResult) -> list[RecommendedItem]:
         """Return the only row of `found` in raw ids, with titles."""
         return [
             RecommendedItem(
@@ -257,5 +257,5 @@ class Recommender:
                 zip(found.positions[0].tolist(), found.scores[0].tolist(), strict=True),
                 start=1,
             )
-            if position != NOTHING
+            if position != NO_ITEM
         ]

@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from two_tower.index.base import NOTHING, Found, Positions, normalise_queries
+from two_tower.index.base import NO_ITEM, Positions, SearchResult, normalise_queries
 from two_tower.index.bundle import IndexBundle
 from two_tower.index.exact import search_exactly
 from two_tower.index.rescoring import merge
@@ -58,7 +58,7 @@ class Choice:
         return None if self.is_open is None else np.flatnonzero(self.is_open)
 
 
-def search_shown(
+def search_filtered(
     bundle: IndexBundle,
     queries: FloatArray,
     k: int,
@@ -66,7 +66,7 @@ def search_shown(
     seen: Ragged,
     choice: Choice,
     quota: int | None = None,
-) -> Found:
+) -> SearchResult:
     """Return the `k` best items of each query that may be shown to its user.
 
     More is fetched from the index than asked for, then twice as much, until enough is
@@ -83,13 +83,13 @@ def search_shown(
         queries: `[B, D]` float, of any length above 0; or `[B, V, D]` for users of V
             vectors each, to whom an item is as near as to the nearest of them.
         k: items to return, at least 1.
-        seen: B rows of positions that are hidden from one user; `NOTHING` hides none.
+        seen: B rows of positions that are hidden from one user; `NO_ITEM` hides none.
         choice: the items that are hidden from nobody.
         quota: items that are taken from each vector's own list first; see `merge`.
             None for no limit.
 
     Returns:
-        `[B, k]`, every item once, padded with `NOTHING`.
+        `[B, k]`, every item once, padded with `NO_ITEM`.
     """
     by_vector = with_vector_axis(np.asarray(queries, np.float32))
     n_users, n_vectors, dimension = by_vector.shape
@@ -104,12 +104,12 @@ def search_shown(
 
 def _search_each(
     bundle: IndexBundle, queries: FloatArray, k: int, seen: Ragged, choice: Choice
-) -> Found:
+) -> SearchResult:
     """Return the same of `[B, D]` queries, each by itself."""
     wanted = k + seen.lengths
     fetch = _plan(wanted, choice)
     scored_from = EXACT_FROM_SHARE * choice.n_items
-    positions = np.full((len(queries), k), NOTHING, np.int64)
+    positions = np.full((len(queries), k), NO_ITEM, np.int64)
     scores = np.full((len(queries), k), -np.inf, np.float32)
     pending = np.arange(len(queries))
     while pending.size:
@@ -124,10 +124,10 @@ def _search_each(
                 found = bundle.index.search(queries[rows], int(size))
             left = hide(found.positions, seen.take(rows), choice)
             positions[rows], scores[rows] = in_order(left, found.scores, k)
-        is_short = positions[pending, -1] == NOTHING
+        is_short = positions[pending, -1] == NO_ITEM
         pending = pending[is_short & (fetch[pending] < scored_from)]
         fetch[pending] *= 2
-    return Found(positions, scores)
+    return SearchResult(positions, scores)
 
 
 def _plan(wanted: npt.NDArray[np.int64], choice: Choice) -> npt.NDArray[np.int64]:
@@ -140,14 +140,14 @@ def _plan(wanted: npt.NDArray[np.int64], choice: Choice) -> npt.NDArray[np.int64
 
 
 def hide(positions: Positions, seen: Ragged, choice: Choice) -> Positions:
-    """Return `[B, L]` positions with `NOTHING` where an item is seen or not open.
+    """Return `[B, L]` positions with `NO_ITEM` where an item is seen or not open.
 
     Args:
         positions: `[B, L]` int64.
-        seen: B rows of positions that are hidden from one user; `NOTHING` hides none.
+        seen: B rows of positions that are hidden from one user; `NO_ITEM` hides none.
         choice: the items that are hidden from nobody.
     """
-    # One number per row and position; the last of a row is kept for `NOTHING`.
+    # One number per row and position; the last of a row is kept for `NO_ITEM`.
     width = choice.n_items + 1
     row = np.arange(len(positions))[:, np.newaxis]
     is_hidden = np.isin(
@@ -155,4 +155,4 @@ def hide(positions: Positions, seen: Ragged, choice: Choice) -> Positions:
     )
     if choice.is_open is not None:
         is_hidden |= ~choice.is_open[positions]
-    return np.where(is_hidden | (positions == NOTHING), NOTHING, positions)
+    return np.where(is_hidden | (positions == NO_ITEM), NO_ITEM, positions)

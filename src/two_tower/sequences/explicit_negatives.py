@@ -1,4 +1,4 @@
-"""What users said they disliked: explicit negatives of training."""
+"""What users said they explicit_negatives: explicit negatives of training."""
 
 import ibis
 import ibis.expr.types as ir
@@ -8,7 +8,7 @@ from two_tower.sequences.splits import TRAIN
 from two_tower.sequences.vocabularies import with_dense_ids
 
 
-def disliked_items(
+def find_explicit_negatives(
     interactions: ir.Table,
     split_interactions: ir.Table,
     item_vocabulary: ir.Table,
@@ -30,12 +30,12 @@ def disliked_items(
         split_interactions: the kept ones: `user_id`, `item_id`, `timestamp`, `split`.
         item_vocabulary: `item` (int32), `item_id`, `n_train`.
         user_vocabulary: `user` (int32), `user_id`, `n_train`.
-        max_rating: highest rating that counts as disliked.
+        max_rating: highest rating that counts as explicit_negatives.
         before: the moment (seconds) that ends the training of all users, where the
             split has one.
 
     Returns:
-        One row per user that disliked any, by `user`: `user` (int32) and `items`
+        One row per user with any, by `user`: `user` (int32) and `items`
         (array<int32>, ascending, each once).
     """
     low = interactions.filter(_.rating <= max_rating)
@@ -46,9 +46,9 @@ def disliked_items(
     timed = low.left_join(first, "user_id").select(*low.columns, "first")
     past = timed.filter(_["first"].isnull() | (_.timestamp < _["first"]))
     positive = split_interactions.filter(_.split == TRAIN)
-    disliked = past.anti_join(positive, ["user_id", "item_id"])
+    explicit_negatives = past.anti_join(positive, ["user_id", "item_id"])
     pairs = with_dense_ids(
-        disliked.select("user_id", "item_id").distinct(),
+        explicit_negatives.select("user_id", "item_id").distinct(),
         item_vocabulary.filter(_.n_train > 0),
         user_vocabulary.filter(_.n_train > 0),
     )
@@ -56,7 +56,7 @@ def disliked_items(
     return lists.order_by("user")
 
 
-def nothing_disliked(user_vocabulary: ir.Table) -> ir.Table:
-    """Return the table of `disliked_items` without a row."""
+def no_explicit_negatives(user_vocabulary: ir.Table) -> ir.Table:
+    """Return the table of `explicit_negatives` without a row."""
     none = ibis.literal([], type="array<int32>")
     return user_vocabulary.select("user", items=none).limit(0)

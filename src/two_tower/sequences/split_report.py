@@ -88,9 +88,9 @@ def count_examples(examples: ir.Table) -> JsonObject:
     return _rows(counts.fill_null(0))[0]
 
 
-def count_disliked(disliked_items: ir.Table) -> JsonObject:
-    """Return users with disliked items, and pairs of user and disliked item."""
-    counts = disliked_items.agg(users=_.count(), pairs=_["items"].length().sum())
+def count_explicit_negatives(explicit_negatives: ir.Table) -> JsonObject:
+    """Return the number of users and of (user, item) pairs among explicit negatives."""
+    counts = explicit_negatives.agg(users=_.count(), pairs=_["items"].length().sum())
     return _rows(counts.fill_null(0))[0]
 
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from two_tower.features.vocabulary import DENSE
-from two_tower.index.base import NOTHING
+from two_tower.index.base import NO_ITEM
 from two_tower.index.inner_product import reduce_items, reduce_queries
 from two_tower.ragged import Ragged
 from two_tower.recommend.ids import IdLookup
@@ -176,7 +176,7 @@ class QueryTower:
             else None,
         )
 
-    def find_strangers(self, requests: Requests) -> npt.NDArray[np.bool_]:
+    def find_cold_start_users(self, requests: Requests) -> npt.NDArray[np.bool_]:
         """Return `[R]` bool, of whom the towers read nothing that tells them apart.
 
         An item of the history tells, if the towers read histories; an id, if the user
@@ -265,7 +265,7 @@ class QueryTower:
     @property
     def _hashes_users(self) -> bool:
         """Whether events are read with an embedding of the user's id."""
-        if self.towers.queries_each_position:
+        if self.towers.query_per_position:
             return False
         return self.towers.history_encoder.events.user_id is not None
 
@@ -309,7 +309,7 @@ def _cast(ids: pa.Array, lookup: IdLookup) -> pa.Array:
 def _dense(ids: pa.Array, lookup: IdLookup, *, strict: bool) -> IntArray:
     """Return dense int32 ids, 1 for unknown ones."""
     positions = lookup.require(ids.to_pylist()) if strict else lookup.find(ids)
-    dense = np.where(positions == NOTHING, OUT_OF_VOCABULARY, positions + FIRST_ID)
+    dense = np.where(positions == NO_ITEM, OUT_OF_VOCABULARY, positions + FIRST_ID)
     return dense.astype(np.int32)
 
 

@@ -109,7 +109,7 @@ class RetrievalService:
             ValueError: as of `QueryTower.read` and `QueryTower.cold_query`.
         """
         asked = self._read(request, strict=strict)
-        if not self.tower.find_strangers(asked).any():
+        if not self.tower.find_cold_start_users(asked).any():
             (query,) = self.tower.encode_dense(*asked)
             return self.recommender.recommend_to(query, request.history, k, quota=quota)
         if cold_start == "popular":

@@ -60,7 +60,7 @@ def encode_histories(  # noqa: PLR0913 (what is known of users, and batch sizes)
         batch: dict[str, Any] = {}
         if reads_history:
             batch |= _read_histories(towers, histories, events, rows, width)
-        if towers.profile is not None or not towers.queries_each_position:
+        if towers.profile is not None or not towers.query_per_position:
             batch["users"] = users[rows]
         # A full batch every time, so that each width has one shape to compile.
         n_rows = max(slots // width, 1)

@@ -29,7 +29,7 @@ class MeanUserTower(keras.layers.Layer):
     """
 
     reads_events: ClassVar[bool] = False
-    queries_each_position: ClassVar[bool] = True
+    query_per_position: ClassVar[bool] = True
 
     def __init__(
         self,

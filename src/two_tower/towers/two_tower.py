@@ -32,7 +32,7 @@ class TwoTower(keras.Model):
         history_encoder: a layer from `[B, T, D]` item vectors and their `[B, T]` mask
             to `[B, T, H]`, the user as of each position, with the `[B, T]` ages of
             the items if it `reads_events`; or, if it isn't one that
-            `queries_each_position`, a `MultiInterestUserTower`. Its `max_length` is the
+            `query_per_position`, a `MultiInterestUserTower`. Its `max_length` is the
             longest T that it was trained on. None reads no history.
         profile: embeds users by what they are; None knows no more than their history.
         fusion: `hidden_units`, `batch_norm`, `dropout` and `seed` of the `Mlp` from
@@ -110,15 +110,15 @@ class TwoTower(keras.Model):
         return self.reads_events and self.history_encoder.request_time
 
     @property
-    def queries_each_position(self) -> bool:
+    def query_per_position(self) -> bool:
         """Whether each position of a history is a query; else each history is one."""
         encoder = self.history_encoder
-        return encoder is None or encoder.queries_each_position
+        return encoder is None or encoder.query_per_position
 
     @property
     def n_vectors(self) -> int:
         """V, how many vectors a query has."""
-        return 1 if self.queries_each_position else int(self.history_encoder.n_vectors)
+        return 1 if self.query_per_position else int(self.history_encoder.n_vectors)
 
     def build(self, _: Any = None) -> None:
         # Towers that come out of a file are built already.
@@ -128,7 +128,7 @@ class TwoTower(keras.Model):
         if self.history_encoder is not None:
             if not self.history_encoder.built:
                 self.history_encoder.build((None, None, self.dimension))
-            if self.queries_each_position:
+            if self.query_per_position:
                 self.no_history = self.add_weight(
                     name="no_history",
                     shape=(self.history_encoder.dimension,),
@@ -156,7 +156,7 @@ class TwoTower(keras.Model):
             `[B, D]` float32, or `[B, V, D]` of several vectors.
         """
         batch = dict(inputs)
-        if self.history_encoder is not None and self.queries_each_position:
+        if self.history_encoder is not None and self.query_per_position:
             n_rows, width = ops.shape(batch["items"])[0], ops.shape(batch["items"])[1]
             newest = ops.arange(n_rows, dtype="int32") * width + batch["lengths"] - 1
             batch["places"] = ops.where(batch["lengths"] > 0, newest, n_rows * width)
@@ -188,7 +188,7 @@ class TwoTower(keras.Model):
         Returns:
             `[P, D]` float32, or `[P, V, D]` of several vectors.
         """
-        if not self.queries_each_position:
+        if not self.query_per_position:
             vectors = self.interests(batch, training=training).vectors
             return vectors if self.n_vectors > 1 else ops.squeeze(vectors, 1)
         sides = []
@@ -315,7 +315,7 @@ def _check_interests(
     *,
     normalise: bool,
 ) -> None:
-    if history_encoder is None or history_encoder.queries_each_position:
+    if history_encoder is None or history_encoder.query_per_position:
         return
     if profile is not None:
         raise ValueError(
@@ -336,7 +336,7 @@ def _check_histories(
 ) -> None:
     if history_item_tower is None:
         return
-    if history_encoder is None or not history_encoder.queries_each_position:
+    if history_encoder is None or not history_encoder.query_per_position:
         raise ValueError(
             "a history_item_tower embeds the items of histories for a mean or a "
             f"transformer, but history_encoder is {history_encoder}; leave it out"

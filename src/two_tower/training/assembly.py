@@ -17,10 +17,10 @@ from two_tower.towers.multi_interest.tower import MultiInterestUserTower
 from two_tower.towers.transformer.tower import TransformerUserTower
 from two_tower.towers.two_tower import TwoTower
 from two_tower.training.averages import Averages, exponential_average, mean_from
-from two_tower.training.batches.base import Feed
-from two_tower.training.batches.pairs import PairFeed
-from two_tower.training.batches.positions import PlaceFeed
-from two_tower.training.batches.windows import SequenceFeed
+from two_tower.training.batches.base import Batches
+from two_tower.training.batches.pairs import PairBatches
+from two_tower.training.batches.positions import PositionBatches
+from two_tower.training.batches.windows import WindowBatches
 from two_tower.training.callbacks import EarlyStopping, TrainingState
 from two_tower.training.checkpoints import CheckpointStore
 from two_tower.training.contrasts import (
@@ -220,7 +220,7 @@ def assemble_edges(parameters: Training, longest: int) -> list[int]:
 
 def assemble_feed(
     parameters: Training, inputs: ModelInputs, towers: TwoTower
-) -> PairFeed | PlaceFeed | SequenceFeed:
+) -> PairBatches | PositionBatches | WindowBatches:
     """Return the batches of each epoch: windows, places of them, or mere pairs.
 
     Raises:
@@ -229,10 +229,10 @@ def assemble_feed(
     """
     feed = _feed(parameters, inputs, towers)
     queue = parameters.sources.queue
-    if parameters.negatives == "queue" and queue.size - queue.hard < feed.most_places:
+    if parameters.negatives == "queue" and queue.size - queue.hard < feed.max_queries:
         raise ValueError(
             f"training.sources.queue.size is {queue.size}, of them {queue.hard} hard, "
-            f"but a batch may have {feed.most_places} places, which the others must "
+            f"but a batch may have {feed.max_queries} places, which the others must "
             "hold; raise the size, or lower training.batches"
         )
     return feed
@@ -240,7 +240,7 @@ def assemble_feed(
 
 def _feed(
     parameters: Training, inputs: ModelInputs, towers: TwoTower
-) -> PairFeed | PlaceFeed | SequenceFeed:
+) -> PairBatches | PositionBatches | WindowBatches:
     batches = parameters.batches
     shared: dict[str, Any] = {
         "chunk": places_at_a_time(parameters),
@@ -249,11 +249,11 @@ def _feed(
     }
     if not towers.max_length:
         users, labels = inputs.sequences.pairs()
-        return PairFeed(users, labels, size=batches.pairs, **shared)
+        return PairBatches(users, labels, size=batches.pairs, **shared)
     edges = assemble_edges(parameters, towers.max_length)
-    if not towers.queries_each_position:
+    if not towers.query_per_position:
         # One width: batches of similar histories would fill the queue with their kind.
-        return PlaceFeed(
+        return PositionBatches(
             inputs.sequences,
             edges[-1:],
             size=batches.pairs,
@@ -261,7 +261,7 @@ def _feed(
             epochs=parameters.epochs,
             **shared,
         )
-    return SequenceFeed(
+    return WindowBatches(
         inputs.sequences,
         edges,
         slots=batches.slots,
@@ -291,7 +291,7 @@ def assemble_state(
     parameters: Training,
     inputs: ModelInputs,
     towers: TwoTower,
-    feed: Feed,
+    feed: Batches,
     fingerprint: str,
 ) -> TrainingState:
     """Return the towers with objective and optimiser, ready for the first epoch."""

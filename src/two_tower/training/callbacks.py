@@ -19,7 +19,7 @@ from two_tower.training.alarms import (
     check_weights,
 )
 from two_tower.training.averages import assign_all
-from two_tower.training.batches.base import Feed
+from two_tower.training.batches.base import Batches
 from two_tower.training.checkpoints import Checkpoint, CheckpointStore
 from two_tower.training.metrics import (
     GREATEST_HEAD,
@@ -107,7 +107,7 @@ class TrainingState:
     """
 
     task: RetrievalTask
-    feed: Feed
+    feed: Batches
     stopping: EarlyStopping
     fingerprint: str
     stack: int = 1

@@ -146,11 +146,14 @@ def _source_of_catalogue(
 
 def _low_rated(parameters: Training, inputs: ModelInputs) -> LowRated:
     asked, log_q = parameters.sources.low_rated, parameters.log_q != "none"
-    disliked = inputs.disliked.keep(inputs.is_candidate[inputs.disliked.values])
-    if not len(disliked.values):
+    explicit_negatives = inputs.explicit_negatives.keep(
+        inputs.is_candidate[inputs.explicit_negatives.values]
+    )
+    if not len(explicit_negatives.values):
         raise ValueError(
             "training.negatives is 'low_rated', but no user dislikes any item: set "
-            "sequencing.disliked.max_rating to the highest rating that is a dislike "
+            "sequencing.explicit_negatives.max_rating to the highest rating that is "
+            "a dislike "
             "(null collects none), below sequencing.selection.min_rating, from which "
             "on a rating is a positive; or choose other negatives"
         )
@@ -158,7 +161,7 @@ def _low_rated(parameters: Training, inputs: ModelInputs) -> LowRated:
         inputs.candidate_ids, asked.uniform, per_positive=True, log_q=log_q
     )
     return LowRated(
-        disliked,
+        explicit_negatives,
         count=asked.per_positive,
         log_q=log_q,
         others=others if asked.uniform else None,

@@ -124,7 +124,7 @@ class ModelInputs:
             None where the item tower does.
         users: of the profile; None where the queries have none.
         n_users: dense user ids, the reserved ones included.
-        disliked: dense item ids by dense user id, from 0.
+        explicit_negatives: dense item ids by dense user id, from 0.
         information: name of an item's feature, or `id` → its mutual information with
             each, in nats.
     """
@@ -135,7 +135,7 @@ class ModelInputs:
     history_items: Entities | None
     users: Entities | None
     n_users: int
-    disliked: Ragged
+    explicit_negatives: Ragged
     information: Mapping[str, Mapping[str, float]]
 
     @cached_property
@@ -169,7 +169,8 @@ def read_inputs(
 
     Args:
         tables: `train_sequences`, `validation_examples`, `item_features`,
-            `user_features`, `item_vocabulary`, `user_vocabulary`, `disliked_items`, as
+            `user_features`, `item_vocabulary`, `user_vocabulary`,
+            `explicit_negatives`, as
             `train_two_tower` describes them.
         feature_schema: kind and size of each feature, `n_items` and `n_users`.
         feature_information: `features` and their `matrix` of mutual information.
@@ -203,7 +204,9 @@ def read_inputs(
         if profile.use
         else None,
         n_users=n_users,
-        disliked=_read_disliked(tables["disliked_items"], n_users),
+        explicit_negatives=_read_explicit_negatives(
+            tables["explicit_negatives"], n_users
+        ),
         information=_by_name(feature_information),
     )
 
@@ -262,8 +265,8 @@ def _known(vocabulary: ir.Table, entity: str, n_entities: int) -> npt.NDArray[np
     return known
 
 
-def _read_disliked(disliked_items: ir.Table, n_users: int) -> Ragged:
-    table: pa.Table = disliked_items.order_by("user").to_pyarrow()
+def _read_explicit_negatives(explicit_negatives: ir.Table, n_users: int) -> Ragged:
+    table: pa.Table = explicit_negatives.order_by("user").to_pyarrow()
     lists = Ragged.from_arrow(table["items"])
     lengths = np.zeros(n_users, np.int64)
     lengths[table["user"].to_numpy()] = lists.lengths

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from two_tower.training.batches.base import Batch, Feed
+from two_tower.training.batches.base import Batch, Batches
 
 N_STEPS = "n_steps"
 """Key of a stack: how many of its batches are real, an int32 scalar."""
@@ -35,13 +35,13 @@ def made_ahead(source: Iterable[T], n: int = BATCHES_AHEAD) -> Iterator[T]:
             yield made[0]
 
 
-class _IndexedFeed(keras.utils.PyDataset):
+class _IndexedBatches(keras.utils.PyDataset):
     """A feed by batch number, which Keras asks for in rising order.
 
     Keras' own threads would ask for several at a time, in any order.
     """
 
-    def __init__(self, feed: Feed) -> None:
+    def __init__(self, feed: Batches) -> None:
         super().__init__()
         self.feed = feed
         self.batches: Iterator[Batch] = iter(())  # begun by the first batch asked for
@@ -86,7 +86,7 @@ def _side_by_side(arrays: list[npt.NDArray[Any]], size: int) -> npt.NDArray[Any]
     return result
 
 
-def as_keras_input(feed: Feed, *, stack: int) -> Any:
+def as_keras_input(feed: Batches, *, stack: int) -> Any:
     """Return the feed for `fit`; each epoch reads the one that has begun.
 
     TensorFlow gets a `tf.data.Dataset` that says which dimensions vary between batches:
@@ -98,7 +98,7 @@ def as_keras_input(feed: Feed, *, stack: int) -> Any:
             takes as long to be handed anything by Python as a small step takes.
     """
     if keras.backend.backend() != "tensorflow":
-        return _IndexedFeed(feed)
+        return _IndexedBatches(feed)
     import tensorflow as tf
 
     def batches() -> Iterator[Batch]:

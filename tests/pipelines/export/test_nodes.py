@@ -28,7 +28,7 @@ SMALL_PIECES = {"items_per_piece": 3, "users_per_piece": 2}
 NUMBERS = [100 + i for i in range(N_ITEMS - 2)]
 WORDS = [f"film {i}" for i in range(N_ITEMS - 2)]
 DENSE = {5: [3, 4, 5], 2: [6], 4: [], 3: [9, 8, 7, 6, 5, 4], 6: [2, 2]}
-NOTHING = Features(item=None, user=None)
+NO_ITEM = Features(item=None, user=None)
 VALUES = pa.table(
     {
         "entity": pa.array([], pa.string()),
@@ -138,7 +138,7 @@ def export_tower(lineage):
             SCHEMA,
             histories(raw),
             lineage,
-            NOTHING,
+            NO_ITEM,
             parameters(**changes),
         )
 

@@ -24,7 +24,7 @@ SETTINGS = {
     "drawn": {"temperature": 1.0, "among": 3, "seed": 1},
     "quota": None,
     "because": 2,
-    "hide_seen": True,
+    "filter_seen": True,
     "allow_items": None,
     "exclude_items": [],
     "users_per_batch": 100,
@@ -102,7 +102,7 @@ def test_the_table_has_the_columns_it_promises():
 
 
 def test_seen_items_are_shown_when_asked_for():
-    assert recommend(hide_seen=False, k=1) == [
+    assert recommend(filter_seen=False, k=1) == [
         (42, 1, 10, "Alien"),
         (7, 1, 10, "Alien"),
         (8, 1, 30, "Casino"),
@@ -389,7 +389,7 @@ def test_each_item_says_which_vector_found_it_and_what_of_the_history_that_is_ne
         (7, 10, 0, []),
     ]
     # What has been seen may be shown, and is still what a vector is near to.
-    assert explained(user_id=42, hide_seen=False, because=1, k=3) == [
+    assert explained(user_id=42, filter_seen=False, because=1, k=3) == [
         (42, 10, 0, [10]),
         (42, 30, 1, []),
         (42, 40, 1, []),
@@ -414,7 +414,7 @@ def test_a_quota_leaves_places_to_the_other_vector():
     items = [[0.8, 0.6], [0.6, 0.8], [0, 1], [0.1, 0.99**0.5]]
     _, *others = of_two_interests()
     data = bundle_of(np.array(items, np.float32), item_ids=[10, 20, 30, 40]), *others
-    asked = {"user_id": 42, "hide_seen": False}
+    asked = {"user_id": 42, "filter_seen": False}
     assert [row[1:3] for row in explained(*data, **asked)] == [(30, 1), (40, 1)]
     limited = explained(*data, **asked, quota=1)
     assert [row[1:3] for row in limited] == [(30, 1), (10, 0)]
@@ -438,7 +438,7 @@ def test_an_unknown_user_has_nothing_to_be_explained_by(policy, expected):
 
 def test_the_log_tells_what_each_vector_is_near_to(caplog):
     caplog.set_level(logging.INFO)
-    recommend(*of_two_interests(), user_id=42, hide_seen=False)
+    recommend(*of_two_interests(), user_id=42, filter_seen=False)
     lines = caplog.text.splitlines()
     assert lines[lines.index("user 42") :][:4] == [
         "user 42",

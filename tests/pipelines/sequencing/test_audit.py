@@ -30,11 +30,11 @@ AUDITED = (
     "item_features",
     "user_features",
     "train_sequences",
-    "disliked_items",
+    "explicit_negatives",
     "validation_examples",
     "test_examples",
 )
-GROWN_FROM = ("known_items", "known_users", "known_values")
+GROWN_FROM = ("deployed_items", "deployed_users", "deployed_values")
 
 
 def make(kind, **settings):
@@ -382,13 +382,16 @@ def test_an_item_held_out_for_both_splits_is_named(outputs):
 @pytest.fixture(scope="module")
 def disliking():
     """Return the outputs of each kind of split where low ratings are dislikes."""
-    settings = {"selection": {"min_rating": 3.0}, "disliked": {"max_rating": 2.0}}
+    settings = {
+        "selection": {"min_rating": 3.0},
+        "explicit_negatives": {"max_rating": 2.0},
+    }
     return {kind: make(kind, **settings) for kind in KINDS}
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_sound_dislikes_pass(disliking, kind):
-    assert disliking[kind][0]["disliked_items"].count().execute() > 0
+    assert disliking[kind][0]["explicit_negatives"].count().execute() > 0
     assert audit(disliking[kind])["passed"]
 
 
@@ -411,14 +414,14 @@ def dislike_twice(rows):
 )
 def test_other_disliked_items_than_the_past_has_are_named(disliking, kind, corrupt):
     with named("disliked_items_come_from_training_only"):
-        audit(changed(disliking[kind], "disliked_items", corrupt))
+        audit(changed(disliking[kind], "explicit_negatives", corrupt))
 
 
 def test_dislikes_that_were_not_asked_for_are_named(outputs):
     def dislike(rows):
         rows.append({"user": 4, "items": [5]})
 
-    corrupted = changed(outputs["random"], "disliked_items", dislike)
+    corrupted = changed(outputs["random"], "explicit_negatives", dislike)
     with named("disliked_items_come_from_training_only"):
         audit(corrupted)
 
@@ -449,10 +452,10 @@ def know_another_value(rows):
 @pytest.mark.parametrize(
     ("table", "corrupt", "check"),
     [
-        ("known_items", know_another_number, "vocabularies_number_everything_once"),
-        ("known_users", lambda rows: rows.pop(0), "vocabularies_number_everything"),
+        ("deployed_items", know_another_number, "vocabularies_number_everything_once"),
+        ("deployed_users", lambda rows: rows.pop(0), "vocabularies_number_everything"),
         ("item_vocabulary", lambda rows: rows.pop(1), "vocabularies_number_everything"),
-        ("known_values", know_another_value, "features_come_from_training_only"),
+        ("deployed_values", know_another_value, "features_come_from_training_only"),
         ("feature_vocabulary", know_another_value, "features_come_from_training_only"),
     ],
 )

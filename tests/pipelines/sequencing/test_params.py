@@ -4,7 +4,7 @@ from pydantic import ValidationError
 from tests.sequences.tables import parameters
 from two_tower.features.params import DeclaredFeature, Features
 from two_tower.pipelines.sequencing.params import (
-    Disliked,
+    ExplicitNegatives,
     NewItems,
     NewUsers,
     Order,
@@ -23,13 +23,13 @@ def test_the_base_parameters_are_allowed_and_no_group_is_forgotten():
         "order",
         "split",
         "window",
-        "disliked",
+        "explicit_negatives",
         "features",
     }
     Selection(**base["selection"])
     Order(**base["order"])
     Split(**base["split"])
-    Disliked(**base["disliked"])
+    ExplicitNegatives(**base["explicit_negatives"])
     Features(**base["features"])
 
 
@@ -70,18 +70,20 @@ def test_something_must_be_left_to_train_on(group, more):
 
 
 @pytest.mark.parametrize(
-    ("positive", "disliked"), [(None, 2.0), (4.0, 4.0), (3.0, 3.5)]
+    ("positive", "explicit_negatives"), [(None, 2.0), (4.0, 4.0), (3.0, 3.5)]
 )
-def test_a_rating_can_not_be_a_positive_and_disliked(positive, disliked):
+def test_a_rating_can_not_be_a_positive_and_disliked(positive, explicit_negatives):
     selection = Selection(**parameters()["selection"] | {"min_rating": positive})
-    with pytest.raises(ValueError, match=r"disliked\.max_rating .* must be below"):
-        Disliked(max_rating=disliked).check_against(selection)
+    with pytest.raises(
+        ValueError, match=r"explicit_negatives\.max_rating .* must be below"
+    ):
+        ExplicitNegatives(max_rating=explicit_negatives).check_against(selection)
 
 
-@pytest.mark.parametrize(("positive", "disliked"), [(None, None), (4.0, 3.5)])
-def test_dislikes_below_the_positives_are_allowed(positive, disliked):
+@pytest.mark.parametrize(("positive", "explicit_negatives"), [(None, None), (4.0, 3.5)])
+def test_dislikes_below_the_positives_are_allowed(positive, explicit_negatives):
     selection = Selection(**parameters()["selection"] | {"min_rating": positive})
-    Disliked(max_rating=disliked).check_against(selection)
+    ExplicitNegatives(max_rating=explicit_negatives).check_against(selection)
 
 
 @pytest.mark.parametrize(

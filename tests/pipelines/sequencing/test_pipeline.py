@@ -50,7 +50,7 @@ def catalog_of(monkeypatch, tmp_path):
             "selection": params.Selection,
             "order": params.Order,
             "split": params.Split,
-            "disliked": params.Disliked,
+            "explicit_negatives": params.ExplicitNegatives,
             "features": Features,
         }
         for group, model in typed.items():
@@ -86,7 +86,7 @@ def test_everything_that_is_made_is_in_the_catalog_with_its_layer(catalog_of):
         "user_features": "feature",
         "feature_information": "feature",
         "train_sequences": "model_input",
-        "disliked_items": "model_input",
+        "explicit_negatives": "model_input",
         "validation_examples": "model_input",
         "test_examples": "model_input",
         "split_report": "reporting",
@@ -101,7 +101,7 @@ def test_the_parameters_reach_the_nodes_typed(create):
         "sequencing.selection": params.Selection,
         "sequencing.order": params.Order,
         "sequencing.split": params.Split,
-        "sequencing.disliked": params.Disliked,
+        "sequencing.explicit_negatives": params.ExplicitNegatives,
         "sequencing.features": Features,
     }
 
@@ -127,11 +127,11 @@ def test_the_growing_pipeline_makes_the_same_from_known_tables_too(catalog_of):
     plain, growing = create_pipeline(), create_growing_pipeline()
     assert growing.all_outputs() == plain.all_outputs()
     assert growing.inputs() - plain.inputs() == {
-        "known_item_vocabulary",
-        "known_user_vocabulary",
-        "known_feature_vocabulary",
-        "known_feature_schema",
-        "known_rules",
+        "deployed_item_vocabulary",
+        "deployed_user_vocabulary",
+        "deployed_feature_vocabulary",
+        "deployed_feature_schema",
+        "deployed_rules",
     }
     events = some_interactions()
     known = run(catalog_of("first", events.filter(ibis._.user_id > 4)))
@@ -147,7 +147,7 @@ def test_the_growing_pipeline_makes_the_same_from_known_tables_too(catalog_of):
         f"sequencing.{group}": catalog[f"params:sequencing.{group}"].load().model_dump()
         for group in ("selection", "order", "split")
     }
-    others = {"known_feature_schema": schema, "known_rules": rules}
+    others = {"deployed_feature_schema": schema, "deployed_rules": rules}
     for name, known_part in (tables | others).items():
         catalog[name] = known_part
     SequentialRunner().run(growing, catalog)

@@ -20,7 +20,7 @@ def split_report(outputs):
     params = {name: params[name] for name in ("selected", "order", "split")}
     names = ("interactions", "split_interactions", "train_sequences")
     names += ("item_vocabulary", "user_vocabulary")
-    names += ("disliked_items", "validation_examples", "test_examples")
+    names += ("explicit_negatives", "validation_examples", "test_examples")
     return nodes.report_split(**params, **{name: tables[name] for name in names})
 
 
@@ -95,13 +95,13 @@ def test_new_items_are_counted_as_cold_and_dislikes_as_pairs():
         some_interactions(),
         split={"kind": "new_items", "seed": 5},
         selection={"min_rating": 3.0},
-        disliked={"max_rating": 2.0},
+        explicit_negatives={"max_rating": 2.0},
     )
     found = split_report((tables, params))
     assert found["shares"] == {"validation": 0.1, "test": 0.1}
     assert found["items"] == {"all": 12, "cold": 2}
-    dislikes = tables["disliked_items"].to_pyarrow()["items"].to_pylist()
-    assert found["disliked_items"] == {
+    dislikes = tables["explicit_negatives"].to_pyarrow()["items"].to_pylist()
+    assert found["explicit_negatives"] == {
         "users": len(dislikes),
         "pairs": sum(map(len, dislikes)),
     }

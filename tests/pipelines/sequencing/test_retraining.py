@@ -31,7 +31,7 @@ def known(**changes):
 
 def keep(before, now):
     return keep_interactions_as_before(
-        some_interactions(), **rules(**now), known_rules=known(**before)
+        some_interactions(), **rules(**now), deployed_rules=known(**before)
     )
 
 

@@ -112,6 +112,12 @@ def test_views_are_of_known_items():
 def test_low_rated_negatives_need_something_disliked():
     asked = parameters({"negatives": "low_rated"})
     inputs = inputs_of(asked)
-    nothing = Ragged(inputs.disliked.values[:0], inputs.disliked.offsets * 0)
-    with pytest.raises(ValueError, match=r"disliked\.max_rating.*\.min_rating"):
-        contrasts.assemble_source(asked, replace(inputs, disliked=nothing), N_ITEMS)
+    nothing = Ragged(
+        inputs.explicit_negatives.values[:0], inputs.explicit_negatives.offsets * 0
+    )
+    with pytest.raises(
+        ValueError, match=r"explicit_negatives\.max_rating.*\.min_rating"
+    ):
+        contrasts.assemble_source(
+            asked, replace(inputs, explicit_negatives=nothing), N_ITEMS
+        )

@@ -29,7 +29,7 @@ def test_the_pipeline_takes_model_inputs_and_gives_a_model_with_its_history(
         "user_features",
         "item_vocabulary",
         "user_vocabulary",
-        "disliked_items",
+        "explicit_negatives",
         "feature_schema",
         "feature_information",
         "leakage_audit",

@@ -45,9 +45,9 @@ def test_every_user_meets_every_item_of_the_history_once_an_epoch(
 def test_all_batches_have_one_shape(histories, size, chunk):
     feed = pair_feed_of(histories, size=size, chunk=chunk)
     shapes = {tuple(array.shape for array in batch.values()) for batch in feed}
-    assert shapes == {((feed.most_places,),) * 4}
-    assert feed.most_places % chunk == 0
-    assert 0 <= feed.most_places - size < chunk
+    assert shapes == {((feed.max_queries,),) * 4}
+    assert feed.max_queries % chunk == 0
+    assert 0 <= feed.max_queries - size < chunk
 
 
 # covers: L26 N13

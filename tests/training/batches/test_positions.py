@@ -16,7 +16,7 @@ from tests.training.fit_tiny import (
     second_of,
     walks,
 )
-from two_tower.training.batches.positions import PlaceFeed
+from two_tower.training.batches.positions import PositionBatches
 from two_tower.training.batches.sampling import Additions
 
 # Widths, places of a batch, the chunk, the size of a window and histories.
@@ -86,7 +86,7 @@ def test_shapes_depend_on_the_width_alone_and_padding_is_empty(shape):
     assert feed.n_positives == sum(map(len, shape[-1]))
     assert len(list(feed)) == len(feed)
     for batch in feed:
-        width, n_rows = batch["items"].shape[1], feed.most_places
+        width, n_rows = batch["items"].shape[1], feed.max_queries
         assert width in shape[0]
         assert n_rows % shape[2] == 0
         flat, wide = (n_rows,), (n_rows, width)
@@ -179,7 +179,7 @@ def test_windows_out_of_order_are_refused():
 
 
 def feed_from(sequences):
-    return PlaceFeed(
+    return PositionBatches(
         sequences,
         [6],
         size=8,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.training.fit_tiny import EDGES, cut, feed_of, second_of, walks
 from two_tower.training.batches.sampling import Additions
-from two_tower.training.batches.windows import SequenceFeed, plan_epoch
+from two_tower.training.batches.windows import WindowBatches, plan_epoch
 
 # Widths, slots that hold the widest, and histories of up to three windows.
 SHAPES = st.lists(st.integers(1, 9), min_size=1, max_size=4, unique=True).flatmap(
@@ -82,7 +82,7 @@ def test_shapes_depend_on_the_width_alone(shape):
         assert n_places % chunk == 0
         # Room for all positions and all first items, and less than a chunk more.
         assert 0 <= n_places - n_rows * (width + 1) < chunk
-        assert n_places <= feed_for(shape).most_places
+        assert n_places <= feed_for(shape).max_queries
         assert {
             name: (array.dtype.name, array.shape) for name, array in batch.items()
         } == {
@@ -241,5 +241,5 @@ def test_ages_need_the_times_of_the_sequences():
     windows = replace(cut(walks(), EDGES[-1]), events=None)
     options = {"slots": 24, "chunk": 8, "seed": 1, "additions": Additions()}
     with pytest.raises(ValueError, match="with_events=True"):
-        SequenceFeed(windows, EDGES, with_ages=True, request_time=False, **options)
-    SequenceFeed(windows, EDGES, with_ages=False, request_time=False, **options)
+        WindowBatches(windows, EDGES, with_ages=True, request_time=False, **options)
+    WindowBatches(windows, EDGES, with_ages=False, request_time=False, **options)

@@ -276,7 +276,7 @@ def test_a_learned_temperature_takes_part(towers, credit):
 class Places:
     """A feed of four batches of the same places, in which the queue fills up."""
 
-    n_positives, most_places = 4 * sum(WEIGHTS), len(LABELS)
+    n_positives, max_queries = 4 * sum(WEIGHTS), len(LABELS)
 
     def begin(self, epoch):
         queue = Queue(16, FREQUENCIES, hard=4)

@@ -16,7 +16,7 @@ from two_tower.index.bundle import IndexBundle
 from two_tower.index.vectors import count_vectors, plain_ids, require_vector_index
 from two_tower.params import RawId
 from two_tower.pipelines.recommendation.params import Recommendation
-from two_tower.recommend.batch import Answers, Choices, Strangers
+from two_tower.recommend.batch import Answers, Choices, ColdStartUsers
 from two_tower.recommend.ids import NAMED_IN_ERRORS, ids_of_type, rows_of_ids
 from two_tower.recommend.recommender import Recommender
 from two_tower.types import FloatArray, JsonObject
@@ -77,7 +77,7 @@ def recommend_items(
         recommender,
         with_hidden_items(users, histories),
         n_vectors,
-        Strangers(
+        ColdStartUsers(
             ids_of_type(unknown, kind, parameter=f"recommendation.{names}"),
             _cold_query(cold_queries, parameters) if unknown else None,
         ),
@@ -87,7 +87,7 @@ def recommend_items(
             exclude=_positions(recommender, parameters, "exclude_items"),
             drawn=parameters.drawn if parameters.order == "drawn" else None,
             quota=parameters.quota,
-            hide_seen=parameters.hide_seen,
+            filter_seen=parameters.filter_seen,
             n_because=parameters.because,
         ),
         users_per_batch=parameters.users_per_batch,

@@ -43,7 +43,7 @@ class Recommendation(Params):
         description="so many items of the user's history stand beside a "
         "recommendation: those that have the same nearest vector, the nearest first",
     )
-    hide_seen: bool = Field(description="leave out what the user's history holds")
+    filter_seen: bool = Field(description="leave out what the user's history holds")
     allow_items: Ids | None = Field(
         description="raw ids of the only items to show; null for all"
     )

@@ -13,9 +13,7 @@ from two_tower.features import vocabulary as features
 from two_tower.features.encoding import describe_features, encode_features
 from two_tower.features.params import Features
 from two_tower.sequences import (
-    explicit_negatives as disliked,
-)
-from two_tower.sequences import (
+    explicit_negatives,
     selection,
     splits,
     vocabularies,
@@ -29,7 +27,7 @@ from two_tower.sequences.expressions import collect_in_order
 from two_tower.types import FIRST_ID, JsonObject
 
 from . import audit
-from .params import Disliked, Order, Selection, Split
+from .params import ExplicitNegatives, Order, Selection, Split
 from .retraining import require_same_rules
 
 logger = logging.getLogger(__name__)
@@ -62,7 +60,7 @@ def keep_interactions_as_before(
     selected: Selection,
     order: Order,
     split: Split,
-    known_rules: JsonObject,
+    deployed_rules: JsonObject,
 ) -> ir.Table:
     """Return the same for towers that are retrained, whose rules it holds to.
 
@@ -71,12 +69,12 @@ def keep_interactions_as_before(
         selected: as of `keep_interactions`.
         order: as of `keep_interactions`.
         split: how interactions will be held out.
-        known_rules: the three as the deployed towers were trained with.
+        deployed_rules: the three as the deployed towers were trained with.
 
     Raises:
         ValueError: what they were trained on might be held out now.
     """
-    require_same_rules(known_rules, selected, order, split)
+    require_same_rules(deployed_rules, selected, order, split)
     return keep_interactions(interactions, selected, order)
 
 
@@ -122,17 +120,19 @@ def assign_splits(kept_interactions: ir.Table, split: Split) -> ir.Table:
 
 
 def build_item_vocabulary(
-    split_interactions: ir.Table, items: ir.Table, known_items: ir.Table | None = None
+    split_interactions: ir.Table,
+    items: ir.Table,
+    deployed_items: ir.Table | None = None,
 ) -> ir.Table:
     """Number the items; see `vocabularies.item_vocabulary`."""
-    return vocabularies.item_vocabulary(split_interactions, items, known_items)
+    return vocabularies.item_vocabulary(split_interactions, items, deployed_items)
 
 
 def build_user_vocabulary(
-    split_interactions: ir.Table, known_users: ir.Table | None = None
+    split_interactions: ir.Table, deployed_users: ir.Table | None = None
 ) -> ir.Table:
     """Number the users; see `vocabularies.user_vocabulary`."""
-    return vocabularies.user_vocabulary(split_interactions, known_users)
+    return vocabularies.user_vocabulary(split_interactions, deployed_users)
 
 
 def build_feature_vocabulary(  # noqa: PLR0913, PLR0917 (its inputs in the catalog)
@@ -141,8 +141,8 @@ def build_feature_vocabulary(  # noqa: PLR0913, PLR0917 (its inputs in the catal
     item_vocabulary: ir.Table,
     user_vocabulary: ir.Table,
     declared: Features,
-    known_values: ir.Table | None = None,
-    known_schema: JsonObject | None = None,
+    deployed_values: ir.Table | None = None,
+    deployed_schema: JsonObject | None = None,
 ) -> ir.Table:
     """Number the values that training knows of each feature.
 
@@ -152,24 +152,24 @@ def build_feature_vocabulary(  # noqa: PLR0913, PLR0917 (its inputs in the catal
         item_vocabulary: as from `build_item_vocabulary`.
         user_vocabulary: as from `build_user_vocabulary`.
         declared: the features.
-        known_values: a feature vocabulary to grow from.
-        known_schema: the schema of the same training.
+        deployed_values: a feature vocabulary to grow from.
+        deployed_schema: the schema of the same training.
 
     Returns:
         `entity`, `feature`, `value`, `id` (int32), `count` (int64), ordered by entity,
         feature and id; see `features.feature_vocabulary`.
     """
     of_items, of_users = declared.of("item"), declared.of("user")
-    known_items = features.with_columns(item_vocabulary, "item", items, of_items)
-    known_users = features.with_columns(user_vocabulary, "user", users, of_users)
-    schema = known_schema or {}
+    deployed_items = features.with_columns(item_vocabulary, "item", items, of_items)
+    deployed_users = features.with_columns(user_vocabulary, "user", users, of_users)
+    schema = deployed_schema or {}
     return (
         features.feature_vocabulary(
-            known_items, "item", of_items, known_values, schema.get("item")
+            deployed_items, "item", of_items, deployed_values, schema.get("item")
         )
         .union(
             features.feature_vocabulary(
-                known_users, "user", of_users, known_values, schema.get("user")
+                deployed_users, "user", of_users, deployed_values, schema.get("user")
             )
         )
         .order_by("entity", "feature", "id")
@@ -177,13 +177,13 @@ def build_feature_vocabulary(  # noqa: PLR0913, PLR0917 (its inputs in the catal
 
 
 def build_feature_schema(
-    declared: Features, known_schema: JsonObject | None = None, **tables: ir.Table
+    declared: Features, deployed_schema: JsonObject | None = None, **tables: ir.Table
 ) -> JsonObject:
     """Return the sizes of all tables that towers look ids up in.
 
     Args:
         declared: the features.
-        known_schema: a schema to grow from.
+        deployed_schema: a schema to grow from.
         tables: `items`, `users`, `item_vocabulary`, `user_vocabulary` and
             `feature_vocabulary`.
 
@@ -200,7 +200,7 @@ def build_feature_schema(
             entity,
             tables["feature_vocabulary"],
             own,
-            (known_schema or {}).get(entity),
+            (deployed_schema or {}).get(entity),
         )
         schema[f"n_{entity}s"] = FIRST_ID + int(vocabulary.count().execute())
     return schema
@@ -268,31 +268,34 @@ def cut_training_windows(
     return windows.cut_windows(rows, window)
 
 
-def collect_disliked_items(
-    rule: Disliked, selected: Selection, split: Split, **tables: ir.Table
+def collect_explicit_negatives(
+    rule: ExplicitNegatives, selected: Selection, split: Split, **tables: ir.Table
 ) -> ir.Table:
     """Collect what users rated low before anything of theirs is held out.
 
     Args:
-        rule: what counts as disliked.
+        rule: what counts as explicit_negatives.
         selected: what counts as a positive.
         split: how interactions are held out.
         tables: `interactions` (all of them), `split_interactions`, `item_vocabulary`
             and `user_vocabulary`.
 
     Returns:
-        `user` (int32) and `items` (array<int32>); see `disliked.disliked_items`.
+        `user` (int32) and `items` (array<int32>); see
+        `explicit_negatives.find_explicit_negatives`.
 
     Raises:
-        ValueError: a rating would be a positive and disliked at once.
+        ValueError: a rating would be a positive and an explicit negative at once.
     """
     rule.check_against(selected)
     if rule.max_rating is None:
-        return disliked.nothing_disliked(tables["user_vocabulary"])
+        return explicit_negatives.no_explicit_negatives(tables["user_vocabulary"])
     before = None
     if split.kind == "temporal":
         before = splits.cut_off(tables["split_interactions"], split.temporal.cuts[0])
-    return disliked.disliked_items(**tables, max_rating=rule.max_rating, before=before)
+    return explicit_negatives.find_explicit_negatives(
+        **tables, max_rating=rule.max_rating, before=before
+    )
 
 
 def build_validation_examples(
@@ -366,7 +369,9 @@ def report_split(
         "items": counts.count_unknown(tables["item_vocabulary"]),
         "users": counts.count_unknown(tables["user_vocabulary"]),
         "train_sequences": counts.count_sequences(tables["train_sequences"]),
-        "disliked_items": counts.count_disliked(tables["disliked_items"]),
+        "explicit_negatives": counts.count_explicit_negatives(
+            tables["explicit_negatives"]
+        ),
         "validation_examples": counts.count_examples(tables["validation_examples"]),
         "test_examples": counts.count_examples(tables["test_examples"]),
     }
@@ -396,8 +401,8 @@ def audit_leakage(
     order: Order,
     split: Split,
     window: int,
-    rule: Disliked,
-    known_schema: JsonObject | None = None,
+    rule: ExplicitNegatives,
+    deployed_schema: JsonObject | None = None,
     **tables: ir.Table,
 ) -> JsonObject:
     """Check that nothing a target would give away has been trained on or is known.
@@ -407,10 +412,11 @@ def audit_leakage(
         order: what comes first within a second.
         split: how interactions are held out.
         window: most pairs of a training window.
-        rule: what counts as disliked.
-        known_schema: the schema that the features have grown from.
+        rule: what counts as explicit_negatives.
+        deployed_schema: the schema that the features have grown from.
         tables: `interactions` and the outputs of sequencing, by name; and
-            `known_items`, `known_users` and `known_values`, where the vocabularies
+            `deployed_items`, `deployed_users` and `deployed_values`, where the
+            vocabularies
             have grown from these.
 
     Returns:
@@ -425,8 +431,8 @@ def audit_leakage(
         order=order,
         split=split,
         window=window,
-        disliked=rule,
-        known_schema=known_schema,
+        explicit_negatives=rule,
+        deployed_schema=deployed_schema,
     )
     failed = [f"{check.name}: {check.detail}" for check in checks if not check.passed]
     if failed:

@@ -119,24 +119,28 @@ class Split(Params):
     new_items: NewItems
 
 
-class Disliked(Params):
-    """Which ratings say that a user disliked an item: negatives that are known."""
+class ExplicitNegatives(Params):
+    """Explicit negatives: items that a user rated low."""
 
     max_rating: float | None = Field(
-        description="disliked at or below, which selection.min_rating must exceed; "
-        "null: nothing is known to be disliked"
+        description="maximum rating of an explicit negative, below "
+        "selection.min_rating; "
+        "null: there are none"
     )
 
     def check_against(self, selection: Selection) -> None:
-        """Refuse a rating that is a positive and disliked at once.
+        """Refuse a rating that is a positive and an explicit negative at once.
 
         Raises:
             ValueError: `max_rating` isn't below `selection.min_rating`.
         """
-        positive, disliked = selection.min_rating, self.max_rating
-        if disliked is not None and (positive is None or positive <= disliked):
+        positive, explicit_negatives = selection.min_rating, self.max_rating
+        if explicit_negatives is not None and (
+            positive is None or positive <= explicit_negatives
+        ):
             raise ValueError(
-                f"sequencing.disliked.max_rating ({disliked}) must be below "
+                f"sequencing.explicit_negatives.max_rating ({explicit_negatives}) "
+                "must be below "
                 f"sequencing.selection.min_rating ({positive}; null makes every "
                 "interaction a positive); set min_rating above it, or max_rating to "
                 "null"

@@ -14,15 +14,15 @@ RULES: Final = {
     "split": "params:sequencing.split",
 }
 KNOWN: Final = {
-    "known_items": "known_item_vocabulary",
-    "known_users": "known_user_vocabulary",
-    "known_values": "known_feature_vocabulary",
-    "known_schema": "known_feature_schema",
+    "deployed_items": "deployed_item_vocabulary",
+    "deployed_users": "deployed_user_vocabulary",
+    "deployed_values": "deployed_feature_vocabulary",
+    "deployed_schema": "deployed_feature_schema",
 }
 MADE: Final = [
     "interactions",
     "train_sequences",
-    "disliked_items",
+    "explicit_negatives",
     "validation_examples",
     "test_examples",
     *VOCABULARIES,
@@ -37,9 +37,10 @@ def create_pipeline() -> Pipeline:
 def create_growing_pipeline() -> Pipeline:
     """Return the same with vocabularies that grow from known ones.
 
-    It reads, beside what the other reads, `known_item_vocabulary`,
-    `known_user_vocabulary`, `known_feature_vocabulary`, `known_feature_schema` and
-    `known_rules`, which those of the parameters must not differ from.
+    It reads, beside what the other reads, `deployed_item_vocabulary`,
+    `deployed_user_vocabulary`, `deployed_feature_vocabulary`,
+    `deployed_feature_schema` and
+    `deployed_rules`, which those of the parameters must not differ from.
     """
     return _pipeline(known=KNOWN)
 
@@ -85,7 +86,7 @@ def _keep_as_before() -> Node:
         inputs={
             "interactions": "interactions",
             **RULES,
-            "known_rules": "known_rules",
+            "deployed_rules": "deployed_rules",
         },
         outputs="kept_interactions",
         name="keep_interactions_as_before",
@@ -117,13 +118,13 @@ def _number(known: Mapping[str, str]) -> list[Node]:
     return [
         Node(
             nodes.build_item_vocabulary,
-            inputs={**_by_name([*split, "items"]), **_only(known, "known_items")},
+            inputs={**_by_name([*split, "items"]), **_only(known, "deployed_items")},
             outputs="item_vocabulary",
             name="build_item_vocabulary",
         ),
         Node(
             nodes.build_user_vocabulary,
-            inputs={**_by_name(split), **_only(known, "known_users")},
+            inputs={**_by_name(split), **_only(known, "deployed_users")},
             outputs="user_vocabulary",
             name="build_user_vocabulary",
         ),
@@ -132,8 +133,8 @@ def _number(known: Mapping[str, str]) -> list[Node]:
             inputs={
                 **_by_name(described),
                 **declared,
-                **_only(known, "known_values"),
-                **_only(known, "known_schema"),
+                **_only(known, "deployed_values"),
+                **_only(known, "deployed_schema"),
             },
             outputs="feature_vocabulary",
             name="build_feature_vocabulary",
@@ -143,7 +144,7 @@ def _number(known: Mapping[str, str]) -> list[Node]:
             inputs={
                 **_by_name([*described, "feature_vocabulary"]),
                 **declared,
-                **_only(known, "known_schema"),
+                **_only(known, "deployed_schema"),
             },
             outputs="feature_schema",
             name="build_feature_schema",
@@ -185,15 +186,15 @@ def _prepare() -> list[Node]:
             name="cut_training_windows",
         ),
         Node(
-            nodes.collect_disliked_items,
+            nodes.collect_explicit_negatives,
             inputs={
-                "rule": "params:sequencing.disliked",
+                "rule": "params:sequencing.explicit_negatives",
                 "selected": "params:sequencing.selection",
                 "split": "params:sequencing.split",
                 **_by_name(["interactions", *split]),
             },
-            outputs="disliked_items",
-            name="collect_disliked_items",
+            outputs="explicit_negatives",
+            name="collect_explicit_negatives",
         ),
         Node(
             nodes.build_validation_examples,
@@ -225,7 +226,7 @@ def _report(known: Mapping[str, str]) -> list[Node]:
                 **RULES,
                 **_by_name(MADE),
                 "window": "params:sequencing.window",
-                "rule": "params:sequencing.disliked",
+                "rule": "params:sequencing.explicit_negatives",
                 "histories": "histories",
                 "feature_vocabulary": "feature_vocabulary",
                 "item_features": "item_features",

@@ -21,7 +21,7 @@ LEARNS_FROM = (
     "user_features",
     "item_vocabulary",
     "user_vocabulary",
-    "disliked_items",
+    "explicit_negatives",
     "feature_schema",
     "feature_information",
 )
@@ -51,7 +51,8 @@ def train_two_tower(
             array<int32>), `validation_examples` (`user`, `items`, `targets`),
             `item_features` and `user_features` (`item` or `user`, and a column for
             each declared feature), `item_vocabulary` and `user_vocabulary` (`item` or
-            `user`, and `n_train`, its training interactions), `disliked_items` (`user`,
+            `user`, and `n_train`, its training interactions), `explicit_negatives`
+            (`user`,
             `items`).
 
     Raises:

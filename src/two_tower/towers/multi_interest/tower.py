@@ -82,7 +82,7 @@ class MultiInterestUserTower(keras.layers.Layer):
     """
 
     reads_events = True
-    queries_each_position = False
+    query_per_position = False
 
     def __init__(  # noqa: PLR0913
         self,

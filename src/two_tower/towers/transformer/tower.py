@@ -44,7 +44,7 @@ class TransformerUserTower(keras.layers.Layer):
         Tikhonovich et al., eSASRec, RecSys 2025 (gated residuals, SwiGLU).
     """
 
-    queries_each_position: ClassVar[bool] = True
+    query_per_position: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -30,7 +30,7 @@ Batch: TypeAlias = dict[str, npt.NDArray[Any]]
 """
 
 
-class Feed(Protocol):
+class Batches(Protocol):
     """The batches of whichever epoch has begun.
 
     What is drawn for them comes from (seed, epoch) and the state that earlier epochs
@@ -40,7 +40,7 @@ class Feed(Protocol):
     n_positives: int
     """Pairs that an epoch trains."""
 
-    most_places: int
+    max_queries: int
     """P of the largest batch."""
 
     def begin(self, epoch: int) -> None:

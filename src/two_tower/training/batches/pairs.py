@@ -7,11 +7,11 @@ import numpy as np
 
 from two_tower.training.batches.base import Batch, padded
 from two_tower.training.batches.sampling import Additions
-from two_tower.training.batches.seeded import DrawnFeed
+from two_tower.training.batches.seeded import SeededBatches
 from two_tower.types import IntArray
 
 
-class PairFeed(DrawnFeed):
+class PairBatches(SeededBatches):
     """Batches of one shape, of pairs in random order.
 
     A row has one place. The last batch holds what is left, padding behind it.
@@ -39,20 +39,20 @@ class PairFeed(DrawnFeed):
         self.users = users
         self.labels = labels
         self.size = size
-        self.most_places = -(-size // chunk) * chunk
+        self.max_queries = -(-size // chunk) * chunk
         self.n_positives = len(users)
 
     def bare_batches(self, rng: np.random.Generator) -> Iterator[Batch]:
         order = rng.permutation(self.n_positives)
-        rows = np.arange(self.most_places, dtype=np.int32)
+        rows = np.arange(self.max_queries, dtype=np.int32)
         for start in range(0, self.n_positives, self.size):
             part = order[start : start + self.size]
             weights = np.ones(len(part), np.float32)
             yield {
-                "users": padded(self.users[part], self.most_places),
+                "users": padded(self.users[part], self.max_queries),
                 "rows": rows,
-                "labels": padded(self.labels[part], self.most_places),
-                "weights": padded(weights, self.most_places),
+                "labels": padded(self.labels[part], self.max_queries),
+                "weights": padded(weights, self.max_queries),
             }
 
     def __len__(self) -> int:

@@ -8,13 +8,13 @@ import numpy.typing as npt
 from two_tower.towers.events import Events, span_fields
 from two_tower.training.batches.base import Batch, padded
 from two_tower.training.batches.sampling import Additions
-from two_tower.training.batches.seeded import DrawnFeed
+from two_tower.training.batches.seeded import SeededBatches
 from two_tower.training.batches.windows import plan_epoch
 from two_tower.training.sequences import Sequences
 from two_tower.types import Int64Array
 
 
-class PlaceFeed(DrawnFeed):
+class PositionBatches(SeededBatches):
     """Batches of places, drawn over all users; each place is a row of its own.
 
     A place is an item of a training history, asked for by the items before it: as many
@@ -61,7 +61,7 @@ class PlaceFeed(DrawnFeed):
         self.request_time = request_time
         self.epochs = epochs
         self.n_positives = sequences.n_positives
-        self.most_places = -(-size // chunk) * chunk
+        self.max_queries = -(-size // chunk) * chunk
         self._users, self._labels = sequences.pairs()
         self._ends, self._lengths = find_histories(sequences, edges[-1])
         events = sequences.events
@@ -97,7 +97,7 @@ class PlaceFeed(DrawnFeed):
             `users`, `rows`, `labels`, `weights` and the fields of `span_fields`; a
             place is the row of the same number, and padding has no history.
         """
-        n_rows = self.most_places
+        n_rows = self.max_queries
         asked_at = padded(self._events.asked_at[places], n_rows)
         return {
             "users": padded(self._users[places], n_rows),

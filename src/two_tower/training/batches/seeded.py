@@ -6,14 +6,14 @@ from collections.abc import Iterator
 import numpy as np
 
 from two_tower.negatives.base import State
-from two_tower.training.batches.base import Batch, Feed
+from two_tower.training.batches.base import Batch, Batches
 from two_tower.training.batches.sampling import Additions
 
 # The additions draw from a stream of their own, so that they change no order.
 ADDITIONS = 1
 
 
-class DrawnFeed(Feed):
+class SeededBatches(Batches):
     """A feed whose order comes from (seed, epoch), with what is drawn per batch.
 
     Each reading of an epoch starts from what was remembered when the epoch began, and

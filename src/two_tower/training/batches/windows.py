@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from two_tower.chunking import count_places
+from two_tower.chunking import count_queries
 from two_tower.towers.events import UNKNOWN_TIME, Events, Fields, span_ages
 from two_tower.training.batches.base import Batch, padded
 from two_tower.training.batches.sampling import Additions
-from two_tower.training.batches.seeded import DrawnFeed
+from two_tower.training.batches.seeded import SeededBatches
 from two_tower.training.sequences import Sequences
 
 
@@ -75,7 +75,7 @@ def collate(
         np.full(len(firsts), n_rows * width),
     ]
     labels = np.concatenate([targets.values, items.values[items.offsets[firsts]]])
-    n_places = count_places(width, slots=slots, chunk=chunk)
+    n_places = count_queries(width, slots=slots, chunk=chunk)
     return {
         "users": padded(sequences.users[rows], n_rows),
         "rows": padded(
@@ -107,7 +107,7 @@ def window_events(sequences: Sequences) -> Events:
     return Events(events.timestamps, events.ratings, asked_at)
 
 
-class SequenceFeed(DrawnFeed):
+class WindowBatches(SeededBatches):
     """Batches of windows; each position of a window is a query.
 
     Args:
@@ -146,8 +146,8 @@ class SequenceFeed(DrawnFeed):
         self.slots = slots
         self.chunk = chunk
         self.n_positives = sequences.n_positives
-        self.most_places = max(
-            count_places(width, slots=slots, chunk=chunk) for width in edges
+        self.max_queries = max(
+            count_queries(width, slots=slots, chunk=chunk) for width in edges
         )
         self._n_batches = len(self.plan(np.random.default_rng(seed)))
 

@@ -164,7 +164,7 @@ class Unconsumed(Params):
 
 
 class LowRated(Params):
-    """Items that the user has rated low; see `sequencing.disliked`."""
+    """Items that the user has rated low; see `sequencing.explicit_negatives`."""
 
     per_positive: PositiveInt = Field(description="draws of each query's own")
     uniform: int = Field(

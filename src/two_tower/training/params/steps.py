@@ -85,7 +85,7 @@ class Averages(Params):
     swa: LateMean
 
 
-class Batches(PaddedBatches):
+class BatchParams(PaddedBatches):
     """What a training step takes; the widest bucket holds the longest window."""
 
     pairs: int = Field(

@@ -4,7 +4,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from two_tower.chunking import count_places
+from two_tower.chunking import count_queries
 from two_tower.params import Params
 from two_tower.training.params.contrasts import (
     LogQKind,
@@ -18,7 +18,7 @@ from two_tower.training.params.contrasts import (
 )
 from two_tower.training.params.steps import (
     Averages,
-    Batches,
+    BatchParams,
     Optimizer,
     Schedules,
     ValidationParams,
@@ -107,7 +107,7 @@ class Training(Params):
         "or an average over steps"
     )
     averages: Averages
-    batches: Batches
+    batches: BatchParams
     validation: ValidationParams
 
     @property
@@ -314,7 +314,7 @@ class Training(Params):
         if self.history in ROW_PER_PLACE:
             return batches.pairs
         return max(
-            count_places(width, slots=batches.slots, chunk=batches.chunk)
+            count_queries(width, slots=batches.slots, chunk=batches.chunk)
             for width in batches.buckets
         )
 

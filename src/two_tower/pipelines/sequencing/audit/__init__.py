@@ -8,11 +8,16 @@ from dataclasses import dataclass
 
 import ibis.expr.types as ir
 
-from two_tower.pipelines.sequencing.params import Disliked, Order, Selection, Split
+from two_tower.pipelines.sequencing.params import (
+    ExplicitNegatives,
+    Order,
+    Selection,
+    Split,
+)
 from two_tower.types import JsonObject
 
 from . import checks
-from .rules import violations_of_split, wrong_disliked_items
+from .rules import violations_of_split, wrong_explicit_negatives
 from .tables import gather_evidence
 
 SHOWN_VIOLATIONS = 3
@@ -34,8 +39,8 @@ def run_audit(  # noqa: PLR0913
     order: Order,
     split: Split,
     window: int,
-    disliked: Disliked,
-    known_schema: JsonObject | None,
+    explicit_negatives: ExplicitNegatives,
+    deployed_schema: JsonObject | None,
 ) -> list[Check]:
     """Answer all questions on the outputs of one run.
 
@@ -46,8 +51,8 @@ def run_audit(  # noqa: PLR0913
         order: what ought to come first within a second.
         split: how interactions ought to be held out.
         window: most pairs that a training window may hold.
-        disliked: which ratings ought to be collected as disliked.
-        known_schema: the schema that the features have grown from, if any.
+        explicit_negatives: which ratings ought to be collected as explicit_negatives.
+        deployed_schema: the schema that the features have grown from, if any.
     """
     evidence = gather_evidence(
         tables, selection, trains_on_queries=split.kind != "new_users"
@@ -72,12 +77,12 @@ def run_audit(  # noqa: PLR0913
         f"{split.kind}_holds_out_what_it_says": violations_of_split(
             evidence, tables, split
         ),
-        "disliked_items_come_from_training_only": wrong_disliked_items(
-            evidence, tables, disliked, split
+        "disliked_items_come_from_training_only": wrong_explicit_negatives(
+            evidence, tables, explicit_negatives, split
         ),
         "counts_come_from_training_only": checks.wrong_counts(evidence, tables),
         "features_come_from_training_only": checks.wrong_features(
-            tables, known_schema or {}
+            tables, deployed_schema or {}
         ),
     }
     return [_answer(name, violations) for name, violations in questions.items()]

@@ -54,7 +54,7 @@ def wrong_ids(tables: Mapping[str, ir.Table]) -> ir.Table:
     for entity in ("item", "user"):
         key = f"{entity}_id"
         vocabulary = tables[f"{entity}_vocabulary"].select(entity, key)
-        known = tables.get(f"known_{entity}s", vocabulary.limit(0)).select(entity, key)
+        known = tables.get(f"deployed_{entity}s", vocabulary.limit(0)).select(entity, key)
         new = vocabulary.anti_join(known, key)
         first = FIRST_ID + int(known.count().execute())
         by_id = ibis.row_number().over(order_by=[key, entity]) + first
@@ -190,24 +190,24 @@ def wrong_counts(evidence: Evidence, tables: Mapping[str, ir.Table]) -> ir.Table
 
 
 def wrong_features(
-    tables: Mapping[str, ir.Table], known_schema: Mapping[str, Any]
+    tables: Mapping[str, ir.Table], deployed_schema: Mapping[str, Any]
 ) -> ir.Table:
     """Feature counts and scales that other entities than training's have shaped.
 
     Args:
         tables: the outputs by name; a value that no entity has is one of
-            `known_values`.
-        known_schema: holds the dense features whose scale is of an earlier training.
+            `deployed_values`.
+        deployed_schema: holds the dense features whose scale is of an earlier training.
     """
     no_values = tables["feature_vocabulary"].limit(0)
-    known_values = tables.get("known_values", no_values)
+    deployed_values = tables.get("deployed_values", no_values)
     wrong = []
     for entity in ("item", "user"):
         trained = tables[f"{entity}_vocabulary"].filter(_.n_train > 0)
         features = tables[f"{entity}_features"].semi_join(trained, entity)
         stated = tables["feature_vocabulary"].filter(_.entity == entity)
         counted = ["feature", "id", "count"]
-        own = known_values.filter(_.entity == entity)
+        own = deployed_values.filter(_.entity == entity)
         kept = own.semi_join(stated, "feature").select("feature", "value", "id")
         gone = stated.filter(_["count"] == 0).select("feature", "value", "id")
         wrong += [
@@ -221,7 +221,7 @@ def wrong_features(
                 gone.anti_join(kept, ["feature", "value", "id"]),
             )
         ]
-        scaled_before = known_schema.get(entity, {})
+        scaled_before = deployed_schema.get(entity, {})
         for name, dtype in features.schema().items():
             if dtype.is_floating() and name not in scaled_before:
                 mean = features.agg(mean=features[name].mean().abs())

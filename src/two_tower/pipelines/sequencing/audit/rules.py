@@ -8,7 +8,7 @@ import ibis.expr.types as ir
 import numpy as np
 from ibis import _
 
-from two_tower.pipelines.sequencing.params import Disliked, Split
+from two_tower.pipelines.sequencing.params import ExplicitNegatives, Split
 
 from .tables import Evidence, differences
 
@@ -164,16 +164,19 @@ def _unlike_new_items(evidence: Evidence, split: Split) -> ir.Table:
     )
 
 
-def wrong_disliked_items(
-    evidence: Evidence, tables: Mapping[str, ir.Table], disliked: Disliked, split: Split
+def wrong_explicit_negatives(
+    evidence: Evidence,
+    tables: Mapping[str, ir.Table],
+    explicit_negatives: ExplicitNegatives,
+    split: Split,
 ) -> ir.Table:
-    """Disliked items against the low ratings that came before any target."""
-    found = tables["disliked_items"].select("user", item=_["items"]).unnest("item")
-    if disliked.max_rating is None:
+    """ExplicitNegatives items against the low ratings that came before any target."""
+    found = tables["explicit_negatives"].select("user", item=_["items"]).unnest("item")
+    if explicit_negatives.max_rating is None:
         return found
     low = (
         tables["interactions"]
-        .filter(_.rating <= disliked.max_rating)
+        .filter(_.rating <= explicit_negatives.max_rating)
         .inner_join(tables["item_vocabulary"].select("item_id", "item"), "item_id")
         .inner_join(tables["user_vocabulary"].select("user_id", "user"), "user_id")
         .select("user", "item", "timestamp")

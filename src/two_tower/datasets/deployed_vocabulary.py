@@ -21,15 +21,15 @@ SCHEMA = "schema"
 RULES = "rules"
 
 
-class KnownVocabularyDataset(AbstractDataset[NoReturn, ir.Table | JsonObject]):
+class DeployedVocabularyDataset(AbstractDataset[NoReturn, ir.Table | JsonObject]):
     """Load one part of the vocabularies that a saved query tower holds.
 
     It is read whole, so that the query tower may be replaced while the table is used.
 
     Example:
         ```yaml
-        known_item_vocabulary:
-          type: two_tower.datasets.known_vocabulary.KnownVocabularyDataset
+        deployed_item_vocabulary:
+          type: two_tower.datasets.deployed_vocabulary.DeployedVocabularyDataset
           filepath: ${globals:data}/06_models/${globals:dataset}/query_tower
           part: items
         ```
