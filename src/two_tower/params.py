@@ -1,6 +1,6 @@
 """The base of all typed parameters, and what several pipelines ask for alike."""
 
-from typing import Annotated, Self, TypeAlias
+from typing import Annotated, Generic, Self, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, model_validator
 
@@ -13,6 +13,43 @@ class Params(BaseModel):
     """Base of all parameters: read-only, and a misspelt key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+PartT = TypeVar("PartT", bound=Params)
+
+
+class OneOf(Params, Generic[PartT]):
+    """A choice of one part: `kind` names it, the group of that name has its options.
+
+    A registry is a subclass with a field for each kind; the class of a field's type
+    holds the options of its kind and builds the part.
+    """
+
+    kind: str = Field(description="name of the part, one of the groups beside it")
+
+    @classmethod
+    def kinds(cls) -> tuple[str, ...]:
+        """Return the names that `kind` may have, in order of their declaration."""
+        return tuple(
+            name
+            for name, field in cls.model_fields.items()
+            if isinstance(field.annotation, type)
+            and issubclass(field.annotation, Params)
+        )
+
+    @property
+    def chosen(self) -> PartT:
+        """The options of the chosen kind."""
+        part: PartT = getattr(self, self.kind)
+        return part
+
+    @model_validator(mode="after")
+    def _kind_is_registered(self) -> Self:
+        if self.kind not in self.kinds():
+            raise ValueError(
+                f"kind is {self.kind!r}; choose one of {', '.join(self.kinds())}"
+            )
+        return self
 
 
 class PaddedBatches(Params):

@@ -54,7 +54,9 @@ def wrong_ids(tables: Mapping[str, ir.Table]) -> ir.Table:
     for entity in ("item", "user"):
         key = f"{entity}_id"
         vocabulary = tables[f"{entity}_vocabulary"].select(entity, key)
-        known = tables.get(f"deployed_{entity}s", vocabulary.limit(0)).select(entity, key)
+        known = tables.get(f"deployed_{entity}s", vocabulary.limit(0)).select(
+            entity, key
+        )
         new = vocabulary.anti_join(known, key)
         first = FIRST_ID + int(known.count().execute())
         by_id = ibis.row_number().over(order_by=[key, entity]) + first
