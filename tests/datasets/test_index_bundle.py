@@ -38,9 +38,9 @@ def test_a_second_save_takes_the_place_of_the_first(dataset, tmp_path):
 def test_a_loaded_bundle_answers_after_it_was_replaced(dataset):
     dataset.save(bundle(50))
     old = dataset.load()
-    expected = old.index.search(unit_vectors(3), 5).positions
+    expected = old.index.search(unit_vectors(3), 5).indices
     dataset.save(bundle(40, seed=1))
-    assert (old.index.search(unit_vectors(3), 5).positions == expected).all()
+    assert (old.index.search(unit_vectors(3), 5).indices == expected).all()
 
 
 def test_a_save_that_fails_half_way_leaves_the_old_bundle(dataset, monkeypatch):

@@ -66,7 +66,7 @@ def table(**columns):
 
 @dataclass(frozen=True)
 class World:
-    """Positions of what users had in training, then for validation, then the answer.
+    """ItemIndices of what users had in training, then for validation, then the answer.
 
     The items from 25 on are cold, and others; user 0 has no history, user 1 a positive
     that it has seen, user 2 three positives, one of them given twice.

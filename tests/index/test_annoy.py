@@ -12,7 +12,7 @@ def test_an_exhaustive_search_of_the_trees_is_exact_search():
     items, queries = unit_vectors(200), unit_vectors(5, seed=1)
     found = annoy_over(items, n_trees=4, search_k=100_000).search(queries, 30)
     exact = search_exactly(queries, items, 30)
-    np.testing.assert_array_equal(found.positions, exact.positions)
+    np.testing.assert_array_equal(found.indices, exact.indices)
     np.testing.assert_array_equal(found.scores, exact.scores)
     assert found.scores.dtype == np.float32
 
@@ -20,7 +20,7 @@ def test_an_exhaustive_search_of_the_trees_is_exact_search():
 @pytest.mark.parametrize("n_items", [1, 2, 9])
 def test_fewer_items_than_asked_for_leave_places_empty(n_items):
     found = annoy_over(unit_vectors(n_items)).search(unit_vectors(2, seed=1), 10)
-    assert ((found.positions != NO_ITEM).sum(axis=1) == n_items).all()
+    assert ((found.indices != NO_ITEM).sum(axis=1) == n_items).all()
     assert (found.scores[:, n_items:] == -np.inf).all()
 
 
@@ -39,7 +39,7 @@ def test_a_longer_list_than_tuned_for_looks_at_more_nodes():
     items, queries = unit_vectors(2000), unit_vectors(20, seed=1)
     index = annoy_over(items, n_trees=1, search_k=10, at_k=10)
     # 10 nodes would hold a leaf or two; 50 times as long a list looks at 500.
-    n_found = (index.search(queries, 500).positions != NO_ITEM).sum(axis=1)
+    n_found = (index.search(queries, 500).indices != NO_ITEM).sum(axis=1)
     assert n_found.min() >= 400
 
 
@@ -50,7 +50,7 @@ def test_a_saved_index_opens_to_the_same_answers(tmp_path):
     opened = AnnoyTrees.open(tmp_path, items, built.parameters)
     assert opened.parameters == {"n_trees": 3, "search_k": 30, "at_k": 10}
     np.testing.assert_array_equal(
-        opened.search(queries, 8).positions, built.search(queries, 8).positions
+        opened.search(queries, 8).indices, built.search(queries, 8).indices
     )
 
 

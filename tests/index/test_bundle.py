@@ -44,7 +44,7 @@ def test_a_bundle_reads_back_as_it_was(tmp_path, ids, make_index):
     assert opened.fingerprints == {"two_tower_model": "m", "interactions": "d"}
     np.testing.assert_array_equal(opened.vectors, vectors)
     before, after = (b.index.search(unit_vectors(4), 9) for b in (bundle, opened))
-    np.testing.assert_array_equal(before.positions, after.positions)
+    np.testing.assert_array_equal(before.indices, after.indices)
     np.testing.assert_array_equal(before.scores, after.scores)
 
 
@@ -139,7 +139,7 @@ def test_item_ids_of_another_count_are_refused():
 def test_equal_scores_may_change_places_when_replayed(tmp_path):
     bundle = bundle_of(np.tile(np.eye(1, 4, dtype=np.float32), (5, 1)))
     found = bundle.golden.found
-    swapped = found._replace(positions=found.positions[:, ::-1])
+    swapped = found._replace(indices=found.indices[:, ::-1])
     golden = replace(bundle.golden, found=swapped)
     write_bundle(replace(bundle, golden=golden), tmp_path)
     assert read_bundle(tmp_path).n_items == 5

@@ -17,8 +17,8 @@ def test_exact_search_is_a_stable_argsort_of_all_cosines(n_items, k, seed):
     items, queries = sign_vectors(n_items, seed), sign_vectors(4, seed + 1)
     expected = np.argsort(-(queries @ items.T), axis=1, kind="stable")[:, :k]
     found = search_exactly(queries, items, k)
-    np.testing.assert_array_equal(found.positions[:, :n_items], expected)
-    assert (found.positions[:, n_items:] == NO_ITEM).all()
+    np.testing.assert_array_equal(found.indices[:, :n_items], expected)
+    assert (found.indices[:, n_items:] == NO_ITEM).all()
 
 
 @settings(deadline=None)
@@ -27,7 +27,7 @@ def test_a_permutation_of_the_items_permutes_the_results(seed):
     items, queries = unit_vectors(40, seed=seed), unit_vectors(3, seed=seed + 1)
     order = np.random.default_rng(seed).permutation(40)
     found, permuted = (search_exactly(queries, x, 9) for x in (items, items[order]))
-    np.testing.assert_array_equal(order[permuted.positions], found.positions)
+    np.testing.assert_array_equal(order[permuted.indices], found.indices)
     np.testing.assert_array_equal(permuted.scores, found.scores)
 
 
@@ -38,7 +38,7 @@ def test_small_blocks_give_the_same_to_the_bit(monkeypatch):
     monkeypatch.setattr(exact, "ITEMS_PER_BLOCK", 64)
     monkeypatch.setattr(rescoring, "PAIRS_PER_BLOCK", 30)
     blocked = search_exactly(queries, items, 20)
-    np.testing.assert_array_equal(blocked.positions, whole.positions)
+    np.testing.assert_array_equal(blocked.indices, whole.indices)
     np.testing.assert_array_equal(blocked.scores, whole.scores)
 
 
@@ -52,7 +52,7 @@ def test_a_query_alone_gets_the_scores_it_gets_in_a_batch():
 def test_only_the_items_asked_for_are_considered():
     items = np.eye(4, dtype=np.float32)
     found = search_exactly(items[:1], items, 3, among=np.array([1, 3]))
-    assert found.positions.tolist() == [[1, 3, NO_ITEM]]
+    assert found.indices.tolist() == [[1, 3, NO_ITEM]]
     assert found.scores.tolist() == [[0.0, 0.0, -np.inf]]
 
 
@@ -60,15 +60,15 @@ def test_no_item_or_no_query_finds_nothing():
     items = np.eye(3, dtype=np.float32)
     nobody = search_exactly(items[:0], items, 2)
     nothing = search_exactly(items, items, 2, among=np.array([], np.int64))
-    assert nobody.positions.shape == (0, 2)
-    assert nothing.positions.tolist() == [[NO_ITEM, NO_ITEM]] * 3
+    assert nobody.indices.shape == (0, 2)
+    assert nothing.indices.tolist() == [[NO_ITEM, NO_ITEM]] * 3
 
 
 def test_a_long_query_is_scored_by_its_cosine():
     items = np.array([[1, 0], [0.6, 0.8]], np.float32)
     found = search_exactly(np.array([[30.0, 40.0]]), items, 2)
     # (0.6, 0.8) against itself, and against (1, 0).
-    assert found.positions.tolist() == [[1, 0]]
+    assert found.indices.tolist() == [[1, 0]]
     np.testing.assert_allclose(found.scores, [[1.0, 0.6]], rtol=1e-6)
 
 

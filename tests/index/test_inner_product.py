@@ -43,7 +43,7 @@ def test_a_search_by_angle_finds_the_order_of_the_dot_product(seed):
     by_dot = np.argsort(-(queries.astype(np.float64) @ items.T), axis=1)
     reduced = reduce_items(items, find_largest_norm(items))
     found = search_exactly(reduce_queries(queries), reduced, 3)
-    np.testing.assert_array_equal(found.positions, by_dot[:, :3])
+    np.testing.assert_array_equal(found.indices, by_dot[:, :3])
 
 
 def test_all_reduced_vectors_have_length_one():

@@ -9,10 +9,10 @@ from tests.index.fabricate import annoy_over, bundle_of, unit_vectors
 from two_tower.index import rescoring
 from two_tower.index.base import NO_ITEM
 from two_tower.index.exact import ExactIndex, search_exactly
-from two_tower.index.rescoring import best_vector, merge
+from two_tower.index.rescoring import merge, nearest_vector
 from two_tower.ragged import Ragged
 from two_tower.recommend import seen_filter as shown
-from two_tower.recommend.explanations import nearest_in_history
+from two_tower.recommend.explanations import similar_history_items
 from two_tower.recommend.recommender import Recommender
 
 N_ITEMS = 80
@@ -50,14 +50,14 @@ def test_exact_search_is_by_the_greatest_of_the_cosines(n_vectors, k, seed):
     expected = scores_by_definition(users)
     found = search_exactly(users, VECTORS, k)
     n_found = min(k, N_ITEMS)
-    positions = found.positions[:, :n_found]
+    positions = found.indices[:, :n_found]
     best = -np.sort(-expected, axis=1)[:, :n_found]
     # By scores: two items may be nearer to each other than float32 tells apart.
     of_found = np.take_along_axis(expected, positions, axis=1)
     np.testing.assert_allclose(of_found, best, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(found.scores[:, :n_found], best, rtol=1e-5, atol=1e-6)
     assert all(len(set(row)) == n_found for row in positions.tolist())
-    assert (found.positions[:, n_found:] == NO_ITEM).all()
+    assert (found.indices[:, n_found:] == NO_ITEM).all()
 
 
 # covers: A33 X6
@@ -69,7 +69,7 @@ def test_what_is_shown_is_the_best_that_was_not_seen(n_vectors, k, seed):
     expected = scores_by_definition(users)
     np.put_along_axis(expected, seen, -np.inf, axis=1)
     found = EXACT.recommend(users, ragged(*seen), k)
-    np.testing.assert_array_equal(found.positions, np.argsort(-expected, axis=1)[:, :k])
+    np.testing.assert_array_equal(found.indices, np.argsort(-expected, axis=1)[:, :k])
 
 
 # covers: X6
@@ -80,7 +80,7 @@ def test_a_poor_index_still_scores_by_all_vectors_and_repeats_nothing(v, k, seed
     found = POOR.recommend(users, ragged([1, 2], [], [5]), k)
     expected = scores_by_definition(users)
     for row in range(3):
-        positions = found.positions[row][found.positions[row] != NO_ITEM]
+        positions = found.indices[row][found.indices[row] != NO_ITEM]
         assert len(positions) == len(set(positions)) >= min(k, N_ITEMS - 2)
         scores = found.scores[row, : len(positions)]
         np.testing.assert_allclose(scores, expected[row, positions], 1e-5, 1e-6)
@@ -96,7 +96,7 @@ def test_one_vector_of_each_user_is_as_good_as_a_plain_query(recommender):
     single = recommender.recommend(queries[:, np.newaxis], seen, 12)
     twice = recommender.recommend(np.stack([queries, queries], axis=1), seen, 12)
     for other in (single, twice):
-        np.testing.assert_array_equal(other.positions, plain.positions)
+        np.testing.assert_array_equal(other.indices, plain.indices)
         np.testing.assert_array_equal(other.scores, plain.scores)
 
 
@@ -113,7 +113,7 @@ def test_at_an_equal_budget_more_vectors_find_what_a_single_one_misses():
     recommender = Recommender(bundle_of(items))
     both = tastes[np.newaxis].astype(np.float32)
     lists = [
-        recommender.recommend(queries, ragged([]), 20).positions[0]
+        recommender.recommend(queries, ragged([]), 20).indices[0]
         for queries in (both, both.mean(axis=1))
     ]
     # Both lists have as many places, whatever V is.
@@ -129,7 +129,7 @@ def test_an_item_found_by_one_vector_is_scored_by_the_other_too():
     # The first vector's search named item 1, of which it is far; the second, item 0.
     found = rescoring.SearchResult(np.array([[1], [0]]), np.zeros((2, 1), np.float32))
     merged = merge(users, items, found, 1)
-    assert merged.positions.tolist() == [[0]]
+    assert merged.indices.tolist() == [[0]]
     assert merged.scores.tolist() == [[1.0]]
 
 
@@ -143,7 +143,7 @@ def test_a_user_of_vectors_alone_gets_what_the_user_gets_among_others(monkeypatc
     for i in range(6):
         for quota, found in zip((None, 2), together, strict=True):
             alone = POOR.recommend(users[[i]], ragged(rows[i]), 10, quota=quota)
-            np.testing.assert_array_equal(alone.positions[0], found.positions[i])
+            np.testing.assert_array_equal(alone.indices[0], found.indices[i])
             np.testing.assert_array_equal(alone.scores[0], found.scores[i])
 
 
@@ -152,10 +152,10 @@ def test_the_nearest_vector_of_an_item_is_the_one_that_gave_its_score():
     users = users_of(4, 3, seed=6)
     positions = np.tile(np.array([5, NO_ITEM, 9]), (4, 1))
     cosines = np.einsum("bvd,ld->bvl", users.astype(float), VECTORS[[5, 9]])
-    found = best_vector(2 * users, VECTORS, positions)
+    found = nearest_vector(2 * users, VECTORS, positions)
     np.testing.assert_array_equal(found[:, [0, 2]], cosines.argmax(axis=1))
     assert (found[:, 1] == NO_ITEM).all()
-    assert (best_vector(users[:, 0], VECTORS, positions)[:, 0] == 0).all()
+    assert (nearest_vector(users[:, 0], VECTORS, positions)[:, 0] == 0).all()
 
 
 # Seven items at these angles; vectors at 0° and 90°.
@@ -176,7 +176,7 @@ CORNERS = np.eye(2, dtype=np.float32)[np.newaxis]
 )
 def test_beyond_its_quota_a_vector_stands_back_and_no_list_is_short(quota, expected):
     found = Recommender(bundle_of(FAN)).recommend(CORNERS, ragged([]), 5, quota=quota)
-    assert found.positions.tolist() == [expected]
+    assert found.indices.tolist() == [expected]
     cosines = np.maximum(np.cos(ANGLES), np.sin(ANGLES))
     np.testing.assert_allclose(found.scores[0], cosines[expected], rtol=1e-6)
 
@@ -232,7 +232,7 @@ def test_with_a_quota_each_vector_has_places_of_its_own_list(v, near, k, quota, 
     assume(np.diff(np.sort(cosines, axis=None)).min() > 1e-6)
     found = Recommender(bundle_of(items)).recommend(users, ragged([]), k, quota=quota)
     expected = with_quota_by_definition(cosines, k, quota)
-    assert found.positions[0].tolist() == expected
+    assert found.indices[0].tolist() == expected
     np.testing.assert_allclose(found.scores[0], cosines.max(axis=0)[expected], 1e-5)
 
 
@@ -242,8 +242,8 @@ def test_a_quota_neither_shortens_nor_repeats(n_open):
     seen = ragged(range(N_ITEMS - n_open), [])
     plain, limited = (EXACT.recommend(users, seen, 9, quota=one) for one in (None, 2))
     for row in range(2):
-        places = limited.positions[row][limited.positions[row] != NO_ITEM]
-        assert len(places) == (plain.positions[row] != NO_ITEM).sum()
+        places = limited.indices[row][limited.indices[row] != NO_ITEM]
+        assert len(places) == (plain.indices[row] != NO_ITEM).sum()
         assert len(set(places)) == len(places)
 
 
@@ -256,7 +256,7 @@ def test_users_of_several_vectors_are_searched_in_the_index_while_it_has_enough(
     found = Recommender(bundle_of(VECTORS, index=whole)).recommend(
         users, ragged([], [1], [2, 3]), 6
     )
-    assert (found.positions != NO_ITEM).all()
+    assert (found.indices != NO_ITEM).all()
 
 
 def test_a_vector_without_a_direction_is_refused():
@@ -270,7 +270,7 @@ def test_a_vector_without_a_direction_is_refused():
 
 def test_nobody_finds_nothing():
     found = search_exactly(users_of(2, 3)[:0], VECTORS, 4)
-    assert found.positions.shape == (0, 4)
+    assert found.indices.shape == (0, 4)
     assert ExactIndex(VECTORS).n_items == N_ITEMS
 
 
@@ -284,7 +284,7 @@ def test_of_a_history_each_vector_has_the_nearest_of_its_own_items(
     histories, n_vectors, k
 ):
     users = users_of(len(histories), n_vectors, seed=3)
-    found = nearest_in_history(5 * users, VECTORS, ragged(*histories), k)
+    found = similar_history_items(5 * users, VECTORS, ragged(*histories), k)
     for user, history in enumerate(histories):
         known = np.array(sorted(set(history) - {NO_ITEM}), int)
         cosines = users[user].astype(float) @ VECTORS[known].T.astype(float)
@@ -292,7 +292,7 @@ def test_of_a_history_each_vector_has_the_nearest_of_its_own_items(
             own = np.flatnonzero(cosines.argmax(axis=0) == vector)
             order = own[np.argsort(-cosines[vector, own])][:k]
             positions, scores = (
-                found.positions[user, vector],
+                found.indices[user, vector],
                 found.scores[user, vector],
             )
             np.testing.assert_array_equal(positions[: len(order)], known[order])

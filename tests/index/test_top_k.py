@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from two_tower.index.base import NO_ITEM
-from two_tower.index.top_k import in_order, pack, unpack, without_repeats
+from two_tower.index.top_k import mask_repeats, pack, top_k, unpack
 
 SCORES = st.floats(-2, 2, width=32)
 
@@ -14,7 +14,7 @@ SCORES = st.floats(-2, 2, width=32)
 def test_the_order_is_by_score_then_by_position(scores, k):
     positions = np.tile(np.arange(7), (2, 1))
     expected = np.argsort(-scores, axis=1, kind="stable")[:, :k]
-    np.testing.assert_array_equal(in_order(positions, scores, k).positions, expected)
+    np.testing.assert_array_equal(top_k(positions, scores, k).indices, expected)
 
 
 @settings(deadline=None)
@@ -22,25 +22,25 @@ def test_the_order_is_by_score_then_by_position(scores, k):
 def test_a_key_gives_back_its_score_and_position(scores):
     positions = np.array([[0, 1, 7, 2**32 - 2, 2**31]])
     found = unpack(pack(scores, positions))
-    np.testing.assert_array_equal(found.positions, positions)
+    np.testing.assert_array_equal(found.indices, positions)
     np.testing.assert_array_equal(found.scores, scores)
 
 
 def test_minus_zero_is_no_lower_than_zero():
     scores = np.array([[-0.0, 0.0]], np.float32)
-    found = in_order(np.array([[4, 5]]), scores, 2)
-    assert found.positions.tolist() == [[4, 5]]
+    found = top_k(np.array([[4, 5]]), scores, 2)
+    assert found.indices.tolist() == [[4, 5]]
 
 
 def test_empty_places_come_last_and_fill_the_row():
     positions = np.array([[NO_ITEM, 3]])
-    found = in_order(positions, np.array([[0.9, -0.5]], np.float32), 3)
-    assert found.positions.tolist() == [[3, NO_ITEM, NO_ITEM]]
+    found = top_k(positions, np.array([[0.9, -0.5]], np.float32), 3)
+    assert found.indices.tolist() == [[3, NO_ITEM, NO_ITEM]]
     assert found.scores.tolist() == [[-0.5, -np.inf, -np.inf]]
 
 
 # covers: X6
 def test_the_items_of_two_lists_are_kept_once():
     # Two lists side by side: item 8 is in both.
-    kept = without_repeats(np.array([[8, NO_ITEM, 5, 8], [3, 3, 3, NO_ITEM]]))
+    kept = mask_repeats(np.array([[8, NO_ITEM, 5, 8], [3, 3, 3, NO_ITEM]]))
     assert kept.tolist() == [[NO_ITEM, 5, 8, NO_ITEM], [NO_ITEM, 3, NO_ITEM, NO_ITEM]]

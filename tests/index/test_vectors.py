@@ -7,8 +7,8 @@ from two_tower.index.vectors import (
     group_by_user,
     plain_ids,
     read_item_vectors,
-    read_queries,
-    vectors_of,
+    read_user_vectors,
+    stack_vectors,
 )
 
 
@@ -60,12 +60,12 @@ def test_vectors_of_different_lengths_are_refused():
 @pytest.mark.parametrize("kind", [pa.list_(pa.float64()), pa.list_(pa.float32(), 2)])
 def test_any_list_of_floats_is_a_vector(kind):
     column = pa.chunked_array([pa.array([[1.0, 2.0]], kind)] * 2)
-    assert vectors_of(column).tolist() == [[1, 2], [1, 2]]
+    assert stack_vectors(column).tolist() == [[1, 2], [1, 2]]
 
 
 def test_a_slice_of_a_column_gives_its_own_rows():
     column = pa.array([[1.0], [2.0], [3.0]], pa.list_(pa.float32()))
-    assert vectors_of(column.slice(1, 1)).tolist() == [[2]]
+    assert stack_vectors(column.slice(1, 1)).tolist() == [[2]]
 
 
 @pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.string_view()])
@@ -95,7 +95,7 @@ def queries(*rows):
 
 def test_the_vectors_of_a_user_stand_together_by_their_index():
     table = queries((5, 1, [4, 4]), (2, 1, [2, 2]), (5, 0, [3, 3]), (2, 0, [1, 1]))
-    found = read_queries(table)
+    found = read_user_vectors(table)
     assert found.users.tolist() == [2, 5]
     assert found.user_ids.to_pylist() == ["u2", "u5"]
     assert found.vectors.tolist() == [[[1, 1], [2, 2]], [[3, 3], [4, 4]]]
@@ -114,16 +114,16 @@ def test_the_vectors_of_a_user_stand_together_by_their_index():
 )
 def test_a_user_with_another_number_of_vectors_is_refused(rows, message):
     with pytest.raises(ValueError, match=message):
-        read_queries(queries(*((*row, [1.0, 0.0]) for row in rows)))
+        read_user_vectors(queries(*((*row, [1.0, 0.0]) for row in rows)))
 
 
 def test_nobody_has_no_vectors():
     table = queries((2, 0, [1.0])).filter(ibis._.user > 2)
-    assert read_queries(table).vectors.shape[:2] == (0, 1)
+    assert read_user_vectors(table).vectors.shape[:2] == (0, 1)
     assert count_vectors(table) == 1
 
 
-@pytest.mark.parametrize("read", [read_queries, count_vectors])
+@pytest.mark.parametrize("read", [read_user_vectors, count_vectors])
 def test_a_table_of_an_earlier_version_is_refused(read):
     rows = {"user": [2], "user_id": ["a"], "vector": [[1.0]]}
     with pytest.raises(ValueError, match=r"no column vector_index.*earlier version"):

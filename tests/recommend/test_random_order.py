@@ -22,7 +22,7 @@ def lists(n_users):
 def shares(n_users=40_000, **options):
     """Return how often each ordered pair of items is drawn."""
     drawn = draw_by_score(lists(n_users), np.arange(n_users), 2, **options)
-    pairs, counts = np.unique(drawn.positions, axis=0, return_counts=True)
+    pairs, counts = np.unique(drawn.indices, axis=0, return_counts=True)
     return {
         tuple(pair): count / n_users
         for pair, count in zip(pairs.tolist(), counts.tolist(), strict=True)
@@ -66,17 +66,17 @@ def test_a_user_draws_the_same_alone_and_among_others():
     options = {"temperature": 1.0, "seed": 1}
     together = draw_by_score(lists(9), np.arange(9), 2, **options)
     alone = draw_by_score(lists(1), np.array([6]), 2, **options)
-    assert together.positions[6].tolist() == alone.positions[0].tolist()
+    assert together.indices[6].tolist() == alone.indices[0].tolist()
 
 
 def test_scores_go_with_their_items():
     drawn = draw_by_score(lists(50), np.arange(50), 3, temperature=1.0, seed=1)
     score_of = dict(zip(POSITIONS, np.float32(SCORES), strict=True))
-    for positions, scores in zip(drawn.positions, drawn.scores, strict=True):
+    for positions, scores in zip(drawn.indices, drawn.scores, strict=True):
         assert [score_of[position] for position in positions] == scores.tolist()
 
 
 def test_an_empty_place_is_drawn_last():
     found = SearchResult(np.array([[4, NO_ITEM, 9]]), np.float32([[-1, -np.inf, -5]]))
     drawn = draw_by_score(found, np.array([0]), 3, temperature=0.1, seed=0)
-    assert drawn.positions.tolist() == [[4, 9, NO_ITEM]]
+    assert drawn.indices.tolist() == [[4, 9, NO_ITEM]]

@@ -32,7 +32,7 @@ def test_all_that_may_be_shown_is_found_and_nothing_else(seen, exclude, allow, k
         hide["allow"] = np.array([], np.int64)
     found = RECOMMENDER.recommend(VECTORS[:1], ragged(seen), k, **hide)
     may_show = set(range(N_ITEMS) if allow is None else allow) - {*seen, *exclude}
-    positions = found.positions[0][found.positions[0] != NO_ITEM].tolist()
+    positions = found.indices[0][found.indices[0] != NO_ITEM].tolist()
     assert len(positions) == len(set(positions)) == min(k, len(may_show))
     assert set(positions) <= may_show
 
@@ -44,15 +44,15 @@ def test_with_a_whole_search_the_list_is_the_best_of_what_may_be_shown(seed, k):
     seen = np.argsort(-(query @ VECTORS.T)[0])[:5]
     found = THOROUGH.recommend(query, ragged(seen), k)
     expected = np.argsort(-(query @ VECTORS.T)[0])[5 : 5 + k]
-    assert found.positions[0].tolist() == expected.tolist()
+    assert found.indices[0].tolist() == expected.tolist()
 
 
 # covers: L30 N19
 def test_each_user_is_spared_what_that_user_has_seen():
     queries = VECTORS[[3, 3]]
     found = RECOMMENDER.recommend(queries, ragged([3], []), 1)
-    assert found.positions[0] != 3
-    assert found.positions[1] == 3
+    assert found.indices[0] != 3
+    assert found.indices[1] == 3
 
 
 def test_a_user_alone_gets_what_the_user_gets_among_others():
@@ -61,30 +61,30 @@ def test_a_user_alone_gets_what_the_user_gets_among_others():
     together = RECOMMENDER.recommend(queries, ragged(*rows), 10)
     for i in range(7):
         alone = RECOMMENDER.recommend(queries[[i]], ragged(rows[i]), 10)
-        np.testing.assert_array_equal(alone.positions[0], together.positions[i])
+        np.testing.assert_array_equal(alone.indices[0], together.indices[i])
         np.testing.assert_array_equal(alone.scores[0], together.scores[i])
 
 
 def test_the_index_is_asked_for_more_until_enough_is_left(monkeypatch):
-    monkeypatch.setattr(shown, "SMALL_CHOICE", 0)
+    monkeypatch.setattr(shown, "EXACT_UP_TO_ITEMS", 0)
     vectors = unit_vectors(400)
     recommender = Recommender(bundle_of(vectors, index=annoy_over(vectors)))
     # The half that may be shown is the one furthest from the query.
     allow = np.argsort(vectors @ vectors[0])[:200]
     found = recommender.recommend(vectors[:1], ragged([]), 10, allow=allow)
-    np.testing.assert_array_equal(found.positions[0], allow[:-11:-1])
+    np.testing.assert_array_equal(found.indices[0], allow[:-11:-1])
 
 
 def test_an_item_that_the_index_lacks_hides_nothing_from_anybody():
     queries = VECTORS[[N_ITEMS - 1, 0]]
     found = THOROUGH.recommend(queries, ragged([], [NO_ITEM]), 1)
-    assert found.positions[:, 0].tolist() == [N_ITEMS - 1, 0]
+    assert found.indices[:, 0].tolist() == [N_ITEMS - 1, 0]
 
 
 def test_the_index_answers_while_it_has_enough(monkeypatch):
     monkeypatch.setattr(shown, "search_exactly", None)  # calling it would raise
     found = THOROUGH.recommend(VECTORS[:1], ragged([1, 2, 3]), 10)
-    assert (found.positions != NO_ITEM).all()
+    assert (found.indices != NO_ITEM).all()
 
 
 ITEMS = pa.table(
@@ -148,7 +148,7 @@ def test_titles_go_to_the_items_they_belong_to():
 # covers: L30
 def test_popular_items_are_ranked_by_their_count_then_by_position():
     found = by_hand().recommend_popular(ragged([], [2], [0, 1, 2]), 2)
-    assert found.positions.tolist() == [[2, 0], [0, 1], [NO_ITEM, NO_ITEM]]
+    assert found.indices.tolist() == [[2, 0], [0, 1], [NO_ITEM, NO_ITEM]]
     expected = [[0.6, 0.2], [0.2, 0.2], [-np.inf, -np.inf]]
     np.testing.assert_allclose(found.scores, expected, rtol=1e-6)
 
@@ -157,8 +157,8 @@ def test_popular_items_are_allowed_and_excluded():
     recommender = by_hand()
     allowed = recommender.recommend_popular(ragged([]), 3, allow=np.array([1, 0]))
     left = recommender.recommend_popular(ragged([]), 3, exclude=np.array([2]))
-    assert allowed.positions.tolist() == [[0, 1, NO_ITEM]]
-    assert left.positions.tolist() == [[0, 1, NO_ITEM]]
+    assert allowed.indices.tolist() == [[0, 1, NO_ITEM]]
+    assert left.indices.tolist() == [[0, 1, NO_ITEM]]
 
 
 def test_without_counts_nothing_is_popular():

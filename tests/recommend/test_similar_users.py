@@ -3,13 +3,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from two_tower.index.vectors import read_queries
-from two_tower.recommend.similar_users import NearestUsers
+from two_tower.index.vectors import read_user_vectors
+from two_tower.recommend.similar_users import SimilarUsers
 
 # Users at 0°, 60° and 90°, one of them a long vector.
 ANGLES = np.deg2rad([0, 60, 90])
 VECTORS = np.float32([[3, 0, 0]] + [[np.cos(a), np.sin(a), 0] for a in ANGLES[1:]])
-USERS = NearestUsers(pa.array(["ann", "bob", "cy"]), VECTORS)
+USERS = SimilarUsers(pa.array(["ann", "bob", "cy"]), VECTORS)
 
 
 # covers: L30
@@ -27,7 +27,7 @@ def test_an_unknown_user_is_named():
 
 def test_as_many_ids_as_vectors_are_needed():
     with pytest.raises(ValueError, match="2 user ids and 3 vectors"):
-        NearestUsers(pa.array([1, 2]), VECTORS)
+        SimilarUsers(pa.array([1, 2]), VECTORS)
 
 
 # covers: X6
@@ -35,7 +35,7 @@ def test_of_users_of_several_vectors_the_nearest_pair_counts():
     # In degrees: ann 0 and 90, bob 180 and 80, cy 200 and 270, dee 5 and 84.
     angles = np.deg2rad([[0, 90], [180, 80], [200, 270], [5, 84]])
     vectors = np.stack([np.cos(angles), np.sin(angles)], axis=-1)
-    users = NearestUsers(pa.array(["ann", "bob", "cy", "dee"]), vectors)
+    users = SimilarUsers(pa.array(["ann", "bob", "cy", "dee"]), vectors)
     nearest = users.nearest("ann", 2)
     assert [(user.rank, user.user_id) for user in nearest] == [(1, "dee"), (2, "bob")]
     expected = np.cos(np.deg2rad([5, 10]))
@@ -56,12 +56,12 @@ def rows_of_two_vectors():
 
 # covers: X6
 def test_the_rows_of_user_embeddings_are_read_as_users():
-    users = NearestUsers.of(read_queries(ibis.memtable(rows_of_two_vectors())))
+    users = SimilarUsers.of(read_user_vectors(ibis.memtable(rows_of_two_vectors())))
     assert [user.user_id for user in users.nearest("ann", 2)] == ["bob", "cy"]
 
 
 def test_repeated_ids_are_named():
     rows = rows_of_two_vectors()
     ids = rows["user_id"].combine_chunks()
-    with pytest.raises(ValueError, match=r"3 user ids .*'ann', 'bob'.*NearestUsers.of"):
-        NearestUsers(ids, np.array(rows["vector"].to_pylist()))
+    with pytest.raises(ValueError, match=r"3 user ids .*'ann', 'bob'.*SimilarUsers.of"):
+        SimilarUsers(ids, np.array(rows["vector"].to_pylist()))

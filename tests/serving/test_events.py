@@ -9,7 +9,7 @@ import pytest
 
 from tests.index.fabricate import bundle_of
 from tests.serving.build import ITEM_IDS, make_query_tower, shared_tower
-from two_tower.index.rescoring import best_vector
+from two_tower.index.rescoring import nearest_vector
 from two_tower.ragged import Ragged
 from two_tower.serving.requests import RequestEvents
 from two_tower.serving.service import Request, RetrievalService
@@ -209,7 +209,7 @@ def test_a_stranger_is_served_by_the_cold_queries(policy):
 # covers: X6
 def test_each_item_names_its_vector_and_a_quota_is_passed_on():
     answers, request = service(2), Request(["a", "b"], timestamps=[100, 200])
-    queries = answers.tower.encode_dense(
+    queries = answers.tower.encode_indices(
         *answers.tower.read(
             pa.array([["a", "b"]]), events=RequestEvents(pa.array([[100, 200]]))
         )
@@ -218,10 +218,10 @@ def test_each_item_names_its_vector_and_a_quota_is_passed_on():
     for quota in (None, 1):
         found = answers.recommend(request, 2, quota=quota)
         expected = answers.recommender.recommend(queries, hidden, 2, quota=quota)
-        ids = np.array(ITEM_IDS)[expected.positions[0]]
+        ids = np.array(ITEM_IDS)[expected.indices[0]]
         assert [item.item_id for item in found] == ids.tolist()
         vectors = answers.recommender.bundle.vectors
-        nearest = best_vector(queries, vectors, expected.positions)[0]
+        nearest = nearest_vector(queries, vectors, expected.indices)[0]
         assert [item.vector_index for item in found] == nearest.tolist()
     average = answers.recommend(Request(), 2, cold_start="average", quota=1)
     assert [item.vector_index for item in average] == [None, None]

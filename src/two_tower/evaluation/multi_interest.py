@@ -15,14 +15,14 @@ from two_tower.chunking import cut_tables
 from two_tower.evaluation.markdown import plain, table
 from two_tower.evaluation.queries import TestCases, cases_of, require_same_users
 from two_tower.evaluation.top_k_lists import QUERIES_PER_SEARCH
-from two_tower.index.base import NO_ITEM, Positions, SearchResult, normalise_queries
+from two_tower.index.base import NO_ITEM, ItemIndices, SearchResult, normalise_queries
 from two_tower.index.bundle import IndexBundle
-from two_tower.index.rescoring import best_vector
-from two_tower.index.top_k import in_order
+from two_tower.index.rescoring import nearest_vector
+from two_tower.index.top_k import top_k
 from two_tower.index.vectors import UserVectors, group_by_user
 from two_tower.metrics.ranks import dot_scorer, ranks_by
-from two_tower.recommend.explanations import nearest_in_history
-from two_tower.recommend.seen_filter import Choice, search_filtered
+from two_tower.recommend.explanations import similar_history_items
+from two_tower.recommend.seen_filter import ItemFilter, search_filtered
 from two_tower.types import FloatArray, Int64Array, JsonObject
 
 
@@ -81,14 +81,14 @@ def summarise_vectors(
         `queries_by_vectors`, how many lists hold items of 1, 2, … V vectors; and
         `mean_cosine`, between two vectors of a user.
     """
-    everything = Choice.of(bundle.n_items, allow=None, exclude=None)
+    everything = ItemFilter.of(bundle.n_items, allow=None, exclude=None)
     shares, n_lists, cosines = [], [], []
     for users, cases in pieces:
         n_vectors = users.vectors.shape[1]
         found = search_filtered(
-            bundle, users.vectors, k, seen=cases.seen, choice=everything
+            bundle, users.vectors, k, seen=cases.seen, item_filter=everything
         )
-        nearest = best_vector(users.vectors, bundle.vectors, found.positions)
+        nearest = nearest_vector(users.vectors, bundle.vectors, found.indices)
         is_of = nearest[..., np.newaxis] == np.arange(n_vectors)
         shares.append(is_of.sum(axis=(0, 1)))
         n_used = is_of.any(axis=1).sum(axis=1)
@@ -130,7 +130,7 @@ class Catalogue:
 
     def name_all(self, found: SearchResult) -> list[JsonObject]:
         """Return the same of each item of a `[K]` list, empty places left out."""
-        places = zip(found.positions.tolist(), found.scores.tolist(), strict=True)
+        places = zip(found.indices.tolist(), found.scores.tolist(), strict=True)
         return [self.name(*place) for place in places if place[0] != NO_ITEM]
 
 
@@ -207,10 +207,10 @@ def _describe_user(
     open_items = np.arange(len(scores))
     open_items[case.seen.values] = NO_ITEM
     best = _best(open_items, scores, lengths.headline)
-    near = nearest_in_history(
+    near = similar_history_items(
         vectors[np.newaxis], catalogue.vectors, case.seen, lengths.history
     )
-    shown = owner[best.positions[best.positions != NO_ITEM]]
+    shown = owner[best.indices[best.indices != NO_ITEM]]
     shares = np.bincount(shown, minlength=len(vectors)) / max(1, len(shown))
     ranks = ranks_by(
         dot_scorer(vectors[np.newaxis], catalogue.vectors),
@@ -235,7 +235,7 @@ def _describe_user(
                 "vector_index": vector,
                 "share": float(shares[vector]),
                 "history": catalogue.name_all(
-                    SearchResult(near.positions[0, vector], near.scores[0, vector])
+                    SearchResult(near.indices[0, vector], near.scores[0, vector])
                 ),
                 "recommended": catalogue.name_all(
                     _best(
@@ -250,10 +250,10 @@ def _describe_user(
     }
 
 
-def _best(positions: Positions, scores: FloatArray, k: int) -> SearchResult:
+def _best(positions: ItemIndices, scores: FloatArray, k: int) -> SearchResult:
     """Return the `k` best of `[N]` items as a list."""
-    found = in_order(positions[np.newaxis], scores[np.newaxis], k)
-    return SearchResult(found.positions[0], found.scores[0])
+    found = top_k(positions[np.newaxis], scores[np.newaxis], k)
+    return SearchResult(found.indices[0], found.scores[0])
 
 
 def format_interests(interests: JsonObject) -> Iterator[str]:

@@ -109,7 +109,7 @@ def read_asking_users(
     Raises:
         ValueError: if the table's users are others, or one lacks a vector.
     """
-    found = embeddings.read_queries(test_queries)
+    found = embeddings.read_user_vectors(test_queries)
     require_same_users(found.users, users)
     return found
 

@@ -8,9 +8,9 @@ import numpy.typing as npt
 
 from two_tower.chunking import row_slices
 from two_tower.evaluation.queries import TestCases
-from two_tower.index.base import NO_ITEM, Positions
+from two_tower.index.base import NO_ITEM, ItemIndices
 from two_tower.index.bundle import IndexBundle
-from two_tower.index.top_k import Keys, in_order, keep_greatest, pack, unpack
+from two_tower.index.top_k import Keys, keep_greatest, pack, top_k, unpack
 from two_tower.metrics.beyond_accuracy import list_counts
 from two_tower.metrics.ranks import (
     QUERY_BLOCK,
@@ -22,7 +22,7 @@ from two_tower.metrics.ranks import (
     without_targets,
 )
 from two_tower.ragged import Ragged
-from two_tower.recommend.seen_filter import Choice, search_filtered
+from two_tower.recommend.seen_filter import ItemFilter, search_filtered
 from two_tower.types import FloatArray, Int64Array
 
 QUERIES_PER_SEARCH: Final = 1024
@@ -31,7 +31,7 @@ QUERIES_PER_SEARCH: Final = 1024
 
 def top_lists(
     scorer: Scorer, seen: Ragged, k: int, *, item_block: int
-) -> Iterator[Positions]:
+) -> Iterator[ItemIndices]:
     """Yield the k best unseen items of each query, some queries at a time.
 
     Args:
@@ -53,7 +53,7 @@ def top_lists(
             shown = np.where(np.isneginf(scores), NO_ITEM, positions)
             best = np.concatenate([best, pack(scores, shown)], axis=1)
             best = keep_greatest(best, k)
-        yield in_order(*unpack(best), k).positions
+        yield top_k(*unpack(best), k).indices
 
 
 def count_shown(
@@ -91,7 +91,7 @@ def rank_through_index(
         list; and `[len(cutoffs), N]`.
     """
     length = max(cutoffs)
-    everything = Choice.of(bundle.n_items, allow=None, exclude=None)
+    everything = ItemFilter.of(bundle.n_items, allow=None, exclude=None)
     counts = np.zeros((len(cutoffs), bundle.n_items), np.int64)
     ranks = [np.empty(0)]
     for block in row_slices(len(queries), QUERIES_PER_SEARCH):
@@ -102,7 +102,7 @@ def rank_through_index(
             queries[block],
             length + 1,  # whether the last one's equals go on beyond the list
             seen=without_targets(cases.seen.take(rows), targets),
-            choice=everything,
+            item_filter=everything,
         )
         # Cosines: both vectors are of length 1.
         margin = np.full(len(rows), ROUNDING, np.float32)

@@ -21,19 +21,19 @@ UNIT_NORM_TOLERANCE: Final = 1e-3
 QUERY_AXES: Final = (2, 3)
 """`[B, D]`, or `[B, V, D]` for users of V vectors each."""
 
-Positions = npt.NDArray[np.int64]
+ItemIndices = npt.NDArray[np.int64]
 
 
 class SearchResult(NamedTuple):
     """The nearest items of each query, nearest first, equal scores by position.
 
     Attributes:
-        positions: `[B, K]` int64, rows of the item vectors; `NO_ITEM` (-1) after the
+        indices: `[B, K]` int64, rows of the item vectors; `NO_ITEM` (-1) after the
             last one when fewer than K were found.
         scores: `[B, K]` float32, cosines, falling; -inf where nothing was found.
     """
 
-    positions: Positions
+    indices: ItemIndices
     scores: FloatArray
 
 

@@ -113,7 +113,7 @@ def replay_golden_queries(bundle: IndexBundle) -> None:
         ValueError: naming the first query that differs.
     """
     expected = bundle.golden.found
-    found = bundle.index.search(bundle.golden.queries, expected.positions.shape[1])
+    found = bundle.index.search(bundle.golden.queries, expected.indices.shape[1])
     # Two empty places are equal: the difference of two -inf would be NaN.
     with np.errstate(invalid="ignore"):
         off = np.abs(found.scores - expected.scores) > SAME_SCORE
@@ -123,8 +123,8 @@ def replay_golden_queries(bundle: IndexBundle) -> None:
         raise ValueError(
             f"{wrong.size} of {len(off)} golden queries are answered differently than "
             f"when the index was built (query {first}: "
-            f"positions {found.positions[first][:5].tolist()} instead of "
-            f"{expected.positions[first][:5].tolist()}, "
+            f"positions {found.indices[first][:5].tolist()} instead of "
+            f"{expected.indices[first][:5].tolist()}, "
             f"scores {found.scores[first][:5].tolist()} instead of "
             f"{expected.scores[first][:5].tolist()}); run the indexing pipeline again"
         )

@@ -49,7 +49,7 @@ def write_bundle(bundle: IndexBundle, folder: Path) -> None:
     """Write a bundle into an empty folder, the same bytes for the same bundle."""
     np.save(folder / VECTORS, bundle.vectors)
     np.save(folder / GOLDEN_QUERIES, bundle.golden.queries)
-    np.save(folder / GOLDEN_POSITIONS, bundle.golden.found.positions)
+    np.save(folder / GOLDEN_POSITIONS, bundle.golden.found.indices)
     np.save(folder / GOLDEN_SCORES, bundle.golden.found.scores)
     _write_ids(bundle.item_ids, folder / ITEM_IDS)
     bundle.index.save(folder)

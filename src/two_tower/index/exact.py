@@ -7,7 +7,7 @@ from typing import ClassVar, Final, Self
 import numpy as np
 
 from two_tower.chunking import row_slices
-from two_tower.index.base import NO_ITEM, Positions, SearchResult, normalise_queries
+from two_tower.index.base import NO_ITEM, ItemIndices, SearchResult, normalise_queries
 from two_tower.index.rescoring import merge, rescore
 from two_tower.index.top_k import keep_greatest, pack, unpack
 from two_tower.query_vectors import with_vector_axis
@@ -54,7 +54,11 @@ class ExactIndex:
 
 
 def search_exactly(
-    queries: FloatArray, vectors: FloatArray, k: int, *, among: Positions | None = None
+    queries: FloatArray,
+    vectors: FloatArray,
+    k: int,
+    *,
+    among: ItemIndices | None = None,
 ) -> SearchResult:
     """Return the `k` nearest items of each query, all items scored.
 
@@ -78,7 +82,7 @@ def search_exactly(
 
 
 def _search_each(
-    queries: FloatArray, vectors: FloatArray, k: int, among: Positions | None
+    queries: FloatArray, vectors: FloatArray, k: int, among: ItemIndices | None
 ) -> SearchResult:
     """Return the `k` nearest items of each of `[B, D]` normalised queries."""
     chosen = np.arange(len(vectors)) if among is None else among
@@ -92,6 +96,6 @@ def _search_each(
             block = vectors[items if among is None else among[items]]
             keys = pack(queries[rows] @ block.T, chosen[np.newaxis, items])
             best = keep_greatest(np.concatenate([best, keys], axis=1), n_found)
-        found = rescore(queries[rows], vectors, unpack(best).positions)
+        found = rescore(queries[rows], vectors, unpack(best).indices)
         positions[rows, :n_found], scores[rows, :n_found] = found
     return SearchResult(positions, scores)

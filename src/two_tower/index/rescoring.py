@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from two_tower.chunking import row_slices
-from two_tower.index.base import NO_ITEM, Positions, SearchResult, normalise_queries
-from two_tower.index.top_k import in_order, without_repeats
+from two_tower.index.base import NO_ITEM, ItemIndices, SearchResult, normalise_queries
+from two_tower.index.top_k import mask_repeats, top_k
 from two_tower.query_vectors import with_vector_axis
 from two_tower.types import FloatArray, Int64Array
 
@@ -21,7 +21,7 @@ PAIRS_PER_BLOCK: Final = 1 << 16
 
 
 def rescore(
-    queries: FloatArray, vectors: FloatArray, positions: Positions
+    queries: FloatArray, vectors: FloatArray, positions: ItemIndices
 ) -> SearchResult:
     """Return the same items with their exact cosines, nearest first.
 
@@ -38,11 +38,11 @@ def rescore(
     scores = np.full(positions.shape, -np.inf, np.float32)
     for rows, cosines in cosines_by_vector(queries, vectors, positions):
         scores[rows] = cosines.max(axis=1)
-    return in_order(positions, scores, positions.shape[1])
+    return top_k(positions, scores, positions.shape[1])
 
 
-def best_vector(
-    queries: FloatArray, vectors: FloatArray, positions: Positions
+def nearest_vector(
+    queries: FloatArray, vectors: FloatArray, positions: ItemIndices
 ) -> Int64Array:
     """Return `[B, L]`, which of a user's vectors is nearest to each item.
 
@@ -83,18 +83,16 @@ def merge(
         within it, and among those behind.
     """
     n_users, n_vectors, _ = queries.shape
-    side_by_side = found.positions.reshape(
-        n_users, n_vectors * found.positions.shape[1]
-    )
-    candidates = without_repeats(side_by_side)
+    side_by_side = found.indices.reshape(n_users, n_vectors * found.indices.shape[1])
+    candidates = mask_repeats(side_by_side)
     if quota is not None:
         return _within_quota_first(queries, vectors, candidates, k, quota=quota)
     ordered = rescore(queries, vectors, candidates)
-    return SearchResult(ordered.positions[:, :k], ordered.scores[:, :k])
+    return SearchResult(ordered.indices[:, :k], ordered.scores[:, :k])
 
 
 def cosines_by_vector(
-    queries: FloatArray, vectors: FloatArray, positions: Positions
+    queries: FloatArray, vectors: FloatArray, positions: ItemIndices
 ) -> Iterator[tuple[slice, FloatArray]]:
     """Yield the cosines of each user's vectors with the user's items, block by block.
 
@@ -117,9 +115,9 @@ def cosines_by_vector(
 
 
 def _nearest(
-    queries: FloatArray, vectors: FloatArray, positions: Positions
+    queries: FloatArray, vectors: FloatArray, positions: ItemIndices
 ) -> Int64Array:
-    """Return `best_vector` of normalised queries."""
+    """Return `nearest_vector` of normalised queries."""
     nearest = np.full(positions.shape, NO_ITEM, np.int64)
     for rows, cosines in cosines_by_vector(queries, vectors, positions):
         nearest[rows] = cosines.argmax(axis=1)
@@ -129,7 +127,7 @@ def _nearest(
 def _within_quota_first(
     queries: FloatArray,
     vectors: FloatArray,
-    candidates: Positions,
+    candidates: ItemIndices,
     k: int,
     *,
     quota: int,
@@ -149,9 +147,9 @@ def _within_quota_first(
     for rows, cosines in cosines_by_vector(queries, vectors, candidates):
         asked, score = candidates[rows], cosines.max(axis=1)
         is_taken = _take_within_quota(cosines, k, quota)
-        first = in_order(np.where(is_taken, asked, NO_ITEM), score, k)
-        rest = in_order(np.where(is_taken, NO_ITEM, asked), score, k)
-        both = np.concatenate([first.positions, rest.positions], axis=1)
+        first = top_k(np.where(is_taken, asked, NO_ITEM), score, k)
+        rest = top_k(np.where(is_taken, NO_ITEM, asked), score, k)
+        both = np.concatenate([first.indices, rest.indices], axis=1)
         both_scores = np.concatenate([first.scores, rest.scores], axis=1)
         # Sorted by emptiness alone: the sort is stable.
         order = np.argsort(both == NO_ITEM, axis=1, kind="stable")[:, :k]

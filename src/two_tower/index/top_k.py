@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from two_tower.index.base import NO_ITEM, Positions, SearchResult
+from two_tower.index.base import NO_ITEM, ItemIndices, SearchResult
 from two_tower.types import FloatArray
 
 # A key is a score and a position in one integer: the greater the key, the higher the
@@ -19,7 +19,7 @@ _HALF: Final = np.uint64(32)
 _SIGN: Final = np.uint32(0x80000000)
 
 
-def pack(scores: FloatArray, positions: Positions) -> Keys:
+def pack(scores: FloatArray, positions: ItemIndices) -> Keys:
     """Return one sortable key per (score, position); `NO_ITEM` gives the least.
 
     Args:
@@ -56,7 +56,7 @@ def keep_greatest(keys: Keys, k: int) -> Keys:
     return keys[:, first:]
 
 
-def in_order(positions: Positions, scores: FloatArray, k: int) -> SearchResult:
+def top_k(positions: ItemIndices, scores: FloatArray, k: int) -> SearchResult:
     """Return the `k` best of each row, highest score first, then lowest position.
 
     Args:
@@ -72,7 +72,7 @@ def in_order(positions: Positions, scores: FloatArray, k: int) -> SearchResult:
     return unpack(np.pad(keys, ((0, 0), (0, missing)), constant_values=EMPTY_KEY))
 
 
-def without_repeats(positions: Positions) -> Positions:
+def mask_repeats(positions: ItemIndices) -> ItemIndices:
     """Return `[B, L]` positions, each row rising, its repeats `NO_ITEM`.
 
     Args:

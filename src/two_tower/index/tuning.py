@@ -34,7 +34,7 @@ def measure_recall(found: SearchResult, exact: SearchResult) -> float:
     References:
         Aumüller et al., ANN-Benchmarks, Information Systems 2020, section 3.
     """
-    n_exact = (exact.positions != NO_ITEM).sum(axis=1)
+    n_exact = (exact.indices != NO_ITEM).sum(axis=1)
     if not n_exact.any():
         return 1.0
     last = np.take_along_axis(exact.scores, n_exact[:, np.newaxis] - 1, axis=1)

@@ -66,7 +66,7 @@ class UserVectors:
         return UserVectors(self.users[rows], ids, self.vectors[rows])
 
 
-def read_queries(queries: ir.Table) -> UserVectors:
+def read_user_vectors(queries: ir.Table) -> UserVectors:
     """Return every user's id and vectors; errors as of `group_by_user`.
 
     Args:
@@ -114,7 +114,7 @@ def group_by_user(rows: pa.Table, n_vectors: int | None = None) -> UserVectors:
     expected = np.tile(np.arange(n_vectors), len(users))
     if not np.array_equal(index, expected):
         raise ValueError(_what_is_missing(rows, users, n_vectors))
-    vectors = vectors_of(rows["vector"])
+    vectors = stack_vectors(rows["vector"])
     return UserVectors(
         users=users,
         user_ids=plain_ids(rows["user_id"]).take(pa.array(starts)),
@@ -153,7 +153,7 @@ def read_item_vectors(batches: Iterable[pa.RecordBatch], n_items: int) -> ItemVe
     dense: list[npt.NDArray[np.int64]] = []
     ids: list[pa.Array] = []
     for batch in batches:
-        rows = vectors_of(batch.column("vector"))
+        rows = stack_vectors(batch.column("vector"))
         positions = batch.column("item").to_numpy().astype(np.int64) - FIRST_ID
         if not vectors.size:
             vectors = np.empty((n_items, rows.shape[1]), np.float32)
@@ -171,7 +171,7 @@ def read_item_vectors(batches: Iterable[pa.RecordBatch], n_items: int) -> ItemVe
     return ItemVectors(pa.concat_arrays(ids).take(pa.array(order)), vectors)
 
 
-def vectors_of(column: Any) -> FloatArray:
+def stack_vectors(column: Any) -> FloatArray:
     """Return a column of equally long lists as `[n, D]` float32.
 
     Args:

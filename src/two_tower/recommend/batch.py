@@ -13,12 +13,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from two_tower.chunking import cut_tables
-from two_tower.index.base import NO_ITEM, Positions, SearchResult
-from two_tower.index.rescoring import best_vector
+from two_tower.index.base import NO_ITEM, ItemIndices, SearchResult
+from two_tower.index.rescoring import nearest_vector
 from two_tower.index.vectors import group_by_user, plain_ids
 from two_tower.query_vectors import AXES_OF_SINGLE, with_vector_axis
 from two_tower.ragged import Ragged
-from two_tower.recommend.explanations import nearest_in_history
+from two_tower.recommend.explanations import similar_history_items
 from two_tower.recommend.random_order import Drawn, draw_by_score, draw_by_share
 from two_tower.recommend.recommender import Recommender
 from two_tower.types import FloatArray
@@ -41,8 +41,8 @@ class Choices:
     """
 
     k: int
-    allow: Positions | None
-    exclude: Positions | None
+    allow: ItemIndices | None
+    exclude: ItemIndices | None
     drawn: Drawn | None
     quota: int | None
     filter_seen: bool
@@ -111,7 +111,7 @@ class Lists:
     user_ids: pa.Array
     found: SearchResult
     vector_index: npt.NDArray[np.int64]
-    because: Positions
+    because: ItemIndices
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,7 +144,7 @@ class Answers:
         n_users = n_short = 0
         for lists in self._answers():
             n_users += len(lists.user_ids)
-            n_short += int((lists.found.positions[:, -1] == NO_ITEM).sum())
+            n_short += int((lists.found.indices[:, -1] == NO_ITEM).sum())
             yield self._in_rows(lists)
         logger.info("recommended %d items to each of %d users", self.choices.k, n_users)
         if n_short:
@@ -191,7 +191,7 @@ class Answers:
         # All ask the same, and have seen nothing: one search answers them.
         one = self._recommend(query[np.newaxis], _nothing(1))
         found = SearchResult(
-            np.repeat(one.positions, n_users, axis=0),
+            np.repeat(one.indices, n_users, axis=0),
             np.repeat(one.scores, n_users, axis=0),
         )
         picked = self.choices.pick(found, numbers, by_share=False)
@@ -229,24 +229,24 @@ class Answers:
         vectors, n_because = self.recommender.bundle.vectors, self.choices.n_because
         because = np.empty((*queries.shape[:2], 0), np.int64)
         if n_because:
-            near = nearest_in_history(queries, vectors, histories, n_because)
-            because = near.positions
-        nearest = best_vector(queries, vectors, found.positions)
+            near = similar_history_items(queries, vectors, histories, n_because)
+            because = near.indices
+        nearest = nearest_vector(queries, vectors, found.indices)
         return Lists(user_ids, found, nearest, because)
 
     def _positions_of_lists(self, lists: pa.Array) -> Ragged:
         """Return each list's positions, `NO_ITEM` for items that the index lacks."""
         lengths = pc.fill_null(pc.list_value_length(lists), 0)
         return Ragged(
-            self.recommender.find_positions(pc.list_flatten(lists)),
+            self.recommender.find_indices(pc.list_flatten(lists)),
             np.concatenate([[0], np.cumsum(lengths)], dtype=np.int64),
         )
 
     def _in_rows(self, lists: Lists) -> pa.RecordBatch:
         """Return one row per place in a list, empty places left out."""
         found = lists.found
-        row, place = np.nonzero(found.positions != NO_ITEM)
-        positions = pa.array(found.positions[row, place])
+        row, place = np.nonzero(found.indices != NO_ITEM)
+        positions = pa.array(found.indices[row, place])
         vector = lists.vector_index[row, place]
         # Without a vector (-1) this reads the last one's, of which nothing is kept.
         because = lists.because[row, vector]
@@ -266,7 +266,7 @@ class Answers:
 
 def _unexplained(user_ids: pa.Array, found: SearchResult) -> Lists:
     """Return lists that no vector of a user stands for."""
-    no_vector = np.full(found.positions.shape, NO_ITEM, np.int64)
+    no_vector = np.full(found.indices.shape, NO_ITEM, np.int64)
     return Lists(user_ids, found, no_vector, np.empty((len(user_ids), 1, 0), np.int64))
 
 
@@ -275,7 +275,7 @@ def _nothing(n_users: int) -> Ragged:
     return Ragged(np.empty(0, np.int64), np.zeros(n_users + 1, np.int64))
 
 
-def _as_lists(positions: Positions, item_ids: pa.Array) -> pa.Array:
+def _as_lists(positions: ItemIndices, item_ids: pa.Array) -> pa.Array:
     """Return `[R, m]` positions as R lists of ids, empty places left out."""
     is_real = positions != NO_ITEM
     offsets = np.append(0, np.cumsum(is_real.sum(axis=1))).astype(np.int32)

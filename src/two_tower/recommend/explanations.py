@@ -4,13 +4,13 @@ import numpy as np
 
 from two_tower.index.base import NO_ITEM, SearchResult, normalise_queries
 from two_tower.index.rescoring import cosines_by_vector
-from two_tower.index.top_k import in_order
+from two_tower.index.top_k import top_k
 from two_tower.query_vectors import with_vector_axis
 from two_tower.ragged import Ragged
 from two_tower.types import FloatArray
 
 
-def nearest_in_history(
+def similar_history_items(
     queries: FloatArray, vectors: FloatArray, histories: Ragged, k: int
 ) -> SearchResult:
     """Return the `k` nearest items of each history that belong to each vector.
@@ -44,7 +44,7 @@ def nearest_in_history(
             owner = cosines.argmax(axis=1)
             for vector in range(unit.shape[1]):
                 own = np.where(owner == vector, padded[block], NO_ITEM)
-                found = in_order(own, cosines[:, vector], k)
-                positions[users[block], vector] = found.positions
+                found = top_k(own, cosines[:, vector], k)
+                positions[users[block], vector] = found.indices
                 scores[users[block], vector] = found.scores
     return SearchResult(positions, scores)

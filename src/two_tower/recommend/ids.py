@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from two_tower.index.base import NO_ITEM, Positions
+from two_tower.index.base import NO_ITEM, ItemIndices
 from two_tower.params import RawId
 
 NAMED_IN_ERRORS: Final = 5
@@ -34,7 +34,7 @@ class IdLookup:
         index: pd.Index[Any] = pd.Index(self.ids.to_pandas())
         return index
 
-    def find(self, asked: Any) -> Positions:
+    def find(self, asked: Any) -> ItemIndices:
         """Return the positions of these ids, `NO_ITEM` for those that are unknown.
 
         Args:
@@ -49,7 +49,7 @@ class IdLookup:
             return np.empty(0, np.int64)
         return np.asarray(self._index.get_indexer(pd.Index(asked)), np.int64)
 
-    def require(self, asked: Iterable[Any]) -> Positions:
+    def require(self, asked: Iterable[Any]) -> ItemIndices:
         """Return the positions of these ids, all of them known.
 
         Raises:

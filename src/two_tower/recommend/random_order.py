@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from two_tower.index.base import NO_ITEM, Positions, SearchResult
+from two_tower.index.base import NO_ITEM, ItemIndices, SearchResult
 from two_tower.params import Params
 
 # The constants of SplitMix64 (Steele, Lea and Flood, Fast Splittable Pseudorandom
@@ -91,17 +91,17 @@ def _draw(
     *,
     seed: int,
 ) -> SearchResult:
-    noise = gumbel_noise(users[:, np.newaxis], found.positions, seed=seed)
-    keys = np.where(found.positions == NO_ITEM, -np.inf, logits + noise)
+    noise = gumbel_noise(users[:, np.newaxis], found.indices, seed=seed)
+    keys = np.where(found.indices == NO_ITEM, -np.inf, logits + noise)
     drawn = np.argsort(-keys, axis=1, kind="stable")[:, :k]
     return SearchResult(
-        np.take_along_axis(found.positions, drawn, axis=1),
+        np.take_along_axis(found.indices, drawn, axis=1),
         np.take_along_axis(found.scores, drawn, axis=1),
     )
 
 
 def gumbel_noise(
-    users: npt.NDArray[np.int64], positions: Positions, *, seed: int
+    users: npt.NDArray[np.int64], positions: ItemIndices, *, seed: int
 ) -> npt.NDArray[np.float64]:
     """Return one number of the standard Gumbel distribution per user and item.
 

@@ -8,21 +8,21 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from two_tower.index.base import NO_ITEM, Positions, SearchResult
+from two_tower.index.base import NO_ITEM, ItemIndices, SearchResult
 from two_tower.index.bundle import IndexBundle
-from two_tower.index.rescoring import best_vector
-from two_tower.index.top_k import in_order
+from two_tower.index.rescoring import nearest_vector
+from two_tower.index.top_k import top_k
 from two_tower.query_vectors import AXES_OF_SINGLE
 from two_tower.ragged import Ragged
 from two_tower.recommend.ids import IdLookup
-from two_tower.recommend.seen_filter import Choice, hide, search_filtered
+from two_tower.recommend.seen_filter import ItemFilter, search_filtered
 from two_tower.types import FloatArray
 
 ItemId: TypeAlias = int | str
 
 
 def rank_popular(
-    counts: npt.NDArray[np.int64], k: int, *, seen: Ragged, choice: Choice
+    counts: npt.NDArray[np.int64], k: int, *, seen: Ragged, item_filter: ItemFilter
 ) -> SearchResult:
     """Return the `k` most popular items that may be shown to each user.
 
@@ -30,7 +30,7 @@ def rank_popular(
         counts: `[N]` int64 by position, interactions of the training.
         k: items to return, at least 1.
         seen: B rows of positions that are hidden from one user; `NO_ITEM` hides none.
-        choice: the items that are hidden from nobody.
+        item_filter: masks items for all users.
 
     Returns:
         `[B, k]`, equal counts by position, padded with `NO_ITEM`; the scores are
@@ -45,14 +45,14 @@ def rank_popular(
             "items' n_train, as item_vocabulary has it"
         )
     shares = (counts / counts.sum()).astype(np.float32)
-    chosen = choice.positions
+    chosen = item_filter.allowed_indices
     open_items = np.arange(len(counts)) if chosen is None else chosen
     # What a user has seen can hide at most so many of the best.
     enough = min(k + int(seen.lengths.max(initial=0)), len(open_items))
     order = np.lexsort((open_items, -counts[open_items]))[:enough]
     best = np.tile(open_items[order], (len(seen), 1))
-    left = hide(best, seen, choice)
-    return in_order(left, np.where(left == NO_ITEM, -np.inf, shares[best]), k)
+    left = item_filter.mask(best, seen)
+    return top_k(left, np.where(left == NO_ITEM, -np.inf, shares[best]), k)
 
 
 @dataclass(frozen=True)
@@ -106,8 +106,8 @@ class Recommender:
         seen: Ragged,
         k: int,
         *,
-        allow: Positions | None = None,
-        exclude: Positions | None = None,
+        allow: ItemIndices | None = None,
+        exclude: ItemIndices | None = None,
         quota: int | None = None,
     ) -> SearchResult:
         """Return the `k` best items of each query that may be shown to its user.
@@ -132,7 +132,9 @@ class Recommender:
             queries,
             k,
             seen=seen,
-            choice=Choice.of(self.bundle.n_items, allow=allow, exclude=exclude),
+            item_filter=ItemFilter.of(
+                self.bundle.n_items, allow=allow, exclude=exclude
+            ),
             quota=quota,
         )
 
@@ -162,15 +164,15 @@ class Recommender:
         queries = np.asarray(query, np.float32)[np.newaxis]
         found = self.recommend(
             queries,
-            Ragged.from_lists([self.find_positions(list(seen))], np.int64),
+            Ragged.from_lists([self.find_indices(list(seen))], np.int64),
             k,
-            allow=None if allow is None else self.positions_of(allow),
-            exclude=None if exclude is None else self.positions_of(exclude),
+            allow=None if allow is None else self.require_indices(allow),
+            exclude=None if exclude is None else self.require_indices(exclude),
             quota=quota,
         )
         items = self.named(found)
         if queries.ndim > AXES_OF_SINGLE:
-            (nearest,) = best_vector(queries, self.bundle.vectors, found.positions)
+            (nearest,) = nearest_vector(queries, self.bundle.vectors, found.indices)
             numbered = zip(items, nearest.tolist(), strict=False)  # empty places last
             return [replace(item, vector_index=index) for item, index in numbered]
         return items
@@ -181,7 +183,7 @@ class Recommender:
         Raises:
             ValueError: if the item is not in the index.
         """
-        position = self.positions_of([item_id])
+        position = self.require_indices([item_id])
         seen = Ragged.from_lists([position], np.int64)
         return self.named(self.recommend(self.bundle.vectors[position], seen, k))
 
@@ -190,8 +192,8 @@ class Recommender:
         seen: Ragged,
         k: int,
         *,
-        allow: Positions | None = None,
-        exclude: Positions | None = None,
+        allow: ItemIndices | None = None,
+        exclude: ItemIndices | None = None,
     ) -> SearchResult:
         """Return the `k` most popular items that may be shown to each user.
 
@@ -214,10 +216,12 @@ class Recommender:
             self.counts,
             k,
             seen=seen,
-            choice=Choice.of(self.bundle.n_items, allow=allow, exclude=exclude),
+            item_filter=ItemFilter.of(
+                self.bundle.n_items, allow=allow, exclude=exclude
+            ),
         )
 
-    def positions_of(self, item_ids: Iterable[ItemId]) -> Positions:
+    def require_indices(self, item_ids: Iterable[ItemId]) -> ItemIndices:
         """Return the positions of these items.
 
         Raises:
@@ -225,7 +229,7 @@ class Recommender:
         """
         return self._lookup.require(item_ids)
 
-    def find_positions(self, item_ids: Any) -> Positions:
+    def find_indices(self, item_ids: Any) -> ItemIndices:
         """Return the positions of these items, `NO_ITEM` for those not in the index.
 
         Args:
@@ -239,7 +243,7 @@ class Recommender:
         """Return `[N]`, a column of the items by position."""
         values = np.full(self.bundle.n_items + 1, default, object)
         if items is not None and column in items.column_names:
-            positions = self.find_positions(items["item_id"])
+            positions = self.find_indices(items["item_id"])
             # An item that the index lacks (-1) writes to the last place.
             values[positions] = np.asarray(items[column], object)
         return values[:NO_ITEM]
@@ -254,7 +258,7 @@ class Recommender:
                 score=score,
             )
             for rank, (position, score) in enumerate(
-                zip(found.positions[0].tolist(), found.scores[0].tolist(), strict=True),
+                zip(found.indices[0].tolist(), found.scores[0].tolist(), strict=True),
                 start=1,
             )
             if position != NO_ITEM

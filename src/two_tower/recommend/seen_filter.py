@@ -1,61 +1,78 @@
-"""Search among the items that may be shown: not seen, allowed, not excluded."""
+"""Seen filter: search restricted to unseen, allowed and not excluded items."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from two_tower.index.base import NO_ITEM, Positions, SearchResult, normalise_queries
+from two_tower.index.base import NO_ITEM, ItemIndices, SearchResult, normalise_queries
 from two_tower.index.bundle import IndexBundle
 from two_tower.index.exact import search_exactly
 from two_tower.index.rescoring import merge
-from two_tower.index.top_k import in_order
+from two_tower.index.top_k import top_k
 from two_tower.query_vectors import with_vector_axis
 from two_tower.ragged import Ragged
 from two_tower.types import FloatArray
 
-SMALL_CHOICE: Final = 20_000
-"""So many items are scored in less time than an index is searched far beyond k."""
+EXACT_UP_TO_ITEMS: Final = 20_000
+"""Scoring this many allowed items takes less time than searching far beyond k."""
 
 EXACT_FROM_SHARE: Final = 0.5
 """Fetching this share of the catalogue from an index costs more than scoring it."""
 
 
 @dataclass(frozen=True, eq=False)
-class Choice:
-    """The items that may be shown to anybody.
+class ItemFilter:
+    """Mask of items, alike for every user.
 
     Attributes:
-        is_open: `[N]` bool by position; None if all N are.
+        allowed: `[N]` bool, whether an item may be recommended; None: every item may.
         n_items: N.
     """
 
-    is_open: npt.NDArray[np.bool_] | None
+    allowed: npt.NDArray[np.bool_] | None
     n_items: int
 
     @classmethod
     def of(
-        cls, n_items: int, *, allow: Positions | None, exclude: Positions | None
-    ) -> "Choice":
-        """Return the allowed items (None for all) without the excluded ones."""
+        cls, n_items: int, *, allow: ItemIndices | None, exclude: ItemIndices | None
+    ) -> Self:
+        """Return the filter of `[M]` allowed (None: all) and `[M]` excluded items."""
         if allow is None and exclude is None:
             return cls(None, n_items)
-        is_open = np.full(n_items, allow is None)
+        allowed = np.full(n_items, allow is None)
         if allow is not None:
-            is_open[allow] = True
+            allowed[allow] = True
         if exclude is not None:
-            is_open[exclude] = False
-        return cls(is_open, n_items)
+            allowed[exclude] = False
+        return cls(allowed, n_items)
 
     @property
-    def n_open(self) -> int:
-        return self.n_items if self.is_open is None else int(self.is_open.sum())
+    def n_allowed(self) -> int:
+        return self.n_items if self.allowed is None else int(self.allowed.sum())
 
     @property
-    def positions(self) -> Positions | None:
-        """`[M]` int64, rising; None if all items are open."""
-        return None if self.is_open is None else np.flatnonzero(self.is_open)
+    def allowed_indices(self) -> ItemIndices | None:
+        """`[M]` int64, rising; None if every item is allowed."""
+        return None if self.allowed is None else np.flatnonzero(self.allowed)
+
+    def mask(self, indices: ItemIndices, seen: Ragged) -> ItemIndices:
+        """Return `[B, L]` item indices, `NO_ITEM` where seen or not allowed.
+
+        Args:
+            indices: `[B, L]` int64.
+            seen: B rows of item indices, masked for one user; `NO_ITEM` masks none.
+        """
+        # One number per user and item; the last of each user stands for `NO_ITEM`.
+        width = self.n_items + 1
+        user = np.arange(len(indices))[:, np.newaxis]
+        is_masked = np.isin(
+            user * width + indices % width, seen.rows * width + seen.values % width
+        )
+        if self.allowed is not None:
+            is_masked |= ~self.allowed[indices]
+        return np.where(is_masked | (indices == NO_ITEM), NO_ITEM, indices)
 
 
 def search_filtered(
@@ -64,95 +81,83 @@ def search_filtered(
     k: int,
     *,
     seen: Ragged,
-    choice: Choice,
+    item_filter: ItemFilter,
     quota: int | None = None,
 ) -> SearchResult:
-    """Return the `k` best items of each query that may be shown to its user.
+    """Return the `k` best unseen, allowed items of each user.
 
-    More is fetched from the index than asked for, then twice as much, until enough is
-    left without the hidden items; in the end every open item is scored. So a list is
-    short only if no further item may be shown. A query's result doesn't depend on the
-    queries it is asked with.
+    The search doubles the number of fetched items until `k` remain after masking, and
+    at last scores every allowed item. So a list is short only if no other item is
+    left. The result of a query is independent of the other queries in the batch.
 
-    Each of a user's vectors finds k items that may be shown, and these lists are
-    merged: k items of V vectors come of V · k candidates, no longer a list than k of
-    one.
+    Each of V vectors retrieves `k` items of its own. The V lists are merged and scored
+    again, so a user gets `k` items whatever V is.
 
     Args:
-        bundle: the index, and the vectors for exact scores.
+        bundle: the index, and the item vectors for exact scores.
         queries: `[B, D]` float, of any length above 0; or `[B, V, D]` for users of V
-            vectors each, to whom an item is as near as to the nearest of them.
-        k: items to return, at least 1.
-        seen: B rows of positions that are hidden from one user; `NO_ITEM` hides none.
-        choice: the items that are hidden from nobody.
-        quota: items that are taken from each vector's own list first; see `merge`.
-            None for no limit.
+            vectors, where the score of an item is the largest of V cosines.
+        k: items per user, at least 1.
+        seen: B rows of item indices, masked for one user; `NO_ITEM` masks none.
+        item_filter: masks items for all users.
+        quota: items taken from each vector's own list first; see `merge`. None: no
+            quota.
 
     Returns:
-        `[B, k]`, every item once, padded with `NO_ITEM`.
+        `[B, k]`, without repeats, padded with `NO_ITEM`.
     """
     by_vector = with_vector_axis(np.asarray(queries, np.float32))
     n_users, n_vectors, dimension = by_vector.shape
-    rows = np.repeat(np.arange(n_users), n_vectors)
-    single = by_vector.reshape(-1, dimension)
-    found = _search_each(bundle, single, k, seen.take(rows), choice)
+    user_of_query = np.repeat(np.arange(n_users), n_vectors)
+    flat = by_vector.reshape(-1, dimension)
+    found = _search_each_vector(bundle, flat, k, seen.take(user_of_query), item_filter)
     if n_vectors == 1:
         return found
     unit = normalise_queries(by_vector, bundle.dimension)
     return merge(unit, bundle.vectors, found, k, quota=quota)
 
 
-def _search_each(
-    bundle: IndexBundle, queries: FloatArray, k: int, seen: Ragged, choice: Choice
+def _search_each_vector(
+    bundle: IndexBundle,
+    queries: FloatArray,
+    k: int,
+    seen: Ragged,
+    item_filter: ItemFilter,
 ) -> SearchResult:
-    """Return the same of `[B, D]` queries, each by itself."""
-    wanted = k + seen.lengths
-    fetch = _plan(wanted, choice)
-    scored_from = EXACT_FROM_SHARE * choice.n_items
-    positions = np.full((len(queries), k), NO_ITEM, np.int64)
+    """Return `search_filtered` of `[B, D]` queries, without a merge."""
+    needed = k + seen.lengths
+    n_fetched = _first_fetch(needed, item_filter)
+    exact_from = EXACT_FROM_SHARE * item_filter.n_items
+    indices = np.full((len(queries), k), NO_ITEM, np.int64)
     scores = np.full((len(queries), k), -np.inf, np.float32)
     pending = np.arange(len(queries))
     while pending.size:
-        for size in np.unique(fetch[pending]):
-            rows = pending[fetch[pending] == size]
-            if size >= scored_from:
-                enough = int(wanted[rows].max())
+        for size in np.unique(n_fetched[pending]):
+            rows = pending[n_fetched[pending] == size]
+            if size >= exact_from:
                 found = search_exactly(
-                    queries[rows], bundle.vectors, enough, among=choice.positions
+                    queries[rows],
+                    bundle.vectors,
+                    int(needed[rows].max()),
+                    among=item_filter.allowed_indices,
                 )
             else:
                 found = bundle.index.search(queries[rows], int(size))
-            left = hide(found.positions, seen.take(rows), choice)
-            positions[rows], scores[rows] = in_order(left, found.scores, k)
-        is_short = positions[pending, -1] == NO_ITEM
-        pending = pending[is_short & (fetch[pending] < scored_from)]
-        fetch[pending] *= 2
-    return SearchResult(positions, scores)
+            unmasked = item_filter.mask(found.indices, seen.take(rows))
+            indices[rows], scores[rows] = top_k(unmasked, found.scores, k)
+        is_short = indices[pending, -1] == NO_ITEM
+        pending = pending[is_short & (n_fetched[pending] < exact_from)]
+        n_fetched[pending] *= 2
+    return SearchResult(indices, scores)
 
 
-def _plan(wanted: npt.NDArray[np.int64], choice: Choice) -> npt.NDArray[np.int64]:
-    """Return `[B]`, how many items to fetch first for so many wanted ones."""
-    if choice.n_open <= (SMALL_CHOICE if choice.is_open is not None else 0):
-        return np.full(len(wanted), choice.n_items)
+def _first_fetch(
+    needed: npt.NDArray[np.int64], item_filter: ItemFilter
+) -> npt.NDArray[np.int64]:
+    """Return `[B]`, how many items to fetch first where so many are needed."""
+    n_allowed = item_filter.n_allowed
+    if n_allowed <= (EXACT_UP_TO_ITEMS if item_filter.allowed is not None else 0):
+        return np.full(len(needed), item_filter.n_items)
     # Powers of two leave few different sizes, and each is one search for many users.
-    share_open = choice.n_open / choice.n_items
-    return 2 ** np.ceil(np.log2(wanted / share_open)).astype(np.int64)
-
-
-def hide(positions: Positions, seen: Ragged, choice: Choice) -> Positions:
-    """Return `[B, L]` positions with `NO_ITEM` where an item is seen or not open.
-
-    Args:
-        positions: `[B, L]` int64.
-        seen: B rows of positions that are hidden from one user; `NO_ITEM` hides none.
-        choice: the items that are hidden from nobody.
-    """
-    # One number per row and position; the last of a row is kept for `NO_ITEM`.
-    width = choice.n_items + 1
-    row = np.arange(len(positions))[:, np.newaxis]
-    is_hidden = np.isin(
-        row * width + positions % width, seen.rows * width + seen.values % width
-    )
-    if choice.is_open is not None:
-        is_hidden |= ~choice.is_open[positions]
-    return np.where(is_hidden | (positions == NO_ITEM), NO_ITEM, positions)
+    share_allowed = n_allowed / item_filter.n_items
+    return 2 ** np.ceil(np.log2(needed / share_allowed)).astype(np.int64)

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from two_tower.index.base import Positions, normalise_queries
+from two_tower.index.base import ItemIndices, normalise_queries
 from two_tower.index.exact import search_exactly
 from two_tower.index.vectors import UserVectors
 from two_tower.query_vectors import with_vector_axis
@@ -15,7 +15,7 @@ from two_tower.types import FloatArray
 
 
 @dataclass(frozen=True)
-class NearUser:
+class SimilarUser:
     """One place in a list of users.
 
     Attributes:
@@ -29,7 +29,7 @@ class NearUser:
     score: float
 
 
-class NearestUsers:
+class SimilarUsers:
     """Finds users by exact search among the users' vectors.
 
     Of users with several vectors, the nearest pair counts: they have that in common.
@@ -57,11 +57,11 @@ class NearestUsers:
         self._vectors = unit.reshape(-1, dimension)
 
     @classmethod
-    def of(cls, users: UserVectors) -> "NearestUsers":
-        """Return the finder over these users, as `read_queries` gives them."""
+    def of(cls, users: UserVectors) -> "SimilarUsers":
+        """Return the finder over these users, as `read_user_vectors` gives them."""
         return cls(users.user_ids, users.vectors)
 
-    def nearest(self, user_id: int | str, k: int) -> list[NearUser]:
+    def nearest(self, user_id: int | str, k: int) -> list[SimilarUser]:
         """Return at most `k` users nearest to a user, that one left out.
 
         Raises:
@@ -74,11 +74,11 @@ class NearestUsers:
         n_found = min(k * self._n_vectors, len(others))
         query = self._vectors[own][np.newaxis]
         found = search_exactly(query, self._vectors, n_found, among=others)
-        nearest = _first_of_each(found.positions[0] // self._n_vectors)[:k]
+        nearest = _first_of_each(found.indices[0] // self._n_vectors)[:k]
         return [
-            NearUser(
+            SimilarUser(
                 rank,
-                self._lookup.ids[found.positions[0, place] // self._n_vectors].as_py(),
+                self._lookup.ids[found.indices[0, place] // self._n_vectors].as_py(),
                 float(found.scores[0, place]),
             )
             for rank, place in enumerate(nearest, start=1)
@@ -92,11 +92,11 @@ def _require_distinct(user_ids: pa.Array) -> None:
         raise ValueError(
             f"{len(repeated)} user ids stand there more than once (first: "
             f"{repeated[:NAMED_IN_ERRORS].to_pylist()}); user_embeddings has a row for "
-            "each vector of a user: read it with embeddings.read_queries and give the "
-            "users to NearestUsers.of"
+            "each vector of a user: read it with read_user_vectors and give the "
+            "users to SimilarUsers.of"
         )
 
 
-def _first_of_each(values: Positions) -> Positions:
+def _first_of_each(values: ItemIndices) -> ItemIndices:
     """Return the places at which a value stands for the first time, rising."""
     return np.sort(np.unique(values, return_index=True)[1])

@@ -83,7 +83,7 @@ class QueryTower:
     origin: JsonObject
 
     @property
-    def learns_nobody(self) -> bool:
+    def has_learned_cold_start(self) -> bool:
         """Whether training has taught the towers a query for nobody.
 
         Histories leave out a first item's past, and id dropout the user; of a profile
@@ -133,7 +133,7 @@ class QueryTower:
             ValueError: as `read`.
         """
         requests = self.read(histories, users, features, events=events, strict=strict)
-        return self.encode_dense(*requests)
+        return self.encode_indices(*requests)
 
     def read(
         self,
@@ -205,7 +205,7 @@ class QueryTower:
             is_known |= tells.any(axis=1)
         return ~is_known
 
-    def encode_dense(
+    def encode_indices(
         self,
         histories: Ragged,
         users: IntArray | None = None,
@@ -252,14 +252,14 @@ class QueryTower:
         """
         if policy == "average":
             return self.average_query
-        if not self.learns_nobody:
+        if not self.has_learned_cold_start:
             raise ValueError(
                 "cold_start is 'learned', but these towers read profiles alone and "
                 "were trained without training.profile.id_dropout, so that their query "
                 "for nobody is not trained; choose average or popular, or train with "
                 "id_dropout above 0"
             )
-        (query,) = self.encode_dense(Ragged.from_lists([[]]))
+        (query,) = self.encode_indices(Ragged.from_lists([[]]))
         return np.asarray(query)
 
     @property

@@ -110,10 +110,10 @@ class RetrievalService:
         """
         asked = self._read(request, strict=strict)
         if not self.tower.find_cold_start_users(asked).any():
-            (query,) = self.tower.encode_dense(*asked)
+            (query,) = self.tower.encode_indices(*asked)
             return self.recommender.recommend_to(query, request.history, k, quota=quota)
         if cold_start == "popular":
-            seen = self.recommender.find_positions(list(request.history))
+            seen = self.recommender.find_indices(list(request.history))
             hidden = Ragged.from_lists([seen], np.int64)
             return self.recommender.named(self.recommender.recommend_popular(hidden, k))
         query = self.tower.cold_query(cold_start)

@@ -22,7 +22,7 @@ from tests.metrics import definitions
 from two_tower.evaluation import multi_interest as vector_use
 from two_tower.evaluation.plots import plot_slices
 from two_tower.evaluation.report import format_report
-from two_tower.index.vectors import read_queries
+from two_tower.index.vectors import read_user_vectors
 from two_tower.pipelines.evaluation.nodes import (
     describe_interests,
     rank_among_cold_items,
@@ -528,11 +528,11 @@ def test_only_the_vectors_of_the_users_told_of_are_held_at_once(monkeypatch):
     n_rows = []
 
     def noted(queries):
-        found = read_queries(queries)
+        found = read_user_vectors(queries)
         n_rows.append(len(found.users))
         return found
 
-    monkeypatch.setattr("two_tower.index.vectors.read_queries", noted)
+    monkeypatch.setattr("two_tower.index.vectors.read_user_vectors", noted)
     interests_of(WORLD)
     assert n_rows == [3]
 

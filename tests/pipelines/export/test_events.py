@@ -98,14 +98,14 @@ def test_test_queries_are_asked_at_the_time_of_the_first_target(tower):
     asked_at = np.int64([90_100, 51, 7])
     events = Events(np.int64(times), np.float32(ratings), asked_at)
     lists = Ragged.from_lists(DENSE)
-    expected = tower.encode_dense(lists, np.int32([3, 2, 4]), events=events)
+    expected = tower.encode_indices(lists, np.int32([3, 2, 4]), events=events)
     expected = expected.reshape(3, n_vectors, -1)[[1, 0, 2]]
     np.testing.assert_allclose(found, expected, **CLOSE)
     # Another hour of the request makes another query.
     later = nodes.export_test_queries(tower, examples([180_000] * 3), parameters())
     assert np.abs(vectors_of(later, n_vectors) - found).max() > 1e-5
     nobody = events._replace(asked_at=np.full(3, UNKNOWN_TIME))
-    unasked = tower.encode_dense(lists, np.int32([3, 2, 4]), events=nobody)
+    unasked = tower.encode_indices(lists, np.int32([3, 2, 4]), events=nobody)
     assert np.abs(unasked.reshape(3, n_vectors, -1)[[1, 0, 2]] - found).max() > 1e-5
 
 

@@ -160,7 +160,7 @@ def export_test_queries(
 
 def _encode_examples(query_tower: QueryTower, examples: pa.Table) -> FloatArray:
     asked_at = examples["asked_at"]
-    return query_tower.encode_dense(
+    return query_tower.encode_indices(
         Ragged.from_arrow(examples["items"]),
         examples["user"].to_numpy(),
         events=Events.from_arrow(examples["timestamps"], examples["ratings"], asked_at),
@@ -184,7 +184,7 @@ def export_cold_queries(query_tower: QueryTower) -> JsonObject:
         lists of D; see `QueryTower.cold_query`.
     """
     queries = {"average": query_tower.cold_query("average").tolist()}
-    if query_tower.learns_nobody:
+    if query_tower.has_learned_cold_start:
         queries["learned"] = query_tower.cold_query("learned").tolist()
     return queries
 

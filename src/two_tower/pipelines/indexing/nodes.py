@@ -15,7 +15,7 @@ from two_tower.index.exact import ExactIndex
 from two_tower.index.tuning import Trial, grow_annoy, tune
 from two_tower.index.vectors import (
     read_item_embeddings,
-    read_queries,
+    read_user_vectors,
     require_vector_index,
 )
 from two_tower.lineage.records import LineageStore
@@ -157,7 +157,7 @@ def sample_queries(user_embeddings: ir.Table, parameters: Indexing) -> FloatArra
         )
     draw = np.random.default_rng(parameters.seed).permutation(len(known))
     chosen = known[draw[: parameters.sample_users]].tolist()
-    return read_queries(user_embeddings.filter(_.user.isin(chosen))).vectors
+    return read_user_vectors(user_embeddings.filter(_.user.isin(chosen))).vectors
 
 
 def report_on(bundle: IndexBundle, trials: list[Trial]) -> JsonObject:

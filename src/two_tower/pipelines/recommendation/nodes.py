@@ -11,7 +11,7 @@ import ibis.expr.types as ir
 import numpy as np
 import pyarrow as pa
 
-from two_tower.index.base import Positions
+from two_tower.index.base import ItemIndices
 from two_tower.index.bundle import IndexBundle
 from two_tower.index.vectors import count_vectors, plain_ids, require_vector_index
 from two_tower.params import RawId
@@ -218,7 +218,7 @@ def _format_reasons(
     """Return a line for each vector of a list: what of the history it is near to."""
     because = {item["vector_index"]: item["because"] for item in items}
     for vector in sorted(vector for vector, near in because.items() if near):
-        positions = recommender.positions_of(because[vector]).tolist()
+        positions = recommender.require_indices(because[vector]).tolist()
         titles = recommender.titles.take(pa.array(positions)).to_pylist()
         named = zip(titles, because[vector], strict=True)
         near = ", ".join(str(title or item_id) for title, item_id in named)
@@ -229,11 +229,11 @@ def _positions(
     recommender: Recommender,
     parameters: Recommendation,
     name: Literal["allow_items", "exclude_items"],
-) -> Positions | None:
+) -> ItemIndices | None:
     """Return the positions of the items that a parameter names; None for none."""
     item_ids = getattr(parameters, name)
     if not item_ids:
         return None
     kind = recommender.bundle.item_ids.type
     found = ids_of_type(item_ids, kind, parameter=f"recommendation.{name}")
-    return recommender.positions_of(found.to_pylist())
+    return recommender.require_indices(found.to_pylist())
