@@ -11,7 +11,7 @@ from kedro.io import DataCatalog, DatasetError
 from kedro.pipeline import Node, Pipeline
 from kedro.runner import SequentialRunner
 
-import two_tower.hooks
+import two_tower.lineage.hooks
 from two_tower.hooks import CheckpointHooks
 from two_tower.lineage.hooks import LineageHooks
 from two_tower.lineage.records import fingerprint_files
@@ -44,7 +44,7 @@ FILES = ("raw", "scaled", "added", "raw_sum", "sum")
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch) -> Path:
-    monkeypatch.setattr(two_tower.hooks, "pipelines", {"__default__": PIPELINE})
+    monkeypatch.setattr(two_tower.lineage.hooks, "pipelines", {"__default__": PIPELINE})
     (tmp_path / "raw.json").write_text("[1, 2]")
     return tmp_path
 
@@ -184,7 +184,7 @@ GROWING = Pipeline(
 def test_the_way_out_names_the_pipeline_that_has_what_differs(folder, monkeypatch):
     run(folder)
     both = {"growing": GROWING, "__default__": PIPELINE}
-    monkeypatch.setattr(two_tower.hooks, "pipelines", both)
+    monkeypatch.setattr(two_tower.lineage.hooks, "pipelines", both)
     for name, known in (("scaled", "old"), ("raw_sum", "new")):
         (folder / f"{name}.json").write_text("[1]")
         record = lineage(folder, "scaled") | {"ancestors": {"known": known}}
@@ -203,7 +203,7 @@ def test_the_node_of_the_default_is_named_where_several_make_the_same(
     folder, monkeypatch
 ):
     both = {"__default__": PIPELINE, "growing": GROWING}
-    monkeypatch.setattr(two_tower.hooks, "pipelines", both)
+    monkeypatch.setattr(two_tower.lineage.hooks, "pipelines", both)
     (folder / "scaled.json").write_text("[5]")
     with pytest.raises(ValueError, match=r"scaled came from.*--from-nodes scale$"):
         run(folder, "add")

@@ -46,7 +46,7 @@ bootstrap_project(PROJECT)
 
 
 def all_nodes() -> list[Node]:
-    return sorted({node for part in pipelines.values() for node in part.nodes})
+    return sorted({node for part in pipelines.values() for node in part.nodes}, key=str)
 
 
 def all_datasets() -> list[str]:
@@ -93,7 +93,7 @@ def test_every_stage_stands_by_itself_in_the_registry():
 
 @pytest.mark.parametrize("node", all_nodes(), ids=lambda node: node.name)
 def test_a_node_carries_the_name_of_its_function(node):
-    assert node.name == node.func.__name__
+    assert node.short_name == node.func.__name__
 
 
 def test_a_name_stands_for_one_function():

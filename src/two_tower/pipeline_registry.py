@@ -13,10 +13,10 @@ from two_tower.pipelines.ingestion.pipeline import create_pipeline as ingestion
 from two_tower.pipelines.recommendation.pipeline import (
     create_pipeline as recommendation,
 )
-from two_tower.pipelines.sequencing.pipeline import (
-    create_growing_pipeline as growing_sequencing,
-)
 from two_tower.pipelines.sequencing.pipeline import create_pipeline as sequencing
+from two_tower.pipelines.sequencing.pipeline import (
+    create_retraining_pipeline as sequencing_for_retraining,
+)
 from two_tower.pipelines.simulation.pipeline import create_pipeline as simulation
 from two_tower.pipelines.training.pipeline import create_pipeline as training
 from two_tower.pipelines.training.pipeline import (
@@ -45,11 +45,11 @@ def register_pipelines() -> dict[str, Pipeline]:
         "model": stages["training"] + serving,
         # These two begin with the query tower that was exported last.
         "retrain": stages["ingestion"]
-        + growing_sequencing()
+        + sequencing_for_retraining()
         + retraining()
         + serving
         + findings,
-        "add_items": stages["ingestion"].only_nodes("type_items")
+        "add_items": stages["ingestion"].only_nodes("ingestion.type_items")
         + add_items()
         + export_embeddings()
         + stages["indexing"],

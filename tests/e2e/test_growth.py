@@ -128,7 +128,7 @@ def test_a_retrained_model_can_be_retrained_and_says_so(retrained):
     record = json.loads(
         retrained.output("08_reporting", "lineage/two_tower_model.json").read_text()
     )
-    assert record["made_by"] == "retrain_two_tower"
+    assert record["made_by"] == "training.train_two_tower"
     assert "deployed_query_tower" in record["inputs"]
 
 

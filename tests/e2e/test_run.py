@@ -122,7 +122,7 @@ def test_an_unfinished_output_is_not_used(project):
     project.output("08_reporting", "lineage/item_index.json").unlink()
     said = project.refusal("--pipelines", "recommendation")
     assert "nothing is known of where item_index came from" in said
-    assert "run: kedro run --env test --from-nodes build_item_index" in said
+    assert "run: kedro run --env test --from-nodes indexing.build_item_index" in said
 
 
 def test_a_misspelt_parameter_is_refused_by_name(project):

@@ -16,7 +16,7 @@ from tests.training.tiny import (
     train,
 )
 from two_tower.datasets.keras_model import KerasModelDataset
-from two_tower.pipelines.training.nodes import retrain_two_tower
+from two_tower.pipelines.training.nodes import train_two_tower
 from two_tower.towers.encode import encode_items
 from two_tower.training.assembly import assemble_towers
 from two_tower.training.checkpoints import CheckpointStore
@@ -44,7 +44,7 @@ def deployed(tmp_path_factory):
 
 
 def retrain(folder, towers, *changes):
-    return retrain_two_tower(
+    return train_two_tower(
         **tables_of(),
         feature_schema=FEATURE_SCHEMA,
         feature_information=FEATURE_INFORMATION,

@@ -40,7 +40,7 @@ def test_embeddings_come_of_the_query_tower_alone():
 
 # covers: A52
 def test_item_embeddings_can_be_exported_alone():
-    alone = create_pipeline().only_nodes("export_item_embeddings")
+    alone = create_pipeline().only_nodes("export.export_item_embeddings")
     assert alone.inputs() == {"query_tower", "params:export"}
     assert alone.outputs() == {"item_embeddings"}
 

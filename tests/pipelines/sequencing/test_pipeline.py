@@ -20,8 +20,8 @@ from tests.sequences.tables import (
 from two_tower.features.params import Features
 from two_tower.pipelines.sequencing import params
 from two_tower.pipelines.sequencing.pipeline import (
-    create_growing_pipeline,
     create_pipeline,
+    create_retraining_pipeline,
 )
 
 CONF = BASE.parents[2]
@@ -94,7 +94,7 @@ def test_everything_that_is_made_is_in_the_catalog_with_its_layer(catalog_of):
     }
 
 
-@pytest.mark.parametrize("create", [create_pipeline, create_growing_pipeline])
+@pytest.mark.parametrize("create", [create_pipeline, create_retraining_pipeline])
 def test_the_parameters_reach_the_nodes_typed(create):
     found = TypeExtractor({"sequencing": create()})
     assert found.extract_types_from_pipelines() == {
@@ -124,7 +124,7 @@ def test_two_runs_write_the_same_bytes(catalog_of, tmp_path):
 
 # covers: L28
 def test_the_growing_pipeline_makes_the_same_from_known_tables_too(catalog_of):
-    plain, growing = create_pipeline(), create_growing_pipeline()
+    plain, growing = create_pipeline(), create_retraining_pipeline()
     assert growing.all_outputs() == plain.all_outputs()
     assert growing.inputs() - plain.inputs() == {
         "deployed_item_vocabulary",
@@ -136,7 +136,7 @@ def test_the_growing_pipeline_makes_the_same_from_known_tables_too(catalog_of):
     events = some_interactions()
     known = run(catalog_of("first", events.filter(ibis._.user_id > 4)))
     tables = {
-        f"known_{name}_vocabulary": ibis.memtable(
+        f"deployed_{name}_vocabulary": ibis.memtable(
             known[f"{name}_vocabulary"].load().to_pyarrow()
         )
         for name in ("item", "user", "feature")

@@ -4,7 +4,7 @@ import ibis
 import pytest
 
 from tests.sequences.tables import parameters, some_interactions
-from two_tower.pipelines.sequencing.nodes import keep_interactions_as_before
+from two_tower.pipelines.sequencing.nodes import keep_interactions
 from two_tower.pipelines.sequencing.params import Order, Selection, Split
 
 DATED = {"validation": "2001-05-01", "test": "2001-06-01"}
@@ -30,7 +30,7 @@ def known(**changes):
 
 
 def keep(before, now):
-    return keep_interactions_as_before(
+    return keep_interactions(
         some_interactions(), **rules(**now), deployed_rules=known(**before)
     )
 

@@ -47,12 +47,12 @@ def test_kedro_sees_the_type_of_the_parameters(create, more):
 
 
 def test_only_training_asks_for_a_gpu():
-    tags = {node.name: node.tags for node in create_pipeline().nodes}
+    tags = {node.short_name: node.tags for node in create_pipeline().nodes}
     assert tags == {"train_two_tower": {"gpu"}, "plot_learning_curves": {"cpu"}}
 
 
 def test_the_towers_are_drawn():
-    nodes = {node.name: node for node in create_pipeline().nodes}
+    nodes = {node.short_name: node for node in create_pipeline().nodes}
     drawing = nodes["train_two_tower"].preview()
     assert isinstance(drawing, MermaidPreview)
     assert drawing.content.strip().startswith("graph BT")

@@ -17,4 +17,6 @@ def create_pipeline() -> Pipeline:
             )
         ],
         tags="gpu",
+        namespace="add_items",
+        prefix_datasets_with_namespace=False,
     )

@@ -92,4 +92,6 @@ def create_pipeline() -> Pipeline:
             ),
         ],
         tags="cpu",
+        namespace="evaluation",
+        prefix_datasets_with_namespace=False,
     )

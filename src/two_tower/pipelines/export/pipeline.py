@@ -7,59 +7,66 @@ from . import nodes
 
 def create_pipeline() -> Pipeline:
     """Return the pipeline two_tower_model → the query tower and embeddings."""
-    query_tower = Node(
-        nodes.export_query_tower,
-        inputs=[
-            "two_tower_model",
-            "item_vocabulary",
-            "user_vocabulary",
-            "feature_vocabulary",
-            "feature_schema",
-            "histories",
-            "lineage",
-            "params:sequencing.features",
-            "params:export",
-        ],
-        outputs="query_tower",
-        name="export_query_tower",
-    )
-    test_queries = Node(
-        nodes.export_test_queries,
-        inputs=["query_tower", "test_examples", "params:export"],
-        outputs="test_queries",
-        name="export_test_queries",
-    )
-    exported = Pipeline([query_tower, test_queries], tags="gpu")
-    return exported + create_embedding_pipeline()
-
-
-def create_embedding_pipeline() -> Pipeline:
-    """Return the pipeline query_tower → what recommendation and the index need."""
     return Pipeline(
         [
             Node(
-                nodes.export_item_embeddings,
-                inputs=["query_tower", "params:export"],
-                outputs="item_embeddings",
-                name="export_item_embeddings",
-            ),
-            Node(
-                nodes.export_user_embeddings,
+                nodes.export_query_tower,
                 inputs=[
-                    "query_tower",
-                    "histories",
+                    "two_tower_model",
+                    "item_vocabulary",
                     "user_vocabulary",
+                    "feature_vocabulary",
+                    "feature_schema",
+                    "histories",
+                    "lineage",
+                    "params:sequencing.features",
                     "params:export",
                 ],
-                outputs="user_embeddings",
-                name="export_user_embeddings",
+                outputs="query_tower",
+                name="export_query_tower",
             ),
             Node(
-                nodes.export_cold_queries,
-                inputs="query_tower",
-                outputs="cold_queries",
-                name="export_cold_queries",
+                nodes.export_test_queries,
+                inputs=["query_tower", "test_examples", "params:export"],
+                outputs="test_queries",
+                name="export_test_queries",
             ),
+            *_embedding_nodes(),
         ],
         tags="gpu",
+        namespace="export",
+        prefix_datasets_with_namespace=False,
     )
+
+
+def create_embedding_pipeline() -> Pipeline:
+    """Return the pipeline query_tower → embeddings of items and users."""
+    return Pipeline(
+        _embedding_nodes(),
+        tags="gpu",
+        namespace="export",
+        prefix_datasets_with_namespace=False,
+    )
+
+
+def _embedding_nodes() -> list[Node]:
+    return [
+        Node(
+            nodes.export_item_embeddings,
+            inputs=["query_tower", "params:export"],
+            outputs="item_embeddings",
+            name="export_item_embeddings",
+        ),
+        Node(
+            nodes.export_user_embeddings,
+            inputs=["query_tower", "histories", "user_vocabulary", "params:export"],
+            outputs="user_embeddings",
+            name="export_user_embeddings",
+        ),
+        Node(
+            nodes.export_cold_queries,
+            inputs="query_tower",
+            outputs="cold_queries",
+            name="export_cold_queries",
+        ),
+    ]

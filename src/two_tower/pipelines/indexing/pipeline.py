@@ -22,4 +22,6 @@ def create_pipeline() -> Pipeline:
             )
         ],
         tags="cpu",
+        namespace="indexing",
+        prefix_datasets_with_namespace=False,
     )

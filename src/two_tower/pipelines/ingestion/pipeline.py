@@ -29,4 +29,6 @@ def create_pipeline() -> Pipeline:
             ),
         ],
         tags="cpu",
+        namespace="ingestion",
+        prefix_datasets_with_namespace=False,
     )

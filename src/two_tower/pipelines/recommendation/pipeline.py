@@ -24,4 +24,6 @@ def create_pipeline() -> Pipeline:
             )
         ],
         tags="cpu",
+        namespace="recommendation",
+        prefix_datasets_with_namespace=False,
     )

@@ -36,7 +36,11 @@ ENTITIES: Final[tuple[Literal["item", "user"], ...]] = ("item", "user")
 
 
 def keep_interactions(
-    interactions: ir.Table, selected: Selection, order: Order
+    interactions: ir.Table,
+    selected: Selection,
+    order: Order,
+    split: Split | None = None,
+    deployed_rules: JsonObject | None = None,
 ) -> ir.Table:
     """Return the interactions that count, with each one's position in its history.
 
@@ -45,37 +49,23 @@ def keep_interactions(
             `item_id`, `timestamp` (int64, seconds), `rating` (float32 or null).
         selected: what counts.
         order: what comes first within a second.
+        split: how interactions will be held out; needed with `deployed_rules`.
+        deployed_rules: selection, order and split of the deployed towers' training;
+            None: a first training.
 
     Returns:
         The same columns and `position` (int32, from 0 with the user's oldest), ordered
         by user and position.
+
+    Raises:
+        ValueError: other rules, which may hold out what the deployed towers were
+            trained on.
     """
+    if split is not None and deployed_rules is not None:
+        require_same_rules(deployed_rules, selected, order, split)
     steps = selection.selection_steps(interactions, **selected.model_dump())
     *_, kept = steps.values()
     return selection.number_positions(kept, ties=order.ties, seed=order.seed)
-
-
-def keep_interactions_as_before(
-    interactions: ir.Table,
-    selected: Selection,
-    order: Order,
-    split: Split,
-    deployed_rules: JsonObject,
-) -> ir.Table:
-    """Return the same for towers that are retrained, whose rules it holds to.
-
-    Args:
-        interactions: as of `keep_interactions`.
-        selected: as of `keep_interactions`.
-        order: as of `keep_interactions`.
-        split: how interactions will be held out.
-        deployed_rules: the three as the deployed towers were trained with.
-
-    Raises:
-        ValueError: what they were trained on might be held out now.
-    """
-    require_same_rules(deployed_rules, selected, order, split)
-    return keep_interactions(interactions, selected, order)
 
 
 def build_histories(kept_interactions: ir.Table) -> ir.Table:

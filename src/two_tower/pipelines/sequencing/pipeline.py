@@ -1,100 +1,156 @@
-"""interactions → histories, vocabularies, features, training windows, queries."""
-
-from collections.abc import Mapping
-from typing import Final
+"""The sequencing pipelines: interactions → training windows, queries, features."""
 
 from kedro.pipeline import Node, Pipeline
 
 from . import nodes
 
-VOCABULARIES: Final = ["item_vocabulary", "user_vocabulary"]
-RULES: Final = {
+RULES = {
     "selected": "params:sequencing.selection",
     "order": "params:sequencing.order",
     "split": "params:sequencing.split",
 }
-KNOWN: Final = {
-    "deployed_items": "deployed_item_vocabulary",
-    "deployed_users": "deployed_user_vocabulary",
-    "deployed_values": "deployed_feature_vocabulary",
-    "deployed_schema": "deployed_feature_schema",
+COUNTED = {
+    **RULES,
+    "interactions": "interactions",
+    "train_sequences": "train_sequences",
+    "explicit_negatives": "explicit_negatives",
+    "validation_examples": "validation_examples",
+    "test_examples": "test_examples",
+    "item_vocabulary": "item_vocabulary",
+    "user_vocabulary": "user_vocabulary",
 }
-MADE: Final = [
-    "interactions",
-    "train_sequences",
-    "explicit_negatives",
-    "validation_examples",
-    "test_examples",
-    *VOCABULARIES,
-]
+AUDITED = {
+    **COUNTED,
+    "window": "params:sequencing.window",
+    "rule": "params:sequencing.explicit_negatives",
+    "histories": "histories",
+    "feature_vocabulary": "feature_vocabulary",
+    "item_features": "item_features",
+    "user_features": "user_features",
+}
+DESCRIBED = {
+    "items": "items",
+    "users": "users",
+    "item_vocabulary": "item_vocabulary",
+    "user_vocabulary": "user_vocabulary",
+    "declared": "params:sequencing.features",
+}
 
 
 def create_pipeline() -> Pipeline:
-    """Return the pipeline interactions → train_sequences, *_examples, features."""
-    return _pipeline(known={})
+    """Return the pipeline of a first training; all vocabularies start empty."""
+    first = [
+        Node(
+            nodes.keep_interactions,
+            inputs=[
+                "interactions",
+                "params:sequencing.selection",
+                "params:sequencing.order",
+            ],
+            outputs="kept_interactions",
+            name="keep_interactions",
+        ),
+        Node(
+            nodes.build_item_vocabulary,
+            inputs=["split_interactions", "items"],
+            outputs="item_vocabulary",
+            name="build_item_vocabulary",
+        ),
+        Node(
+            nodes.build_user_vocabulary,
+            inputs="split_interactions",
+            outputs="user_vocabulary",
+            name="build_user_vocabulary",
+        ),
+        Node(
+            nodes.build_feature_vocabulary,
+            inputs=DESCRIBED,
+            outputs="feature_vocabulary",
+            name="build_feature_vocabulary",
+        ),
+        Node(
+            nodes.build_feature_schema,
+            inputs={**DESCRIBED, "feature_vocabulary": "feature_vocabulary"},
+            outputs="feature_schema",
+            name="build_feature_schema",
+        ),
+        Node(
+            nodes.audit_leakage,
+            inputs=AUDITED,
+            outputs="leakage_audit",
+            name="audit_leakage",
+        ),
+    ]
+    return _with_common_nodes(first)
 
 
-def create_growing_pipeline() -> Pipeline:
-    """Return the same with vocabularies that grow from known ones.
+def create_retraining_pipeline() -> Pipeline:
+    """Return the pipeline of a retraining; vocabularies grow from the deployed ones.
 
-    It reads, beside what the other reads, `deployed_item_vocabulary`,
-    `deployed_user_vocabulary`, `deployed_feature_vocabulary`,
-    `deployed_feature_schema` and
-    `deployed_rules`, which those of the parameters must not differ from.
+    It refuses rules of selection and splitting that differ from `deployed_rules`.
     """
-    return _pipeline(known=KNOWN)
+    grown = [
+        Node(
+            nodes.keep_interactions,
+            inputs={
+                **RULES,
+                "interactions": "interactions",
+                "deployed_rules": "deployed_rules",
+            },
+            outputs="kept_interactions",
+            name="keep_interactions",
+        ),
+        Node(
+            nodes.build_item_vocabulary,
+            inputs=["split_interactions", "items", "deployed_item_vocabulary"],
+            outputs="item_vocabulary",
+            name="build_item_vocabulary",
+        ),
+        Node(
+            nodes.build_user_vocabulary,
+            inputs=["split_interactions", "deployed_user_vocabulary"],
+            outputs="user_vocabulary",
+            name="build_user_vocabulary",
+        ),
+        Node(
+            nodes.build_feature_vocabulary,
+            inputs={
+                **DESCRIBED,
+                "deployed_values": "deployed_feature_vocabulary",
+                "deployed_schema": "deployed_feature_schema",
+            },
+            outputs="feature_vocabulary",
+            name="build_feature_vocabulary",
+        ),
+        Node(
+            nodes.build_feature_schema,
+            inputs={
+                **DESCRIBED,
+                "feature_vocabulary": "feature_vocabulary",
+                "deployed_schema": "deployed_feature_schema",
+            },
+            outputs="feature_schema",
+            name="build_feature_schema",
+        ),
+        Node(
+            nodes.audit_leakage,
+            inputs={
+                **AUDITED,
+                "deployed_items": "deployed_item_vocabulary",
+                "deployed_users": "deployed_user_vocabulary",
+                "deployed_values": "deployed_feature_vocabulary",
+                "deployed_schema": "deployed_feature_schema",
+            },
+            outputs="leakage_audit",
+            name="audit_leakage",
+        ),
+    ]
+    return _with_common_nodes(grown)
 
 
-def _pipeline(known: Mapping[str, str]) -> Pipeline:
-    return Pipeline(
-        [
-            _keep_as_before() if known else _keep(),
-            *_split(),
-            *_number(known),
-            *_encode(),
-            *_prepare(),
-            *_report(known),
-        ],
-        tags="cpu",
-    )
-
-
-def _by_name(names: list[str]) -> dict[str, str]:
-    return {name: name for name in names}
-
-
-def _only(known: Mapping[str, str], argument: str) -> dict[str, str]:
-    return {name: known[name] for name in (argument,) if name in known}
-
-
-def _keep() -> Node:
-    return Node(
-        nodes.keep_interactions,
-        inputs=[
-            "interactions",
-            "params:sequencing.selection",
-            "params:sequencing.order",
-        ],
-        outputs="kept_interactions",
-        name="keep_interactions",
-    )
-
-
-def _keep_as_before() -> Node:
-    return Node(
-        nodes.keep_interactions_as_before,
-        inputs={
-            "interactions": "interactions",
-            **RULES,
-            "deployed_rules": "deployed_rules",
-        },
-        outputs="kept_interactions",
-        name="keep_interactions_as_before",
-    )
-
-
-def _split() -> list[Node]:
-    return [
+def _with_common_nodes(own: list[Node]) -> Pipeline:
+    """Return the pipeline of these nodes and those of every sequencing pipeline."""
+    common = [
         Node(
             nodes.build_histories,
             inputs="kept_interactions",
@@ -107,63 +163,27 @@ def _split() -> list[Node]:
             outputs="split_interactions",
             name="assign_splits",
         ),
-    ]
-
-
-def _number(known: Mapping[str, str]) -> list[Node]:
-    """Return the nodes that number everything; each takes what it grows from."""
-    split = ["split_interactions"]
-    described = ["items", "users", *VOCABULARIES]
-    declared = {"declared": "params:sequencing.features"}
-    return [
-        Node(
-            nodes.build_item_vocabulary,
-            inputs={**_by_name([*split, "items"]), **_only(known, "deployed_items")},
-            outputs="item_vocabulary",
-            name="build_item_vocabulary",
-        ),
-        Node(
-            nodes.build_user_vocabulary,
-            inputs={**_by_name(split), **_only(known, "deployed_users")},
-            outputs="user_vocabulary",
-            name="build_user_vocabulary",
-        ),
-        Node(
-            nodes.build_feature_vocabulary,
-            inputs={
-                **_by_name(described),
-                **declared,
-                **_only(known, "deployed_values"),
-                **_only(known, "deployed_schema"),
-            },
-            outputs="feature_vocabulary",
-            name="build_feature_vocabulary",
-        ),
-        Node(
-            nodes.build_feature_schema,
-            inputs={
-                **_by_name([*described, "feature_vocabulary"]),
-                **declared,
-                **_only(known, "deployed_schema"),
-            },
-            outputs="feature_schema",
-            name="build_feature_schema",
-        ),
-    ]
-
-
-def _encode() -> list[Node]:
-    encoding = ["feature_vocabulary", "feature_schema", "params:sequencing.features"]
-    return [
         Node(
             nodes.encode_item_features,
-            inputs=["items", "item_vocabulary", *encoding],
+            inputs=[
+                "items",
+                "item_vocabulary",
+                "feature_vocabulary",
+                "feature_schema",
+                "params:sequencing.features",
+            ],
             outputs="item_features",
             name="encode_item_features",
         ),
         Node(
             nodes.encode_user_features,
-            inputs=["users", "user_vocabulary", *encoding],
+            inputs=[
+                "users",
+                "user_vocabulary",
+                "feature_vocabulary",
+                "feature_schema",
+                "params:sequencing.features",
+            ],
             outputs="user_features",
             name="encode_user_features",
         ),
@@ -173,15 +193,14 @@ def _encode() -> list[Node]:
             outputs="feature_information",
             name="measure_feature_information",
         ),
-    ]
-
-
-def _prepare() -> list[Node]:
-    split = ["split_interactions", *VOCABULARIES]
-    return [
         Node(
             nodes.cut_training_windows,
-            inputs=[*split, "params:sequencing.window"],
+            inputs=[
+                "split_interactions",
+                "item_vocabulary",
+                "user_vocabulary",
+                "params:sequencing.window",
+            ],
             outputs="train_sequences",
             name="cut_training_windows",
         ),
@@ -191,49 +210,46 @@ def _prepare() -> list[Node]:
                 "rule": "params:sequencing.explicit_negatives",
                 "selected": "params:sequencing.selection",
                 "split": "params:sequencing.split",
-                **_by_name(["interactions", *split]),
+                "interactions": "interactions",
+                "split_interactions": "split_interactions",
+                "item_vocabulary": "item_vocabulary",
+                "user_vocabulary": "user_vocabulary",
             },
             outputs="explicit_negatives",
             name="collect_explicit_negatives",
         ),
         Node(
             nodes.build_validation_examples,
-            inputs=[*split, "params:sequencing.split"],
+            inputs=[
+                "split_interactions",
+                "item_vocabulary",
+                "user_vocabulary",
+                "params:sequencing.split",
+            ],
             outputs="validation_examples",
             name="build_validation_examples",
         ),
         Node(
             nodes.build_test_examples,
-            inputs=[*split, "params:sequencing.split"],
+            inputs=[
+                "split_interactions",
+                "item_vocabulary",
+                "user_vocabulary",
+                "params:sequencing.split",
+            ],
             outputs="test_examples",
             name="build_test_examples",
         ),
-    ]
-
-
-def _report(known: Mapping[str, str]) -> list[Node]:
-    """Return the nodes that count and audit; the audit takes what is known."""
-    return [
         Node(
             nodes.report_split,
-            inputs={**RULES, **_by_name([*MADE, "split_interactions"])},
+            inputs={**COUNTED, "split_interactions": "split_interactions"},
             outputs="split_report",
             name="report_split",
         ),
-        Node(
-            nodes.audit_leakage,
-            inputs={
-                **RULES,
-                **_by_name(MADE),
-                "window": "params:sequencing.window",
-                "rule": "params:sequencing.explicit_negatives",
-                "histories": "histories",
-                "feature_vocabulary": "feature_vocabulary",
-                "item_features": "item_features",
-                "user_features": "user_features",
-                **known,
-            },
-            outputs="leakage_audit",
-            name="audit_leakage",
-        ),
     ]
+    return Pipeline(
+        [*own, *common],
+        tags="cpu",
+        namespace="sequencing",
+        prefix_datasets_with_namespace=False,
+    )

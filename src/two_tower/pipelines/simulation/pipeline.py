@@ -23,4 +23,6 @@ def create_pipeline() -> Pipeline:
             ),
         ],
         tags="cpu",
+        namespace="simulation",
+        prefix_datasets_with_namespace=False,
     )

@@ -27,7 +27,7 @@ LEARNS_FROM = (
 )
 
 
-def train_two_tower(
+def train_two_tower(  # noqa: PLR0913 (its inputs in the catalog)
     *,
     feature_schema: JsonObject,
     feature_information: JsonObject,
@@ -35,9 +35,13 @@ def train_two_tower(
     training_checkpoints: CheckpointStore,
     lineage: LineageStore,
     parameters: Training,
+    deployed_query_tower: Any = None,
     **tables: ir.Table,
 ) -> tuple[KerasModel, list[JsonObject]]:
     """Return the trained towers and a record of each epoch.
+
+    With deployed towers, training starts from their weights; optimizer state, schedule,
+    a learned temperature, the queue and estimated frequencies start anew.
 
     Args:
         feature_schema: kind and size of each feature, `n_items` and `n_users`.
@@ -46,7 +50,9 @@ def train_two_tower(
         leakage_audit: the audit's verdict; nothing is trained before it is there.
         training_checkpoints: where a killed training goes on from.
         lineage: fingerprints of the inputs, which a checkpoint must match.
-        parameters: of training.
+        parameters: of training; a retraining needs the towers' own.
+        deployed_query_tower: its `towers` are trained further; None: new towers. The
+            vocabularies must have grown from its own.
         tables: `train_sequences` (`user`, `window` int32, `items`, `targets`
             array<int32>), `validation_examples` (`user`, `items`, `targets`),
             `item_features` and `user_features` (`item` or `user`, and a column for
@@ -56,7 +62,8 @@ def train_two_tower(
             `items`).
 
     Raises:
-        ValueError: if the data don't fit the parameters, or the device is not there.
+        ValueError: if the data don't fit the parameters, the device is not there, or
+            the deployed towers have another shape than the parameters describe.
         TrainingError: if the loss is no number, or the item vectors collapse.
     """
     from two_tower.training.assembly import prepare, train
@@ -66,54 +73,9 @@ def train_two_tower(
     prepare(parameters)
     inputs = read_inputs(tables, feature_schema, feature_information, parameters)
     fingerprint = fingerprint_training(lineage, parameters)
-    return train(parameters, inputs, fingerprint, training_checkpoints)
-
-
-def retrain_two_tower(  # noqa: PLR0913 (its inputs in the catalog)
-    *,
-    feature_schema: JsonObject,
-    feature_information: JsonObject,
-    leakage_audit: JsonObject,
-    training_checkpoints: CheckpointStore,
-    lineage: LineageStore,
-    deployed_query_tower: Any,
-    parameters: Training,
-    **tables: ir.Table,
-) -> tuple[KerasModel, list[JsonObject]]:
-    """Return the deployed towers, grown and trained on, and a record of each epoch.
-
-    Their weights are gone on from; optimiser, schedule, a learned temperature, the
-    queue and estimated frequencies begin anew.
-
-    Args:
-        feature_schema: as of `train_two_tower`, grown from that of the deployed towers.
-        feature_information: as of `train_two_tower`.
-        leakage_audit: as of `train_two_tower`.
-        training_checkpoints: as of `train_two_tower`.
-        lineage: as of `train_two_tower`; the vocabularies' fingerprints have that of
-            the deployed towers in them.
-        deployed_query_tower: what is served now; its `towers`.
-        parameters: of training; as to the towers, those that they were trained with.
-        tables: as of `train_two_tower`, with grown vocabularies.
-
-    Raises:
-        ValueError: as `train_two_tower`, or if the deployed towers are of another make
-            than the parameters describe.
-        TrainingError: if the loss is no number, or the item vectors collapse.
-    """
-    from two_tower.training.assembly import prepare, train
-    from two_tower.training.inputs import read_inputs
-
-    logger.info("retraining: %d audit checks passed", len(leakage_audit["checks"]))
-    prepare(parameters)
-    inputs = read_inputs(tables, feature_schema, feature_information, parameters)
-    fingerprint = fingerprint_training(lineage, parameters)
+    deployed = None if deployed_query_tower is None else deployed_query_tower.towers
     return train(
-        parameters,
-        inputs,
-        fingerprint,
-        training_checkpoints,
-        deployed=deployed_query_tower.towers,
+        parameters, inputs, fingerprint, training_checkpoints, deployed=deployed
     )
 
 

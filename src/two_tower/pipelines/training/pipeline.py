@@ -7,50 +7,51 @@ from two_tower.pipelines.training.plots import draw_towers
 from . import nodes
 
 INPUTS = {
-    name: name
-    for name in (*nodes.LEARNS_FROM, "leakage_audit", "training_checkpoints", "lineage")
-} | {"parameters": "params:training"}
+    "train_sequences": "train_sequences",
+    "validation_examples": "validation_examples",
+    "item_features": "item_features",
+    "user_features": "user_features",
+    "item_vocabulary": "item_vocabulary",
+    "user_vocabulary": "user_vocabulary",
+    "explicit_negatives": "explicit_negatives",
+    "feature_schema": "feature_schema",
+    "feature_information": "feature_information",
+    "leakage_audit": "leakage_audit",
+    "training_checkpoints": "training_checkpoints",
+    "lineage": "lineage",
+    "parameters": "params:training",
+}
 
 
 def create_pipeline() -> Pipeline:
     """Return the pipeline train_sequences → two_tower_model, learning_curves."""
+    return _create_pipeline(INPUTS)
+
+
+def create_retraining_pipeline() -> Pipeline:
+    """Return the pipeline that resumes from the towers in `deployed_query_tower`."""
+    return _create_pipeline({**INPUTS, "deployed_query_tower": "deployed_query_tower"})
+
+
+def _create_pipeline(inputs: dict[str, str]) -> Pipeline:
     return Pipeline(
         [
             Node(
                 nodes.train_two_tower,
-                inputs=INPUTS,
+                inputs=inputs,
                 outputs=["two_tower_model", "training_history"],
                 name="train_two_tower",
                 tags="gpu",
                 preview_fn=draw_towers,
             ),
-            _learning_curves(),
-        ]
-    )
-
-
-def create_retraining_pipeline() -> Pipeline:
-    """Return the same pipeline with towers that go on from `deployed_query_tower`."""
-    return Pipeline(
-        [
             Node(
-                nodes.retrain_two_tower,
-                inputs=INPUTS | {"deployed_query_tower": "deployed_query_tower"},
-                outputs=["two_tower_model", "training_history"],
-                name="retrain_two_tower",
-                tags="gpu",
-                preview_fn=draw_towers,
+                nodes.plot_learning_curves,
+                inputs="training_history",
+                outputs="learning_curves",
+                name="plot_learning_curves",
+                tags="cpu",
             ),
-            _learning_curves(),
-        ]
-    )
-
-
-def _learning_curves() -> Node:
-    return Node(
-        nodes.plot_learning_curves,
-        inputs="training_history",
-        outputs="learning_curves",
-        name="plot_learning_curves",
-        tags="cpu",
+        ],
+        namespace="training",
+        prefix_datasets_with_namespace=False,
     )
