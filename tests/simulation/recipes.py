@@ -1,4 +1,4 @@
-"""Recipes for tests: the project's own, made small, and changed where a test says."""
+"""Recipes for tests: the project's own recipe with smaller numbers and changes."""
 
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ def project_values() -> dict[str, Any]:
 
 
 def small_recipe(**changes: Any) -> Recipe:
-    """Return a small recipe; a group is given as a dict of what differs in it."""
+    """Return a small recipe with changes; groups are merged, other values replaced."""
     values = project_values() | SMALL
     values["users"] |= {"longest": 120}
     for name, change in changes.items():

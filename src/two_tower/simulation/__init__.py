@@ -1,1 +1,1 @@
-"""simulation."""
+"""Simulator of MovieLens archives: movies, users, their interests and their ratings."""

@@ -1,4 +1,4 @@
-"""Write a simulation in a MovieLens release's format, as the members of an archive."""
+"""Write a simulation as the members of an archive, in a MovieLens release's format."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -12,18 +12,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from two_tower.movielens.releases import GENRES_100K, RatingScale, TextTable
-from two_tower.simulation.random_streams import Ints, Purpose, generator
+from two_tower.simulation.random_streams import Ints, Purpose, random_stream
 from two_tower.simulation.recipe import Recipe
-from two_tower.simulation.simulator import Chunk, Simulation
+from two_tower.simulation.simulator import RatingChunk, Simulation
 from two_tower.simulation.titles import word_list
-from two_tower.simulation.users import AGE_BUCKETS, People
+from two_tower.simulation.users import AGE_BUCKETS, Users
 
 OCCUPATIONS_100K: Final = word_list(
     "other, educator, artist, administrator, student, entertainment, healthcare, "
     "executive, librarian, homemaker, student, lawyer, programmer, retired, marketing, "
     "scientist, doctor, engineer, technician, none, writer"
 )
-"""What ml-100k calls each of ml-1m's occupation codes, or something near it."""
+"""Closest occupation name of ml-100k for each occupation code of ml-1m."""
 
 _IMDB: Final = "http://us.imdb.com/M/title-exact"
 
@@ -41,8 +41,8 @@ class Member:
     """One file of an archive.
 
     Attributes:
-        name: its path in the archive.
-        chunks: yields its bytes from the start, at every call.
+        name: path in the archive.
+        chunks: returns an iterator over the file's bytes; each call starts anew.
     """
 
     name: str
@@ -50,8 +50,8 @@ class Member:
 
 
 def make_archive(recipe: Recipe) -> list[Member]:
-    """Return the files of a simulated release; their contents are made when read."""
-    simulation = Simulation.of(recipe)
+    """Return the files of a simulated release; their bytes are generated when read."""
+    simulation = Simulation.from_recipe(recipe)
     release = simulation.release
     tables: list[tuple[TextTable | None, Callable[[Simulation], Iterator[bytes]]]] = [
         (release.users, _users),
@@ -77,30 +77,30 @@ def _users(simulation: Simulation) -> Iterator[bytes]:
     table = simulation.release.users
     if table is None:
         return
-    exact = simulation.release.name == "ml-100k"
-    for people in simulation.people():
-        columns = _demographics(people) if exact else _bucketed_demographics(people)
+    is_exact = simulation.release.name == "ml-100k"
+    for users in simulation.user_chunks():
+        columns = _demographics(users) if is_exact else _bucketed_demographics(users)
         rows = zip(*(columns[name] for name in table.columns), strict=True)
         yield _lines(table, rows).encode(table.encoding)
 
 
-def _demographics(people: People) -> dict[str, Sequence[str]]:
-    """Return users as ml-100k writes them: exact ages, occupations by name."""
+def _demographics(users: Users) -> dict[str, Sequence[str]]:
+    """Return the columns of ml-100k: exact ages, names of occupations."""
     return {
-        "user_id": [str(user) for user in people.user_id],
-        "age": [str(age) for age in people.age],
-        "gender": people.gender,
-        "occupation": [OCCUPATIONS_100K[code] for code in people.occupation],
-        "zip": people.zip,
+        "user_id": [str(user) for user in users.user_id],
+        "age": [str(age) for age in users.age],
+        "gender": users.gender,
+        "occupation": [OCCUPATIONS_100K[code] for code in users.occupation],
+        "zip": users.zip,
     }
 
 
-def _bucketed_demographics(people: People) -> dict[str, Sequence[str]]:
-    """Return users as ml-1m writes them: buckets of ages, occupations by code."""
-    bucket = np.searchsorted(AGE_BUCKETS, people.age, side="right") - 1
-    return _demographics(people) | {
+def _bucketed_demographics(users: Users) -> dict[str, Sequence[str]]:
+    """Return the columns of ml-1m: codes of age buckets and of occupations."""
+    bucket = np.searchsorted(AGE_BUCKETS, users.age, side="right") - 1
+    return _demographics(users) | {
         "age": [str(AGE_BUCKETS[one]) for one in bucket],
-        "occupation": [str(code) for code in people.occupation],
+        "occupation": [str(code) for code in users.occupation],
     }
 
 
@@ -109,7 +109,12 @@ def _movies(simulation: Simulation) -> Iterator[bytes]:
     whole_stars = simulation.release.scale.step == 1
     movies = simulation.movies
     rows = (
-        _movie(table, str(movie_id), title, genres if whole_stars else _renamed(genres))
+        _movie(
+            table,
+            str(movie_id),
+            title,
+            genres if whole_stars else _modern_spelling(genres),
+        )
         for movie_id, title, genres in zip(
             movies.movie_id, movies.title, movies.genres, strict=True
         )
@@ -118,8 +123,8 @@ def _movies(simulation: Simulation) -> Iterator[bytes]:
     yield (header + _lines(table, rows)).encode(table.encoding)
 
 
-def _renamed(genres: Iterable[str]) -> list[str]:
-    """Spell genres as the releases with half stars do."""
+def _modern_spelling(genres: Iterable[str]) -> list[str]:
+    """Return genres in the spelling of the releases with half stars."""
     return [genre.replace("Children's", "Children") for genre in genres]
 
 
@@ -141,12 +146,12 @@ def _movie(
 def _lines(table: TextTable, rows: Iterable[Sequence[str]]) -> str:
     end = _line_end(table)
     return "".join(
-        table.separator.join(_written(table, value) for value in row) + end
+        table.separator.join(_quoted(table, value) for value in row) + end
         for row in rows
     )
 
 
-def _written(table: TextTable, value: str) -> str:
+def _quoted(table: TextTable, value: str) -> str:
     if table.quoted and (table.separator in value or '"' in value):
         return '"' + value.replace('"', '""') + '"'
     return value
@@ -160,17 +165,17 @@ def _ratings(simulation: Simulation) -> Iterator[bytes]:
     table = simulation.release.ratings
     if table.header is not None:
         yield (table.header + _line_end(table)).encode(table.encoding)
-    for chunk in simulation.chunks():
+    for chunk in simulation.rating_chunks():
         yield _rating_lines(simulation, chunk)
 
 
-def _rating_lines(simulation: Simulation, chunk: Chunk) -> bytes:
-    """Return the lines of a chunk's ratings, made column by column."""
+def _rating_lines(simulation: Simulation, chunk: RatingChunk) -> bytes:
+    """Return the lines of a chunk's ratings, formatted column by column."""
     table, scale = simulation.release.ratings, simulation.release.scale
     order = _file_order(simulation, chunk)
-    movie = chunk.choices.movie[order]
+    movie = chunk.rated.movie[order]
     columns = {
-        "user_id": _as_text(chunk.people.user_id[chunk.schedule.user[order]]),
+        "user_id": _as_text(chunk.users.user_id[chunk.schedule.user[order]]),
         "movie_id": _as_text(simulation.movies.movie_id[movie]),
         "rating": _as_stars(scale, chunk.stars[order]),
         "timestamp": _as_text(chunk.schedule.timestamp[order]),
@@ -178,23 +183,23 @@ def _rating_lines(simulation: Simulation, chunk: Chunk) -> bytes:
     values = [columns[name] for name in table.columns]
     rows = pc.binary_join_element_wise(*values, table.separator)
     end = _line_end(table)
-    whole = pc.binary_join(pa.ListArray.from_arrays([0, len(rows)], rows), end)
-    text: str = whole[0].as_py() + end
+    joined = pc.binary_join(pa.ListArray.from_arrays([0, len(rows)], rows), end)
+    text: str = joined[0].as_py() + end
     return text.encode(table.encoding)
 
 
-def _file_order(simulation: Simulation, chunk: Chunk) -> Ints:
-    """Return the order of a chunk's lines, as the real releases have it.
+def _file_order(simulation: Simulation, chunk: RatingChunk) -> Ints:
+    """Return the order of a chunk's lines in the real release.
 
-    ml-100k is in no order, ml-1m user by user, and later ones by movie within a user.
+    ml-100k is shuffled, ml-1m is sorted by user, later releases by user and movie.
     """
     user = chunk.schedule.user
     if simulation.release.name == "ml-100k":
-        rng = generator(simulation.recipe.seed, Purpose.FILE_ORDER, chunk.number)
+        rng = random_stream(simulation.recipe.seed, Purpose.FILE_ORDER, chunk.number)
         return rng.permutation(len(user))
     if simulation.release.scale.step == 1:
         return np.arange(len(user))
-    return np.lexsort((chunk.choices.movie, user))
+    return np.lexsort((chunk.rated.movie, user))
 
 
 def _as_text(numbers: Ints) -> pa.Array:

@@ -1,4 +1,4 @@
-"""The interests that simulated movies serve and simulated users have."""
+"""Interests that simulated movies belong to and simulated users have."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -8,17 +8,17 @@ from two_tower.simulation.titles import word_list
 
 @dataclass(frozen=True)
 class Interest:
-    """A taste that movies of some genres and years serve.
+    """An interest with the genres and years of its movies.
 
     Attributes:
-        name: what the ground truth calls it.
-        genres: the main genre first; a movie has it and some of the others.
-        years: first and last release year; None is the present.
-        appeal: how common it is among users and movies, 1 is usual.
-        words: nouns of its titles.
-        female: how much likelier women have it, natural log.
-        age: the age at which it is most common, in years; None: all alike.
-        month: the month (1 … 12) in which it is strongest; None: all alike.
+        name: its name in the ground truth.
+        genres: main genre first; movies have the main one and some of the others.
+        years: first and last release year; None: up to the present.
+        appeal: frequency among users and movies, relative to 1.
+        words: nouns for its movie titles.
+        female: log odds added for women.
+        age: the age at which it is most common, in years; None: any.
+        month: the month (1 … 12) in which it is strongest; None: any.
     """
 
     name: str
@@ -323,4 +323,4 @@ INTERESTS: Final = (
         age=47,
     ),
 )
-"""All interests; the ground truth names them, `Movies.interest` counts them from 0."""
+"""All interests. Arrays such as `Movies.interest` hold indices into this tuple."""

@@ -1,4 +1,4 @@
-"""Reproducible random numbers, one independent stream per purpose and chunk."""
+"""Reproducible random numbers: one independent stream per purpose and chunk."""
 
 from enum import IntEnum
 
@@ -11,53 +11,58 @@ Bools = npt.NDArray[np.bool_]
 
 
 class Purpose(IntEnum):
-    """What numbers are drawn for; a new purpose leaves the others' numbers alone."""
+    """Purpose of a random stream; adding one leaves all other streams unchanged."""
 
     MOVIES = 0
     TITLES = 1
     TASTES = 2
     USERS = 3
     SESSIONS = 4
-    CHOICES = 5
+    RATED_MOVIES = 5
     STARS = 6
     FILE_ORDER = 7
 
 
-def generator(seed: int, purpose: Purpose, chunk: int = 0) -> np.random.Generator:
-    """Return the generator of one purpose and chunk; the kind is fixed by name."""
+def random_stream(seed: int, purpose: Purpose, chunk: int = 0) -> np.random.Generator:
+    """Return the PCG64 generator of one purpose and chunk of users."""
     return np.random.Generator(
         np.random.PCG64(np.random.SeedSequence([seed, int(purpose), chunk]))
     )
 
 
-def positions(lengths: Ints) -> Ints:
-    """Return the places 0, 1, … in each of the groups, one group after the other."""
+def positions_in_groups(lengths: Ints) -> Ints:
+    """Return 0, 1, … `length - 1` for each group, concatenated."""
     ends = np.cumsum(lengths)
     return np.arange(int(lengths.sum())) - np.repeat(ends - lengths, lengths)
 
 
-def choose(weights: Floats, uniform: Floats) -> Ints:
-    """Return one column per row, drawn by weight.
+def sample_columns(weights: Floats, uniform: Floats) -> Ints:
+    """Return one column per row, sampled in proportion to its weight.
 
     Args:
         weights: `[n, columns]`, at least one above 0 in each row.
-        uniform: `[n]` in [0, 1).
+        uniform: `[n]` random numbers in [0, 1).
+
+    Returns:
+        `[n]` int64.
     """
-    reached = np.cumsum(weights, axis=1)
-    column: Ints = np.argmax(reached > uniform[:, None] * reached[:, -1:], axis=1)
+    cumulative = np.cumsum(weights, axis=1)
+    column: Ints = np.argmax(cumulative > uniform[:, None] * cumulative[:, -1:], axis=1)
     return column
 
 
-def share_out(
+def sample_counts(
     total: int, weights: Floats, limit: int, rng: np.random.Generator
 ) -> Ints:
-    """Return whole numbers that sum to `total`, drawn by weight, none above `limit`.
+    """Return multinomial counts that sum to `total`, each at most `limit`.
 
     Raises:
-        ValueError: `total` is more than `limit` for each of the weights.
+        ValueError: `total` exceeds `limit` times the number of weights.
     """
     if total > limit * len(weights):
-        raise ValueError(f"{total} can't be shared out at {limit} each")
+        raise ValueError(
+            f"a total of {total} exceeds {len(weights)} counts of at most {limit}"
+        )
     counts = np.zeros(len(weights), dtype=np.int64)
     while (missing := total - int(counts.sum())) > 0:
         open_weights = np.where(counts < limit, weights, 0.0)

@@ -1,4 +1,4 @@
-"""What a simulation is made from; the values stand in `conf`."""
+"""Parameters of a simulated archive; their values are in `conf`."""
 
 from datetime import date
 from typing import Self
@@ -9,12 +9,12 @@ from two_tower.movielens.releases import RELEASES
 from two_tower.params import Params
 from two_tower.simulation.latent_interests import INTERESTS
 
-LARGEST_SHARE_SEEN = 0.5
-"""How much of the catalogue one user may rate; more would leave nothing to choose."""
+MAX_SHARE_RATED = 0.5
+"""Largest share of the catalogue that one user may rate; users never rate twice."""
 
 
-class Timeline(Params):
-    """The months in which ratings are given."""
+class TimelineParams(Params):
+    """Months in which users rate movies."""
 
     start: date = Field(
         ge=date(1990, 1, 1), description="first day; the first of a month"
@@ -29,64 +29,77 @@ class Timeline(Params):
         return start
 
 
-class Catalogue(Params):
-    """How movies differ in popularity, and which belong together."""
+class CatalogueParams(Params):
+    """Popularity, arrival and series of the movies."""
 
     power: float = Field(ge=0, le=3, description="popularity falls as rank ** -power")
-    head: float = Field(ge=0, description="ranks by which the top is flattened")
-    obscure: float = Field(ge=0, lt=1, description="share that hardly anyone finds")
+    head: float = Field(ge=0, description="added to each rank; flattens the top")
+    obscure: float = Field(ge=0, lt=1, description="share with hardly any ratings")
     late: float = Field(ge=0, lt=1, description="share arriving after the first month")
     in_series: float = Field(ge=0, le=0.5, description="share with a sequel or prequel")
-    crossover: float = Field(ge=0, le=1, description="share pleasing a second interest")
+    crossover: float = Field(ge=0, le=1, description="share with a second interest")
 
 
-class Users(Params):
-    """How users differ, and how they change."""
+class UserParams(Params):
+    """Activity of the users, and how their interests differ and drift."""
 
     interests: int = Field(ge=1, le=len(INTERESTS), description="interests of one user")
     demographics: float = Field(
-        ge=0, description="how much age, gender, occupation and region tell; 0: nothing"
+        ge=0,
+        description="effect of age, gender, occupation and region on the interests",
     )
     drift: float = Field(
-        ge=0, le=20, description="how sharply interests rise and fade; 0: they stay"
+        ge=0, le=20, description="how sharply interests rise and fade; 0: constant"
     )
     shortest: int = Field(ge=1, description="ratings of the least active user")
     longest: int = Field(ge=1, description="ratings of the most active user")
-    spread: float = Field(ge=0, le=3, description="of log activity above `shortest`")
-    lifetime_days: float = Field(gt=0, description="mean, first to last session")
+    spread: float = Field(
+        ge=0, le=3, description="standard deviation of log activity above `shortest`"
+    )
+    lifetime_days: float = Field(
+        gt=0, description="mean days between a user's first and last session"
+    )
 
 
-class Sessions(Params):
-    """What a user rates next, and when."""
+class SessionParams(Params):
+    """Length, time and contents of the sessions."""
 
     length: float = Field(ge=1, description="mean ratings in a session")
     sequel: float = Field(
-        ge=0, le=1, description="chance that the next movie is the awaited sequel"
+        ge=0, le=1, description="chance that a user rates an awaited sequel next"
     )
     wide: float = Field(
-        ge=0, le=1, description="share chosen by overall popularity, not by interest"
+        ge=0, le=1, description="share of ratings sampled by overall popularity"
     )
-    novelty: float = Field(ge=0, description="extra appeal of a new arrival, in times")
-    novelty_months: float = Field(gt=0, description="time in which that falls to 1/e")
-    seasons: float = Field(ge=0, lt=1, description="strength of the time of the year")
-    ties: float = Field(ge=0, le=1, description="share entered in the same second")
-    pause: float = Field(gt=0, description="mean seconds between the others")
+    novelty: float = Field(
+        ge=0, description="extra popularity of a new movie, as a multiple of its own"
+    )
+    novelty_months: float = Field(
+        gt=0, description="months in which the extra popularity falls to 1/e"
+    )
+    seasons: float = Field(ge=0, lt=1, description="strength of the seasons; 0: none")
+    ties: float = Field(
+        ge=0, le=1, description="share of ratings in the same second as the one before"
+    )
+    pause: float = Field(gt=0, description="mean seconds between the other ratings")
 
 
-class Stars(Params):
-    """How ratings come about, in stars; deviations are standard deviations."""
+class StarParams(Params):
+    """Composition of a rating, in stars; deviations are standard deviations."""
 
     mean: float = Field(ge=0.5, le=5)
     user: float = Field(ge=0, description="deviation between users")
     movie: float = Field(ge=0, description="deviation between movies")
-    match: float = Field(ge=0, description="difference that a shared interest makes")
-    noise: float = Field(ge=0, description="deviation that nothing explains")
+    match: float = Field(
+        ge=0, description="effect of an interest that user and movie share"
+    )
+    noise: float = Field(ge=0, description="unexplained deviation")
 
 
 class Recipe(Params):
-    """Everything that a simulated archive depends on: same recipe, same bytes."""
+    """All parameters of a simulated archive: equal recipes give equal bytes."""
 
-    release: str = Field(description="whose format to write: a name in RELEASES")
+    release: str = Field(description="format to write: a name in RELEASES")
     seed: int = Field(ge=0)
     n_users: int = Field(ge=1)
     n_movies: int = Field(ge=2 * len(INTERESTS))
@@ -94,13 +107,13 @@ class Recipe(Params):
     users_per_chunk: int = Field(
         ge=1,
         le=100_000,
-        description="made at once; more need more memory; changes the draws",
+        description="users in memory at once; another number gives other ratings",
     )
-    timeline: Timeline
-    catalogue: Catalogue
-    users: Users
-    sessions: Sessions
-    stars: Stars
+    timeline: TimelineParams
+    catalogue: CatalogueParams
+    users: UserParams
+    sessions: SessionParams
+    stars: StarParams
 
     @field_validator("release")
     @classmethod
@@ -120,9 +133,9 @@ class Recipe(Params):
                 f"{shortest} to {longest} ratings each give "
                 f"{shortest * self.n_users} to {longest * self.n_users}"
             )
-        if longest > LARGEST_SHARE_SEEN * self.n_movies:
+        if longest > MAX_SHARE_RATED * self.n_movies:
             raise ValueError(
-                f"users.longest is {longest}, more than {LARGEST_SHARE_SEEN:.0%} of "
+                f"users.longest is {longest}, more than {MAX_SHARE_RATED:.0%} of "
                 f"the {self.n_movies} movies; lower it or add movies"
             )
         return self

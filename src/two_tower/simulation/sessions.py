@@ -1,4 +1,4 @@
-"""Draw when users rate, in which session, and which interest each session follows."""
+"""Sample when users rate, in which session, and the interest of each session."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -11,21 +11,21 @@ from two_tower.simulation.random_streams import (
     Floats,
     Ints,
     Purpose,
-    choose,
-    generator,
-    positions,
+    positions_in_groups,
+    random_stream,
+    sample_columns,
 )
-from two_tower.simulation.recipe import Recipe, Timeline
-from two_tower.simulation.users import People
+from two_tower.simulation.recipe import Recipe, TimelineParams
+from two_tower.simulation.users import Users
 
 _DAY: Final = 86_400  # seconds
-_EVENING: Final = 20.5  # hour of the day (UTC) around which sessions begin
-_HOURS_AROUND: Final = 3.5
-_USERS_APART: Final = 1 << 40  # more than any time in seconds
+_MEAN_HOUR: Final = 20.5  # of the day (UTC) at which sessions start
+_HOUR_SPREAD: Final = 3.5  # standard deviation, in hours
+_USER_OFFSET: Final = 1 << 40  # seconds; larger than any timestamp
 
 
-def month_starts(timeline: Timeline) -> Ints:
-    """Return the second (since 1970, UTC) at which each month begins, and the end.
+def month_starts(timeline: TimelineParams) -> Ints:
+    """Return the first second (since 1970, UTC) of each month, and the timeline's end.
 
     Returns:
         int64 `[months + 1]`, rising.
@@ -35,33 +35,31 @@ def month_starts(timeline: Timeline) -> Ints:
     )
 
 
-def month_years(timeline: Timeline) -> Ints:
+def month_years(timeline: TimelineParams) -> Ints:
     """Return the year of each month, int64 `[months]`."""
     years = _months(timeline, timeline.months).astype("datetime64[Y]")
     return years.astype(np.int64) + 1970
 
 
-def months_of_year(timeline: Timeline) -> Ints:
-    """Return each month's place in its year, 1 … 12, int64 `[months]`."""
+def months_of_year(timeline: TimelineParams) -> Ints:
+    """Return the month of the year, 1 … 12, of each month, int64 `[months]`."""
     return (timeline.start.month - 1 + np.arange(timeline.months)) % 12 + 1
 
 
-def _months(timeline: Timeline, count: int) -> np.ndarray:
+def _months(timeline: TimelineParams, count: int) -> np.ndarray:
     return np.datetime64(timeline.start, "M") + np.arange(count)
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """When a chunk's users rate; every array has one entry per rating, oldest first.
-
-    The ratings of one user stand together, users in their chunk's order.
+    """Times of a chunk's ratings, user by user, oldest first; one entry per rating.
 
     Attributes:
         user: int64, row of the user in the chunk.
-        timestamp: int64, seconds since 1970, never falling within a user.
-        month: int64, month of the timeline in which the session began.
-        session: int64, counted from 0 within the user.
-        interest: int64, the row of `INTERESTS` that the session follows.
+        timestamp: int64, seconds since 1970, non-decreasing within a user.
+        month: int64, month of the timeline in which the session starts.
+        session: int64, the user's sessions counted from 0.
+        interest: int64, index of the session's interest in `INTERESTS`.
     """
 
     user: Ints
@@ -77,29 +75,29 @@ class _Sessions:
 
     Attributes:
         user: int64, row of the user in the chunk.
-        moment: float64, where in the user's time it begins: 0 … 1, the first at 0.
+        progress: float64, fraction of the user's lifetime at the start; first: 0.
         start: int64, seconds since 1970.
-        month: int64, of the timeline.
+        month: int64, month of the timeline.
     """
 
     user: Ints
-    moment: Floats
+    progress: Floats
     start: Ints
     month: Ints
 
 
-def make_schedule(recipe: Recipe, people: People, chunk: int) -> Schedule:
-    """Return when the users of a chunk rate, without saying what."""
-    rng = generator(recipe.seed, Purpose.SESSIONS, chunk)
-    user = np.repeat(np.arange(len(people.user_id)), people.n_ratings)
-    begins = rng.random(len(user)) < 1 / recipe.sessions.length
-    begins |= positions(people.n_ratings) == 0
-    sessions = _make_sessions(recipe, user[begins], rng)
-    interest = _follow_interests(recipe, people, sessions, rng)
-    offset = _offsets(recipe, begins, rng)
-    session = np.cumsum(begins) - 1  # counted over the whole chunk
-    # A session that runs into the next one pushes it back.
-    apart = user * _USERS_APART
+def sample_schedule(recipe: Recipe, users: Users, chunk: int) -> Schedule:
+    """Return the times and interests of a chunk's ratings, without their movies."""
+    rng = random_stream(recipe.seed, Purpose.SESSIONS, chunk)
+    user = np.repeat(np.arange(len(users.user_id)), users.n_ratings)
+    starts_session = rng.random(len(user)) < 1 / recipe.sessions.length
+    starts_session |= positions_in_groups(users.n_ratings) == 0
+    sessions = _sample_sessions(recipe, user[starts_session], rng)
+    interest = _sample_interests(recipe, users, sessions, rng)
+    offset = _sample_offsets(recipe, starts_session, rng)
+    session = np.cumsum(starts_session) - 1  # counted across the chunk
+    # A session starts no earlier than the user's last rating before it.
+    apart = user * _USER_OFFSET
     timestamp = np.maximum.accumulate(sessions.start[session] + offset + apart) - apart
     return Schedule(
         user=user,
@@ -110,26 +108,28 @@ def make_schedule(recipe: Recipe, people: People, chunk: int) -> Schedule:
     )
 
 
-def _make_sessions(recipe: Recipe, user: Ints, rng: np.random.Generator) -> _Sessions:
+def _sample_sessions(recipe: Recipe, user: Ints, rng: np.random.Generator) -> _Sessions:
     bounds = month_starts(recipe.timeline)
-    moment = rng.random(len(user))
-    moment = moment[np.lexsort((moment, user))]
-    moment[_first_rows(user)] = 0.0
-    day = _days(recipe, user, moment, rng)
-    hour = (_EVENING + _HOURS_AROUND * rng.standard_normal(len(user))) % 24
+    progress = rng.random(len(user))
+    progress = progress[np.lexsort((progress, user))]
+    progress[_first_rows(user)] = 0.0
+    day = _sample_days(recipe, user, progress, rng)
+    hour = (_MEAN_HOUR + _HOUR_SPREAD * rng.standard_normal(len(user))) % 24
     start = np.clip(day + (hour * 3600).astype(np.int64), bounds[0], bounds[-1] - 1)
     start = start[np.lexsort((start, user))]
     month = np.searchsorted(bounds, start, side="right") - 1
-    return _Sessions(user, moment, start, month)
+    return _Sessions(user, progress, start, month)
 
 
 def _first_rows(user: Ints) -> Ints:
-    """Return the row at which each user begins; rows are in the order of users."""
+    """Return the first row of each user; rows are sorted by user."""
     return np.flatnonzero(np.diff(user, prepend=-1))
 
 
-def _days(recipe: Recipe, user: Ints, moment: Floats, rng: np.random.Generator) -> Ints:
-    """Return the second at which each session's day begins; winters are busier."""
+def _sample_days(
+    recipe: Recipe, user: Ints, progress: Floats, rng: np.random.Generator
+) -> Ints:
+    """Return the first second of each session's day; winters have more sessions."""
     timeline = recipe.timeline
     bounds = month_starts(timeline)
     total = float(bounds[-1] - bounds[0])
@@ -137,40 +137,46 @@ def _days(recipe: Recipe, user: Ints, moment: Floats, rng: np.random.Generator) 
     lifetime = rng.exponential(recipe.users.lifetime_days * _DAY, n_users)
     lifetime = np.minimum(lifetime, total)
     joined = rng.random(n_users) * (total - lifetime)
-    activity = (joined[user] + lifetime[user] * moment) / total
-    of_year = 2 * np.pi * (months_of_year(timeline) - 1) / 12
-    busy = 1 + 0.5 * recipe.sessions.seasons * np.cos(of_year)
-    done = np.concatenate([[0.0], np.cumsum(busy * np.diff(bounds))])
-    seconds = np.interp(activity, done / done[-1], bounds.astype(np.float64))
+    activity = (joined[user] + lifetime[user] * progress) / total
+    angle = 2 * np.pi * (months_of_year(timeline) - 1) / 12
+    intensity = 1 + 0.5 * recipe.sessions.seasons * np.cos(angle)
+    cumulative = np.concatenate([[0.0], np.cumsum(intensity * np.diff(bounds))])
+    seconds = np.interp(
+        activity, cumulative / cumulative[-1], bounds.astype(np.float64)
+    )
     return seconds.astype(np.int64) // _DAY * _DAY
 
 
-def _follow_interests(
-    recipe: Recipe, people: People, sessions: _Sessions, rng: np.random.Generator
+def _sample_interests(
+    recipe: Recipe, users: Users, sessions: _Sessions, rng: np.random.Generator
 ) -> Ints:
-    """Draw one of the user's interests per session, by its place in time and year."""
-    interests = people.interests[sessions.user]
-    away = sessions.moment[:, None] - people.peaks[sessions.user]
-    weight = people.weights[sessions.user] * np.exp(-((recipe.users.drift * away) ** 2))
-    of_year = months_of_year(recipe.timeline)[sessions.month] - 1
-    weight *= _season(recipe.sessions.seasons)[interests, of_year[:, None]]
-    column = choose(weight, rng.random(len(sessions.user)))
+    """Sample one of the user's interests per session, by drift and season."""
+    interests = users.interests[sessions.user]
+    distance = sessions.progress[:, None] - users.peaks[sessions.user]
+    drift = np.exp(-((recipe.users.drift * distance) ** 2))
+    weight = users.weights[sessions.user] * drift
+    month = months_of_year(recipe.timeline)[sessions.month] - 1
+    weight *= _season_weights(recipe.sessions.seasons)[interests, month[:, None]]
+    column = sample_columns(weight, rng.random(len(sessions.user)))
     return interests[np.arange(len(column)), column]
 
 
-def _season(strength: float) -> Floats:
-    """Return how much stronger each interest is in each month, `[INTERESTS, 12]`."""
+def _season_weights(strength: float) -> Floats:
+    """Return the weight of each interest per month of the year, `[INTERESTS, 12]`."""
     peak = np.array([one.month or np.nan for one in INTERESTS])
     wave = np.cos(2 * np.pi * (np.arange(1, 13) - peak[:, None]) / 12)
-    season: Floats = np.exp(2 * strength * np.nan_to_num(wave, nan=0.0))
-    return season
+    weights: Floats = np.exp(2 * strength * np.nan_to_num(wave, nan=0.0))
+    return weights
 
 
-def _offsets(recipe: Recipe, begins: Bools, rng: np.random.Generator) -> Ints:
-    """Draw the seconds from the begin of its session to each rating."""
-    pause = 1 + rng.exponential(recipe.sessions.pause, len(begins)).astype(np.int64)
-    pause[rng.random(len(begins)) < recipe.sessions.ties] = 0
-    pause[begins] = 0
+def _sample_offsets(
+    recipe: Recipe, starts_session: Bools, rng: np.random.Generator
+) -> Ints:
+    """Sample the seconds between the start of its session and each rating."""
+    n_ratings = len(starts_session)
+    pause = 1 + rng.exponential(recipe.sessions.pause, n_ratings).astype(np.int64)
+    pause[rng.random(n_ratings) < recipe.sessions.ties] = 0
+    pause[starts_session] = 0
     passed = np.cumsum(pause)
-    offset: Ints = passed - passed[begins][np.cumsum(begins) - 1]
+    offset: Ints = passed - passed[starts_session][np.cumsum(starts_session) - 1]
     return offset

@@ -1,11 +1,11 @@
-"""Made-up titles, written as MovieLens writes them: `Silent Harbor, The (1987)`."""
+"""Invented movie titles in MovieLens' form: `Silent Harbor, The (1987)`."""
 
 from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 
-_TEMPLATES: Final = {  # and how often each is used
+_TEMPLATES: Final = {  # template → relative frequency
     "{adjective} {noun}": 16,
     "{noun} of {place}": 5,
     "{noun} in {place}": 4,
@@ -52,28 +52,28 @@ SUBTITLES: Final = word_list(
 
 
 class TitleMaker:
-    """Makes titles that differ from each other, if only in the year, as remakes do."""
+    """Makes distinct titles; remakes share a name and differ in the year."""
 
     def __init__(self, rng: np.random.Generator) -> None:
         self._rng = rng
         self._taken: set[str] = set()
 
-    def titles(self, words: tuple[str, ...], years: Sequence[int]) -> list[str]:
-        """Return the titles of one series, oldest first, sequels named after the first.
+    def make_titles(self, words: tuple[str, ...], years: Sequence[int]) -> list[str]:
+        """Return the titles of one series, oldest first; sequels repeat the name.
 
         Args:
-            words: nouns to make the name from.
-            years: release year of each part, never falling.
+            words: nouns of the name.
+            years: release year of each part, non-decreasing.
         """
         while True:
             stem = self._stem(words)
-            made = [
+            titles = [
                 f"{name} ({year})"
                 for name, year in zip(self._parts(stem, len(years)), years, strict=True)
             ]
-            if self._taken.isdisjoint(made) and len(set(made)) == len(made):
-                self._taken.update(made)
-                return made
+            if self._taken.isdisjoint(titles) and len(set(titles)) == len(titles):
+                self._taken.update(titles)
+                return titles
 
     def _pick(self, options: Sequence[str]) -> str:
         return options[int(self._rng.integers(len(options)))]

@@ -36,7 +36,7 @@ def run(tmp_path):
     return _run
 
 
-def test_one_recipe_gives_one_archive_byte_by_byte(run):
+def test_equal_recipes_give_equal_bytes(run):
     _, first = run("first")
     _, second = run("second")
     _, other = run("other", seed=4)
@@ -44,12 +44,12 @@ def test_one_recipe_gives_one_archive_byte_by_byte(run):
     assert first != other
 
 
-def test_the_truth_has_a_row_per_rating(run):
+def test_the_ground_truth_has_a_row_per_rating(run):
     catalog, _ = run("one")
     assert catalog.load("simulated_interests").count().execute() == 9_000
 
 
-def test_the_committed_archive_is_what_the_parameters_make():
+def test_the_committed_archive_equals_the_one_the_parameters_make():
     made = simulate_archive(Recipe.model_validate(project_values()))
     with ZipFile(COMMITTED) as archive:
         assert archive.namelist() == [member.name for member in made]

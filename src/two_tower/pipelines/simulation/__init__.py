@@ -1,1 +1,1 @@
-"""Recipe → an archive in MovieLens format, and the interests that made it."""
+"""Recipe → simulated MovieLens archive, and the true interests behind its ratings."""

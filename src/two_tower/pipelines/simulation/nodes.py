@@ -1,19 +1,18 @@
-"""Steps of the simulation: one archive, and the truth behind it."""
+"""Nodes of the simulation pipeline: the archive, and the ground truth behind it."""
 
 from two_tower.simulation.archive_writer import Member, make_archive
-from two_tower.simulation.simulator import Truth
-
-from .params import Recipe
+from two_tower.simulation.recipe import Recipe
+from two_tower.simulation.simulator import GroundTruth
 
 
 def simulate_archive(recipe: Recipe) -> list[Member]:
-    """Return the files of a simulated MovieLens archive, made while they are saved."""
+    """Return the files of a simulated MovieLens archive, generated while saving."""
     return make_archive(recipe)
 
 
-def simulate_interests(recipe: Recipe) -> Truth:
-    """Return which interest each of the archive's ratings followed.
+def simulate_interests(recipe: Recipe) -> GroundTruth:
+    """Return the true interest behind each rating of the archive.
 
-    It makes the same ratings again from the recipe, so that either can be had alone.
+    The ratings are sampled again from the recipe, so this node can run alone.
     """
-    return Truth(recipe)
+    return GroundTruth(recipe)
