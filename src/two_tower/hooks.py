@@ -1,4 +1,4 @@
-"""What Kedro calls around a run: the Keras back end, checkpoints, lineage."""
+"""Kedro hooks for the Keras back end and for training checkpoints."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from two_tower.training.checkpoints import CheckpointStore
 
 
 class BackendHooks:
-    """Run Keras on the back end that `training.backend` names, and start it quietly."""
+    """Select the Keras back end of `training.backend`, and import Keras quietly."""
 
     @hook_impl
     def after_catalog_created(self, parameters: dict[str, Any]) -> None:
@@ -24,11 +24,11 @@ class BackendHooks:
 
 
 class CheckpointHooks:
-    """Remove a training's checkpoint once all that came of the training is saved.
+    """Remove the checkpoint of a training once all outputs of its node are saved.
 
-    Were it kept, training again after a change of code would return the old result,
-    since code is no part of a fingerprint. Were it removed any earlier, a save that
-    fails would lose the training.
+    Fingerprints do not cover the code, so a checkpoint that stayed would resume a
+    finished training even after its code has changed. Removed any earlier, it would be
+    lost to a save that fails.
     """
 
     def __init__(self) -> None:

@@ -3,8 +3,8 @@ import pytest
 from two_tower.lineage.records import (
     LineageStore,
     Record,
-    describe_disagreement,
-    find_disagreements,
+    describe_conflict,
+    find_conflicts,
     find_roots,
     fingerprint_files,
     fingerprint_output,
@@ -22,7 +22,7 @@ def record(fingerprint: str, **ancestors: str) -> Record:
     )
 
 
-def test_a_fingerprint_does_not_depend_on_the_order_of_names():
+def test_a_fingerprint_does_not_depend_on_the_order_of_keys():
     one = fingerprint_output("fit", "model", {"a": 1, "b": {"c": 2, "d": 3}}, {})
     other = fingerprint_output("fit", "model", {"b": {"d": 3, "c": 2}, "a": 1}, {})
     assert one == other
@@ -37,12 +37,12 @@ def test_a_fingerprint_does_not_depend_on_the_order_of_names():
         ("tune", "model", {"epochs": 1}, {"rows": "aa"}),
     ],
 )
-def test_a_fingerprint_changes_with_whatever_the_output_was_made_from(changed):
+def test_a_fingerprint_depends_on_node_output_parameters_and_inputs(changed):
     original = fingerprint_output("fit", "model", {"epochs": 1}, {"rows": "aa"})
     assert fingerprint_output(*changed) != original
 
 
-def test_a_folder_has_the_fingerprint_of_its_files_and_their_names(tmp_path):
+def test_the_fingerprint_of_a_folder_depends_on_contents_and_names(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "x").write_text("1")
     first = fingerprint_files(str(tmp_path))
@@ -52,7 +52,7 @@ def test_a_folder_has_the_fingerprint_of_its_files_and_their_names(tmp_path):
     assert len({first, renamed, fingerprint_files(str(tmp_path))}) == 3
 
 
-def test_a_file_has_the_same_fingerprint_wherever_it_lies(tmp_path):
+def test_the_fingerprint_of_a_file_does_not_depend_on_its_path(tmp_path):
     (tmp_path / "a").write_text("1")
     (tmp_path / "b").write_text("1")
     assert fingerprint_files(str(tmp_path / "a")) == fingerprint_files(
@@ -60,12 +60,12 @@ def test_a_file_has_the_same_fingerprint_wherever_it_lies(tmp_path):
     )
 
 
-def test_a_pattern_has_the_fingerprint_of_the_files_it_matches(tmp_path):
+def test_the_fingerprint_of_a_pattern_covers_the_files_it_matches(tmp_path):
     for name in ("one", "other"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "1.csv").write_text("a")
         (tmp_path / name / "2.csv").write_text("b")
-    (tmp_path / "other" / "notes.txt").write_text("of no account")
+    (tmp_path / "other" / "notes.txt").write_text("not matched")
     one, other = (
         fingerprint_files(str(tmp_path / name / "*.csv")) for name in ("one", "other")
     )
@@ -91,50 +91,60 @@ def test_a_record_is_read_back_as_written(tmp_path):
     assert store.fingerprint("model") == "aa"
 
 
-def test_a_forgotten_record_is_gone(tmp_path):
+def test_an_unfinished_dataset_has_a_recovery_command_and_no_record(tmp_path):
     store = LineageStore(tmp_path)
     store.write("model", record("aa"))
-    store.forget("model", "kedro run")
-    store.forget("model", "kedro run")
+    store.mark_unfinished("model", "kedro run")
+    store.mark_unfinished("model", "kedro run")
     assert store.find("model") is None
-    with pytest.raises(ValueError, match="model has no record"):
+    assert store.find_recovery_command("model") == "kedro run"
+    with pytest.raises(
+        ValueError, match=r"model has no lineage record in .*run the pipeline"
+    ):
         store.fingerprint("model")
 
 
+def test_writing_a_record_removes_the_recovery_command(tmp_path):
+    store = LineageStore(tmp_path)
+    store.mark_unfinished("model", "kedro run")
+    store.write("model", record("aa"))
+    assert store.find_recovery_command("model") is None
+
+
 def test_inputs_that_share_no_ancestor_agree():
-    assert find_disagreements({"a": {"a": "1", "x": "2"}, "b": {"b": "3"}}) == {}
+    assert find_conflicts({"a": {"a": "1", "x": "2"}, "b": {"b": "3"}}) == {}
 
 
-def test_inputs_of_one_make_agree():
+def test_inputs_of_one_version_agree():
     rows = {"model": {"model": "1", "rows": "2"}, "rows": {"rows": "2"}}
-    assert find_disagreements(rows) == {}
+    assert find_conflicts(rows) == {}
 
 
-def test_inputs_of_different_makes_are_found_and_grouped():
+def test_inputs_of_different_versions_are_found_and_grouped():
     origins = {
         "index": {"index": "1", "rows": "old"},
         "queries": {"queries": "2", "rows": "new"},
         "titles": {"titles": "3", "rows": "new"},
     }
-    assert find_disagreements(origins) == {"rows": [["index"], ["queries", "titles"]]}
+    assert find_conflicts(origins) == {"rows": [["index"], ["queries", "titles"]]}
 
 
-def test_a_disagreement_names_an_input_of_either_make():
-    said = describe_disagreement("rows", [["index"], ["queries", "titles"]])
-    assert said == "index and queries were made from different rows"
+def test_a_conflict_names_an_input_of_each_version():
+    message = describe_conflict("rows", [["index"], ["queries", "titles"]])
+    assert message == "index and queries were made from different versions of rows"
 
 
-def test_a_disagreement_with_an_input_itself_names_the_stale_one():
-    said = describe_disagreement("rows", [["rows"], ["model"]])
-    assert said == "model was made from another rows than the present one"
+def test_a_conflict_with_an_input_itself_names_the_stale_input():
+    message = describe_conflict("rows", [["rows"], ["model"]])
+    assert message == "model was made from another version of rows"
 
 
-def test_roots_are_the_ancestors_that_differ_first(tmp_path):
+def test_roots_have_no_ancestor_among_the_other_datasets(tmp_path):
     store = LineageStore(tmp_path)
     store.write("rows", record("1", archive="0"))
     store.write("vocabulary", record("2", archive="0", rows="1"))
     store.write("model", record("3", archive="0", rows="1", vocabulary="2"))
-    # The archive itself, a source without a record, is the same for all.
+    # The archive is a source, which has no record.
     assert find_roots(["model", "vocabulary"], store) == ["vocabulary"]
     assert find_roots(["model", "rows", "vocabulary"], store) == ["rows"]
     assert find_roots(["archive", "model", "rows"], store) == ["archive"]

@@ -1,4 +1,4 @@
-"""What Kedro calls around a run: the Keras back end, checkpoints, lineage."""
+"""Kedro hooks that record lineage and refuse inputs of different versions."""
 
 import json
 import shlex
@@ -17,19 +17,19 @@ from pydantic import BaseModel
 from two_tower.lineage.records import (
     LineageStore,
     Record,
-    describe_disagreement,
-    find_disagreements,
+    describe_conflict,
+    find_conflicts,
     find_roots,
     fingerprint_files,
     fingerprint_output,
-    gather_ancestors,
+    merge_origins,
 )
 from two_tower.lineage.run_record import describe_run
 
 
 @dataclass(frozen=True)
-class _Making:
-    """What a node that is running makes its outputs from."""
+class _NodeRun:
+    """Origin of the outputs of a running node; see `Record`."""
 
     store: LineageStore
     run: str
@@ -39,13 +39,13 @@ class _Making:
 
 
 class LineageHooks:
-    """Record what each dataset was made from, and refuse inputs that don't match."""
+    """Record the origin of each dataset, and refuse inputs of different versions."""
 
     def __init__(self) -> None:
         self._command = "kedro run"
         self._pipelines = ""
         self._sources: dict[str, str] = {}
-        self._making: dict[str, _Making] = {}
+        self._node_runs: dict[str, _NodeRun] = {}
 
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any]) -> None:
@@ -64,9 +64,9 @@ class LineageHooks:
             for name in sorted(inputs)
             if not _is_parameter(name) and _has_lineage(catalog[name])
         }
-        if found := find_disagreements(origins):
-            raise ValueError(self._refusal(node, found, store))
-        self._making[node.name] = _Making(
+        if conflicts := find_conflicts(origins):
+            raise ValueError(self._refusal(node, conflicts, store))
+        self._node_runs[node.name] = _NodeRun(
             store=store,
             run=run_id,
             parameters={
@@ -75,39 +75,39 @@ class LineageHooks:
                 if _is_parameter(name)
             },
             inputs={name: origin[name] for name, origin in origins.items()},
-            ancestors=gather_ancestors(origins.values()),
+            ancestors=merge_origins(origins.values()),
         )
 
     @hook_impl
     def before_dataset_saved(self, dataset_name: str, node: Node) -> None:
         if dataset_name != node.outputs[0]:
             return
-        # While a node's outputs are being written they are of no known make. Other
-        # pipelines may make the same from other inputs: only this one makes it again.
-        way_out = f"{self._command}{self._pipelines} --from-nodes {node.name}"
+        # All outputs are unfinished from the first save on. The command names the
+        # pipelines of this run, since others may make these outputs from other inputs.
+        command = f"{self._command}{self._pipelines} --from-nodes {node.name}"
         for name in node.outputs:
-            self._making[node.name].store.forget(name, way_out)
+            self._node_runs[node.name].store.mark_unfinished(name, command)
 
     @hook_impl
     def after_dataset_saved(self, dataset_name: str, node: Node) -> None:
-        making = self._making[node.name]
+        node_run = self._node_runs[node.name]
         record = Record(
             fingerprint=fingerprint_output(
-                node.name, dataset_name, making.parameters, making.inputs
+                node.name, dataset_name, node_run.parameters, node_run.inputs
             ),
             made_by=node.name,
-            run=making.run,
-            parameters=making.parameters,
-            inputs=making.inputs,
-            ancestors=making.ancestors,
+            run=node_run.run,
+            parameters=node_run.parameters,
+            inputs=node_run.inputs,
+            ancestors=node_run.ancestors,
         )
-        making.store.write(dataset_name, record)
+        node_run.store.write(dataset_name, record)
 
     @hook_impl
     def after_pipeline_run(
         self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog
     ) -> None:
-        sources = _find_sources(_find_records(pipeline, catalog))
+        sources = _sources_of(_find_records(pipeline, catalog))
         catalog["run_record"].save(describe_run(run_params, sources))
 
     @hook_impl
@@ -118,26 +118,26 @@ class LineageHooks:
         pipeline: Pipeline,
         catalog: DataCatalog,
     ) -> None:
-        # Of what this run didn't get to make there may be records of earlier runs.
+        # Outputs that this run did not reach may have records of earlier runs.
         records = _find_records(pipeline, catalog)
         own = [record for record in records if record.run == run_params["run_id"]]
-        sources = {**_find_sources(own), **self._sources}
+        sources = {**_sources_of(own), **self._sources}
         catalog["run_record"].save(describe_run(run_params, sources, error))
 
     def _origin(
         self, name: str, catalog: DataCatalog, store: LineageStore
     ) -> dict[str, str]:
-        """Return the dataset and its ancestors, name → fingerprint."""
+        """Return a dataset and its ancestors, name → fingerprint."""
         producer = _producers().get(name)
         if producer is None:
             return {name: self._source_fingerprint(name, catalog)}
         record = store.find(name)
         if record is None:
-            way_out = store.find_way_out(name)
+            command = store.find_recovery_command(name)
             raise ValueError(
-                f"nothing is known of where {name} came from: its last making was not "
-                "finished, or it was put there by hand; "
-                f"run: {way_out or f'{self._command} --from-nodes {producer}'}"
+                f"{name} has no lineage record: the run that wrote it was interrupted, "
+                "or the file was copied by hand; "
+                f"run: {command or f'{self._command} --from-nodes {producer}'}"
             )
         return {**record.ancestors, name: record.fingerprint}
 
@@ -147,26 +147,26 @@ class LineageHooks:
         return self._sources[name]
 
     def _refusal(
-        self, node: Node, found: dict[str, list[list[str]]], store: LineageStore
+        self, node: Node, conflicts: dict[str, list[list[str]]], store: LineageStore
     ) -> str:
-        roots = find_roots(found, store)
-        what = describe_disagreement(roots[0], found[roots[0]])
+        roots = find_roots(conflicts, store)
         return (
-            f"{node.name} can't mix its inputs: {what}; "
-            f"run: {self._command}{_pipeline_option(roots)} "
+            f"{node.name} can't mix its inputs: "
+            f"{describe_conflict(roots[0], conflicts[roots[0]])}; "
+            f"run: {self._command}{_pipelines_option(roots)} "
             f"--from-inputs {','.join(roots)}"
         )
 
 
 def _command(env: str | None, runtime_params: Mapping[str, Any]) -> str:
-    """Return the command that runs with the same environment and `--params`."""
+    """Return `kedro run` with a run's environment and `--params`."""
     words = ["kedro", "run", *(["--env", env] if env else [])]
-    given = [f"{name}={_written(value)}" for name, value in _flatten(runtime_params)]
+    given = [f"{name}={_as_text(value)}" for name, value in _flatten(runtime_params)]
     return shlex.join([*words, *(["--params", ",".join(given)] if given else [])])
 
 
 def _flatten(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yield each value of nested mappings under its keys, joined by dots."""
+    """Yield the values of nested mappings, with their keys joined by dots."""
     for name, value in values.items():
         if isinstance(value, Mapping):
             yield from ((f"{name}.{key}", inner) for key, inner in _flatten(value))
@@ -174,8 +174,8 @@ def _flatten(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield name, value
 
 
-def _written(value: Any) -> str:
-    """Return what `--params` reads as this value: text like 007 only in quotes."""
+def _as_text(value: Any) -> str:
+    """Return a value in the syntax of `--params`; a text such as 007 is quoted."""
     if not isinstance(value, str):
         return json.dumps(value)
     is_read_as_text = OmegaConf.from_dotlist([f"value={value}"]).value == value
@@ -183,27 +183,27 @@ def _written(value: Any) -> str:
 
 
 def _find_records(pipeline: Pipeline, catalog: DataCatalog) -> list[Record]:
-    """Return the records of what the pipeline makes, where there are any."""
+    """Return the records of a pipeline's outputs, as far as there are any."""
     store = catalog["lineage"].load()
     records = (store.find(name) for name in sorted(pipeline.all_outputs()))
     return [record for record in records if record]
 
 
-def _find_sources(records: Iterable[Record]) -> dict[str, str]:
-    """Return what the records' datasets came from and no node made."""
-    ancestors = gather_ancestors(record.ancestors for record in records)
+def _sources_of(records: Iterable[Record]) -> dict[str, str]:
+    """Return the ancestors that no node makes, name → fingerprint."""
+    ancestors = merge_origins(record.ancestors for record in records)
     made = _producers()
     return {name: found for name, found in ancestors.items() if name not in made}
 
 
-def _pipeline_option(names: Iterable[str]) -> str:
-    """Return how a command names a pipeline that has these datasets.
+def _pipelines_option(names: Iterable[str]) -> str:
+    """Return the `--pipelines` option of a pipeline that holds these datasets.
 
-    It is empty if the default pipeline has them, or no pipeline has them all.
+    It is empty if the default pipeline holds them, or if no pipeline holds them all.
     """
     holders = [name for name, part in pipelines.items() if part.datasets() >= {*names}]
-    is_plain = not holders or "__default__" in holders
-    return "" if is_plain else f" --pipelines {holders[0]}"
+    is_default = not holders or "__default__" in holders
+    return "" if is_default else f" --pipelines {holders[0]}"
 
 
 def _is_parameter(name: str) -> bool:
@@ -211,9 +211,9 @@ def _is_parameter(name: str) -> bool:
 
 
 def _has_lineage(dataset: Any) -> bool:
-    """Tell whether the catalog says nothing of `metadata: {lineage: false}`.
+    """Return False for a catalog entry with `metadata: {lineage: false}`.
 
-    It says so of stores, which a node is handed to read and write by itself.
+    Stores have it, since nodes read and write them without the catalog.
     """
     return bool((getattr(dataset, "metadata", None) or {}).get("lineage", True))
 
@@ -225,7 +225,7 @@ def _fingerprint_source(name: str, catalog: DataCatalog) -> str:
     filepath = catalog.config_resolver.resolve_pattern(name).get("filepath")
     if filepath is None:
         raise ValueError(
-            f"no fingerprint can be taken of {name}, which no node makes: its dataset "
+            f"{name} has no fingerprint: no node makes it, and its dataset "
             f"{type(dataset).__name__} has no filepath; give the class a method "
             "`fingerprint() -> str`, or the catalog entry `metadata: {lineage: false}`"
         )
@@ -233,10 +233,9 @@ def _fingerprint_source(name: str, catalog: DataCatalog) -> str:
 
 
 def _producers() -> dict[str, str]:
-    """Return the node that makes each dataset, of all registered pipelines.
+    """Return the node that makes each dataset, across all registered pipelines.
 
-    What several make is the default pipeline's, as a command without `--pipelines`
-    has none but those.
+    A node of the default pipeline wins, since a command without `--pipelines` runs it.
     """
     default_last = sorted(pipelines, key=lambda name: name == "__default__")
     return {

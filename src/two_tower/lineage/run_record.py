@@ -1,13 +1,13 @@
-"""What one run was made with: its options, its data, the code and the packages."""
+"""Record of one run: its options, its data, the commit and the installed packages."""
 
 import platform
 import subprocess
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-RECORDED_PACKAGES = (
+RECORDED_PACKAGES: Final = (
     "annoy",
     "duckdb",
     "ibis-framework",
@@ -27,12 +27,12 @@ def describe_run(
     sources: Mapping[str, str],
     error: Exception | None = None,
 ) -> dict[str, Any]:
-    """Return the record of a run, of the types that JSON knows.
+    """Return the record of a run, made of JSON's types.
 
     Args:
-        run_params: what Kedro's hooks are told of a run.
-        sources: the datasets that no node made, name → fingerprint.
-        error: what ended the run, if it failed.
+        run_params: the run's options, as Kedro passes them to hooks.
+        sources: datasets that no node made, name → fingerprint.
+        error: the error that ended the run; None: the run succeeded.
     """
     return {
         "run": run_params["run_id"],
@@ -59,7 +59,7 @@ def _versions() -> dict[str, str]:
 
 
 def _commit(project: Path) -> str | None:
-    """Return the commit that the project's folder is at, None outside of git."""
+    """Return the commit of the project's folder; None without git or a repository."""
     command = ["git", "-C", str(project), "describe", "--always", "--dirty"]
     try:
         done = subprocess.run(  # noqa: S603 - a fixed command, no shell

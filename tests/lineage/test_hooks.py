@@ -1,0 +1,328 @@
+"""The lineage hooks, on pipelines of one or two nodes."""
+
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kedro.framework.hooks.manager import _create_hook_manager
+from kedro.io import DataCatalog, DatasetError
+from kedro.pipeline import Node, Pipeline
+from kedro.runner import SequentialRunner
+
+from two_tower.lineage import hooks
+from two_tower.lineage.hooks import LineageHooks
+from two_tower.lineage.records import fingerprint_files
+from two_tower.params import Params
+
+
+class Times(Params):
+    factor: int
+
+
+def scale(numbers: list[int], times: Times) -> list[int]:
+    return [times.factor * number for number in numbers]
+
+
+def add(left: list[int], right: list[int]) -> list[int]:
+    return left + right
+
+
+PIPELINE = Pipeline(
+    [
+        Node(scale, ["raw", "params:times"], "scaled", name="scale"),
+        Node(add, ["raw", "scaled"], "added", name="add"),
+    ]
+)
+
+
+FILES = ("raw", "scaled", "added", "raw_sum", "sum")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setattr(hooks, "pipelines", {"__default__": PIPELINE})
+    (tmp_path / "raw.json").write_text("[1, 2]")
+    return tmp_path
+
+
+def run(
+    folder: Path,
+    *nodes: str,
+    factor: int = 2,
+    raw: dict[str, Any] | None = None,
+    pipeline: Pipeline = PIPELINE,
+    **run_params: Any,
+) -> None:
+    """Run the given nodes, or all nodes, with the hooks that a Kedro session calls."""
+    catalog = make_catalog(folder, factor, raw)
+    pipeline = pipeline.only_nodes(*nodes) if nodes else pipeline
+    manager = _create_hook_manager()
+    manager.register(LineageHooks())
+    run_params = {
+        "run_id": "2026-01-01T00.00.00.000Z",
+        "env": None,
+        "pipeline_names": [],
+        "runtime_params": {},
+        "project_path": str(folder),
+        **run_params,
+    }
+    run_info = {"run_params": run_params, "pipeline": pipeline, "catalog": catalog}
+    manager.hook.before_pipeline_run(**run_info)
+    try:
+        SequentialRunner().run(pipeline, catalog, manager, run_id=run_params["run_id"])
+    except Exception as error:
+        manager.hook.on_pipeline_error(**run_info, error=error)
+        raise
+    manager.hook.after_pipeline_run(**run_info, run_result={})
+
+
+def make_catalog(
+    folder: Path, factor: int, raw: dict[str, Any] | None = None
+) -> DataCatalog:
+    def json_file(name: str) -> dict[str, Any]:
+        return {
+            "type": "two_tower.datasets.atomic_files.AtomicJSONDataset",
+            "filepath": str(folder / f"{name}.json"),
+        }
+
+    catalog = DataCatalog.from_config(
+        {
+            **{name: json_file(name) for name in FILES},
+            **({"raw": raw} if raw else {}),
+            "run_record": json_file("run_record"),
+            "lineage": {
+                "type": "two_tower.datasets.stores.LineageStoreDataset",
+                "filepath": str(folder / "lineage"),
+                "metadata": {"lineage": False},
+            },
+        }
+    )
+    catalog["params:times"] = Times(factor=factor)
+    return catalog
+
+
+def lineage(folder: Path, name: str) -> dict[str, Any]:
+    return json.loads((folder / "lineage" / f"{name}.json").read_text())
+
+
+def test_each_output_has_a_record_of_its_origin(folder):
+    run(folder)
+    scaled, added = lineage(folder, "scaled"), lineage(folder, "added")
+    assert scaled["made_by"] == "scale"
+    assert scaled["parameters"] == {"times": {"factor": 2}}
+    assert added["inputs"] == added["ancestors"]
+    assert added["inputs"]["scaled"] == scaled["fingerprint"]
+    assert added["ancestors"]["raw"] == scaled["inputs"]["raw"]
+
+
+def test_equal_runs_give_equal_fingerprints(folder):
+    run(folder)
+    first = lineage(folder, "added")
+    run(folder)
+    assert lineage(folder, "added") == first
+
+
+@pytest.mark.parametrize("change", ["parameter", "source"])
+def test_another_parameter_or_source_gives_another_fingerprint(folder, change):
+    run(folder)
+    first = lineage(folder, "added")["fingerprint"]
+    if change == "source":
+        (folder / "raw.json").write_text("[1, 3]")
+    run(folder, factor=3 if change == "parameter" else 2)
+    assert lineage(folder, "added")["fingerprint"] != first
+
+
+def test_inputs_of_different_versions_are_refused_with_a_recovery_command(folder):
+    run(folder)
+    (folder / "raw.json").write_text("[1, 3]")
+    with pytest.raises(
+        ValueError,
+        match=r"add can't mix its inputs: scaled was made from another version of "
+        r"raw; run: kedro run --env ml-1m --from-inputs raw$",
+    ):
+        run(folder, "add", env="ml-1m")
+
+
+def test_the_recovery_command_repeats_the_params_of_the_run(folder):
+    run(folder)
+    (folder / "raw.json").write_text("[1, 3]")
+    params = {"preset": "mean", "training": {"epochs": 3, "device": None}}
+    with pytest.raises(
+        ValueError,
+        match="run: kedro run --env ml-1m --params "
+        r"preset=mean,training.epochs=3,training.device=null --from-inputs raw$",
+    ):
+        run(folder, "add", env="ml-1m", runtime_params=params)
+
+
+def test_params_of_the_recovery_command_are_quoted_for_the_shell(folder):
+    (folder / "scaled.json").write_text("[5]")
+    with pytest.raises(ValueError, match=r"--params 'report.title=A b' --from-nodes"):
+        run(folder, "add", runtime_params={"report": {"title": "A b"}})
+
+
+def test_text_params_that_look_like_numbers_stay_text_in_the_recovery_command(folder):
+    (folder / "scaled.json").write_text("[5]")
+    with pytest.raises(ValueError, match="run: kedro run --params") as refusal:
+        run(folder, "add", runtime_params={"user_id": "00042", "engine": "duckdb"})
+    words = shlex.split(str(refusal.value).partition("run: ")[2])
+    assert words[3] == "user_id='00042',engine=duckdb"
+
+
+GROWING = Pipeline(
+    [
+        Node(add, ["raw", "known"], "scaled", name="grow"),
+        Node(add, ["raw", "scaled"], "added", name="add"),
+    ]
+)
+
+
+def test_the_recovery_command_names_the_pipeline_of_the_conflicting_datasets(
+    folder, monkeypatch
+):
+    run(folder)
+    both = {"growing": GROWING, "__default__": PIPELINE}
+    monkeypatch.setattr(hooks, "pipelines", both)
+    for name, known in (("scaled", "old"), ("raw_sum", "new")):
+        (folder / f"{name}.json").write_text("[1]")
+        record = lineage(folder, "scaled") | {"ancestors": {"known": known}}
+        (folder / "lineage" / f"{name}.json").write_text(json.dumps(record))
+    reader = Pipeline([Node(add, ["scaled", "raw_sum"], "sum", name="add")])
+    monkeypatch.setattr(
+        hooks, "_producers", lambda: {"scaled": "grow", "raw_sum": "grow"}
+    )
+    with pytest.raises(
+        ValueError, match=r"run: kedro run --pipelines growing --from-inputs known$"
+    ):
+        run(folder, pipeline=reader)
+
+
+def test_the_recovery_command_prefers_the_node_of_the_default_pipeline(
+    folder, monkeypatch
+):
+    both = {"__default__": PIPELINE, "growing": GROWING}
+    monkeypatch.setattr(hooks, "pipelines", both)
+    (folder / "scaled.json").write_text("[5]")
+    with pytest.raises(
+        ValueError, match=r"scaled has no lineage record: .*--from-nodes scale$"
+    ):
+        run(folder, "add")
+
+
+def test_the_recovery_command_resolves_the_conflict(folder):
+    run(folder)
+    (folder / "raw.json").write_text("[1, 3]")
+    run(folder)
+    assert json.loads((folder / "added.json").read_text()) == [1, 3, 2, 6]
+
+
+def test_an_input_without_a_record_is_refused(folder):
+    (folder / "scaled.json").write_text("[5]")
+    with pytest.raises(
+        ValueError, match=r"scaled has no lineage record: .*--from-nodes scale$"
+    ):
+        run(folder, "add")
+
+
+def test_an_output_whose_save_failed_has_no_record(folder):
+    run(folder)
+    (folder / "raw.json").write_text("[NaN]")  # can be loaded but not saved
+    with pytest.raises(DatasetError, match="scaled"):
+        run(folder, "scale")
+    assert not (folder / "lineage" / "scaled.json").exists()
+
+
+def halve(numbers: list[int]) -> tuple[list[int], list[float]]:
+    return numbers[:1], [float("nan")]  # no JSON
+
+
+def test_an_unfinished_output_is_recovered_by_the_pipeline_that_was_writing_it(
+    folder, monkeypatch
+):
+    run(folder)
+    run(folder, pipeline=Pipeline([Node(add, ["raw", "raw"], "sum", name="sum")]))
+    halving = Pipeline([Node(halve, "raw", ["scaled", "sum"], name="halve")])
+    with pytest.raises(DatasetError, match="sum"):
+        run(
+            folder,
+            pipeline=halving,
+            pipeline_names=["growing"],
+            env="ml-1m",
+            runtime_params={"factor": 3},
+        )
+    assert lineage(folder, "scaled")["made_by"] == "halve"
+    reader = Pipeline([Node(add, ["scaled", "sum"], "added", name="add")])
+    monkeypatch.setattr(hooks, "_producers", lambda: {"sum": "sum"})
+    with pytest.raises(
+        ValueError,
+        match=r"sum has no lineage record: .*run: kedro run --env ml-1m "
+        r"--params factor=3 --pipelines growing --from-nodes halve$",
+    ):
+        run(folder, pipeline=reader)
+
+
+def test_all_outputs_are_unfinished_once_the_first_is_being_saved(folder, monkeypatch):
+    run(folder, pipeline=Pipeline([Node(add, ["raw", "raw"], "sum", name="sum")]))
+    halving = Pipeline([Node(halve, "raw", ["scaled", "sum"], name="halve")])
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(hooks.LineageStore, "write", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        run(folder, pipeline=halving)
+    assert not (folder / "lineage" / "sum.json").exists()
+
+
+def test_a_finished_node_leaves_no_recovery_command(folder):
+    run(folder)
+    assert not list((folder / "lineage").glob("*.unfinished"))
+
+
+def test_a_run_record_holds_its_data_and_packages(folder):
+    run(folder, env="ml-1m")
+    found = json.loads((folder / "run_record.json").read_text())
+    assert found["env"] == "ml-1m"
+    assert found["error"] is None
+    assert found["pipelines"] == ["__default__"]
+    assert found["sources"] == {"raw": lineage(folder, "scaled")["inputs"]["raw"]}
+    assert {"kedro", "keras", "tensorflow"} <= found["packages"].keys()
+
+
+def test_the_record_of_a_failed_run_holds_its_error(folder):
+    run(folder)
+    (folder / "raw.json").write_text("[1, 3]")
+    with pytest.raises(ValueError, match="mix"):
+        run(folder, "add", run_id="2026-01-02T00.00.00.000Z")
+    found = json.loads((folder / "run_record.json").read_text())
+    assert found["error"].startswith("ValueError: add can't mix its inputs: scaled")
+    assert found["sources"] == {"raw": fingerprint_files(str(folder / "raw.json"))}
+
+
+def test_a_source_without_a_file_is_refused_with_two_remedies(folder):
+    with pytest.raises(
+        ValueError,
+        match=r"raw has no fingerprint: .* MemoryDataset has no filepath; "
+        r"give the class a method `fingerprint\(\) -> str`, or .*{lineage: false}",
+    ):
+        run(folder, "scale", raw={"type": "MemoryDataset", "data": [1, 2]})
+
+
+def test_the_recovery_command_names_a_node_with_its_namespace(folder, monkeypatch):
+    namespaced = Pipeline(
+        [Node(add, ["raw", "raw"], "sum", name="add")],
+        namespace="sums",
+        prefix_datasets_with_namespace=False,
+    )
+    monkeypatch.setattr(hooks, "pipelines", {"__default__": namespaced})
+    reader = Pipeline([Node(add, ["sum", "raw"], "added", name="read")])
+    (folder / "sum.json").write_text("[5]")
+    with pytest.raises(
+        ValueError, match=r"sum has no lineage record: .*--from-nodes sums\.add$"
+    ):
+        run(folder, pipeline=reader)
+    run(folder, pipeline=namespaced.from_nodes("sums.add"))
+    assert lineage(folder, "sum")["made_by"] == "sums.add"
+    run(folder, pipeline=reader)
