@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import yaml
 
-from two_tower.features.params import Features
+from two_tower.features.registry import Features
 from two_tower.pipelines.sequencing import nodes
 from two_tower.pipelines.sequencing.params import (
     ExplicitNegatives,

@@ -14,7 +14,7 @@ from tests.towers.build import (
     new_item_tower,
     scatter_weights,
 )
-from two_tower.features.params import Features
+from two_tower.features.registry import Features
 from two_tower.serving.build import assemble_query_tower
 from two_tower.serving.query_tower import QueryTower
 from two_tower.serving.vocabularies import Vocabularies

@@ -14,7 +14,7 @@ from tests.serving.build import (
     shared_tower,
 )
 from tests.towers.build import history_towers, make_encoder, new_item_tower
-from two_tower.features.params import Features
+from two_tower.features.registry import Features
 from two_tower.serving.new_items import add_items
 from two_tower.towers.features import Feature
 

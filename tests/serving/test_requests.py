@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from tests.serving.build import make_vocabularies
-from two_tower.features.params import Features
+from two_tower.features.registry import Features
 from two_tower.serving.requests import encode_values
 
 # Training knows cats (3 users), dogs (1) and eels (2), and two sets of them.

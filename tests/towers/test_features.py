@@ -9,6 +9,7 @@ from two_tower.towers.features import Feature, FeatureEmbedding
 pytestmark = pytest.mark.backend
 
 GENRES = Feature("multi_valued", size=5, width=3)
+# Models saved earlier name multi-valued features of words so.
 WORDS = Feature("words", size=6, width=2)
 YEAR = Feature("categorical", size=4, width=1)
 RUNTIME = Feature("dense", size=1, width=1)
@@ -33,7 +34,7 @@ def vectors_of(layer):
 
 
 # covers: L6, L7
-def test_a_categorical_value_is_the_row_of_its_id():
+def test_a_categorical_value_has_the_row_of_its_id():
     layer = embed(YEAR, [[0], [0], [2], [3], [1]])
     found = vectors_of(layer)(np.array([3, 2, 4]))
     expected = np.asarray(layer.table.value)[[3, 2, 1]]
@@ -42,7 +43,7 @@ def test_a_categorical_value_is_the_row_of_its_id():
 
 # covers: L6, N6
 @pytest.mark.parametrize("feature", [GENRES, WORDS, YEAR])
-def test_values_out_of_the_vocabulary_have_a_row_that_learns(feature):
+def test_values_out_of_vocabulary_share_a_trained_row(feature):
     layer = embed(feature, np.ones((2, feature.width), int))
     np.testing.assert_allclose(
         vectors_of(layer)(np.array([1])), np.asarray(layer.table.value)[1:2], 1e-6
@@ -54,7 +55,7 @@ def test_values_out_of_the_vocabulary_have_a_row_that_learns(feature):
 
 
 @pytest.mark.parametrize("feature", [GENRES, WORDS])
-def test_several_values_are_the_mean_of_their_rows(feature):
+def test_several_values_have_the_mean_of_their_rows(feature):
     empty = [0] * feature.width
     layer = embed(feature, [[2, 4, *empty][: feature.width], [3, *empty[1:]]])
     table = np.float64(layer.table.value)
@@ -72,7 +73,7 @@ def test_a_number_scales_the_vector_of_its_feature():
 
 
 @EACH
-def test_a_missing_value_adds_nothing_and_learns_nothing(feature):
+def test_a_missing_value_has_a_zero_vector_and_no_gradient(feature):
     layer = embed(feature, np.zeros((3, feature.width)))
     value, (gradient,) = value_and_gradients(
         lambda: ops.sum(layer(layer.values_of(np.array([0, 2])))), [layer.table]
@@ -82,7 +83,7 @@ def test_a_missing_value_adds_nothing_and_learns_nothing(feature):
 
 
 @EACH
-def test_entities_come_in_any_shape(feature):
+def test_indices_may_have_any_shape(feature):
     values = np.arange(4 * feature.width).reshape(4, -1) % 4
     call = vectors_of(embed(feature, values))
     flat = call(np.array([3, 1, 0, 2, 1, 1]))

@@ -16,7 +16,7 @@ from kedro.io import AbstractDataset, DatasetError
 from kedro_datasets._typing import JSONPreview
 
 from two_tower.atomic import current_version, is_intact, replace_folder
-from two_tower.features.params import Features
+from two_tower.features.registry import Features
 from two_tower.index.base import METRIC
 from two_tower.serving.query_tower import QueryTower
 from two_tower.serving.vocabularies import COLUMNS, Vocabularies

@@ -1,4 +1,4 @@
-"""How much the items' features tell of each other."""
+"""Mutual information between the features of items."""
 
 from itertools import combinations_with_replacement
 
@@ -14,61 +14,13 @@ from two_tower.types import ID, PADDING, JsonObject
 Symbols = npt.NDArray[np.int64]
 
 
-def mutual_information(
-    columns: npt.NDArray[np.integer], counts: npt.NDArray[np.integer]
-) -> npt.NDArray[np.float64]:
-    """Return the mutual information of each pair of columns, in nats.
-
-    Σ_{a,b} p(a, b) · log( p(a, b) / (p(a) · p(b)) ), with frequencies for p.
-
-    Args:
-        columns: `[n, F]` int, an item's symbol of each feature; missing is a symbol as
-            any other.
-        counts: `[n]` int, how often each item is counted; not all 0.
-
-    Returns:
-        `[F, F]` float64, symmetric, 0 or more; a feature's own entropy on the
-        diagonal.
-    """
-    seen = counts > 0
-    shares = counts[seen] / counts[seen].sum()
-    symbols = [np.unique(column, return_inverse=True)[1] for column in columns[seen].T]
-    found = np.zeros((len(symbols), len(symbols)))
-    for one, other in combinations_with_replacement(range(len(symbols)), 2):
-        found[one, other] = _of_pair(symbols[one], symbols[other], shares)
-        found[other, one] = found[one, other]
-    return found
-
-
-def _of_pair(one: Symbols, other: Symbols, shares: npt.NDArray[np.float64]) -> float:
-    n_others = int(other.max()) + 1
-    pairs, pair = np.unique(one * n_others + other, return_inverse=True)
-    joint = np.bincount(pair, shares)
-    of_one = np.bincount(one, shares)[pairs // n_others]
-    of_other = np.bincount(other, shares)[pairs % n_others]
-    return max(float(joint @ np.log(joint / (of_one * of_other))), 0.0)
-
-
-def set_symbols(sets: npt.NDArray[np.integer]) -> Symbols:
-    """Return a symbol for each distinct set: `[n]` int64.
-
-    Args:
-        sets: `[n, width]` int, ids in any order, any number of times, `PADDING`
-            where there are fewer.
-    """
-    ordered = np.sort(sets, axis=1)
-    ordered[:, 1:][ordered[:, 1:] == ordered[:, :-1]] = PADDING
-    _, symbols = np.unique(np.sort(ordered, axis=1), axis=0, return_inverse=True)
-    return symbols.ravel().astype(np.int64)
-
-
 def feature_information(
     item_features: ir.Table, item_vocabulary: ir.Table
 ) -> JsonObject:
-    """Return the mutual information of each pair of features, over training.
+    """Return the mutual information of each pair of item features over the training.
 
-    An item counts as often as it is trained on. Dense features have no symbols and
-    stay out; a set of values is one symbol.
+    An item counts once per training interaction. A set of ids is one symbol. Numbers
+    have no symbols and are left out.
 
     Args:
         item_features: `item` (int32) and the encoded features, as from
@@ -93,8 +45,58 @@ def feature_information(
     return {"features": names, "matrix": matrix.tolist()}
 
 
-def _symbols(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
+def mutual_information(
+    columns: npt.NDArray[np.integer], counts: npt.NDArray[np.integer]
+) -> npt.NDArray[np.float64]:
+    """Return the mutual information of each pair of columns, in nats.
+
+    Σ_{a,b} p(a, b) · log( p(a, b) / (p(a) · p(b)) ), with frequencies for p.
+
+    Args:
+        columns: `[n, F]` int, an item's symbol of each feature; missing values have a
+            symbol too.
+        counts: `[n]` int, how often each item counts; not all 0.
+
+    Returns:
+        `[F, F]` float64, symmetric, 0 or more; a feature's own entropy on the
+        diagonal.
+    """
+    counted = counts > 0
+    shares = counts[counted] / counts[counted].sum()
+    symbols = [
+        np.unique(column, return_inverse=True)[1] for column in columns[counted].T
+    ]
+    matrix = np.zeros((len(symbols), len(symbols)))
+    for one, other in combinations_with_replacement(range(len(symbols)), 2):
+        matrix[one, other] = _of_pair(symbols[one], symbols[other], shares)
+        matrix[other, one] = matrix[one, other]
+    return matrix
+
+
+def _of_pair(one: Symbols, other: Symbols, shares: npt.NDArray[np.float64]) -> float:
+    n_others = int(other.max()) + 1
+    pairs, pair = np.unique(one * n_others + other, return_inverse=True)
+    joint = np.bincount(pair, shares)
+    of_one = np.bincount(one, shares)[pairs // n_others]
+    of_other = np.bincount(other, shares)[pairs % n_others]
+    return max(float(joint @ np.log(joint / (of_one * of_other))), 0.0)
+
+
+def _symbols(column: pa.ChunkedArray) -> Symbols:
     if not pa.types.is_list(column.type):
         return np.asarray(column, np.int64)
     sets = Ragged.from_arrow(column)
     return set_symbols(sets.pad(max(sets.lengths, default=0)))
+
+
+def set_symbols(sets: npt.NDArray[np.integer]) -> Symbols:
+    """Return a symbol for each distinct set: `[n]` int64.
+
+    Args:
+        sets: `[n, width]` int, ids in any order, any number of times, `PADDING`
+            where there are fewer.
+    """
+    ordered = np.sort(sets, axis=1)
+    ordered[:, 1:][ordered[:, 1:] == ordered[:, :-1]] = PADDING
+    _, symbols = np.unique(np.sort(ordered, axis=1), axis=0, return_inverse=True)
+    return symbols.ravel().astype(np.int64)

@@ -11,7 +11,6 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from two_tower.features.vocabulary import DENSE
 from two_tower.index.base import NO_ITEM
 from two_tower.index.inner_product import reduce_items, reduce_queries
 from two_tower.ragged import Ragged
@@ -201,7 +200,7 @@ class QueryTower:
             stored = np.asarray(feature.values)
             values = stored[requests.users] if given is None else given
             # The number 0 is a missing one, or the mean.
-            tells = values != 0 if feature.feature.kind == DENSE else values >= FIRST_ID
+            tells = values != 0 if feature.feature.is_dense else values >= FIRST_ID
             is_known |= tells.any(axis=1)
         return ~is_known
 

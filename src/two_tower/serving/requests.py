@@ -5,11 +5,12 @@ from typing import Any, NamedTuple
 
 import ibis
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from two_tower.features.base import FeatureKind
 from two_tower.features.encoding import encode_features
-from two_tower.features.params import DeclaredFeature
 from two_tower.features.vocabulary import with_columns
 from two_tower.ragged import Ragged
 from two_tower.recommend.ids import NAMED_IN_ERRORS
@@ -20,7 +21,6 @@ from two_tower.towers.events import (
     flat_timestamps,
     read_seconds,
 )
-from two_tower.types import OUT_OF_VOCABULARY
 
 
 def encode_values(
@@ -58,8 +58,9 @@ def encode_values(
     encoded = _encode(rows, vocabularies, entity, given)
     if strict:
         for name, one in given.items():
-            raw, about = rows[one.column or name], vocabularies.schema[entity][name]
-            _require_known(raw, feature_rows(encoded[name]), name, about)
+            raw, ids = rows[one.source_column(name)], feature_rows(encoded[name])
+            unseen = one.find_unseen(raw, ids, vocabularies.schema[entity][name])
+            _require_seen(raw, unseen, name)
     return {name: feature_rows(encoded[name]) for name in given}
 
 
@@ -77,10 +78,10 @@ def feature_rows(column: pa.ChunkedArray, width: int = 1) -> np.ndarray:
 
 
 def _given(
-    rows: pa.Table, declared: Mapping[str, DeclaredFeature], entity: Entity
-) -> dict[str, DeclaredFeature]:
+    rows: pa.Table, declared: Mapping[str, FeatureKind], entity: Entity
+) -> dict[str, FeatureKind]:
     """Return the features whose column is there."""
-    readers = {one.column or name for name, one in declared.items()}
+    readers = {one.source_column(name) for name, one in declared.items()}
     if unread := sorted(set(rows.column_names) - readers):
         raise ValueError(
             f"no {entity} feature is read from {unread[:NAMED_IN_ERRORS]}; the towers "
@@ -90,7 +91,7 @@ def _given(
     return {
         name: one
         for name, one in declared.items()
-        if (one.column or name) in rows.column_names
+        if one.source_column(name) in rows.column_names
     }
 
 
@@ -98,7 +99,7 @@ def _encode(
     rows: pa.Table,
     vocabularies: Vocabularies,
     entity: Entity,
-    given: Mapping[str, DeclaredFeature],
+    given: Mapping[str, FeatureKind],
 ) -> pa.Table:
     place = pa.array(np.arange(rows.num_rows, dtype=np.int32))
     zero = pa.array(np.zeros(rows.num_rows, np.int64))
@@ -115,29 +116,18 @@ def _encode(
     ).to_pyarrow()
 
 
-def _require_known(
-    raw: pa.ChunkedArray, ids: np.ndarray, name: str, about: Mapping[str, Any]
+def _require_seen(
+    raw: pa.ChunkedArray, unseen: npt.NDArray[np.bool_], name: str
 ) -> None:
-    if ids.dtype != np.int32:
-        return  # any number is known
-    is_unknown = (ids == OUT_OF_VOCABULARY).any(axis=1)
-    if "counts" in about:  # whose ids leave out what training does not know
-        is_unknown |= [
-            _has_others(row or (), about["counts"]) for row in raw.to_pylist()
-        ]
-    rows = np.flatnonzero(is_unknown)
+    rows = np.flatnonzero(unseen)
     if len(rows):
         some = raw.take(pa.array(rows[:NAMED_IN_ERRORS])).to_pylist()
         raise ValueError(
-            f"{len(rows)} of {len(ids)} values of {name} hold what training does not "
-            f"know (first: {some}); leave them out, ask without strict, or retrain"
+            f"{len(rows)} of {len(unseen)} values of {name} are out of vocabulary "
+            f"(first: {some}): they, or values in them, are not in the training. Leave "
+            "them out, encode without `strict`, or retrain: kedro run --pipelines "
+            "retrain"
         )
-
-
-def _has_others(values: Collection[Any], known: Collection[str]) -> bool:
-    """Return whether any value is not among those that training knows."""
-    given = {str(value) for value in values if value is not None}
-    return not given <= {*known, ""}
 
 
 class RequestEvents(NamedTuple):

@@ -7,7 +7,7 @@ from typing import Final, Literal, TypeAlias
 import numpy as np
 import pyarrow as pa
 
-from two_tower.features.params import Features
+from two_tower.features.registry import Features
 from two_tower.index.vectors import plain_ids
 from two_tower.recommend.ids import IdLookup
 from two_tower.types import FIRST_ID, JsonObject

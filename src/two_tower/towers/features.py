@@ -1,4 +1,4 @@
-"""How an item's or user's declared features become one vector."""
+"""Embeddings of the features of items and users."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -12,43 +12,48 @@ from two_tower.towers.hashed_embedding import HashedEmbedding, hashes_of_ids
 from two_tower.towers.vectors import masked_mean, take_rows
 from two_tower.types import PADDING, Tensor
 
-FeatureKind = Literal["categorical", "multi_valued", "words", "dense"]
+InputKind = Literal["categorical", "multi_valued", "dense"]
 
 
 @dataclass(frozen=True)
 class Feature:
-    """One declared feature of an entity.
+    """One encoded feature of items or users.
 
     Attributes:
-        kind: `categorical` (one id), `multi_valued` or `words` (ids, averaged) or
-            `dense` (one number).
+        kind: `categorical` (one id), `multi_valued` (several ids, averaged) or `dense`
+            (one number).
         size: rows of its embedding table, reserved ids included; 1 for `dense`.
-        width: the most ids that one entity has; 1 for `categorical` and `dense`.
+        width: most ids of one entity; 1 for `categorical` and `dense`.
     """
 
-    kind: FeatureKind
+    kind: InputKind
     size: int
     width: int
+
+    @property
+    def is_dense(self) -> bool:
+        """Whether it is a number, which has no ids."""
+        return self.kind == "dense"
 
 
 @keras.saving.register_keras_serializable("two_tower")
 class FeatureEmbedding(keras.layers.Layer):
-    """Embed the values of one feature, and keep those of the known entities.
+    """Embedding of one feature, with the stored values of all items or users.
 
-    A missing value, id 0 or the number 0, adds nothing and learns nothing. Id 1 is that
-    of values out of the vocabulary and has a row of its own.
+    A missing value (id 0, number 0) has a zero vector and no gradient. Values out of
+    vocabulary (id 1) share a row of the table.
 
     Args:
-        n_entities: rows of the stored values, reserved dense ids included.
-        feature: what kind of feature it is; a `Feature` or its fields.
+        n_entities: rows of the stored values, reserved indices included.
+        feature: a `Feature` or its fields.
         dimension: width of the vector.
         scale: standard deviation of the initial embeddings.
-        l2: times the sum of the table's squares is added to the loss; 0 for none.
+        l2: weight of the L2 penalty on the table, a sum of squares; 0: none.
         hashes: `buckets` (a prime) and `dimension` of each table that the ids are
-            hashed into, in place of a row for each; None for one row each.
+            hashed into; None: one row per id.
 
     Raises:
-        ValueError: if the numbers of a `dense` feature are to be hashed.
+        ValueError: `hashes` for a `dense` feature.
     """
 
     def __init__(
@@ -69,10 +74,10 @@ class FeatureEmbedding(keras.layers.Layer):
         self.scale = scale
         self.l2 = l2
         self.hashes = None if hashes is None else [dict(one) for one in hashes]
-        if self.hashes is not None and self.feature.kind == "dense":
+        if self.hashes is not None and self.feature.is_dense:
             raise ValueError(
-                f"feature {self.name!r} is a number, which has no id to hash; leave it "
-                "out of hashes"
+                f"hashes names the feature {self.name!r}, but it is a number, which "
+                "has no ids; remove it from hashes"
             )
         self.hashed = (
             None
@@ -91,7 +96,7 @@ class FeatureEmbedding(keras.layers.Layer):
         self.values = self.add_weight(
             name="values",
             shape=(self.n_entities, self.feature.width),
-            dtype="float32" if self.feature.kind == "dense" else "int32",
+            dtype="float32" if self.feature.is_dense else "int32",
             initializer="zeros",
             trainable=False,
         )
@@ -108,24 +113,35 @@ class FeatureEmbedding(keras.layers.Layer):
         self.built = True
 
     def set_values(self, values: np.ndarray) -> None:
-        """Store each entity's value: `[n_entities, width]`, int ids or floats."""
+        """Store the values of all entities.
+
+        Args:
+            values: `[n_entities, width]` int ids padded with 0, or float numbers.
+        """
         self.values.assign(values)
 
     def values_of(self, ids: Tensor) -> Tensor:
-        """Return the stored `[..., width]` values of dense `ids` `[...]`."""
+        """Return the stored values.
+
+        Args:
+            ids: `[...]` int, item or user indices.
+
+        Returns:
+            `[..., width]` int32 ids or float32 numbers.
+        """
         return ops.take(self.values, ids, axis=0)
 
     def call(self, values: Tensor) -> Tensor:
-        """Return the values' vectors.
+        """Return the vectors of values: the mean of ids' rows, or a scaled vector.
 
         Args:
-            values: `[..., width]` int32 ids, padded with 0 (of any width, where the
-                feature has several), or `[..., 1]` float32 for a `dense` one.
+            values: `[..., width]` int32 ids padded with 0 (any width for a
+                `multi_valued` feature), or `[..., 1]` float32 for a `dense` one.
 
         Returns:
             `[..., dimension]` float.
         """
-        if self.feature.kind == "dense":
+        if self.feature.is_dense:
             scaled = ops.cast(values, "float32") * ops.squeeze(self.table, 0)
             return ops.cast(scaled, self.compute_dtype)
         vectors = (

@@ -121,7 +121,7 @@ def _fill(new: EntityTower, old: EntityTower, growth: Growth) -> None:
         used = np.asarray(old.id_rows)[FIRST_ID:]
         new.table.assign(_grown_table(old.table, growth.n_rows, used))
     for name, feature in old.features.items():
-        if feature.feature.kind == "dense" or feature.hashed is not None:
+        if feature.feature.is_dense or feature.hashed is not None:
             continue
         used = np.arange(FIRST_ID, feature.feature.size)
         table = _grown_table(feature.table, growth.features[name].size, used)

@@ -214,7 +214,7 @@ def assemble_views(
     hidden = [
         part
         for part in item_tower.parts
-        if part == ID or features[part].feature.kind != "dense"
+        if part == ID or not features[part].feature.is_dense
     ]
     if len(hidden) < 2:  # noqa: PLR2004 (one to hide, one to keep)
         raise ValueError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from two_tower.ragged import Ragged
 from two_tower.towers.events import Events
-from two_tower.towers.features import Feature
+from two_tower.towers.features import Feature, InputKind
 from two_tower.training.sequences import Sequences
 from two_tower.training.validation import Examples
 from two_tower.types import IntArray, JsonObject
@@ -24,9 +24,6 @@ if TYPE_CHECKING:  # a GPU machine may have neither Ibis nor Pydantic
 
     from two_tower.training.params.towers import Entity
     from two_tower.training.params.training import Training
-
-AS_TOWERS_READ: Final = {"rarest": "categorical", "value_set": "categorical"}
-"""Kinds that are one id to a tower, whatever it was made of."""
 
 
 def chosen_features(
@@ -83,9 +80,16 @@ def read_features(
         stored = np.zeros((n_entities, column.shape[1]), column.dtype)
         stored[table[entity].to_numpy()] = column
         values[name] = stored
-        kind = AS_TOWERS_READ.get(about["kind"], about["kind"])
+        kind = _input_kind(table[name].type)
         features[name] = Feature(kind, about.get("size", 1), column.shape[1])
     return features, values
+
+
+def _input_kind(encoded: pa.DataType) -> InputKind:
+    """Return how a tower reads an encoded feature: its column type decides."""
+    if pa.types.is_list(encoded):
+        return "multi_valued"
+    return "dense" if pa.types.is_floating(encoded) else "categorical"
 
 
 def _as_rows(column: pa.ChunkedArray) -> np.ndarray[Any, Any]:

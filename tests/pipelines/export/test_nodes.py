@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from tests.training.fit_tiny import N_ITEMS, build_towers
-from two_tower.features.params import Features
+from two_tower.features.registry import Features
 from two_tower.lineage.records import LineageStore, Record
 from two_tower.pipelines.export import nodes
 from two_tower.pipelines.export.params import Export

@@ -1,6 +1,6 @@
 from kedro.validation import TypeExtractor
 
-from two_tower.features.params import Features
+from two_tower.features.registry import Features
 from two_tower.pipelines.export.params import Export
 from two_tower.pipelines.export.pipeline import (
     create_embedding_pipeline,

@@ -2,7 +2,7 @@ import pytest
 from pydantic import ValidationError
 
 from tests.sequences.tables import parameters
-from two_tower.features.params import DeclaredFeature, Features
+from two_tower.features.registry import Features
 from two_tower.pipelines.sequencing.params import (
     ExplicitNegatives,
     NewItems,
@@ -98,29 +98,3 @@ def test_dislikes_below_the_positives_are_allowed(positive, explicit_negatives):
 def test_an_unfit_selection_is_refused_by_name(change, key):
     with pytest.raises(ValidationError, match=key):
         Selection(**parameters()["selection"] | change)
-
-
-@pytest.mark.parametrize(
-    ("feature", "message"),
-    [
-        ({"kind": "text"}, "multi_valued"),  # the kinds there are
-        ({"kind": "words", "prefix": 3}, "prefix is for categorical"),
-        ({"kind": "dense", "min_count": 2}, "min_count"),
-    ],
-)
-def test_options_of_another_kind_are_refused(feature, message):
-    with pytest.raises(ValidationError, match=message):
-        DeclaredFeature(**feature)
-
-
-def test_a_feature_can_be_switched_off_alone_or_with_all_others():
-    genre = {"kind": "multi_valued"}
-    declared = Features(item={"z": genre, "year": None, "a": genre}, user=None)
-    assert list(declared.of("item")) == ["a", "z"]
-    assert declared.of("user") == {}
-
-
-@pytest.mark.parametrize("name", ["id", "item"])
-def test_a_feature_can_not_take_the_name_of_an_id(name):
-    with pytest.raises(ValidationError, match=rf"can't be called \['{name}'\]"):
-        Features(item={name: {"kind": "dense"}}, user=None)

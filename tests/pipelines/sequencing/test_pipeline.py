@@ -17,7 +17,7 @@ from tests.sequences.tables import (
     some_items,
     some_users,
 )
-from two_tower.features.params import Features
+from two_tower.features.registry import Features
 from two_tower.pipelines.sequencing import params
 from two_tower.pipelines.sequencing.pipeline import (
     create_pipeline,

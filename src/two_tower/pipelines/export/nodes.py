@@ -11,7 +11,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 from ibis import _
 
-from two_tower.features.params import Features
+from two_tower.features.registry import Features
 from two_tower.lineage.records import LineageStore
 from two_tower.pipelines.export.params import Export
 from two_tower.pipelines.export.vector_tables import embed_rows, embed_users

@@ -11,7 +11,7 @@ import ibis.expr.types as ir
 from two_tower.features import mutual_information as information
 from two_tower.features import vocabulary as features
 from two_tower.features.encoding import describe_features, encode_features
-from two_tower.features.params import Features
+from two_tower.features.registry import Features
 from two_tower.sequences import (
     explicit_negatives,
     selection,

@@ -1,0 +1,43 @@
+"""The kinds of features, and the features that the parameters of sequencing declare."""
+
+from typing import Annotated, Final, Literal, Self, TypeAlias
+
+from pydantic import Field, model_validator
+
+from two_tower.features.base import FeatureKind
+from two_tower.features.dense import Dense
+from two_tower.features.rarest import Rarest
+from two_tower.features.values import Categorical, MultiValued, ValueSet, Words
+from two_tower.params import Params
+
+DeclaredFeature: TypeAlias = Annotated[
+    Categorical | MultiValued | Words | Dense | Rarest | ValueSet,
+    Field(discriminator="kind"),
+]
+"""A declaration in the parameters, `{kind: …, <options>}`."""
+
+RESERVED_NAMES: Final = {"id", "item", "item_id", "user", "user_id", "n_train"}
+"""Columns of the feature tables, and the name of the id embedding in a tower."""
+
+
+class Features(Params):
+    """The declared features by name; null switches off one, or all of an entity."""
+
+    item: dict[str, DeclaredFeature | None] | None
+    user: dict[str, DeclaredFeature | None] | None
+
+    @model_validator(mode="after")
+    def _names_are_free(self) -> Self:
+        taken = RESERVED_NAMES & ({*(self.item or {})} | {*(self.user or {})})
+        if taken:
+            raise ValueError(
+                f"features can't be called {sorted(taken)}: the feature tables have "
+                "columns of these names; choose another name and give the source as "
+                "`column`"
+            )
+        return self
+
+    def of(self, entity: Literal["item", "user"]) -> dict[str, FeatureKind]:
+        """Return the features that are switched on, by name in alphabetical order."""
+        declared = (self.item if entity == "item" else self.user) or {}
+        return {name: one for name, one in sorted(declared.items()) if one is not None}
