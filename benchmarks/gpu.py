@@ -65,7 +65,7 @@ def read_arguments() -> argparse.Namespace:
     training.add_argument("--epochs", type=above_zero)
     training.add_argument("--seed", type=int)
     training.add_argument(
-        "--slots",
+        "--tokens_per_batch",
         type=above_zero,
         help="of a batch, in training and validation, padding included",
     )
@@ -103,52 +103,66 @@ def read_parameters(arguments: argparse.Namespace) -> Any:
         asked = getattr(arguments, name)
         if asked is not None:
             setattr(parameters, name, asked)
-    set_batches(parameters, slots=arguments.slots, chunk=arguments.chunk)
+    set_batches(
+        parameters, tokens_per_batch=arguments.tokens_per_batch, chunk=arguments.chunk
+    )
     return parameters
 
 
-def set_batches(parameters: Any, *, slots: int | None, chunk: int | None) -> None:
+def set_batches(
+    parameters: Any, *, tokens_per_batch: int | None, chunk: int | None
+) -> None:
     """Give batches other sizes, checked as the parameters of the folder were.
 
     Args:
         parameters: that are changed.
-        slots: items in a batch of training and of validation; None leaves both.
+        tokens_per_batch: items in a batch of training and of validation; None leaves
+        both.
         chunk: queries whose logits exist at one time; None leaves it.
 
     Raises:
-        ValueError: if batches have no slots, a row doesn't fit, or the queue of
+        ValueError: if batches have no tokens_per_batch, a row doesn't fit, or the
+        queue of
             negatives can't hold a batch.
     """
     from two_tower.chunking import count_queries
     from two_tower.types import ROW_PER_PLACE
 
     batches = parameters.batches
-    if slots is not None:
+    if tokens_per_batch is not None:
         if parameters.history in ROW_PER_PLACE:
             raise ValueError(
-                f"--slots is {slots}, but with history {parameters.history!r} a batch "
+                f"--tokens_per_batch is {tokens_per_batch}, but with history "
+                f"{parameters.history!r} a batch "
                 "is of batches.pairs; pack the folder with training.batches.pairs=…"
             )
-        batches.slots = parameters.validation.slots = slots
+        batches.tokens_per_batch = parameters.validation.tokens_per_batch = (
+            tokens_per_batch
+        )
     batches.chunk = batches.chunk if chunk is None else chunk
     if parameters.history in ROW_PER_PLACE:
         return
-    if batches.slots < batches.buckets[-1]:
+    if batches.tokens_per_batch < batches.buckets[-1]:
         raise ValueError(
-            f"--slots is {batches.slots}, less than the widest of batches.buckets, "
+            f"--tokens_per_batch is {batches.tokens_per_batch}, less than the "
+            "widest of batches.buckets, "
             f"{batches.buckets[-1]}; a batch holds at least one row"
         )
-    queue = parameters.sources.queue
+    queue = parameters.negatives.queue
     places = max(
-        count_queries(width, slots=batches.slots, chunk=batches.chunk)
+        count_queries(
+            width, tokens_per_batch=batches.tokens_per_batch, chunk=batches.chunk
+        )
         for width in batches.buckets
     )
     if parameters.negatives == "queue" and queue.size - queue.hard < places:
         raise ValueError(
-            f"a batch may have {places} places with --slots {batches.slots} and "
+            f"a batch may have {places} places with --tokens_per_batch "
+            f"{batches.tokens_per_batch} and "
             f"--chunk {batches.chunk}, but sources.queue has size {queue.size} with "
-            f"{queue.hard} hard ones; lower slots or chunk, or pack the folder with a "
-            "larger training.sources.queue.size"
+            f"{queue.hard} hard ones; lower tokens_per_batch or chunk, or pack the "
+            "folder with a "
+            "larger training.negatives.queue.size"
         )
 
 
@@ -202,7 +216,7 @@ def setting(parameters: Any) -> Figures:
         "back end": f"{parameters.backend}, Keras {keras.version()}",
         "precision": parameters.precision,
         "seed": parameters.seed,
-        "slots of a batch": parameters.batches.slots,
+        "tokens_per_batch of a batch": parameters.batches.tokens_per_batch,
         "places in a chunk": parameters.batches.chunk,
         "steps per execution": parameters.steps_per_execution,
     }
@@ -339,7 +353,7 @@ def feeding(state: Any, seconds_per_epoch: float) -> Figures:
     if "items" in batches[0]:
         n_slots = sum(batch["items"].size for batch in batches)
         n_items = sum(np.count_nonzero(batch["items"]) for batch in batches)
-        figures["slots per second"] = n_slots / seconds_per_epoch
+        figures["tokens_per_batch per second"] = n_slots / seconds_per_epoch
         figures["share of padding"] = 1 - n_items / n_slots
     return figures
 

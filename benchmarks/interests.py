@@ -19,7 +19,7 @@ from benchmarks.variants import (
     request_time,
     training_seconds,
 )
-from two_tower.training.params.training import Training
+from two_tower.training.params import Training
 
 SHOWN = (*FIGURES, "shared_hr@50", "shared_hr@200")
 
@@ -36,25 +36,25 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "queue-512": {"sources.queue.size": 512},
     "queue-1280": {"sources.queue.size": 1280},
     "queue-5120": {"sources.queue.size": 5120},
-    "in-batch": {"negatives": "in_batch"},
+    "in-batch": {"negatives": {"kind": "in_batch"}},
     "hard-1280": {"sources.queue.hard": 1280},
-    "unique": {"sources.queue.unique": True, "log_q": "none"},
-    "no-log-q": {"log_q": "none"},
+    "unique": {"sources.queue.unique": True, "log_q": {"kind": "none"}},
+    "no-log-q": {"log_q": {"kind": "none"}},
     "temperature-0.07": {"scoring.temperature.start": 0.07},
     "temperature-0.15": {"scoring.temperature.start": 0.15},
-    "no-dead-heads": {f"{SOFTMAX}.dead_heads.weight": 0},
-    "no-sharpness": {f"{SOFTMAX}.sharpness.weight": 0},
+    "no-dead-heads": {f"{SOFTMAX}.load_balancing.weight": 0},
+    "no-entropy": {f"{SOFTMAX}.entropy.weight": 0},
     "no-semantic": {f"{SOFTMAX}.semantic.weight": 0},
     "semantic-1": {f"{SOFTMAX}.semantic.weight": 1},
-    "credit-mixture": {f"{SOFTMAX}.credit": "mixture"},
-    "credit-category": {f"{SOFTMAX}.credit": "category"},
-    "credit-any": {f"{SOFTMAX}.credit": "any"},
-    "per-vector": {f"{SOFTMAX}.joint": False, f"{SOFTMAX}.credit": "any"},
-    "softness-0.03": {f"{SOFTMAX}.softness.end": 0.03},
-    "softness-0.3": {f"{SOFTMAX}.softness.end": 0.3},
-    "softness-always-0.3": {
-        f"{SOFTMAX}.softness.start": 0.3,
-        f"{SOFTMAX}.softness.end": 0.3,
+    "assignment-mixture": {f"{SOFTMAX}.assignment": "mixture"},
+    "assignment-category": {f"{SOFTMAX}.assignment": "category"},
+    "assignment-any": {f"{SOFTMAX}.assignment": "any"},
+    "per-vector": {f"{SOFTMAX}.joint": False, f"{SOFTMAX}.assignment": "any"},
+    "soft_max_temperature-0.03": {f"{SOFTMAX}.soft_max_temperature.end": 0.03},
+    "soft_max_temperature-0.3": {f"{SOFTMAX}.soft_max_temperature.end": 0.3},
+    "soft_max_temperature-always-0.3": {
+        f"{SOFTMAX}.soft_max_temperature.start": 0.3,
+        f"{SOFTMAX}.soft_max_temperature.end": 0.3,
     },
     "straight-through": {f"{HISTORY}.heads.routing": "straight_through"},
     "no-prior": {f"{HISTORY}.heads.prior": False},
@@ -68,8 +68,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
 def notes(settings: Training, best: Mapping[str, Any]) -> Record:
     """Return how even the use of heads was, and whether the request is timed."""
     return {
-        "request_time": settings.histories.multi_interest.events.request_time,
-        "heads": settings.histories.multi_interest.n_heads,
+        "request_time": settings.history.multi_interest.events.request_time,
+        "heads": settings.history.multi_interest.n_heads,
         "head_posterior_min": best["head_posterior_min"],
         "head_posterior_max": best["head_posterior_max"],
     }

@@ -51,7 +51,8 @@ def measure(folder: Path, parameters: Any, until: float | None) -> Figures:
     """
     if parameters.history == "none":
         raise ValueError(
-            "history is 'none', so batches have no slots of items to be measured; pack "
+            "history is 'none', so batches have no tokens_per_batch of items to be "
+            "measured; pack "
             "a folder with `--params preset=…` of one that reads histories"
         )
     from two_tower.training.assembly import (
@@ -74,7 +75,7 @@ def measure(folder: Path, parameters: Any, until: float | None) -> Figures:
     alone = time.perf_counter() - began
     wall, processor, compiling = seconds_of_an_epoch(state, batches)
     places = sum(int(batch["weights"].sum()) for batch in batches)
-    slots = sum(batch["items"].size for batch in batches)
+    tokens_per_batch = sum(batch["items"].size for batch in batches)
     items = sum(np.count_nonzero(batch["items"]) for batch in batches)
     rates = {precision: rate_of(precision) for precision in ("float32", "bfloat16")}
     n_candidates = len(inputs.candidate_ids)
@@ -88,8 +89,8 @@ def measure(folder: Path, parameters: Any, until: float | None) -> Figures:
         },
         "batches of an epoch": len(batches),
         "examples per second": places / wall,
-        "slots per second": slots / wall,
-        "share of padding": 1 - items / slots,
+        "tokens_per_batch per second": tokens_per_batch / wall,
+        "share of padding": 1 - items / tokens_per_batch,
         "seconds per epoch": wall,
         "processor seconds per epoch": processor,
         "seconds that the first epoch took longer": compiling,
@@ -187,7 +188,7 @@ def seconds_of_an_epoch(
 def seconds_of_head(parameters: Any, n_candidates: int) -> float:
     """Return what the softmax and its gradient take for a place, alone.
 
-    On random unit vectors: a batch of as many places as slots.
+    On random unit vectors: a batch of as many places as tokens_per_batch.
     """
     import keras
     from keras import ops
@@ -198,7 +199,7 @@ def seconds_of_head(parameters: Any, n_candidates: int) -> float:
     from two_tower.types import FIRST_ID
 
     batches, rng = parameters.batches, np.random.default_rng(0)
-    n_places = max(batches.slots // batches.chunk, 1) * batches.chunk
+    n_places = max(batches.tokens_per_batch // batches.chunk, 1) * batches.chunk
     known = np.arange(n_candidates + FIRST_ID) >= FIRST_ID
     labels = rng.integers(FIRST_ID, len(known), n_places).astype(np.int32)
     queries, vectors = (

@@ -24,7 +24,7 @@ from benchmarks.variants import (
     request_time,
     training_seconds,
 )
-from two_tower.training.params.training import Training
+from two_tower.training.params import Training
 
 # A validation HR@10 that any sound variant comes to.
 TARGET = 0.30
@@ -32,12 +32,12 @@ TARGET = 0.30
 TRANSFORMER = "histories.transformer"
 DROPOUT = f"{TRANSFORMER}.dropout"
 SHARED_UNIFORM = {
-    "negatives": "uniform",
+    "negatives": {"kind": "uniform"},
     "sources.uniform.count": 1024,
     "sources.uniform.per_positive": 0,
 }
 SHARED_POPULAR = {
-    "negatives": "popular",
+    "negatives": {"kind": "popular"},
     "sources.popular.count": 1024,
     "sources.popular.per_positive": 0,
 }
@@ -114,21 +114,25 @@ VARIANTS: dict[str, dict[str, Any]] = {
     },
     "separate-plain-candidates": {**SEPARATE, "item_tower.use_features": False},
     # Objective and negatives; drawn ones are shared by a batch.
-    "uniform": {**SHARED_UNIFORM, "log_q": "exact"},
-    "popular": {**SHARED_POPULAR, "log_q": "exact"},
-    "in-batch": {"negatives": "in_batch", "log_q": "exact"},
-    "in-batch-no-log-q": {"negatives": "in_batch"},
-    "mixed": {"negatives": "mixed", "log_q": "exact"},
-    "gbce": {**SHARED_UNIFORM, "objective": "gbce", "sources.uniform.count": 256},
+    "uniform": {**SHARED_UNIFORM, "log_q": {"kind": "exact"}},
+    "popular": {**SHARED_POPULAR, "log_q": {"kind": "exact"}},
+    "in-batch": {"negatives": {"kind": "in_batch"}, "log_q": {"kind": "exact"}},
+    "in-batch-no-log-q": {"negatives": {"kind": "in_batch"}},
+    "mixed": {"negatives": {"kind": "mixed"}, "log_q": {"kind": "exact"}},
+    "gbce": {
+        **SHARED_UNIFORM,
+        "objective": {"kind": "gbce"},
+        "sources.uniform.count": 256,
+    },
     "gbce-dot-product": {
         **SHARED_UNIFORM,
         **DOT_PRODUCT,
-        "objective": "gbce",
+        "objective": {"kind": "gbce"},
         "sources.uniform.count": 256,
     },
     "sigmoid": {
         **SHARED_UNIFORM,
-        "objective": "sigmoid_cross_entropy",
+        "objective": {"kind": "sigmoid_cross_entropy"},
         "sources.uniform.count": 256,
     },
     "smoothing-0.05": {"objectives.softmax.smoothing": 0.05},
@@ -148,9 +152,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
     # Steps.
     "rate-0.001": {"optimizer.learning_rate": 0.001},
     "rate-0.004": {"optimizer.learning_rate": 0.004},
-    "slots-3200": {"batches.slots": 3200},
-    "slots-12800": {"batches.slots": 12800},
-    "slots-25600": {"batches.slots": 25600},
+    "tokens_per_batch-3200": {"batches.tokens_per_batch": 3200},
+    "tokens_per_batch-12800": {"batches.tokens_per_batch": 12800},
+    "tokens_per_batch-25600": {"batches.tokens_per_batch": 25600},
     "weight-decay": {"optimizer.kind": "adamw", "optimizer.weight_decay": 0.01},
 }
 
@@ -159,7 +163,7 @@ def notes(settings: Training, best: Mapping[str, Any]) -> Record:
     """Return the temperature of the best epoch, and whether the request is timed."""
     return {
         "temperature": best["temperature"],
-        "request_time": settings.histories.transformer.request_time,
+        "request_time": settings.history.transformer.request_time,
     }
 
 

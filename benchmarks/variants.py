@@ -42,7 +42,7 @@ from two_tower.metrics.bootstrap import bootstrap_intervals, paired_difference
 from two_tower.metrics.ranks import worst_ranks
 from two_tower.ragged import Ragged
 from two_tower.training.checkpoints import CheckpointStore
-from two_tower.training.params.training import Training
+from two_tower.training.params import Training
 from two_tower.types import FloatArray
 
 WORK = Path(__file__).parent / ".work"
@@ -54,10 +54,10 @@ DIGITS = 16  # of a SHA-256: enough to tell a few files or trainings apart
 
 # Parameter → the group of its alternatives, of which the other ones are not read.
 CHOICES = {
-    "history": "histories",
-    "objective": "objectives",
-    "negatives": "sources",
-    "schedule": "schedules",
+    "history": {"kind": "histories"},
+    "objective": {"kind": "objectives"},
+    "negatives": {"kind": "sources"},
+    "schedule": {"kind": "schedules"},
     "averaging": "averages",
 }
 

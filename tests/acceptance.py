@@ -83,7 +83,7 @@ ROWS = {
     "A34": "the best vectors of a user by given scores",
     "A35": "A FIFO queue of positives, the current batch in it, its size checked",
     "A36": "queued ids are embedded with today's weights: never stale, and they learn",
-    "A37": "slots of the queue that are not filled yet have weight 0",
+    "A37": "tokens_per_batch of the queue that are not filled yet have weight 0",
     "A38": "candidates that are the positive itself get no probability",
     "A39": (
         "the queue's oldest part counts where category routers agree on a head; its "
@@ -108,7 +108,7 @@ ROWS = {
     "A45": "heads with less than an even share of the positives cost something",
     "A46": "categories of no sure head cost something, until sure enough",
     "A47": "heads are to be like the positives of their categories",
-    "A48": "total = main loss + dead heads + sharpness + semantic, each with a weight",
+    "A48": "total = main loss + dead heads + entropy + semantic, each with a weight",
     "A49": (
         "what the loss consists of, ranks and heads are measured over each epoch, "
         "recorded and drawn"

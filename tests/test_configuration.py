@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 from two_tower.pipelines.simulation.pipeline import create_pipeline
 from two_tower.settings import CONFIG_LOADER_ARGS, ConfigLoader
 from two_tower.simulation.recipe import Recipe
-from two_tower.training.params.training import Training
+from two_tower.training.params import Training
 
 PROJECT = Path(__file__).parents[1]
 DOCUMENT = (PROJECT / "docs" / "configuration.md").read_text(encoding="utf-8")
@@ -44,7 +44,7 @@ def test_the_preset_of_your_own_gives_valid_parameters(conf):
     (conf / "local").mkdir()
     loader = configure(conf, "local", preset="small")
     training = Training.model_validate(loader["parameters"]["training"])
-    assert training.histories.transformer.n_blocks == 1
+    assert training.history.transformer.n_blocks == 1
 
 
 def training_of(conf: Path, env: str, **params: Any) -> Training:
@@ -54,15 +54,19 @@ def training_of(conf: Path, env: str, **params: Any) -> Training:
 
 
 @pytest.mark.parametrize(
-    ("preset", "epochs", "slots"),
+    ("preset", "epochs", "tokens_per_batch"),
     [("transformer", 12, 6400), ("small", 20, None), ("mean", None, None)],
 )
-def test_the_environment_of_your_own_changes_what_it_names(conf, preset, epochs, slots):
+def test_the_environment_of_your_own_changes_what_it_names(
+    conf, preset, epochs, tokens_per_batch
+):
     (conf / "local").mkdir()
     plain = training_of(conf, "local", preset=preset)
     found = training_of(conf, "my-data", preset=preset)
     assert found.epochs == (epochs or plain.epochs)
-    assert found.batches.slots == (slots or plain.batches.slots)
+    assert found.batches.tokens_per_batch == (
+        tokens_per_batch or plain.batches.tokens_per_batch
+    )
     asked = training_of(conf, "my-data", preset=preset, training={"epochs": 3})
     assert asked.epochs == 3
 

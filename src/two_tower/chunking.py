@@ -42,7 +42,7 @@ def cut_tables(
         yield waiting.combine_chunks()
 
 
-def count_queries(width: int, *, slots: int, chunk: int) -> int:
+def count_queries(width: int, *, tokens_per_batch: int, chunk: int) -> int:
     """Return P of a batch: its rows' positions and first items, in whole chunks."""
-    n_rows = slots // width
+    n_rows = tokens_per_batch // width
     return -(-n_rows * (width + 1) // chunk) * chunk

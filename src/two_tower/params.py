@@ -55,18 +55,23 @@ class OneOf(Params, Generic[PartT]):
 class PaddedBatches(Params):
     """How lists of different lengths become batches."""
 
-    slots: int = Field(ge=1, description="items in a batch, padding included")
-    buckets: list[int] = Field(
+    tokens_per_batch: int = Field(
+        ge=1, description="items in a batch, padding included"
+    )
+    bucket_boundaries: list[int] = Field(
         min_length=1, description="rising widths that lists are padded to"
     )
 
     @model_validator(mode="after")
     def _buckets_rise_and_fit(self) -> Self:
-        if self.buckets != sorted(set(self.buckets)) or self.buckets[0] < 1:
-            raise ValueError(f"buckets is {self.buckets}; give rising widths above 0")
-        if self.slots < self.buckets[-1]:
+        boundaries = self.bucket_boundaries
+        if boundaries != sorted(set(boundaries)) or boundaries[0] < 1:
             raise ValueError(
-                f"slots is {self.slots}, less than the widest of buckets, "
-                f"{self.buckets[-1]}; a batch holds at least one row"
+                f"bucket_boundaries is {boundaries}; give rising widths above 0"
+            )
+        if self.tokens_per_batch < boundaries[-1]:
+            raise ValueError(
+                f"tokens_per_batch is {self.tokens_per_batch}, less than the last of "
+                f"bucket_boundaries, {boundaries[-1]}; a batch holds at least one row"
             )
         return self

@@ -19,15 +19,16 @@ FloatArray: TypeAlias = npt.NDArray[np.float32]
 IntArray: TypeAlias = npt.NDArray[np.int32]
 Int64Array: TypeAlias = npt.NDArray[np.int64]
 JsonObject: TypeAlias = dict[str, Any]
+State: TypeAlias = dict[str, npt.NDArray[Any]]
+"""What a source of batches or negatives remembers, by name."""
 
 # Names of choices, alike in the parameters and in the code that takes them.
 Repeats: TypeAlias = Literal["all", "first", "last"]
 Ties: TypeAlias = Literal["file_order", "shuffled"]
-OptimizerKind: TypeAlias = Literal["adam", "adamw", "adagrad", "sgd"]
 Clip: TypeAlias = Literal["global", "each"]
 DeviceKind: TypeAlias = Literal["auto", "cpu", "gpu"]
 Combination: TypeAlias = Literal["sum", "mean", "concat"]
-Credit: TypeAlias = Literal["category", "mixture", "any", "nearest"]
+Assignment: TypeAlias = Literal["category", "mixture", "any", "nearest"]
 ItemAttentionKind: TypeAlias = Literal["context", "queries"]
 RoutingMode: TypeAlias = Literal["soft", "straight_through", "hard"]
 HeadNorm: TypeAlias = Literal["layer", "unit"]
@@ -36,17 +37,6 @@ SelfAttentionKind: TypeAlias = Literal["softmax", "pointwise"]
 ResidualKind: TypeAlias = Literal["sum", "gated"]
 FeedForwardKind: TypeAlias = Literal["gelu", "swiglu"]
 HistoryItems: TypeAlias = Literal["tied", "separate"]
-AveragingKind: TypeAlias = Literal["none", "ema", "swa"]
-
-# Sources that may give each query candidates of its own.
-OF_EACH_QUERY: Final = ("uniform", "popular", "unconsumed", "low_rated")
-# Sources in which queries find their own items among the candidates.
-HOLD_POSITIVES: Final = ("catalogue", "in_batch", "queue", "mixed")
-# Sources in which a popular item turns up as often as it is a positive.
-OF_POSITIVES: Final = ("in_batch", "queue", "mixed")
-
-# Histories of which a row of a batch is one query, not one with a query at each place.
-ROW_PER_PLACE: Final = ("none", "multi_interest")
 
 PADDING: Final = 0
 """Dense id of an empty slot; no item, user or feature value ever has it."""

@@ -7,7 +7,7 @@ from omegaconf import OmegaConf
 from benchmarks.project import DATASET, ROOT, nested
 from benchmarks.variants import Study, parameters_of
 from two_tower.settings import CONFIG_LOADER_ARGS, ConfigLoader
-from two_tower.training.params.training import Training
+from two_tower.training.params import Training
 
 
 @cache

@@ -18,7 +18,12 @@ from tests.training import tiny
 from tests.training.fit_tiny import walks
 
 N_HELD_OUT = 40
-NEW = {"precision": "mixed_bfloat16", "slots": 96, "chunk": 16, "epochs": 3}
+NEW = {
+    "precision": "mixed_bfloat16",
+    "tokens_per_batch": 96,
+    "logits_chunk": 16,
+    "epochs": 3,
+}
 
 
 def settings(**changes):
@@ -26,7 +31,11 @@ def settings(**changes):
     learns = {
         "epochs": 2,
         "optimizer": {"learning_rate": 0.02},
-        "validation": {"cutoffs": [1, 10], "slots": 64, "monitor": "ndcg@10"},
+        "validation": {
+            "cutoffs": [1, 10],
+            "tokens_per_batch": 64,
+            "monitor": "ndcg@10",
+        },
     }
     return tiny.parameters(learns, changes, preset="transformer")
 
@@ -109,7 +118,7 @@ def test_jax_trains_on_a_bare_machine_as_the_command_line_says(packed):
     rows = dict(line.strip("| ").split(" | ", 1) for line in written.splitlines()[2:])
     assert rows["back end"].startswith("jax")
     assert rows["precision"] == "mixed_bfloat16"
-    assert rows["slots of a batch"] == "96"
+    assert rows["tokens_per_batch of a batch"] == "96"
     assert rows["places in a chunk"] == "16"
     assert rows["epochs"] == "3"
     assert float(rows["test hr@10"]) > 0.5
@@ -119,7 +128,7 @@ def test_a_folder_has_the_parameters_that_were_given():
     kept = json.loads(json.dumps(shards.describe(settings())))
     restored = shards.restore(kept)
     assert restored.model_dump() == settings().model_dump()
-    assert restored.histories.transformer.n_blocks == 1
+    assert restored.history.transformer.n_blocks == 1
 
 
 def test_parameters_say_of_themselves_what_they_did():
@@ -164,30 +173,37 @@ def test_shards_are_read_in_the_order_asked_for(tmp_path):
 
 def test_validation_has_as_many_slots_as_training():
     changed = settings()
-    assert changed.batches.slots == changed.validation.slots == 64
+    assert changed.batches.tokens_per_batch == changed.validation.tokens_per_batch == 64
     parameters = shards.restore(shards.describe(changed))
-    gpu.set_batches(parameters, slots=96, chunk=None)
-    assert (parameters.batches.slots, parameters.validation.slots) == (96, 96)
+    gpu.set_batches(parameters, tokens_per_batch=96, chunk=None)
+    assert (
+        parameters.batches.tokens_per_batch,
+        parameters.validation.tokens_per_batch,
+    ) == (96, 96)
     assert parameters.batches.chunk == changed.batches.chunk
 
 
 def test_a_batch_that_the_queue_does_not_hold_is_refused():
-    # 64 slots in rows of 4 have 16 · 5 places, 80, and 128 slots 160: whole chunks.
+    # 64 tokens in rows of 4 have 16 · 5 places, 80, and 128 tokens 160: whole chunks.
     changed = settings(negatives="queue", masks={"hits": True}, log_q="none")
     parameters = shards.restore(shards.describe(changed))
-    gpu.set_batches(parameters, slots=128, chunk=None)
-    with pytest.raises(ValueError, match="256 places with --slots 128 and --chunk 256"):
-        gpu.set_batches(parameters, slots=None, chunk=256)
+    gpu.set_batches(parameters, tokens_per_batch=128, chunk=None)
+    with pytest.raises(
+        ValueError, match="256 places with --tokens_per_batch 128 and --chunk 256"
+    ):
+        gpu.set_batches(parameters, tokens_per_batch=None, chunk=256)
 
 
 def test_batches_of_pairs_have_no_slots():
     parameters = shards.restore(shards.describe(tiny.parameters(preset="mean")))
     parameters.history = "none"
     with pytest.raises(ValueError, match="a batch is of batches"):
-        gpu.set_batches(parameters, slots=64, chunk=None)
+        gpu.set_batches(parameters, tokens_per_batch=64, chunk=None)
 
 
-@pytest.mark.parametrize("name", ["epochs", "slots", "chunk", "steps-per-execution"])
+@pytest.mark.parametrize(
+    "name", ["epochs", "tokens_per_batch", "chunk", "steps-per-execution"]
+)
 def test_what_counts_something_is_above_0(name, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["gpu", "train", "folder", f"--{name}", "0"])
     with pytest.raises(SystemExit):
@@ -196,8 +212,12 @@ def test_what_counts_something_is_above_0(name, monkeypatch, capsys):
 
 
 def test_a_batch_that_holds_no_row_is_refused(packed, monkeypatch):
-    monkeypatch.setattr(sys, "argv", ["gpu", "train", str(packed), "--slots", "7"])
-    with pytest.raises(ValueError, match="--slots is 7, less than the widest"):
+    monkeypatch.setattr(
+        sys, "argv", ["gpu", "train", str(packed), "--tokens_per_batch", "7"]
+    )
+    with pytest.raises(
+        ValueError, match="--tokens_per_batch is 7, less than the widest"
+    ):
         gpu.read_parameters(gpu.read_arguments())
 
 

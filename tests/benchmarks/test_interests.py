@@ -40,7 +40,7 @@ def test_variants_change_the_preset_and_nothing_else():
         "preset": "multi-interest",
         "training.seed": 2,
         "training.epochs": 3,
-        "training.histories.multi_interest.n_vectors": 1,
+        "training.history.multi_interest.n_vectors": 1,
     }
 
 
@@ -49,5 +49,5 @@ def test_every_variant_has_valid_parameters(variant):
     settings = training_of(STUDY, variant)
     best = {"head_posterior_min": 0.01, "head_posterior_max": 0.2}
     said = notes(settings, best)
-    assert said["heads"] == settings.histories.multi_interest.n_heads
+    assert said["heads"] == settings.history.multi_interest.n_heads
     assert said["request_time"] == (variant == "request-time")

@@ -58,14 +58,16 @@ def test_all_parts_of_a_step_are_measured(packed, monkeypatch):
 
 
 def test_a_chunk_may_hold_more_than_the_slots_of_a_batch():
-    parameters = parameters_of("transformer", batches={"slots": 8, "chunk": 32})
+    parameters = parameters_of(
+        "transformer", batches={"tokens_per_batch": 8, "logits_chunk": 32}
+    )
     assert steps.seconds_of_head(parameters, n_candidates=40) > 0
 
 
 def test_without_histories_there_is_nothing_to_measure(packed):
     parameters = shards.read_parameters(packed)
     parameters.history = "none"
-    with pytest.raises(ValueError, match="batches have no slots of items"):
+    with pytest.raises(ValueError, match="batches have no tokens_per_batch of items"):
         steps.measure(packed, parameters, until=None)
 
 
@@ -85,8 +87,8 @@ def test_operations_are_those_of_dense_layers_and_attention():
             trainable_weights = (Weight, Table)
             blocks = (Block,)
 
-    # Two rows of five slots: each 48 multiplications, and as many additions; logits
-    # and sums of 4 numbers with each of 5 slots; once forwards, twice backwards.
+    # Two rows of five tokens: each 48 multiplications, and as many sampler; logits
+    # and sums of 4 numbers with each of 5 tokens; once forwards, twice backwards.
     dense, attention = 10 * 48 * 2, 2 * (10 * 5 * 4 * 2)
     assert steps.body_operations(Towers, 2, 5) == 3 * (dense + attention)
 

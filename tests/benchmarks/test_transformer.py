@@ -31,7 +31,7 @@ def test_every_variant_has_valid_parameters_of_its_own(variant, base):
 
 
 def test_the_base_is_what_the_environment_trains(base):
-    assert base.batches.slots == 6400
+    assert base.batches.tokens_per_batch == 6400
 
 
 def test_seconds_count_up_to_the_first_validation_that_is_as_good():

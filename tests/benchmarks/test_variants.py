@@ -31,7 +31,7 @@ from benchmarks.variants import (
 from tests.benchmarks.resolved import training_of
 from tests.training.tiny import parameters
 from two_tower.training.checkpoints import CheckpointStore
-from two_tower.training.params.training import Training
+from two_tower.training.params import Training
 
 STUDY = Study(
     name="sizes",
@@ -242,7 +242,7 @@ def test_settings_are_those_that_a_run_trains(tmp_path):
 
 
 def test_a_request_time_is_told_from_what_was_asked_for():
-    asked = {"training.histories.multi_interest.events.request_time": True}
+    asked = {"training.history.multi_interest.events.request_time": True}
     assert request_time([{"parameters": asked}]) == "known"
     assert request_time([{"parameters": {}, "request_time": True}]) == "known"
     assert request_time([{"parameters": {}, "request_time": False}]) == "no"
@@ -409,7 +409,7 @@ def test_the_environment_keeps_its_parameters_unless_others_are_given(tmp_path):
     project.set_up(archive, None)
     kept = own.read_text()
     project.set_up(archive, {"training": {"epochs": 1}})
-    assert "slots" in kept
+    assert "tokens_per_batch" in kept
     assert own.read_text() == "training:\n  epochs: 1\n"
 
 
@@ -428,7 +428,7 @@ def changed(settings, **changes):
 
 def test_what_a_training_does_not_read_leaves_it_the_same():
     base = training_of(transformer.STUDY, "base")
-    histories, objectives = base.histories.model_dump(), base.objectives.model_dump()
+    histories, objectives = base.history.model_dump(), base.objectives.model_dump()
     histories["multi_interest"]["max_items"] += 1
     objectives["softmax"]["smoothing"] = 0.1
     assert digest(changed(base, histories=histories)) == digest(base)

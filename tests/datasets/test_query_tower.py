@@ -51,7 +51,7 @@ def test_a_tower_is_loaded_as_it_was_saved(dataset, options):
     loaded = dataset.load()
     assert loaded.vocabularies.items == tower.vocabularies.items
     assert loaded.vocabularies.declared == tower.vocabularies.declared
-    assert (loaded.edges, loaded.slots) == ([2, 4, 8], 16)
+    assert (loaded.edges, loaded.tokens_per_batch) == ([2, 4, 8], 16)
     assert loaded.origin == tower.origin
     for name in ("average", "learned"):
         found, expected = (t.cold_query(name) for t in (loaded, tower))

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-
 from two_tower.training.params.contrasts import ObjectiveKind, SelfSupervision
 
 PAGE = (Path(__file__).parents[2] / "docs/objectives.md").read_text("utf-8")

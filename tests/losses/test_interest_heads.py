@@ -9,9 +9,9 @@ from keras import ops
 
 from tests.gradients import assert_same_as
 from two_tower.losses.multi_interest import (
-    dead_heads,
+    entropy,
+    load_balancing,
     semantic,
-    sharpness,
     weighted_mean,
 )
 
@@ -43,21 +43,21 @@ def test_dead_heads_follow_the_definition():
         return sum(max(log(1 / 3) - log(mean), 0) / 3 for mean in means)
 
     assert_defined(
-        reference, lambda x: dead_heads(ops.log_softmax(x), WEIGHTS), [LOGITS]
+        reference, lambda x: load_balancing(ops.log_softmax(x), WEIGHTS), [LOGITS]
     )
 
 
 # covers: A45
 def test_heads_of_equal_shares_are_alive():
     even = np.log(np.eye(3) * 0.7 + 0.1).astype(np.float32)
-    found = float(dead_heads(even, np.ones(3, np.float32)))
+    found = float(load_balancing(even, np.ones(3, np.float32)))
     assert found == pytest.approx(0, abs=1e-6)
 
 
 # covers: A45
 def test_a_head_whose_probability_underflows_has_a_finite_loss():
     log_posterior = np.array([[0, -2000]] * 2, np.float32)
-    found = float(dead_heads(log_posterior, np.ones(2, np.float32)))
+    found = float(load_balancing(log_posterior, np.ones(2, np.float32)))
     assert found == pytest.approx((2000 - log(2)) / 2, rel=1e-5)
 
 
@@ -70,7 +70,7 @@ def test_sharpness_follows_the_definition_and_is_content_above_enough():
 
     assert_defined(
         reference,
-        lambda x: sharpness(ops.log_softmax(x), WEIGHTS, enough=0.95),
+        lambda x: entropy(ops.log_softmax(x), WEIGHTS, enough=0.95),
         [LOGITS],
     )
 
@@ -103,6 +103,6 @@ def test_the_mean_over_places_is_weighted_by_the_mask():
 def test_a_batch_of_padding_alone_costs_nothing(n_places):
     log_posterior = np.log(posterior(LOGITS[:n_places]))
     weights = np.zeros(n_places, np.float32)
-    assert float(dead_heads(log_posterior, weights)) == 0
-    assert float(sharpness(log_posterior, weights, enough=0.95)) == 0
+    assert float(load_balancing(log_posterior, weights)) == 0
+    assert float(entropy(log_posterior, weights, enough=0.95)) == 0
     assert float(weighted_mean(LOGITS[:n_places, 0], weights)) == 0

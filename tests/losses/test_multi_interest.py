@@ -44,17 +44,21 @@ def given(seed=0):
 CREDITS = {"category": multi_vector_cross_entropy, "mixture": mixture_cross_entropy}
 
 
-def total(queries, positives, vectors, *, joint, weights=WEIGHTS, credit="category"):
+def total(
+    queries, positives, vectors, *, joint, weights=WEIGHTS, assignment="category"
+):
     """Return the sum over places, from vectors, as an objective calls the loss."""
     scores = ops.sum(queries * ops.expand_dims(positives, 1), axis=-1)
     log_weights = log_of(weights) if weights is not None else np.zeros((1, Q))
     rivals = score_rivals(queries / TEMPERATURE, vectors, log_weights)
     positive = (scores - MARGIN) / TEMPERATURE
-    losses = CREDITS[credit](positive, rivals.log_sum, SHARES, joint=joint)
+    losses = CREDITS[assignment](positive, rivals.log_sum, SHARES, joint=joint)
     return ops.sum(losses)
 
 
-def defined(queries, positives, vectors, *, joint, weights=WEIGHTS, credit="category"):
+def defined(
+    queries, positives, vectors, *, joint, weights=WEIGHTS, assignment="category"
+):
     """Return the same by definition: probabilities, then their logarithms."""
     weights = np.ones((P, Q)) if weights is None else weights.astype(np.float64)
     result = 0.0
@@ -63,7 +67,7 @@ def defined(queries, positives, vectors, *, joint, weights=WEIGHTS, credit="cate
         others = np.exp(queries[p] @ vectors.T / TEMPERATURE) @ weights[p]
         whole = (own + others).sum() if joint else own + others
         shares, explained = SHARES[p].astype(np.float64), own / whole
-        if credit == "mixture":
+        if assignment == "mixture":
             result -= log(shares @ explained)
         else:
             result -= shares @ np.log(explained)
@@ -73,10 +77,10 @@ def defined(queries, positives, vectors, *, joint, weights=WEIGHTS, credit="cate
 # covers: A42, A43, A44
 @pytest.mark.parametrize("joint", [True, False])
 @pytest.mark.parametrize("weights", [WEIGHTS, None], ids=["weighted", "unweighted"])
-@pytest.mark.parametrize("credit", CREDITS)
-def test_value_and_gradients_follow_the_definition(joint, weights, credit):
+@pytest.mark.parametrize("assignment", CREDITS)
+def test_value_and_gradients_follow_the_definition(joint, weights, assignment):
     variables = given()
-    options = {"joint": joint, "weights": weights, "credit": credit}
+    options = {"joint": joint, "weights": weights, "assignment": assignment}
     assert_same_as(
         lambda *arrays: defined(*arrays, **options),
         lambda: total(*(variable.value for variable in variables), **options),
@@ -84,35 +88,44 @@ def test_value_and_gradients_follow_the_definition(joint, weights, credit):
     )
 
 
-def total_of_nearest(queries, positives, vectors, *, softness):
+def total_of_nearest(queries, positives, vectors, *, soft_max_temperature):
     """Return the sum over places of the loss by the softly nearest vector."""
     scores = ops.sum(queries * ops.expand_dims(positives, 1), axis=-1)
-    positive = score_of_nearest((scores - MARGIN) / TEMPERATURE, softness)
+    positive = score_of_nearest((scores - MARGIN) / TEMPERATURE, soft_max_temperature)
     rivals = score_rivals_of_nearest(
-        queries / TEMPERATURE, vectors, log_of(WEIGHTS), softness
+        queries / TEMPERATURE, vectors, log_of(WEIGHTS), soft_max_temperature
     )
     ones = ops.ones_like(positive)
     return ops.sum(mixture_cross_entropy(positive, rivals.log_sum, ones, joint=True))
 
 
-def defined_of_nearest(queries, positives, vectors, *, softness):
+def defined_of_nearest(queries, positives, vectors, *, soft_max_temperature):
     """Return the same by definition, exponentials and powers."""
     weights, result = WEIGHTS.astype(np.float64), 0.0
     for p in range(P):
-        sharp = TEMPERATURE * softness
-        own = np.exp((queries[p] @ positives[p] - MARGIN) / sharp).sum() ** softness
-        others = np.exp(queries[p] @ vectors.T / sharp).sum(axis=0) ** softness
+        sharp = TEMPERATURE * soft_max_temperature
+        own = (
+            np.exp((queries[p] @ positives[p] - MARGIN) / sharp).sum()
+            ** soft_max_temperature
+        )
+        others = (
+            np.exp(queries[p] @ vectors.T / sharp).sum(axis=0) ** soft_max_temperature
+        )
         result -= log(own / (own + others @ weights[p]))
     return result
 
 
 # covers: A33, A43
-@pytest.mark.parametrize("softness", [1.0, 0.3, 0.05])
-def test_the_nearest_vector_follows_the_definition(softness):
+@pytest.mark.parametrize("soft_max_temperature", [1.0, 0.3, 0.05])
+def test_the_nearest_vector_follows_the_definition(soft_max_temperature):
     variables = given()
     assert_same_as(
-        lambda *arrays: defined_of_nearest(*arrays, softness=softness),
-        lambda: total_of_nearest(*(v.value for v in variables), softness=softness),
+        lambda *arrays: defined_of_nearest(
+            *arrays, soft_max_temperature=soft_max_temperature
+        ),
+        lambda: total_of_nearest(
+            *(v.value for v in variables), soft_max_temperature=soft_max_temperature
+        ),
         variables,
     )
 
@@ -138,16 +151,16 @@ def test_at_softness_one_it_is_the_softmax_over_all_pairs_of_vector_and_item():
         variables[0] / TEMPERATURE, variables[2], log_of(WEIGHTS)
     ).log_sum
     pairs = mixture_cross_entropy(positive, rivals, np.ones((P, V)), joint=True)
-    merged = total_of_nearest(*variables, softness=1.0)
+    merged = total_of_nearest(*variables, soft_max_temperature=1.0)
     assert float(merged) == pytest.approx(float(ops.sum(pairs)), rel=1e-5)
 
 
 # covers: A42
-@pytest.mark.parametrize("softness", [1.0, 0.01])
-def test_a_single_vector_is_the_nearest_however_soft(softness):
+@pytest.mark.parametrize("soft_max_temperature", [1.0, 0.01])
+def test_a_single_vector_is_the_nearest_however_soft(soft_max_temperature):
     queries, _, vectors = (np.asarray(v.value) for v in given())
     one = queries[:, :1]
-    found = score_rivals_of_nearest(one, vectors, log_of(WEIGHTS), softness)
+    found = score_rivals_of_nearest(one, vectors, log_of(WEIGHTS), soft_max_temperature)
     plain = score_rivals(one, vectors, log_of(WEIGHTS))
     np.testing.assert_allclose(*map(np.asarray, (found.log_sum, plain.log_sum)), 1e-5)
 
@@ -156,7 +169,9 @@ def test_a_single_vector_is_the_nearest_however_soft(softness):
 def test_a_candidate_of_weight_zero_is_no_rival_of_the_nearest():
     queries, positives, vectors = (np.array(v.value) for v in given())
     vectors[3] = 1e4  # however high its score
-    both = with_gradients(lambda *arrays: total_of_nearest(*arrays, softness=0.3), 3)
+    both = with_gradients(
+        lambda *arrays: total_of_nearest(*arrays, soft_max_temperature=0.3), 3
+    )
     loss, gradients = both(queries, positives, vectors)
     to_vectors = np.asarray(gradients[2])
     assert np.isfinite(loss)
@@ -164,11 +179,13 @@ def test_a_candidate_of_weight_zero_is_no_rival_of_the_nearest():
     assert to_vectors[[0, 2]].any(axis=1).all()
 
 
-@pytest.mark.parametrize("softness", [1.0, 1e-3])
+@pytest.mark.parametrize("soft_max_temperature", [1.0, 1e-3])
 @pytest.mark.parametrize("scale", [1e2, 1e4])
-def test_nothing_overflows_of_the_nearest(softness, scale):
+def test_nothing_overflows_of_the_nearest(soft_max_temperature, scale):
     variables = [scale * np.asarray(variable.value) for variable in given(2)]
-    both = with_gradients(lambda *a: total_of_nearest(*a, softness=softness), 3)
+    both = with_gradients(
+        lambda *a: total_of_nearest(*a, soft_max_temperature=soft_max_temperature), 3
+    )
     loss, gradients = both(*variables)
     assert np.isfinite(loss)
     assert all(np.isfinite(np.asarray(gradient)).all() for gradient in gradients)
@@ -176,7 +193,7 @@ def test_nothing_overflows_of_the_nearest(softness, scale):
 
 def test_nothing_of_the_nearest_is_as_large_as_all_logits():
     shapes = traced_shapes(
-        lambda *arrays: total_of_nearest(*arrays, softness=0.3),
+        lambda *arrays: total_of_nearest(*arrays, soft_max_temperature=0.3),
         3,
         [np.asarray(variable.value) for variable in given()],
     )
@@ -216,12 +233,12 @@ def test_one_vector_is_the_usual_sampled_softmax(joint):
 
 # covers: A42, A43
 @pytest.mark.parametrize("joint", [True, False])
-@pytest.mark.parametrize("credit", CREDITS)
+@pytest.mark.parametrize("assignment", CREDITS)
 @pytest.mark.parametrize("scale", [1.0, 1e2, 1e4])
-def test_no_probability_underflows(joint, credit, scale):
+def test_no_probability_underflows(joint, assignment, scale):
     # Scores up to 10,000 apart: e^-10000 is 0 in any float, its logarithm is not.
     variables = [scale * np.asarray(variable.value) for variable in given(2)]
-    both = with_gradients(lambda *a: total(*a, joint=joint, credit=credit), 3)
+    both = with_gradients(lambda *a: total(*a, joint=joint, assignment=assignment), 3)
     loss, gradients = both(*variables)
     assert np.isfinite(loss)
     assert all(np.isfinite(np.asarray(gradient)).all() for gradient in gradients)

@@ -49,6 +49,6 @@ def drawn_per_batch(source, positives, n_batches, *, n_items, seed=0):
     rng = np.random.default_rng(seed)
     totals = np.zeros((n_batches, n_items))
     for row in totals:
-        ids, weights, *_ = source.draw(positives, rng)
+        ids, weights, *_ = source.sample(positives, rng)
         np.add.at(row, ids.ravel(), weights.ravel())
     return totals

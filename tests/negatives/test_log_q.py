@@ -8,8 +8,11 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from two_tower.negatives.base import log_share_of_rows
-from two_tower.negatives.log_q import ExactFrequencies, StreamingFrequencies
+from two_tower.negatives.log_q import (
+    ExactFrequencies,
+    StreamingFrequencies,
+    log_share_of_rows,
+)
 
 PARAMETERS = Path(__file__).parents[2] / "conf/base/parameters"
 
@@ -137,7 +140,7 @@ def test_popular_items_of_a_power_law_are_within_a_tenth(memory):
     stream = power_law(n_items=10_000, n_rows=1_000_000, seed=1)
     shipped = as_configured()
     frequencies = StreamingFrequencies(
-        shipped["buckets"], shipped["hashes"], memory, seed=0
+        shipped["bucket_boundaries"], shipped["hashes"], memory, seed=0
     )
     observe(frequencies, stream, batch=8192)
     counts = np.bincount(stream)

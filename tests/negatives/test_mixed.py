@@ -14,7 +14,7 @@ def mixed(frequencies):
 
 # covers: X3
 def test_the_batchs_items_come_first_then_the_drawn_ones():
-    found = mixed(None).draw(places([4, 2, 4, 0], weights=[1, 1, 1, 0]), _rng())
+    found = mixed(None).sample(places([4, 2, 4, 0], weights=[1, 1, 1, 0]), _rng())
     assert found.ids[:4].tolist() == [2, 4, 0, 0]
     assert found.weights.tolist() == [1, 2, 0, 0, 1, 1, 1]
     assert ((found.ids[4:] >= 2) & (found.ids[4:] < 7)).all()
@@ -26,7 +26,7 @@ def test_the_batchs_items_come_first_then_the_drawn_ones():
 # covers: L18, X3
 def test_log_q_is_the_log_of_an_items_number_in_both_parts():
     positives = places([2, 5, 3, 0], weights=[1, 1, 1, 0])
-    found = mixed(ExactFrequencies(LOG_SHARES)).draw(positives, _rng())
+    found = mixed(ExactFrequencies(LOG_SHARES)).sample(positives, _rng())
     expected = np.log(3 * SHARES + 3 / 5)  # three real places, three of five items
     is_real = found.weights > 0
     np.testing.assert_allclose(
@@ -43,7 +43,7 @@ def test_items_are_there_as_often_as_log_q_says():
     totals = np.zeros((5000, 7))
     log_q = np.zeros(7)
     for row in totals:
-        found = source.draw(places(rng.choice(7, 8, p=SHARES)), rng)
+        found = source.sample(places(rng.choice(7, 8, p=SHARES)), rng)
         np.add.at(row, found.ids, found.weights)
         log_q[found.ids] = found.log_q
     error = totals.std(axis=0)[2:] / np.sqrt(len(totals))

@@ -13,7 +13,7 @@ OPTIONS = {"count": 6, "per_positive": False, "log_q": True}
 @pytest.mark.parametrize("per_positive", [False, True])
 def test_the_shape_is_shared_or_per_positive(per_positive):
     options = {**OPTIONS, "per_positive": per_positive}
-    found = Popular(COUNTS, exponent=1, **options).draw(
+    found = Popular(COUNTS, exponent=1, **options).sample(
         places([3, 4, 3]), np.random.default_rng(0)
     )
     shape = (3, 6) if per_positive else (6,)
@@ -37,7 +37,7 @@ def test_items_are_drawn_in_proportion_to_a_power_of_their_count(exponent, masse
 # covers: L18
 def test_log_q_is_the_log_of_the_expected_number_of_draws():
     source = Popular(COUNTS, exponent=0.75, **OPTIONS)
-    found = source.draw(places([0]), np.random.default_rng(0))
+    found = source.sample(places([0]), np.random.default_rng(0))
     masses = np.array([0, 0, 0, 1, 8, 27, 64, 0])
     np.testing.assert_allclose(
         found.log_q, np.log(6 * masses[found.ids] / 100), rtol=1e-6
@@ -54,4 +54,4 @@ def test_exponent_zero_is_uniform_over_every_item_that_was_chosen():
 # covers: L18
 def test_without_correction_all_logs_are_zero():
     source = Popular(COUNTS, exponent=1, **{**OPTIONS, "log_q": False})
-    assert not source.draw(places([3]), np.random.default_rng(0)).log_q.any()
+    assert not source.sample(places([3]), np.random.default_rng(0)).log_q.any()

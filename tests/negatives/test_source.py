@@ -84,14 +84,14 @@ def batch(number):
 
 def draw(source, numbers):
     """Return all arrays of these batches' candidates."""
-    found = [source.draw(batch(n), np.random.default_rng([8, n])) for n in numbers]
+    found = [source.sample(batch(n), np.random.default_rng([8, n])) for n in numbers]
     return [array for candidates in found for array in candidates if array is not None]
 
 
 # covers: X3
 @EVERY_SOURCE
 def test_every_source_hands_over_the_same_four_things(make):
-    ids, weights, log_q, own_log_q, own_column = make().draw(
+    ids, weights, log_q, own_log_q, own_column = make().sample(
         batch(0), np.random.default_rng(0)
     )
     assert ids.shape == weights.shape == log_q.shape
@@ -111,7 +111,7 @@ def test_every_source_hands_over_the_same_four_things(make):
 )
 def test_sources_that_hold_the_labels_say_where(name):
     positives = batch(0)
-    found = SOURCES[name]().draw(positives, np.random.default_rng(0))
+    found = SOURCES[name]().sample(positives, np.random.default_rng(0))
     column = found.own_column[:N_REAL]
     np.testing.assert_array_equal(found.ids[column], positives.labels[:N_REAL])
     np.testing.assert_array_equal(found.log_q[column], found.own_log_q[:N_REAL])
@@ -122,7 +122,7 @@ def test_sources_that_hold_the_labels_say_where(name):
 @pytest.mark.parametrize("name", PER_POSITIVE)
 def test_a_draw_of_the_own_item_is_no_negative(name):
     positives = batch(0)
-    found = SOURCES[name]().draw(positives, np.random.default_rng(0))
+    found = SOURCES[name]().sample(positives, np.random.default_rng(0))
     is_own = found.ids == positives.labels[:, None]
     assert is_own.any()
     assert not found.weights[is_own].any()
@@ -145,7 +145,7 @@ def test_corrected_draws_estimate_the_sum_over_all_others_without_bias(
 ):
     rng = np.random.default_rng(1)
     source, terms = SOURCES[name](), np.exp(rng.normal(size=N_ITEMS))
-    found = [source.draw(places([5]), rng) for _ in range(5000)]
+    found = [source.sample(places([5]), rng) for _ in range(5000)]
     weights = np.array([c.weights.ravel() * (c.ids.ravel() != 5) for c in found])
     logs = np.array([c.log_q.ravel() for c in found])
     sums = (weights * terms[[c.ids.ravel() for c in found]] / np.exp(logs)).sum(axis=1)
@@ -176,7 +176,7 @@ def test_a_restored_source_draws_what_the_unbroken_one_draws(make):
 @EVERY_SOURCE
 def test_a_batch_of_padding_alone_breaks_nothing(make):
     nothing = places(np.zeros(4), users=np.zeros(4), weights=np.zeros(4))
-    found = make().draw(nothing, np.random.default_rng(0))
+    found = make().sample(nothing, np.random.default_rng(0))
     assert np.isfinite(found.log_q).all()
     assert np.isfinite(found.own_log_q).all()
 
@@ -197,7 +197,7 @@ def test_the_engine_imports_no_keras():
 @pytest.mark.parametrize("name", PER_POSITIVE)
 def test_padding_draws_padding(name):
     positives = batch(0)
-    found = SOURCES[name]().draw(positives, np.random.default_rng(0))
+    found = SOURCES[name]().sample(positives, np.random.default_rng(0))
     is_padding = positives.weights == 0
     assert is_padding.any()
     assert not found.ids[is_padding].any()

@@ -219,7 +219,7 @@ def _encoders(n_vectors: int, *, user_id: bool) -> dict[str, Callable[[], Any]]:
     )
     return {
         "both": mean,
-        "history": mean,
+        "history": {"kind": mean},
         "events": events,
         "timed": timed,
         "profile": lambda: None,
@@ -239,7 +239,7 @@ def make_query_tower(**options: Any) -> QueryTower:
         make_vocabularies(),
         pa.table(users),
         buckets=[2, 4],
-        slots=16,
+        tokens_per_batch=16,
         origin=ORIGIN,
     )
 

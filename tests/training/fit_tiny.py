@@ -4,6 +4,8 @@ from functools import partial
 
 import keras
 import numpy as np
+from two_tower.training.averages import Averages
+from two_tower.training.objective.single_vector import full_softmax
 
 from tests.towers.build import sequence_options
 from two_tower.ragged import Ragged
@@ -12,14 +14,12 @@ from two_tower.towers.events import Events
 from two_tower.towers.mean import MeanUserTower
 from two_tower.towers.transformer.tower import TransformerUserTower
 from two_tower.towers.two_tower import TwoTower
-from two_tower.training.averages import Averages
 from two_tower.training.batches.pairs import PairBatches
 from two_tower.training.batches.positions import PositionBatches
-from two_tower.training.batches.sampling import Additions
+from two_tower.training.batches.sampling import BatchSampler
 from two_tower.training.batches.windows import WindowBatches
 from two_tower.training.callbacks import EarlyStopping, TrainingState
 from two_tower.training.checkpoints import CheckpointStore
-from two_tower.training.objectives.single_vector import full_softmax
 from two_tower.training.sequences import SequenceEvents, Sequences
 from two_tower.training.task import RetrievalTask, Temperature
 from two_tower.training.validation import Examples, Validation
@@ -91,26 +91,26 @@ def feed_of(  # noqa: PLR0913
     histories,
     *,
     edges=EDGES,
-    slots=SLOTS,
+    tokens_per_batch=SLOTS,
     chunk=CHUNK,
     with_ages=False,
     request_time=False,
     seed=1,
-    additions=None,
+    sampler=None,
 ):
     return WindowBatches(
         cut(histories, edges[-1]),
         edges,
-        slots=slots,
+        tokens_per_batch=tokens_per_batch,
         chunk=chunk,
         with_ages=with_ages,
         request_time=request_time,
         seed=seed,
-        additions=additions or Additions(),
+        sampler=sampler or BatchSampler(),
     )
 
 
-def pair_feed_of(histories, *, size=16, chunk=CHUNK, seed=1, additions=None):
+def pair_feed_of(histories, *, size=16, chunk=CHUNK, seed=1, sampler=None):
     users, labels = cut(histories, 100).pairs()
     return PairBatches(
         users,
@@ -118,7 +118,7 @@ def pair_feed_of(histories, *, size=16, chunk=CHUNK, seed=1, additions=None):
         size=size,
         chunk=chunk,
         seed=seed,
-        additions=additions or Additions(),
+        sampler=sampler or BatchSampler(),
     )
 
 
@@ -132,7 +132,7 @@ def place_feed_of(  # noqa: PLR0913
     request_time=True,
     epochs=1,
     seed=1,
-    additions=None,
+    sampler=None,
 ):
     return PositionBatches(
         cut(histories, window or edges[-1]),
@@ -142,7 +142,7 @@ def place_feed_of(  # noqa: PLR0913
         request_time=request_time,
         epochs=epochs,
         seed=seed,
-        additions=additions or Additions(),
+        sampler=sampler or BatchSampler(),
     )
 
 
@@ -268,7 +268,7 @@ def validation_of(histories):
         examples_of(histories),
         cutoffs=[1, 10],
         edges=EDGES,
-        slots=SLOTS,
+        tokens_per_batch=SLOTS,
         item_block=7,
     )
 

@@ -5,18 +5,18 @@ from math import log, sqrt
 
 import numpy as np
 from keras import ops
+from two_tower.training.objective.multi_interest import (
+    AuxiliaryWeights,
+    InterestSoftmax,
+    SoftMaxTemperature,
+)
 
 from tests.gradients import evaluated
 from tests.towers.build import new_item_tower, scatter_weights
 from tests.towers.multi_interest.build import DIMENSION, any_batch, make_tower
 from two_tower.towers.features import Feature
 from two_tower.towers.two_tower import TwoTower
-from two_tower.training.batches.sampling import Additions
-from two_tower.training.objectives.multi_interest import (
-    AuxiliaryWeights,
-    InterestSoftmax,
-    Softness,
-)
+from two_tower.training.batches.sampling import BatchSampler
 
 N_ITEMS, N_GENRES = 9, 5
 TEMPERATURE = 0.3
@@ -26,7 +26,7 @@ WEIGHTS = [1, 1, 1, 1, 1, 1, 0]
 PROGRESS = 0.5
 # Halfway from 0.9 to 0.4 by as much of itself each step: their geometric mean.
 HALF_SOFT = sqrt(0.9 * 0.4)
-NO_AUXILIARY = AuxiliaryWeights(dead_heads=0.0, sharpness=0.0, semantic=0.0)
+NO_AUXILIARY = AuxiliaryWeights(load_balancing=0.0, entropy=0.0, semantic=0.0)
 
 
 def make_towers(**options):
@@ -60,18 +60,18 @@ def batch_of(source, *, consumed=None, draws=1, labels=LABELS, weights=WEIGHTS):
         "progress": np.array(PROGRESS, np.float32),
     }
     for _ in range(draws):
-        Additions(source=source, consumed=consumed).add(batch, rng)
+        BatchSampler(source=source, consumed=consumed).add(batch, rng)
     return batch
 
 
 def objective_of(**changes):
     options = {
         "joint": True,
-        "credit": "category",
-        "softness": Softness(0.9, 0.4),
+        "assignment": "category",
+        "soft_max_temperature": SoftMaxTemperature(0.9, 0.4),
         "margin": 0.05,
         "hard": 0,
-        "auxiliary": AuxiliaryWeights(dead_heads=0.5, sharpness=0.7, semantic=2.0),
+        "auxiliary": AuxiliaryWeights(load_balancing=0.5, entropy=0.7, semantic=2.0),
         "enough": 0.95,
         "semantic_temperature": None,
     }
@@ -183,8 +183,8 @@ def defined(towers, batch, objective):
     items_of_heads = np.mean([_mass_of_heads(users, p) for p in real], axis=0)
     figures = {
         "nll": nll.mean(),
-        "dead_heads": np.maximum(log(1 / n_heads) - np.log(shares), 0).mean(),
-        "sharpness": -np.where(sharpest > objective.enough, 0, np.log(sharpest)).mean(),
+        "load_balancing": np.maximum(log(1 / n_heads) - np.log(shares), 0).mean(),
+        "entropy": -np.where(sharpest > objective.enough, 0, np.log(sharpest)).mean(),
         "semantic": semantic.mean(),
         "accuracy": is_first.mean(),
         "positive_cosine": cosines.mean(),
@@ -207,8 +207,8 @@ def defined(towers, batch, objective):
         nearest = [np.argmax(vectors[p] @ items[batch["labels"][p]]) for p in real]
         of_vectors = np.bincount(nearest, minlength=n_vectors) / len(real)
         figures["vector_share_min"] = figures["vector_share_max"] = of_vectors
-    if objective.credit == "nearest":
-        figures["softness"] = HALF_SOFT
+    if objective.assignment == "nearest":
+        figures["soft_max_temperature"] = HALF_SOFT
     if objective.hard:
         figures |= {"hard_count_min": hard.min(), "hard_count_max": hard.max()}
     extra = sum(
@@ -232,18 +232,20 @@ def _place(  # noqa: PLR0913, PLR0917
     positive = (own - objective.margin) / TEMPERATURE - own_log_q
     with np.errstate(divide="ignore"):
         logits = rivals / TEMPERATURE - log_q + np.log(weights)
-    if objective.credit == "nearest":
-        softness = HALF_SOFT
+    if objective.assignment == "nearest":
+        soft_max_temperature = HALF_SOFT
         both = np.concatenate([positive[:, None], logits], axis=1)
         with np.errstate(divide="ignore"):
-            merged = softness * np.log(np.exp(both / softness).sum(axis=0))
+            merged = soft_max_temperature * np.log(
+                np.exp(both / soft_max_temperature).sum(axis=0)
+            )
         loss = -np.log(softmax(merged)[0])
         return loss, merged[0] > merged[1:].max(), own.max(), weights
     columns = np.concatenate([positive[:, None], logits], axis=1)
     whole = np.exp(columns).sum(axis=1)
     partition = whole.sum() if objective.joint else whole
     explained = np.exp(positive) / partition
-    match objective.credit:
+    match objective.assignment:
         case "category":
             loss = -shares @ np.log(explained)
         case "mixture":

@@ -13,11 +13,11 @@ from two_tower.training.batches.pairs import PairBatches
 from two_tower.training.batches.windows import WindowBatches
 from two_tower.training.task import RetrievalTask, StackedTask
 
-PROFILE = {"history": "none", "profile": {"use": True}}
+PROFILE = {"history": {"kind": "none"}, "profile": {"use": True}}
 INTERESTS = {
-    "history": "multi_interest",
-    "objective": "interest_softmax",
-    "negatives": "in_batch",
+    "history": {"kind": "multi_interest"},
+    "objective": {"kind": "interest_softmax"},
+    "negatives": {"kind": "in_batch"},
 }
 LAYERS = {"hidden_units": 12, "batch_norm": True, "dropout": 0.1}
 
@@ -28,7 +28,7 @@ def towers_of(*changes, preset="mean", **inputs):
 
 
 def test_the_mean_has_the_layers_that_were_asked_for():
-    change = {"histories": {"mean": {"hidden_units": [12, 9], "dropout": 0.3}}}
+    change = {"history": {"mean": {"hidden_units": [12, 9], "dropout": 0.3}}}
     encoder = towers_of(change).history_encoder
     assert isinstance(encoder, MeanUserTower)
     assert (encoder.hidden_units, encoder.dropout) == ([12, 9], 0.3)
@@ -37,11 +37,11 @@ def test_the_mean_has_the_layers_that_were_asked_for():
 
 def test_the_transformer_has_the_blocks_that_were_asked_for():
     change = {"n_blocks": 2, "n_heads": 4, "dropout": {"attention": 0.3}}
-    asked = parameters({"histories": {"transformer": change}}, preset="transformer")
+    asked = parameters({"history": {"transformer": change}}, preset="transformer")
     encoder = assembly.assemble_towers(asked, model_inputs(asked)).history_encoder
     assert isinstance(encoder, TransformerUserTower)
     assert (len(encoder.blocks), encoder.max_length) == (2, 8)
-    wanted = asked.histories.transformer.model_dump()
+    wanted = asked.history.transformer.model_dump()
     assert asdict(encoder.options) == wanted
 
 
@@ -106,7 +106,7 @@ def test_a_window_wider_than_every_bucket_is_refused():
 
 
 def test_more_items_than_the_widest_bucket_are_refused():
-    many = {"histories": {"multi_interest": {"max_items": 9}}}
+    many = {"history": {"multi_interest": {"max_items": 9}}}
     with pytest.raises(ValueError, match=r"max_items is 9, .*\[4, 8\]; add a bucket"):
         feed_of(INTERESTS, many)
 
@@ -115,7 +115,7 @@ def test_more_items_than_the_widest_bucket_are_refused():
 @pytest.mark.parametrize(
     "change",
     [
-        {"histories": {"multi_interest": {"category": ["year", "primary_genre"]}}},
+        {"history": {"multi_interest": {"category": ["year", "primary_genre"]}}},
         {"item_tower": {"features": {"genres": False}}},
         {"item_tower": {"use_features": False}},
     ],
@@ -128,11 +128,16 @@ def test_a_category_of_a_feature_that_items_lack_is_refused(change):
 def test_a_feed_of_histories_is_as_asked():
     feed = feed_of({"seed": 7})
     assert isinstance(feed, WindowBatches)
-    assert (feed.edges, feed.slots, feed.chunk, feed.seed) == ([4, 8], 64, 32, 7)
+    assert (feed.edges, feed.tokens_per_batch, feed.chunk, feed.seed) == (
+        [4, 8],
+        64,
+        32,
+        7,
+    )
 
 
 def test_a_feed_of_pairs_is_as_asked():
-    feed = feed_of(PROFILE, {"batches": {"pairs": 20, "chunk": 8}})
+    feed = feed_of(PROFILE, {"batches": {"pairs": 20, "logits_chunk": 8}})
     assert isinstance(feed, PairBatches)
     assert (feed.size, feed.max_queries) == (20, 24)
 
@@ -148,9 +153,9 @@ def test_the_last_bucket_is_as_wide_as_the_longest_window(longest, edges):
 
 def test_a_queue_smaller_than_a_batch_is_refused_before_training():
     # Batches of histories shorter than any bucket have more places: 32 of 3.
-    small = {"negatives": "queue", "sources": {"queue": {"size": 80}}}
+    small = {"negatives": {"kind": "queue", "queue": {"size": 80}}}
     with pytest.raises(ValueError, match=r"size is 80, .* a batch may have 96 places"):
-        feed_of(small, {"batches": {"chunk": 8}}, histories=[[2, 3, 4], [5, 6]])
+        feed_of(small, {"batches": {"logits_chunk": 8}}, histories=[[2, 3, 4], [5, 6]])
 
 
 def validation_of(*changes, held_out):
@@ -166,10 +171,10 @@ def test_without_held_out_users_there_is_no_validation():
 
 # covers: L26
 def test_validation_is_as_asked():
-    asked = {"validation": {"sample_users": 5, "slots": 30, "item_block": 7}}
+    asked = {"validation": {"sample_users": 5, "tokens_per_batch": 30, "item_block": 7}}
     found = validation_of(asked, held_out=walks(20, N_ITEMS))
     assert len(found.examples) == 5
-    assert (found.slots, found.item_block, found.edges) == (30, 7, [4, 8])
+    assert (found.tokens_per_batch, found.item_block, found.edges) == (30, 7, [4, 8])
 
 
 @pytest.mark.parametrize(
@@ -214,12 +219,12 @@ def rates(*changes, steps_per_epoch=50):
 
 
 def cosine(**options):
-    return {"schedules": {"cosine": options}}
+    return {"schedule": {"cosine": options}}
 
 
 # covers: A51 L14
 def test_a_constant_rate_stays():
-    assert rates({"schedule": "constant"}) == pytest.approx([0.02] * 101)
+    assert rates({"schedule": {"kind": "constant"}}) == pytest.approx([0.02] * 101)
 
 
 # covers: A51 L14
@@ -240,7 +245,7 @@ def test_a_short_training_gets_to_the_rate_that_was_asked_for():
 # covers: L14
 def test_an_exponential_rate_falls_epoch_by_epoch():
     exponential = {"exponential": {"per_epoch": 0.5, "staircase": True}}
-    found = rates({"schedule": "exponential", "schedules": exponential})
+    found = rates({"schedule": {"kind": "exponential", **exponential}})
     assert found == pytest.approx([0.02] * 50 + [0.01] * 50 + [0.005])
 
 
@@ -254,7 +259,7 @@ def test_an_exponential_rate_falls_epoch_by_epoch():
     ],
 )
 def test_each_kind_of_optimizer_gets_its_options(kind, base):
-    changes = {"optimizer": {"kind": kind, "epsilon": 1e-5, "clip_norm": 2.0}}
+    changes = {"optimizer": {"kind": kind, "clip_norm": 2.0, "adam": {"epsilon": 1e-5}}}
     optimizer = assembly.assemble_optimizer(parameters(changes), steps_per_epoch=5)
     assert isinstance(optimizer, base)
     assert optimizer.global_clipnorm == 2.0

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from two_tower.training.averages import Averages, exponential_average, mean_from
 
 from tests.training.fit_tiny import (
     ScriptedValidation,
@@ -13,7 +14,6 @@ from tests.training.fit_tiny import (
     state_of,
     walks,
 )
-from two_tower.training.averages import Averages, exponential_average, mean_from
 from two_tower.training.checkpoints import CheckpointStore
 from two_tower.training.fit import fit
 from two_tower.training.keras_input import as_keras_input

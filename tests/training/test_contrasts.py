@@ -1,5 +1,13 @@
 import numpy as np
 import pytest
+from two_tower.training.objective.single_vector import (
+    calibrated_cross_entropy,
+    full_softmax,
+    own_softmax,
+    pairwise,
+    self_supervised,
+    shared_softmax,
+)
 
 from tests.training.tiny import (
     N_ITEMS,
@@ -11,14 +19,6 @@ from two_tower.negatives.base import Positives
 from two_tower.negatives.log_q import ExactFrequencies, StreamingFrequencies
 from two_tower.training import contrasts
 from two_tower.training.assembly import assemble_towers
-from two_tower.training.objectives.single_vector import (
-    calibrated_cross_entropy,
-    full_softmax,
-    own_softmax,
-    pairwise,
-    self_supervised,
-    shared_softmax,
-)
 
 DRAWS = np.random.default_rng(0)
 
@@ -36,20 +36,22 @@ def test_full_softmax_is_the_default():
 
 @pytest.mark.parametrize("hits", [True, False])
 def test_candidates_of_the_batch_are_shared(hits):
-    objective = objective_of({"negatives": "in_batch", "masks": {"hits": hits}})
+    objective = objective_of(
+        {"negatives": {"kind": "in_batch"}, "masks": {"hits": hits}}
+    )
     assert objective.func is shared_softmax
     asked = {"mask_hits": hits, "chunk": 32, "smoothing": 0.0}
     assert objective.keywords == asked
 
 
 def test_candidates_of_each_query_are_its_own():
-    assert objective_of({"negatives": "unconsumed"}).func is own_softmax
+    assert objective_of({"negatives": {"kind": "unconsumed"}}).func is own_softmax
 
 
 @pytest.mark.parametrize("negatives", ["catalogue", "in_batch", "unconsumed"])
 def test_every_softmax_is_smoothed(negatives):
-    smoothed = {"objectives": {"softmax": {"smoothing": 0.1}}}
-    objective = objective_of({"negatives": negatives}, smoothed)
+    smoothed = {"objective": {"softmax": {"smoothing": 0.1}}}
+    objective = objective_of({"negatives": {"kind": negatives}}, smoothed)
     assert objective.keywords["smoothing"] == 0.1
 
 
@@ -64,7 +66,7 @@ def test_every_softmax_is_smoothed(negatives):
 )
 def test_losses_of_pairs_get_their_options(name, loss, options):
     asked = {"max_margin": {"margin": 0.7}, "gbce": {"calibration": 0.5}}
-    changes = {"objective": name, "negatives": "uniform", "objectives": asked}
+    changes = {"objective": {"kind": name, **asked}, "negatives": {"kind": "uniform"}}
     objective = objective_of(changes)
     assert objective.func is pairwise
     found = objective.keywords["loss"]
@@ -74,7 +76,7 @@ def test_losses_of_pairs_get_their_options(name, loss, options):
 
 # covers: L21 L25
 def test_self_supervision_is_added_to_the_softmax():
-    objective = objective_of({"self_supervision": {"pattern": "rfm", "alpha": 0.4}})
+    objective = objective_of({"self_supervision": {"kind": "rfm", "alpha": 0.4}})
     assert objective.func is self_supervised
     assert objective.keywords["alpha"] == 0.4
     assert objective.keywords["main"].func is full_softmax
@@ -110,27 +112,27 @@ POSITIVES = Positives(
     ],
 )
 def test_each_source_draws_as_many_as_were_asked_for(negatives, options, shape):
-    source = source_of({"negatives": negatives, "sources": {negatives: options}})
-    found = source.draw(POSITIVES, DRAWS)
+    source = source_of({"negatives": {"kind": negatives, negatives: options}})
+    found = source.sample(POSITIVES, DRAWS)
     assert found.ids.shape == shape
 
 
 # covers: L17
 def test_the_unconsumed_are_none_of_the_users_items():
-    asked = parameters({"negatives": "unconsumed"})
+    asked = parameters({"negatives": {"kind": "unconsumed"}})
     inputs = model_inputs(asked)
     source = contrasts.assemble_source(asked, inputs, N_ITEMS)
     users, items = inputs.sequences.pairs()
     own = set(items[users == 2].tolist())
     for _ in range(20):
-        assert not own & set(source.draw(POSITIVES, DRAWS).ids[0].tolist())
+        assert not own & set(source.sample(POSITIVES, DRAWS).ids[0].tolist())
 
 
 @pytest.mark.parametrize("others", [4, 0])
 def test_users_who_dislike_nothing_get_other_items_or_none(others):
     asked = {"per_positive": 5, "uniform": others}
-    source = source_of({"negatives": "low_rated", "sources": {"low_rated": asked}})
-    found = source.draw(POSITIVES, DRAWS)
+    source = source_of({"negatives": {"kind": "low_rated", "low_rated": asked}})
+    found = source.sample(POSITIVES, DRAWS)
     assert set(found.ids[0, :5].tolist()) <= {4, 25}  # user 2 dislikes these
     assert not found.weights[1, :5].any()  # user 3 dislikes none
     assert bool(found.weights[1].any()) == bool(others)
@@ -146,14 +148,14 @@ def test_users_who_dislike_nothing_get_other_items_or_none(others):
     ],
 )
 def test_log_q_comes_from_where_it_was_asked(kind, expected):
-    asked = parameters({"negatives": "in_batch", "log_q": kind})
+    asked = parameters({"negatives": {"kind": "in_batch"}, "log_q": {"kind": kind}})
     found = contrasts.assemble_frequencies(asked, np.array([0, 0, 30, 10]))
     assert type(found) is expected
 
 
 # covers: L18
 def test_exact_log_q_is_the_share_of_positives():
-    asked = parameters({"negatives": "in_batch", "log_q": "exact"})
+    asked = parameters({"negatives": {"kind": "in_batch"}, "log_q": {"kind": "exact"}})
     found = contrasts.assemble_frequencies(asked, np.array([0, 0, 30, 10]))
     shares = np.exp(found.log_share(np.arange(4)))
     np.testing.assert_allclose(shares, [1e-8, 1e-8, 0.75, 0.25], rtol=1e-5)
@@ -161,7 +163,7 @@ def test_exact_log_q_is_the_share_of_positives():
 
 def views_of(pattern, **item_tower):
     asked = parameters(
-        {"self_supervision": {"pattern": pattern}, "item_tower": item_tower}
+        {"self_supervision": {"kind": pattern}, "item_tower": item_tower}
     )
     inputs = model_inputs(asked)
     tower = assemble_towers(asked, inputs).item_tower

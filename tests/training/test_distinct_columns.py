@@ -4,12 +4,12 @@ from functools import partial
 
 import numpy as np
 import pytest
+from two_tower.training.objective.single_vector import full_softmax, shared_softmax
 
 from tests.training.fit_tiny import CHUNK, N_ITEMS, build_towers, pair_feed_of
 from two_tower.negatives.base import Candidates, Source
 from two_tower.negatives.in_batch import InBatch
-from two_tower.training.batches.sampling import Additions
-from two_tower.training.objectives.single_vector import full_softmax, shared_softmax
+from two_tower.training.batches.sampling import BatchSampler
 
 pytestmark = pytest.mark.backend
 
@@ -31,8 +31,8 @@ class OneForEachPlace(Source):
 def trained(source):
     """Return the loss while training, and the averages that it leaves."""
     towers = build_towers("profile", mlp=LAYERS)
-    additions = Additions(source=source)
-    batch = next(iter(pair_feed_of(HISTORIES, size=16, additions=additions)))
+    sampler = BatchSampler(source=source)
+    batch = next(iter(pair_feed_of(HISTORIES, size=16, sampler=sampler)))
     objective = partial(shared_softmax, mask_hits=True, chunk=CHUNK)
     loss = float(objective(towers, batch, temperature=0.2, training=True))
     norms = towers.item_tower.mlp.norms

@@ -18,7 +18,7 @@ from tests.training.interests import N_ITEMS, make_towers
 from tests.training.interests import objective_of as interest_softmax
 from two_tower.negatives.queue import Queue
 from two_tower.towers.encode import encode_histories, encode_items
-from two_tower.training.batches.sampling import Additions
+from two_tower.training.batches.sampling import BatchSampler
 from two_tower.training.checkpoints import CheckpointStore
 from two_tower.training.fit import fit
 
@@ -76,9 +76,9 @@ def train_interests(store):
             HISTORIES,
             edges=EDGES[-1:],
             epochs=EPOCHS,
-            additions=Additions(source=queue),
+            sampler=BatchSampler(source=queue),
         ),
-        objective=interest_softmax(hard=12, credit="nearest"),
+        objective=interest_softmax(hard=12, assignment="nearest"),
         monitor="val_mrr",
     )
     validation = validation_of(HISTORIES)
@@ -126,7 +126,7 @@ def encode(towers):
         examples.histories,
         examples.users,
         edges=EDGES,
-        slots=24,
+        tokens_per_batch=24,
         events=examples.events,
     )
 

@@ -12,6 +12,8 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from two_tower.training.averages import exponential_average
+from two_tower.training.objective.single_vector import shared_softmax
 
 from tests.training.fit_tiny import (
     CHUNK,
@@ -28,11 +30,9 @@ from tests.training.fit_tiny import (
 from two_tower.negatives.log_q import StreamingFrequencies
 from two_tower.negatives.queue import Queue
 from two_tower.training.alarms import TrainingError
-from two_tower.training.averages import exponential_average
-from two_tower.training.batches.sampling import Additions
+from two_tower.training.batches.sampling import BatchSampler
 from two_tower.training.checkpoints import Checkpoint, CheckpointStore
 from two_tower.training.fit import fit
-from two_tower.training.objectives.single_vector import shared_softmax
 from two_tower.training.optimizers import (
     OptimizerOptions,
     cosine_with_warmup,
@@ -64,10 +64,10 @@ def everything(seed=1):
     )
     optimizer = make_optimizer("adamw", learning_rate=rate, options=options)
     frequencies = StreamingFrequencies(64, 2, 0.1, seed=seed)
-    additions = Additions(source=Queue(40, frequencies))
+    sampler = BatchSampler(source=Queue(40, frequencies))
     return state_of(
         build_towers(seed=seed, dropout=0.2, id_dropout=0.2),
-        feed_of(walks(), seed=seed, additions=additions),
+        feed_of(walks(), seed=seed, sampler=sampler),
         objective=partial(shared_softmax, mask_hits=True, chunk=CHUNK),
         temperature=Temperature(0.2, learned=True),
         optimizer=optimizer,
@@ -267,7 +267,7 @@ def test_the_last_epoch_is_always_validated(store):
 def test_the_loss_of_an_epoch_is_the_mean_over_its_positives(store):
     # A rate too small to change a weight: the loss is that of the initial ones.
     towers, histories = build_towers(), walks(13)
-    wide = feed_of(histories, edges=[12], slots=12 * 13)
+    wide = feed_of(histories, edges=[12], tokens_per_batch=12 * 13)
     objective = objective_of()
     (everything_at_once,) = wide
     total = float(

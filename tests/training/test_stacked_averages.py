@@ -4,19 +4,19 @@ from functools import partial
 
 import keras
 import numpy as np
+from two_tower.training.objective.single_vector import shared_softmax
 
 from tests.training.fit_tiny import CHUNK, build_towers, pair_feed_of, state_of, walks
 from tests.training.test_averages import RATES, averages_of, run
 from two_tower.negatives.in_batch import InBatch
-from two_tower.training.batches.sampling import Additions
+from two_tower.training.batches.sampling import BatchSampler
 from two_tower.training.callbacks import TrainingState
-from two_tower.training.objectives.single_vector import shared_softmax
 from two_tower.training.task import StackedTask
 
 
 def stacked(rate, size):
     """Return a training whose steps are taken in stacks."""
-    feed = pair_feed_of(walks(12), additions=Additions(source=InBatch(4, None)))
+    feed = pair_feed_of(walks(12), sampler=BatchSampler(source=InBatch(4, None)))
     objective = partial(shared_softmax, mask_hits=True, chunk=CHUNK)
     old = state_of(build_towers("profile"), feed, objective=objective, rate=rate)
     if size == 1:

@@ -6,15 +6,15 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
+from two_tower.training.objective.single_vector import shared_softmax
 
 from tests.training.fit_tiny import CHUNK, build_towers, pair_feed_of, state_of, walks
 from two_tower.negatives.in_batch import InBatch
 from two_tower.training.alarms import TrainingError
-from two_tower.training.batches.sampling import Additions
+from two_tower.training.batches.sampling import BatchSampler
 from two_tower.training.callbacks import TrainingState
 from two_tower.training.checkpoints import CheckpointStore
 from two_tower.training.fit import fit
-from two_tower.training.objectives.single_vector import shared_softmax
 from two_tower.training.task import StackedTask, Temperature
 
 TENSORFLOW_ALONE = pytest.mark.skipif(
@@ -23,10 +23,10 @@ TENSORFLOW_ALONE = pytest.mark.skipif(
 
 
 def state_with(*, learned=False, rate=0.05, l2=0.0, objective=None):
-    additions = Additions(source=InBatch(4, None))
+    sampler = BatchSampler(source=InBatch(4, None))
     return state_of(
         build_towers("profile", l2=l2),
-        pair_feed_of(walks(12), additions=additions),
+        pair_feed_of(walks(12), sampler=sampler),
         objective=objective or partial(shared_softmax, mask_hits=True, chunk=CHUNK),
         temperature=Temperature(0.2, learned=learned),
         optimizer=keras.optimizers.SGD(rate),

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from two_tower.training.averages import mean_from
 
 from tests.gradients import evaluated
 from tests.towers.build import scatter_weights
@@ -19,7 +20,6 @@ from tests.training.fit_tiny import (
 from two_tower.ragged import Ragged
 from two_tower.towers.encode import encode_histories
 from two_tower.towers.events import Events
-from two_tower.training.averages import mean_from
 from two_tower.training.checkpoints import CheckpointStore
 from two_tower.training.fit import fit
 
@@ -89,7 +89,7 @@ def test_a_position_of_training_is_what_is_served_when_its_target_comes():
         Ragged.from_lists(rows),
         np.full(6, 2, np.int32),
         edges=EDGES,
-        slots=24,
+        tokens_per_batch=24,
         events=Events(np.array(seconds), np.zeros(21, np.float32), np.array(asked_at)),
     )
     np.testing.assert_allclose(served, trained, rtol=1e-4, atol=1e-5)

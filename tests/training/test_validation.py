@@ -61,7 +61,7 @@ def test_a_user_without_a_history_is_ranked_too(towers, items):
         Examples(np.int32([2]), Ragged.from_lists([[]]), Ragged.from_lists([[5, 9]])),
         cutoffs=[20],
         edges=[4],
-        slots=8,
+        tokens_per_batch=8,
         item_block=50,
     ).evaluate(towers, items)
     assert figures["val_recall@20"] == 1.0  # of twenty items both are among the first
@@ -87,7 +87,7 @@ def test_a_sample_of_users_keeps_their_events():
     np.testing.assert_array_equal(sample.events.ratings, expected.events.ratings)
     asked_at = [second_of(user, len(walks(30)[user - 2]) - 1) for user in sample.users]
     assert sample.events.asked_at.tolist() == asked_at
-    newest = sample.events.timestamps[sample.histories.offsets[1:] - 1]
+    newest = sample.events.timestamps[sample.history.offsets[1:] - 1]
     assert newest.tolist() == [second - HOUR for second in asked_at]
 
 

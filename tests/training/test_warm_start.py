@@ -25,9 +25,9 @@ from two_tower.training.warm_start import warm_towers
 UNKNOWN = [5, 6]
 PROFILE = {"profile": {"use": True}}
 INTERESTS = {
-    "history": "multi_interest",
-    "objective": "interest_softmax",
-    "negatives": "queue",
+    "history": {"kind": "multi_interest"},
+    "objective": {"kind": "interest_softmax"},
+    "negatives": {"kind": "queue"},
 }
 
 
@@ -57,7 +57,7 @@ def retrain(folder, towers, *changes):
 
 
 def test_towers_of_interests_go_on_reading_as_many_items():
-    few = {"histories": {"multi_interest": {"max_items": 4}}}
+    few = {"history": {"multi_interest": {"max_items": 4}}}
     asked = parameters(INTERESTS, few)
     inputs = model_inputs(asked)
     assert inputs.longest_window > 4
@@ -107,7 +107,7 @@ def test_an_item_that_the_data_no_longer_have_stays_known(deployed):
 @pytest.mark.parametrize("length", [3, 8])
 def test_histories_are_read_up_to_the_longest_so_far(length):
     history = list(range(2, 3 + length))
-    asked = parameters(PROFILE, {"history": "transformer"})
+    asked = parameters(PROFILE, {"history": {"kind": "transformer"}})
     short, inputs = (
         model_inputs(asked, histories=histories)
         for histories in ([[2, 3, 4, 5, 6]], [history])
@@ -120,7 +120,7 @@ def test_histories_are_read_up_to_the_longest_so_far(length):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"history": "transformer"}, "history_encoder"),
+        ({"history": {"kind": "transformer"}}, "history_encoder"),
         ({"item_tower": {"id_dropout": 0.1}}, r"id_dropout is 0\.0, to be 0\.1"),
         ({"profile": {"use": False}}, "profile"),
         ({"scoring": {"normalise": False}}, "normalise is True, to be False"),

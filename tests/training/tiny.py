@@ -16,7 +16,7 @@ from two_tower.pipelines.training.nodes import LEARNS_FROM, train_two_tower
 from two_tower.ragged import Ragged
 from two_tower.settings import CONFIG_LOADER_ARGS, ConfigLoader
 from two_tower.training.inputs import ModelInputs, read_inputs
-from two_tower.training.params.training import Training
+from two_tower.training.params import Training
 
 CONF = Path(__file__).parents[2] / "conf"
 INT_LISTS = pa.list_(pa.int32())
@@ -27,7 +27,7 @@ SMALL = {
     "device": "cpu",
     "epochs": 2,
     "dimension": 16,
-    "histories": {
+    "history": {
         "mean": {"hidden_units": [16, 16], "dropout": 0.0},
         "transformer": {
             "n_blocks": 1,
@@ -46,17 +46,22 @@ SMALL = {
         },
     },
     "optimizer": {"learning_rate": 0.02},
-    "batches": {"slots": 64, "buckets": [4, 8], "pairs": 48, "chunk": 32},
-    "sources": {
+    "batches": {
+        "tokens_per_batch": 64,
+        "bucket_boundaries": [4, 8],
+        "pairs": 48,
+        "logits_chunk": 32,
+    },
+    "negatives": {
         "in_batch": {"block": 16},
         "uniform": {"per_positive": 3},
         "popular": {"per_positive": 3},
         "queue": {"size": 200},
         "mixed": {"count": 16, "block": 16},
     },
-    "streaming": {"buckets": 512},
+    "log_q": {"streaming": {"buckets": 512}},
     "self_supervision": {"items": 16},
-    "validation": {"cutoffs": [1, 10], "slots": 64},
+    "validation": {"cutoffs": [1, 10], "tokens_per_batch": 64},
 }
 
 
@@ -107,7 +112,7 @@ def item_features() -> pa.Table:
 
 
 def train_sequences(histories) -> pa.Table:
-    sequences = cut(histories, SMALL["batches"]["buckets"][-1])
+    sequences = cut(histories, SMALL["batches"]["bucket_boundaries"][-1])
     events = sequences.events
     return pa.table(
         {

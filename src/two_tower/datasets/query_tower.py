@@ -69,7 +69,7 @@ class QueryTowerDataset(AbstractDataset[QueryTower, QueryTower]):
             average_query=np.load(folder / AVERAGE),
             largest_norm=about["largest_norm"],
             edges=about["edges"],
-            slots=about["slots"],
+            tokens_per_batch=about["slots"],
             origin=about["origin"],
         )
         _require_sizes(tower, folder)
@@ -113,7 +113,7 @@ def describe(tower: QueryTower) -> JsonObject:
         "reserved_ids": FIRST_ID,
         "largest_norm": tower.largest_norm,
         "edges": list(tower.edges),
-        "slots": tower.slots,
+        "slots": tower.tokens_per_batch,
         "schema": tower.vocabularies.schema,
         "declared": tower.vocabularies.declared.model_dump(),
         "origin": tower.origin,

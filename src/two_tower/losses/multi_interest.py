@@ -80,7 +80,7 @@ def _log_sum(
     return ops.stack([greatest + ops.log(sums), greatest]), gradient
 
 
-def score_of_nearest(scores: Tensor, softness: float | Tensor) -> Tensor:
+def score_of_nearest(scores: Tensor, soft_max_temperature: float | Tensor) -> Tensor:
     """Return s · log Σ_v exp(score_v / s): of s near 0 the greatest of V scores.
 
     Of s = 1 it is what a softmax over all pairs of a vector and an item adds up for an
@@ -88,7 +88,7 @@ def score_of_nearest(scores: Tensor, softness: float | Tensor) -> Tensor:
 
     Args:
         scores: `[P, V]` float, over the temperature.
-        softness: s, in (0, 1].
+        soft_max_temperature: s, in (0, 1].
 
     Returns:
         `[P, 1]` float32.
@@ -96,12 +96,17 @@ def score_of_nearest(scores: Tensor, softness: float | Tensor) -> Tensor:
     scores = ops.cast(scores, "float32")
     # Whatever is taken out and put back has no part in the gradient.
     greatest = ops.stop_gradient(ops.max(scores, axis=1, keepdims=True))
-    exponentials = ops.exp((scores - greatest) / softness)
-    return greatest + softness * ops.log(ops.sum(exponentials, axis=1, keepdims=True))
+    exponentials = ops.exp((scores - greatest) / soft_max_temperature)
+    return greatest + soft_max_temperature * ops.log(
+        ops.sum(exponentials, axis=1, keepdims=True)
+    )
 
 
 def score_rivals_of_nearest(
-    queries: Tensor, vectors: Tensor, log_weights: Tensor, softness: float | Tensor
+    queries: Tensor,
+    vectors: Tensor,
+    log_weights: Tensor,
+    soft_max_temperature: float | Tensor,
 ) -> Rivals:
     """Return the candidates' sums of exponentials, each by its `score_of_nearest`.
 
@@ -109,23 +114,23 @@ def score_rivals_of_nearest(
         queries: as of `score_rivals`.
         vectors: as of `score_rivals`.
         log_weights: as of `score_rivals`.
-        softness: in (0, 1]. It gets no gradient.
+        soft_max_temperature: in (0, 1]. It gets no gradient.
 
     Returns:
         `Rivals` of `[P, 1]`: the vectors are as one, which knows them all.
     """
-    queries, vectors, log_weights, softness = (
+    queries, vectors, log_weights, soft_max_temperature = (
         ops.cast(tensor, "float32")
-        for tensor in (queries, vectors, log_weights, softness)
+        for tensor in (queries, vectors, log_weights, soft_max_temperature)
     )
-    both = _log_sum_of_nearest(queries, vectors, log_weights, softness)
+    both = _log_sum_of_nearest(queries, vectors, log_weights, soft_max_temperature)
     log_sum, greatest = ops.unstack(both, 2)
     return Rivals(log_sum, ops.stop_gradient(greatest))
 
 
 @ops.custom_gradient  # type: ignore[untyped-decorator]
 def _log_sum_of_nearest(
-    queries: Tensor, vectors: Tensor, log_weights: Tensor, softness: Tensor
+    queries: Tensor, vectors: Tensor, log_weights: Tensor, soft_max_temperature: Tensor
 ) -> tuple[Tensor, Callable[..., tuple[Tensor, ...]]]:
     """Return `[2, P, 1]`: the log of the sum, and its greatest term's.
 
@@ -136,10 +141,10 @@ def _log_sum_of_nearest(
     by_vector, transposed = ops.unstack(queries, axis=1), ops.transpose(vectors)
     logits = [ops.matmul(query, transposed) for query in by_vector]
     best = reduce(ops.maximum, logits)
-    exponentials = [ops.exp((one - best) / softness) for one in logits]
+    exponentials = [ops.exp((one - best) / soft_max_temperature) for one in logits]
     # The best vector's is exp(0), so each sum is 1 at least.
     of_vectors = reduce(ops.add, exponentials)
-    merged = best + softness * ops.log(of_vectors) + log_weights
+    merged = best + soft_max_temperature * ops.log(of_vectors) + log_weights
     greatest = ops.max(merged, axis=-1, keepdims=True)
     terms = ops.exp(merged - greatest)
     sums = ops.sum(terms, axis=-1, keepdims=True)
@@ -157,7 +162,7 @@ def _log_sum_of_nearest(
             ops.stack(to_queries, axis=1),
             ops.transpose(reduce(ops.add, to_columns)),
             ops.zeros_like(log_weights),
-            ops.zeros_like(softness),
+            ops.zeros_like(soft_max_temperature),
         )
 
     return ops.stack([greatest + ops.log(sums), greatest]), gradient
@@ -236,7 +241,7 @@ def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
     return total / ops.maximum(ops.sum(weights), SMALLEST_WEIGHT)
 
 
-def dead_heads(log_posterior: Tensor, weights: Tensor) -> Tensor:
+def load_balancing(log_posterior: Tensor, weights: Tensor) -> Tensor:
     """Return how far the heads that few items are for lack of an equal share.
 
     Σ_h (1/H) · relu(log(1/H) - log mean_p p_h).
@@ -259,7 +264,7 @@ def dead_heads(log_posterior: Tensor, weights: Tensor) -> Tensor:
     )
 
 
-def sharpness(log_posterior: Tensor, weights: Tensor, *, enough: float) -> Tensor:
+def entropy(log_posterior: Tensor, weights: Tensor, *, enough: float) -> Tensor:
     """Return the mean of -log max_h p_h, where more than `enough` counts as 1.
 
     Args:

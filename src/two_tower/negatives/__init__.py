@@ -1,1 +1,1 @@
-"""The negative engine: which candidates a query is told apart from."""
+"""The negative engine: candidates that queries are contrasted with."""

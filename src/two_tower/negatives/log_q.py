@@ -1,46 +1,50 @@
-"""How often each item is a positive: counted beforehand, or estimated on the way."""
+"""Log q: how often each item is a positive, counted beforehand or estimated."""
 
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field, PositiveInt
 
-from two_tower.negatives.base import SMALLEST_SHARE, State
-from two_tower.types import FloatArray, IntArray
+from two_tower.params import OneOf, Params
+from two_tower.types import FloatArray, IntArray, State
+
+# Share of an item that training never saw; it keeps the logarithm finite.
+SMALLEST_SHARE = 1e-8
 
 # Only the upper half of a 64-bit product depends on all bits of an id.
 UPPER_HALF = np.uint64(32)
 
 
 class Frequencies(Protocol):
-    """Knows, or learns, each item's share of the training positives."""
+    """Shares of items among the training positives, known or learned."""
 
     def observe(self, ids: IntArray) -> None:
-        """Take in the positives of a batch, `[K]` int32 dense ids, in their order."""
+        """Learn from the positives of a batch, `[K]` int32 item indices in order."""
 
     def log_share(self, ids: IntArray) -> FloatArray:
         """Return the natural log of each item's share of positives.
 
         Args:
-            ids: int32 dense ids of any shape.
+            ids: int32 item indices of any shape.
 
         Returns:
             The same shape, float32, from log 1e-8 for items never seen up to 0.
         """
 
     def state(self) -> State:
-        """Return copies of all that was learned."""
+        """Return copies of everything learned."""
         return {}
 
     def restore(self, state: State) -> None:
-        """Go on from what `state` returned."""
-        del state  # what was known beforehand does not change
+        """Resume from an earlier `state`."""
+        del state  # known shares do not change
 
 
 @dataclass(frozen=True, eq=False)
 class ExactFrequencies(Frequencies):
-    """Counted beforehand.
+    """Shares counted before training.
 
     Attributes:
         log_shares: `[n_items]` float32, from `log_share_of_rows`.
@@ -49,24 +53,37 @@ class ExactFrequencies(Frequencies):
     log_shares: FloatArray
 
     def observe(self, ids: IntArray) -> None:
-        """Learn nothing: all is known."""
+        """Learn nothing: all shares are known."""
 
     def log_share(self, ids: IntArray) -> FloatArray:
         return self.log_shares[ids]
 
 
+def log_share_of_rows(counts: np.ndarray) -> FloatArray:
+    """Return the natural log of each item's share of all training positives.
+
+    Args:
+        counts: `[n_items]` int, training positives of each item.
+
+    Returns:
+        `[n_items]` float32, from log 1e-8 for items without positives up to 0.
+    """
+    shares = counts / max(int(counts.sum()), 1)
+    return np.log(np.clip(shares, SMALLEST_SHARE, 1.0)).astype(np.float32)
+
+
 class StreamingFrequencies(Frequencies):
     """Estimated from the intervals between an item's occurrences, in rows.
 
-    An item that comes back every δ rows has the share 1 / δ. Each of several hash
-    functions sends the item to a bucket, which keeps the row of the last occurrence and
-    the mean interval. Items that share a bucket shorten its intervals, so the longest
+    An item that recurs every δ rows has the share 1 / δ. Each hash function sends the
+    item to a bucket, which keeps the row of the last occurrence and the mean interval.
+    Items that share a bucket shorten its intervals, so the longest
     of an item's intervals is the best.
 
     Beyond the paper: rows are counted, not steps, so that a batch may hold an item more
-    than once; the interval that still runs counts with those that are over, as part of
-    the mean. So the shares of items that no longer come fall, and with `memory` 0 and
-    no collision the estimate is exactly the count over the rows so far.
+    than once; the current, open interval counts as part of the mean. So shares of items
+    that stop occurring fall, and with `memory` 0 and no collision the estimate is
+    exactly the count divided by the rows so far.
 
     Args:
         n_buckets: of each hash function; several times the number of items keeps the
@@ -171,3 +188,49 @@ class StreamingFrequencies(Frequencies):
         averaged = np.minimum(before, plain) / np.minimum(after, plain)
         n_faded = np.maximum(after, plain) - np.maximum(before, plain)
         return averaged * (1 - self._memory) ** n_faded
+
+
+class LogQParams(Params):
+    """Options of an estimator of item frequencies, and how it is built."""
+
+    def build(self, counts: npt.NDArray[np.int64], *, seed: int) -> Frequencies | None:
+        """Return the estimator, or None for no log q correction.
+
+        Args:
+            counts: `[n_items]`, training positives of each item.
+            seed: of all randomness.
+        """
+        del counts, seed
+        return None
+
+
+class ExactParams(LogQParams):
+    """Frequencies counted before training."""
+
+    def build(self, counts: npt.NDArray[np.int64], *, seed: int) -> Frequencies:
+        del seed
+        return ExactFrequencies(log_share_of_rows(counts))
+
+
+class StreamingParams(LogQParams):
+    """Frequencies estimated from the stream of batches (Yi et al. 2019)."""
+
+    buckets: PositiveInt = Field(
+        description="hash buckets, several times the number of items"
+    )
+    hashes: PositiveInt = Field(description="hash functions, against collisions")
+    memory: float = Field(
+        ge=0, le=1, description="weight of the newest interval; 0: plain mean"
+    )
+
+    def build(self, counts: npt.NDArray[np.int64], *, seed: int) -> Frequencies:
+        del counts
+        return StreamingFrequencies(self.buckets, self.hashes, self.memory, seed=seed)
+
+
+class LogQ(OneOf[LogQParams]):
+    """Correction of a softmax for how often its candidates are sampled."""
+
+    none: LogQParams = LogQParams()
+    exact: ExactParams = ExactParams()
+    streaming: StreamingParams

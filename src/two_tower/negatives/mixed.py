@@ -1,28 +1,51 @@
-"""Negatives from the batch and from the whole catalogue."""
+"""Mixed negatives: the batch's positives and uniform samples of the catalogue."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
+from pydantic import Field, PositiveInt
 
-from two_tower.negatives.base import Candidates, Positives, Source, State
+from two_tower.negatives.base import (
+    Candidates,
+    NegativeData,
+    Positives,
+    Source,
+    SourceParams,
+)
 from two_tower.negatives.in_batch import distinct_labels, observed_log_share
 from two_tower.negatives.log_q import Frequencies
-from two_tower.types import IntArray
+from two_tower.types import IntArray, State
+
+
+class MixedParams(SourceParams):
+    """The batch's positives and items sampled uniformly."""
+
+    contains_positives: ClassVar[bool] = True
+    follows_positives: ClassVar[bool] = True
+
+    count: PositiveInt = Field(description="uniform samples that a batch shares")
+    block: int = Field(
+        ge=1, description="the number of distinct positives is padded to a multiple"
+    )
+
+    def build(self, data: NegativeData, frequencies: Frequencies | None) -> Source:
+        return Mixed(data.candidates, self.count, self.block, frequencies)
 
 
 @dataclass(frozen=True, eq=False)
 class Mixed(Source):
-    """The batch's positives and items drawn uniformly, so that rare items come too.
+    """The batch's positives and uniform samples, so that rare items are negatives too.
 
-    With P real places in the batch and N items to draw, an item is expected
+    With P real queries in the batch and N items to sample from, an item is expected
     P · share + count / N times; an item of both parts has two columns, both with that
     log q.
 
     Attributes:
-        items: `[N]` int32 dense ids to draw from: those that training knows.
-        count: how many to draw uniformly, with replacement, for all positives to share.
+        items: `[N]` int32 item indices to sample from: those seen in training.
+        count: uniform samples, with replacement, that all queries share.
         block: the columns of the batch's part are a multiple of it.
-        frequencies: where the shares come from; None for no correction.
+        frequencies: shares for log q; None for no correction.
 
     References:
         Yang et al., Mixed Negative Sampling for Learning Two-tower Neural Networks in
@@ -34,10 +57,10 @@ class Mixed(Source):
     block: int
     frequencies: Frequencies | None
 
-    def draw(self, positives: Positives, rng: np.random.Generator) -> Candidates:
+    def sample(self, positives: Positives, rng: np.random.Generator) -> Candidates:
         labels = distinct_labels(positives, self.block)
-        ranks = rng.integers(0, len(self.items), self.count, dtype=np.int32)
-        ids = np.concatenate([labels.ids, self.items[ranks]])
+        rows = rng.integers(0, len(self.items), self.count, dtype=np.int32)
+        ids = np.concatenate([labels.ids, self.items[rows]])
         log_q = observed_log_share(self.frequencies, positives, ids)
         if self.frequencies is not None:
             from_batch = positives.is_real.sum() * np.exp(log_q)

@@ -1,28 +1,56 @@
-"""Negatives from the positives of the last batches."""
+"""Queue of negatives: the positives of the latest batches."""
+
+from typing import ClassVar
 
 import numpy as np
+from pydantic import Field, PositiveInt
 
-from two_tower.negatives.base import Candidates, Positives, Source, State
+from two_tower.negatives.base import (
+    Candidates,
+    NegativeData,
+    Positives,
+    Source,
+    SourceParams,
+)
 from two_tower.negatives.in_batch import observed_log_share
 from two_tower.negatives.log_q import Frequencies
-from two_tower.types import PADDING, FloatArray, IntArray
+from two_tower.types import PADDING, FloatArray, IntArray, State
+
+
+class QueueParams(SourceParams):
+    """The positives of the latest batches."""
+
+    contains_positives: ClassVar[bool] = True
+    follows_positives: ClassVar[bool] = True
+
+    size: PositiveInt = Field(description="positives in the queue")
+    hard: int = Field(
+        ge=0,
+        description="oldest entries that are negatives only of queries whose positive "
+        "belongs to the same head; with objective interest_softmax",
+    )
+    unique: bool = Field(
+        description="whether a repeated entry counts once; hard entries always repeat"
+    )
+
+    def build(self, data: NegativeData, frequencies: Frequencies | None) -> Source:
+        del data
+        return Queue(self.size, frequencies, hard=self.hard, unique=self.unique)
 
 
 class Queue(Source):
-    """The last `size` positive ids, oldest first, the current batch at the end.
+    """First-in, first-out queue of positive ids, the current batch last.
 
-    Only ids are kept: they are embedded with today's weights, so that no negative is
-    stale and all take gradient. Slots that are not filled yet have weight 0.
-
-    The oldest ids may be set apart as the hard part, for an objective to choose from
-    for each query; all others are easy.
+    Only ids are stored: they are embedded with the current weights, so that no negative
+    is stale and all take gradient. Slots not filled yet have weight 0. The oldest ids
+    may be the hard part, from which an objective selects per query; the rest are easy.
 
     Args:
-        size: Q, at least the places of a batch and the hard part.
-        frequencies: what log q is made of, log share; None for no correction.
-        hard: how many of the oldest slots, which come first, are the hard part.
-        unique: whether an easy id weighs as much as one negative, however many easy
-            slots have it.
+        size: Q, at least the queries of a batch plus the hard part.
+        frequencies: shares for log q; None for no correction.
+        hard: number of the oldest slots, which come first, in the hard part.
+        unique: whether an easy id has the weight of one negative, however many easy
+            slots hold it.
 
     Raises:
         ValueError: if the hard part is negative, or all of the queue.
@@ -50,23 +78,23 @@ class Queue(Source):
         self._hard = hard
         self._unique = unique
 
-    def draw(self, positives: Positives, rng: np.random.Generator) -> Candidates:
+    def sample(self, positives: Positives, rng: np.random.Generator) -> Candidates:
         """Push the batch, then return the whole queue.
 
         Raises:
-            ValueError: if the batch has more places than the queue's easy part.
+            ValueError: if the batch has more queries than the queue's easy part.
         """
-        size, n_places = len(self._ids), len(positives.labels)
-        if size - self._hard < n_places:
+        size, n_queries = len(self._ids), len(positives.labels)
+        if size - self._hard < n_queries:
             raise ValueError(
-                f"a batch of {n_places} places does not fit into a queue of {size} "
+                f"a batch of {n_queries} queries does not fit into a queue of {size} "
                 f"ids, {self._hard} of them hard; make the queue larger, or its hard "
                 "part or the batches smaller"
             )
         is_real = positives.is_real
         pushed = positives.labels[is_real]
         self._ids = np.concatenate([self._ids[len(pushed) :], pushed])
-        own_column = np.zeros(n_places, np.int32)
+        own_column = np.zeros(n_queries, np.int32)
         own_column[is_real] = np.arange(size - len(pushed), size)
         log_q = observed_log_share(self._frequencies, positives, self._ids)
         weights = (self._ids != PADDING).astype(np.float32)
@@ -85,6 +113,6 @@ class Queue(Source):
 
 
 def occurrences(ids: IntArray) -> FloatArray:
-    """Return `[n]` float32, how often each of `[n]` ids is among them."""
-    _, place, counts = np.unique(ids, return_inverse=True, return_counts=True)
-    return counts[place].astype(np.float32)
+    """Return `[n]` float32, the number of times that each of `[n]` ids occurs."""
+    _, inverse, counts = np.unique(ids, return_inverse=True, return_counts=True)
+    return counts[inverse].astype(np.float32)

@@ -29,7 +29,7 @@ def assemble_query_tower(
     users: pa.Table,
     *,
     buckets: Sequence[int],
-    slots: int,
+    tokens_per_batch: int,
     origin: JsonObject,
 ) -> QueryTower:
     """Return the query tower of a trained model.
@@ -42,7 +42,7 @@ def assemble_query_tower(
             towers that read events.
         buckets: widths that histories are padded to; those that the model can't read
             are left out.
-        slots: items in a batch, padding included.
+        tokens_per_batch: items in a batch, padding included.
         origin: see `QueryTower`.
     """
     longest = max(towers.max_length, 1)
@@ -52,7 +52,7 @@ def assemble_query_tower(
         average_query=np.empty(0, np.float32),
         largest_norm=measure_items(towers, vocabularies.items.num_rows),
         edges=[*(width for width in buckets if width < longest), longest],
-        slots=slots,
+        tokens_per_batch=tokens_per_batch,
         origin=origin,
     )
     queries = encode_users(tower, users)

@@ -68,7 +68,7 @@ class QueryTower:
             normalise; None of others.
         edges: rising widths that histories are padded to; the last is the most items
             of a history that count.
-        slots: items in a batch, padding included.
+        tokens_per_batch: items in a batch, padding included.
         origin: `fingerprints` of the data and the model, the `parameters` that it was
             trained with, and the `rules` by which its data were selected and split.
     """
@@ -78,7 +78,7 @@ class QueryTower:
     average_query: FloatArray
     largest_norm: float | None
     edges: Sequence[int]
-    slots: int
+    tokens_per_batch: int
     origin: JsonObject
 
     @property
@@ -226,7 +226,7 @@ class QueryTower:
             histories,
             users,
             edges=self.edges,
-            slots=self.slots,
+            tokens_per_batch=self.tokens_per_batch,
             values=values or None,
             events=events,
         )

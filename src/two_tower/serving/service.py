@@ -81,7 +81,7 @@ class RetrievalService:
         """
         require_pair(tower, bundle)
         # A batch of one user: the rows of a larger one would be computed in vain.
-        self.tower = replace(tower, slots=tower.edges[-1])
+        self.tower = replace(tower, tokens_per_batch=tower.edges[-1])
         self.recommender = Recommender(bundle, tower.vocabularies.items)
 
     def recommend(

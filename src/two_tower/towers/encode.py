@@ -25,7 +25,7 @@ def encode_histories(  # noqa: PLR0913 (what is known of users, and batch sizes)
     users: IntArray,
     *,
     edges: Sequence[int],
-    slots: int,
+    tokens_per_batch: int,
     values: Mapping[str, np.ndarray] | None = None,
     events: Events | None = None,
 ) -> FloatArray:
@@ -40,7 +40,7 @@ def encode_histories(  # noqa: PLR0913 (what is known of users, and batch sizes)
         users: `[R]` int32 dense ids, 0 or 1 for unknown users; a model of histories
             alone does not read them.
         edges: rising widths that histories are padded to.
-        slots: items in a batch, padding included; without histories, users.
+        tokens_per_batch: items in a batch, padding included; without histories, users.
         values: feature → `[R, width]`, what is known of the users now, in place of what
             is stored; None for what is stored.
         events: of the histories; None if no time and no rating is known. A model that
@@ -56,14 +56,14 @@ def encode_histories(  # noqa: PLR0913 (what is known of users, and batch sizes)
     n_vectors = (towers.n_vectors,) if towers.n_vectors > 1 else ()
     shape = (len(histories), *n_vectors, towers.dimension)
     vectors = np.empty(shape, np.float32)
-    for width, rows in _batches(lengths, edges, slots):
+    for width, rows in _batches(lengths, edges, tokens_per_batch):
         batch: dict[str, Any] = {}
         if reads_history:
             batch |= _read_histories(towers, histories, events, rows, width)
         if towers.profile is not None or not towers.query_per_position:
             batch["users"] = users[rows]
         # A full batch every time, so that each width has one shape to compile.
-        n_rows = max(slots // width, 1)
+        n_rows = max(tokens_per_batch // width, 1)
         batch = {name: _fill(array, n_rows) for name, array in batch.items()}
         if towers.profile is not None and values:
             given = {name: _fill(v[rows], n_rows) for name, v in values.items()}
@@ -109,12 +109,12 @@ def _read_histories(
 
 
 def _batches(
-    lengths: np.ndarray, edges: Sequence[int], slots: int
+    lengths: np.ndarray, edges: Sequence[int], tokens_per_batch: int
 ) -> Iterator[tuple[int, np.ndarray]]:
     bucket_of_row = np.searchsorted(edges, lengths)
     for bucket, width in enumerate(edges):
         rows = np.flatnonzero(bucket_of_row == bucket)
-        size = max(slots // width, 1)
+        size = max(tokens_per_batch // width, 1)
         for start in range(0, len(rows), size):
             yield width, rows[start : start + size]
 

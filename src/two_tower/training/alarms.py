@@ -92,13 +92,13 @@ def check_heads(least: float, greatest: float, *, n_heads: int) -> None:
     if not greatest < COLLAPSED_POSTERIOR:
         raise TrainingError(
             f"the {n_heads} heads have collapsed into one, which has {greatest:.3f} of "
-            "all positives. Raise the weight of dead_heads or the router's "
+            "all positives. Raise the weight of load_balancing or the router's "
             "temperature, or name a category feature that tells items apart."
         )
     if least < NEGLECTED_SHARE / n_heads:
         logger.warning(
             "a head has %.4f of all positives, where an even share is %.4f; raise the "
-            "weight of dead_heads, or have fewer heads",
+            "weight of load_balancing, or have fewer heads",
             least,
             1 / n_heads,
         )
@@ -130,7 +130,8 @@ def check_vectors(likeness: float, least: float, *, n_vectors: int) -> None:
     if least < NEGLECTED_SHARE / n_vectors:
         logger.warning(
             "a vector is the nearest to %.4f of all positives, where an even share is "
-            "%.4f; raise objectives.interest_softmax.softness, or have fewer vectors",
+            "%.4f; raise objectives.interest_softmax.soft_max_temperature, or have "
+            "fewer vectors",
             least,
             1 / n_vectors,
         )

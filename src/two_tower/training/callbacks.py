@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +18,6 @@ from two_tower.training.alarms import (
     check_vectors,
     check_weights,
 )
-from two_tower.training.averages import assign_all
 from two_tower.training.batches.base import Batches
 from two_tower.training.checkpoints import Checkpoint, CheckpointStore
 from two_tower.training.metrics import (
@@ -34,9 +33,6 @@ from two_tower.training.validation import Validation
 from two_tower.types import FIRST_ID
 
 logger = logging.getLogger(__name__)
-
-
-AVERAGED = "averaged"
 
 
 @dataclass
@@ -88,9 +84,16 @@ class EarlyStopping:
         self.waited, self.weights = state["waited"], weights
 
 
-def was_averaged(record: Mapping[str, Any]) -> bool:
-    """Whether an epoch's figures are of weights of several steps."""
-    return bool(record.get(AVERAGED))
+def assign_all(
+    variables: Sequence[keras.Variable], values: Sequence[np.ndarray]
+) -> None:
+    """Assign each variable its value, in order.
+
+    Raises:
+        ValueError: if their numbers differ.
+    """
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
 
 
 @dataclass
@@ -215,14 +218,7 @@ class EpochEnd(keras.callbacks.Callback):
     def _examine(self, epoch: int) -> dict[str, Any]:
         """Raise the alarms, and return the validation's figures where it is due."""
         check_weights(self.state.task.towers.get_weights(), epoch=epoch)
-        averages = self.state.task.averages
-        if averages is None:
-            return self._validate(epoch)
-        averaged = averages.are_of_several
-        if averaged and not any(was_averaged(done) for done in self.state.history):
-            logger.info("from epoch %d on the weights are averages", epoch + 1)
-        with averages.in_place():
-            return {AVERAGED: averaged, **self._validate(epoch)}
+        return self._validate(epoch)
 
     def _validate(self, epoch: int) -> dict[str, float]:
         """Examine the towers as they would be kept."""

@@ -4,7 +4,7 @@ import logging
 from contextlib import closing
 from typing import Any
 
-from two_tower.training.callbacks import EpochEnd, TrainingState, was_averaged
+from two_tower.training.callbacks import EpochEnd, TrainingState
 from two_tower.training.checkpoints import CheckpointStore
 from two_tower.training.keras_input import as_keras_input
 from two_tower.training.progress import ProgressBar
@@ -23,8 +23,6 @@ def fit(
 ) -> list[dict[str, Any]]:
     """Train the state's towers and leave the best epoch's weights in them.
 
-    If the task averages weights, its averages are what is validated and kept.
-
     A checkpoint of the same data and parameters is gone on from, to the result that an
     unbroken run would have had. The last one stays: what follows may fail.
 
@@ -39,8 +37,7 @@ def fit(
         One record per epoch: `epoch` from 1, `loss`, `learning_rate`,
         `temperature`, `seconds`, `examples_per_second`, `request_time` (whether
         queries know when they are asked), what the objective measures,
-        the validation's figures where there was one, and where weights are averaged
-        `averaged`, whether these figures are of several steps' weights yet.
+        and the validation's figures where there was one.
 
     Raises:
         TrainingError: if loss or weights are no numbers, or the item vectors or the
@@ -80,20 +77,4 @@ def fit(
             state.stopping.best,
             " (request's time known)" if state.task.towers.request_time else "",
         )
-        _check_averages(state)
-    elif state.task.averages is not None:
-        state.task.averages.put_in()
     return state.history
-
-
-def _check_averages(state: TrainingState) -> None:
-    """Warn if averages were asked for and the kept weights are of a single step."""
-    best = state.stopping.best_epoch
-    if state.task.averages is None or was_averaged(state.history[best]):
-        return
-    logger.warning(
-        "weights are averaged, but the kept epoch %d came before averages began: its "
-        "weights are those of one step. Begin earlier (averages.swa.from_share), give "
-        "training more validation.patience, or set averaging to none",
-        best + 1,
-    )

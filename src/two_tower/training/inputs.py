@@ -1,7 +1,5 @@
 """The model inputs, read from their tables into arrays."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,18 +10,18 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from two_tower.negatives.base import NegativeData
 from two_tower.ragged import Ragged
 from two_tower.towers.events import Events
 from two_tower.towers.features import Feature, InputKind
+from two_tower.towers.params import EntityParams
+from two_tower.training.params import Training
 from two_tower.training.sequences import Sequences
 from two_tower.training.validation import Examples
 from two_tower.types import IntArray, JsonObject
 
-if TYPE_CHECKING:  # a GPU machine may have neither Ibis nor Pydantic
+if TYPE_CHECKING:  # a GPU machine may have no Ibis
     import ibis.expr.types as ir
-
-    from two_tower.training.params.towers import Entity
-    from two_tower.training.params.training import Training
 
 
 def chosen_features(
@@ -157,6 +155,19 @@ class ModelInputs:
         """`[N]` int32, the dense ids of the candidates in rising order."""
         return np.flatnonzero(self.is_candidate).astype(np.int32)
 
+    @cached_property
+    def negative_data(self) -> NegativeData:
+        """The training interactions, as sources of negatives read them."""
+        users, items = self.sequences.pairs()
+        return NegativeData(
+            users,
+            items,
+            n_users=self.n_users,
+            n_items=self.items.n_entities,
+            candidates=self.candidate_ids,
+            explicit_negatives=self.explicit_negatives,
+        )
+
     @property
     def longest_window(self) -> int:
         """How many items the longest window of training has."""
@@ -164,7 +175,7 @@ class ModelInputs:
 
 
 def read_inputs(
-    tables: Mapping[str, ir.Table],
+    tables: Mapping[str, "ir.Table"],
     feature_schema: JsonObject,
     feature_information: JsonObject,
     parameters: Training,
@@ -186,7 +197,7 @@ def read_inputs(
     n_users = feature_schema["n_users"]
     train_sequences = tables["train_sequences"].order_by("user", "window")
     profile = parameters.profile
-    with_events = parameters.reads_events
+    with_events = parameters.history.chosen.reads_events
     return ModelInputs(
         sequences=Sequences.from_batches(
             train_sequences.to_pyarrow_batches(), with_events=with_events
@@ -215,7 +226,7 @@ def read_inputs(
     )
 
 
-def read_examples(examples: ir.Table, *, with_events: bool) -> Examples:
+def read_examples(examples: "ir.Table", *, with_events: bool) -> Examples:
     """Return what is held out, in order of `user`.
 
     Args:
@@ -239,10 +250,10 @@ def _read_events(held_out: pa.Table) -> Events:
 
 
 def _read_entities(
-    tables: Mapping[str, ir.Table],
+    tables: Mapping[str, "ir.Table"],
     schema: JsonObject,
     entity: Literal["item", "user"],
-    asked: Entity,
+    asked: EntityParams,
     tower: str,
 ) -> Entities:
     n_entities = schema[f"n_{entity}s"]
@@ -262,14 +273,16 @@ def _read_entities(
     )
 
 
-def _known(vocabulary: ir.Table, entity: str, n_entities: int) -> npt.NDArray[np.bool_]:
+def _known(
+    vocabulary: "ir.Table", entity: str, n_entities: int
+) -> npt.NDArray[np.bool_]:
     rows = vocabulary.select(entity, "n_train").to_pyarrow()
     known = np.zeros(n_entities, bool)
     known[rows[entity].to_numpy()] = rows["n_train"].to_numpy() > 0
     return known
 
 
-def _read_explicit_negatives(explicit_negatives: ir.Table, n_users: int) -> Ragged:
+def _read_explicit_negatives(explicit_negatives: "ir.Table", n_users: int) -> Ragged:
     table: pa.Table = explicit_negatives.order_by("user").to_pyarrow()
     lists = Ragged.from_arrow(table["items"])
     lengths = np.zeros(n_users, np.int64)

@@ -7,7 +7,6 @@ import keras
 from keras import ops
 
 from two_tower.towers.two_tower import TwoTower
-from two_tower.training.averages import Averages
 from two_tower.training.keras_input import N_STEPS
 from two_tower.training.metrics import accumulators
 from two_tower.training.objectives.single_vector import MeasuringObjective, Objective
@@ -55,7 +54,6 @@ class RetrievalTask(keras.Model):
         towers: what is trained.
         objective: what it minimises, and maybe measures.
         temperature: what scores are divided by.
-        averages: of the towers' weights, or None for none.
 
     Raises:
         ValueError: if the objective's measures have names that are taken.
@@ -66,13 +64,11 @@ class RetrievalTask(keras.Model):
         towers: TwoTower,
         objective: Objective,
         temperature: Temperature,
-        averages: Averages | None = None,
     ) -> None:
         super().__init__()
         self.towers = towers
         self.objective = objective
         self.temperature = temperature
-        self.averages = averages
         self.mean_loss = keras.metrics.Mean(name="loss_per_positive")
         self.n_steps = keras.metrics.Sum(name="n_steps", dtype="int32")
         self.measures = (
@@ -83,8 +79,8 @@ class RetrievalTask(keras.Model):
         self.accumulators = accumulators(self.measures)
 
     def build(self, _: Any = None) -> None:
-        for part in (self.towers, self.temperature, self.averages):
-            if part is not None and not part.built:
+        for part in (self.towers, self.temperature):
+            if not part.built:
                 part.build()
         self.built = True
 
@@ -117,43 +113,6 @@ class RetrievalTask(keras.Model):
         for measure in self.accumulators:
             measure.update_state(figures[measure.name], sample_weight=n_positives)
         return sum(self.losses, start=loss)
-
-    def train_step(self, *stepped: Any) -> Any:
-        """Take a step as Keras does, and note the weights that it leads to.
-
-        Args:
-            stepped: on TensorFlow the batch; on JAX the state and the batch.
-
-        Returns:
-            On TensorFlow the figures; on JAX these and the new state.
-        """
-        if keras.backend.backend() != "jax":
-            logs = super().train_step(*stepped)
-            if self.averages is not None:
-                self.averages.update()
-            return logs
-        logs, state = super().train_step(*stepped)
-        if self.averages is not None:
-            state = self._noted(self.averages, *state)
-        return logs, state
-
-    def _noted(
-        self,
-        averages: Averages,
-        trained: list[Tensor],
-        others: list[Tensor],
-        *rest: list[Tensor],
-    ) -> tuple[list[Tensor], ...]:
-        """Return JAX's state with averages that know of the trained weights."""
-        variables = [*self.trainable_variables, *self.non_trainable_variables]
-        values = zip(variables, [*trained, *others], strict=True)
-        with keras.StatelessScope(state_mapping=values) as scope:
-            averages.update()
-        averaged = [
-            scope.get_current_value(variable)
-            for variable in self.non_trainable_variables
-        ]
-        return trained, averaged, *rest
 
     def get_metrics_result(self) -> dict[str, Tensor]:
         """Return the epoch's loss per positive, steps and measures so far.

@@ -55,14 +55,14 @@ class Validation:
         examples: who is asked for what.
         cutoffs: list lengths that are reported.
         edges: widths that histories are padded to.
-        slots: items in a batch.
+        tokens_per_batch: items in a batch.
         item_block: items scored at a time.
     """
 
     examples: Examples
     cutoffs: Sequence[int]
     edges: Sequence[int]
-    slots: int
+    tokens_per_batch: int
     item_block: int
 
     def evaluate(self, towers: TwoTower, items: FloatArray) -> dict[str, float]:
@@ -78,7 +78,7 @@ class Validation:
             examples.histories,
             examples.users,
             edges=self.edges,
-            slots=self.slots,
+            tokens_per_batch=self.tokens_per_batch,
             events=examples.events,
         )
         # A repeated positive counts once.

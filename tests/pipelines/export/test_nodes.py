@@ -16,7 +16,7 @@ INT_LISTS = pa.list_(pa.int32())
 SIZES = {
     "items_per_piece": 50,
     "users_per_piece": 50,
-    "slots": 12,
+    "tokens_per_batch": 12,
     "buckets": [2, 4],
     "average_users": 50,
     "seed": 1,
@@ -271,7 +271,7 @@ def test_no_example_gives_an_empty_table_of_the_same_columns(query_tower):
 def test_as_much_of_a_history_counts_as_in_training(
     buckets, edges, towers, export_tower
 ):
-    assert export_tower(towers, buckets=buckets, slots=50).edges == edges
+    assert export_tower(towers, buckets=buckets, tokens_per_batch=50).edges == edges
 
 
 # covers: L8

@@ -20,7 +20,10 @@ def test_the_parameters_in_conf_are_sound():
         ({"items_per_piece": 0}, "greater than or equal to 1"),
         ({"users_per_piece": 0}, "greater than or equal to 1"),
         ({"average_users": 0}, "greater than or equal to 1"),
-        ({"slots": 199}, "slots is 199, less than the widest of buckets, 200"),
+        (
+            {"tokens_per_batch": 199},
+            "tokens_per_batch is 199, less than the widest of buckets, 200",
+        ),
         ({"buckets": [50, 25]}, "rising widths above 0"),
         ({"buckets": []}, "at least 1 item"),
         ({"chunk": 5}, "Extra inputs are not permitted"),

@@ -24,18 +24,18 @@ COMBINATIONS = [
     ("softmax", "catalogue"),
     *((objective, source) for objective in OBJECTIVES for source in SOURCES),
 ]
-PAIRS = {"history": "none", "profile": {"use": True}}
-BOTH = {"history": "mean", "profile": {"use": True}}
+PAIRS = {"history": {"kind": "none"}, "profile": {"use": True}}
+BOTH = {"history": {"kind": "mean"}, "profile": {"use": True}}
 INTERESTS = {
-    "history": "multi_interest",
-    "objective": "interest_softmax",
+    "history": {"kind": "multi_interest"},
+    "objective": {"kind": "interest_softmax"},
     "optimizer": {"learning_rate": 0.005},
 }
 HISTORIES = walks(30, N_ITEMS, seed=5)
 # One shape of batches, which JAX compiles once.
 ONE_SHAPE = {
     "batches": {"buckets": [8]},
-    "sources": {"in_batch": {"block": 48}, "mixed": {"block": 48}},
+    "negatives": {"in_batch": {"block": 48}, "mixed": {"block": 48}},
 }
 
 
@@ -51,7 +51,7 @@ def history_of(folder, *changes, held_out=()):
 # covers: L1 L2 L17
 @pytest.mark.parametrize(("objective", "negatives"), COMBINATIONS)
 def test_every_objective_learns_from_every_source(objective, negatives, tmp_path):
-    asked = {"objective": objective, "negatives": negatives}
+    asked = {"objective": {"kind": objective}, "negatives": {"kind": negatives}}
     # All combinations on pairs: a step is compiled in no time.
     first, last = history_of(tmp_path, PAIRS, asked)
     assert last["loss"] < first["loss"]
@@ -68,31 +68,40 @@ DEEP = {"embedding": 8, "combine": "concat", "mlp": LAYERS}
     [
         pytest.param(BOTH, id="history and profile"),
         pytest.param(BOTH | {"item_tower": DEEP, "fusion": LAYERS}, id="layers"),
-        pytest.param({"negatives": "mixed", "log_q": "exact"}, id="exact log q"),
         pytest.param(
-            {"negatives": "queue", "log_q": "streaming"}, id="streaming log q"
+            {"negatives": {"kind": "mixed"}, "log_q": {"kind": "exact"}},
+            id="exact log q",
         ),
-        pytest.param({"negatives": "uniform", "sources": SHARED}, id="shared draws"),
+        pytest.param(
+            {"negatives": {"kind": "queue"}, "log_q": {"kind": "streaming"}},
+            id="streaming log q",
+        ),
+        pytest.param({"negatives": {"kind": "uniform", **SHARED}}, id="shared draws"),
         pytest.param({"masks": {"consumed": True}}, id="catalogue less consumed"),
         pytest.param(
-            {"negatives": "in_batch", "masks": {"consumed": True}},
+            {"negatives": {"kind": "in_batch"}, "masks": {"consumed": True}},
             id="batch less consumed",
         ),
         pytest.param(
-            {"negatives": "uniform", "masks": {"consumed": True}},
+            {"negatives": {"kind": "uniform"}, "masks": {"consumed": True}},
             id="own draws less consumed",
         ),
         pytest.param(
-            {"objective": "gbce", "negatives": "queue", "masks": {"consumed": True}},
+            {
+                "objective": {"kind": "gbce"},
+                "negatives": {"kind": "queue"},
+                "masks": {"consumed": True},
+            },
             id="pairs less consumed",
         ),
         pytest.param(
             {"scoring": {"temperature": {"learned": True}}}, id="learned temperature"
         ),
         pytest.param({"scoring": {"normalise": False}}, id="dot product"),
-        pytest.param({"self_supervision": {"pattern": "rfm"}}, id="rfm"),
+        pytest.param({"self_supervision": {"kind": "rfm"}}, id="rfm"),
         pytest.param(
-            {"negatives": "in_batch", "self_supervision": {"pattern": "cfm"}}, id="cfm"
+            {"negatives": {"kind": "in_batch"}, "self_supervision": {"kind": "cfm"}},
+            id="cfm",
         ),
         pytest.param({"steps_per_execution": 3}, id="three steps at a time"),
     ],
@@ -102,26 +111,28 @@ def test_every_option_learns_from_histories(change, tmp_path):
     assert last["loss"] < first["loss"]
 
 
-FEW = {"negatives": "queue", "sources": {"queue": {"hard": 60, "unique": True}}}
-OFTEN = {"negatives": "queue", "sources": {"queue": {"hard": 60}}}
+FEW = {"negatives": {"kind": "queue", "queue": {"hard": 60, "unique": True}}}
+OFTEN = {"negatives": {"kind": "queue", "queue": {"hard": 60}}}
 
 
 def of_history(**options):
-    return {"histories": {"multi_interest": options}}
+    return {"history": {"multi_interest": options}}
 
 
 # covers: X3
 @pytest.mark.parametrize(
     "changes",
     [
-        pytest.param([{"negatives": "in_batch"}], id="batch"),
-        pytest.param([{"negatives": "mixed", "log_q": "exact"}], id="mixed"),
-        pytest.param([{"negatives": "uniform", "sources": SHARED}], id="uniform"),
-        pytest.param([OFTEN, {"log_q": "streaming"}], id="queue"),
+        pytest.param([{"negatives": {"kind": "in_batch"}}], id="batch"),
+        pytest.param(
+            [{"negatives": {"kind": "mixed"}, "log_q": {"kind": "exact"}}], id="mixed"
+        ),
+        pytest.param([{"negatives": {"kind": "uniform", **SHARED}}], id="uniform"),
+        pytest.param([OFTEN, {"log_q": {"kind": "streaming"}}], id="queue"),
         pytest.param([FEW, {"masks": {"consumed": True}}], id="less consumed"),
         pytest.param([FEW, of_history(n_vectors=1)], id="one vector"),
         pytest.param(
-            [FEW, {"objectives": {"interest_softmax": {"credit": "any"}}}],
+            [FEW, {"objective": {"interest_softmax": {"assignment": "any"}}}],
             id="whichever vector",
         ),
         pytest.param(
@@ -146,7 +157,11 @@ def of_history(**options):
                     heads={"routing": "hard", "norm": "unit", "prior": False},
                     aggregation={"query": "heads", "temperature": 0.5},
                 ),
-                {"objectives": {"interest_softmax": {"joint": False, "credit": "any"}}},
+                {
+                    "objective": {
+                        "interest_softmax": {"joint": False, "assignment": "any"}
+                    }
+                },
             ],
             id="by queries",
         ),

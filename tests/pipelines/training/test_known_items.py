@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from two_tower.training.objective.single_vector import full_softmax
 
 from tests.training.fit_tiny import walks
 from tests.training.tiny import N_ITEMS, model_inputs, parameters
 from two_tower.ragged import Ragged
 from two_tower.training import assembly, contrasts
-from two_tower.training.objectives.single_vector import full_softmax
 
 # Forty real items, of which users have only met the first thirty.
 COLD = range(32, N_ITEMS)
@@ -41,7 +41,7 @@ def first_batch(asked):
     ],
 )
 def test_no_source_draws_a_cold_item(name, options):
-    _, batch = first_batch(parameters({"negatives": name, "sources": {name: options}}))
+    _, batch = first_batch(parameters({"negatives": {"kind": name, name: options}}))
     is_drawn = batch["candidate_weights"] > 0
     found = set(batch["candidates"][is_drawn].tolist())
     assert found == set(range(2, 32))
@@ -51,7 +51,7 @@ def test_no_source_draws_a_cold_item(name, options):
 @pytest.mark.parametrize("name", ["uniform", "unconsumed", "mixed"])
 def test_log_q_counts_the_known_items_alone(name):
     options = {"uniform": {"count": 9, "per_positive": 0}}
-    change = {"negatives": name, "log_q": "exact", "sources": options}
+    change = {"negatives": {"kind": name, **options}, "log_q": {"kind": "exact"}}
     asked = parameters(change)
     inputs = inputs_of(asked)
     users, items = inputs.sequences.pairs()
@@ -97,20 +97,22 @@ def test_the_catalogue_has_no_column_for_a_cold_item():
 
 
 def test_gbce_rates_its_draws_by_the_known_items():
-    asked = parameters({"objective": "gbce", "negatives": "uniform"})
+    asked = parameters(
+        {"objective": {"kind": "gbce"}, "negatives": {"kind": "uniform"}}
+    )
     objective = contrasts.assemble_objective(asked, inputs_of(asked).items.known)
     assert objective.keywords["loss"].keywords["n_items"] == 30
 
 
 # covers: L23
 def test_views_are_of_known_items():
-    change = {"self_supervision": {"pattern": "rfm", "items": 200}}
+    change = {"self_supervision": {"kind": "rfm", "items": 200}}
     _, batch = first_batch(parameters(change))
     assert set(batch["views_items"].tolist()) == set(range(2, 32))
 
 
 def test_low_rated_negatives_need_something_disliked():
-    asked = parameters({"negatives": "low_rated"})
+    asked = parameters({"negatives": {"kind": "low_rated"}})
     inputs = inputs_of(asked)
     nothing = Ragged(
         inputs.explicit_negatives.values[:0], inputs.explicit_negatives.offsets * 0

@@ -82,7 +82,11 @@ def test_training_works_without_held_out_users(tmp_path, store):
 
 @pytest.mark.backend
 def test_in_batch_softmax_learns(tmp_path, store):
-    change = {"negatives": "in_batch", "log_q": "exact", "epochs": 3}
+    change = {
+        "negatives": {"kind": "in_batch"},
+        "log_q": {"kind": "exact"},
+        "epochs": 3,
+    }
     _, history = train(tmp_path, parameters(change), store=store)
     assert history[-1]["loss"] < 0.9 * history[0]["loss"]
 
@@ -125,7 +129,7 @@ def test_a_model_of_mixed_precision_is_loaded_as_it_was(tmp_path, store):
 def test_times_are_read_in_training_validation_and_saved_models(tmp_path, store):
     times = dict.fromkeys(["relative_time", "time_gap", "request_time"], True)
     timed = {"transformer": {"n_blocks": 1, **times}}
-    change = {"histories": timed, "epochs": 3}
+    change = {"history": {**timed}, "epochs": 3}
     asked = parameters(change, preset="transformer-large")
     towers, history = train(tmp_path, asked, held_out=HELD_OUT, store=store)
     assert history[-1]["loss"] < 0.9 * history[0]["loss"]

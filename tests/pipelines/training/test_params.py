@@ -3,7 +3,7 @@ from omegaconf.errors import InterpolationResolutionError
 from pydantic import BaseModel, ValidationError
 
 from tests.training.tiny import parameters, training_in_conf
-from two_tower.training.params.training import Training
+from two_tower.training.params import Training
 
 
 def refused(path: str, value: object) -> dict[str, object]:
@@ -50,7 +50,7 @@ def test_libreco_two_tower_has_the_defaults_of_its_code():
     assert (adam.beta_2, adam.clip_norm) == (0.999, None)
     assert found.self_supervision.pattern == "none"
     assert found.self_supervision.alpha == 0.2
-    assert found.objectives.max_margin.margin == 1
+    assert found.objective.max_margin.margin == 1
 
 
 # covers: N9 N13
@@ -131,14 +131,26 @@ def test_defaults_are_written_once_in_conf():
         ("sources.queue.size", 0, "greater than 0"),
         ("sources.queue.hard", -1, "greater than or equal to 0"),
         ("optimizer.clip", "value", "'global' or 'each'"),
-        ("objectives.interest_softmax.credit", "all", "'mixture', 'any' or 'nearest'"),
+        (
+            "objectives.interest_softmax.assignment",
+            "all",
+            "'mixture', 'any' or 'nearest'",
+        ),
         ("objectives.interest_softmax.margin", -1, "greater than or equal to 0"),
-        ("objectives.interest_softmax.sharpness.enough", 0.0, "greater than 0"),
+        ("objectives.interest_softmax.entropy.enough", 0.0, "greater than 0"),
         ("objectives.interest_softmax.semantic.weight", -1, "than or equal to 0"),
         ("histories.multi_interest.n_vectors", 3, "n_heads is 4, no multiple of"),
         ("histories.multi_interest.max_items", 0, "greater than 0"),
-        ("objectives.interest_softmax.softness.end", 1e-50, "than or equal to 0.001"),
-        ("objectives.interest_softmax.softness.start", 1.5, "less than or equal to 1"),
+        (
+            "objectives.interest_softmax.soft_max_temperature.end",
+            1e-50,
+            "than or equal to 0.001",
+        ),
+        (
+            "objectives.interest_softmax.soft_max_temperature.start",
+            1.5,
+            "less than or equal to 1",
+        ),
         ("histories.multi_interest.category", [], "at least 1 item"),
         ("histories.multi_interest.heads.routing", "medium", "'soft', 'straight_thro"),
         ("histories.multi_interest.heads.temperature", 0.0, "greater than 0"),
@@ -206,7 +218,11 @@ def test_defaults_are_written_once_in_conf():
         ("batches.buckets", [8, 4], "rising widths above 0"),
         ("batches.buckets", [4, 4, 8], "rising widths above 0"),
         ("batches.buckets", [0, 8], "rising widths above 0"),
-        ("batches.slots", 7, "slots is 7, less than the widest of buckets, 8"),
+        (
+            "batches.tokens_per_batch",
+            7,
+            "tokens_per_batch is 7, less than the widest of buckets, 8",
+        ),
         ("validation.every", 0, "greater than or equal to 1"),
         ("validation.cutoffs", [], "at least 1 item"),
         ("validation.cutoffs", [0, 10], "greater than 0"),
@@ -239,8 +255,8 @@ def test_id_dropout_needs_an_id_and_something_else(missing):
 
 def test_weight_decay_is_refused_where_it_would_do_nothing():
     with pytest.raises(ValidationError, match="kind is 'adam'; only adamw decays"):
-        parameters({"optimizer": {"weight_decay": 0.1}})
-    parameters({"optimizer": {"weight_decay": 0.1, "kind": "adamw"}})
+        parameters({"optimizer": {"adamw": {"weight_decay": 0.1}}})
+    parameters({"optimizer": {"kind": "adamw", "adamw": {"weight_decay": 0.1}}})
 
 
 # covers: A51
@@ -252,7 +268,7 @@ def test_clipping_of_each_tensor_needs_a_norm():
 
 
 def test_heads_share_the_dimension_where_there_are_heads():
-    odd = {"dimension": 10, "histories": {"transformer": {"n_heads": 4}}}
+    odd = {"dimension": 10, "history": {"transformer": {"n_heads": 4}}}
     with pytest.raises(ValidationError, match="dimension 10 is not a multiple of"):
         parameters(odd, preset="transformer")
     parameters(odd, preset="mean")
@@ -261,7 +277,7 @@ def test_heads_share_the_dimension_where_there_are_heads():
 
 
 def test_request_time_needs_an_option_that_reads_times():
-    change = {"histories": {"transformer": {"request_time": True}}}
+    change = {"history": {"transformer": {"request_time": True}}}
     with pytest.raises(ValidationError, match="no time is read"):
         parameters(change, preset="transformer")
     change["histories"]["transformer"]["time_gap"] = True
@@ -270,7 +286,7 @@ def test_request_time_needs_an_option_that_reads_times():
 
 def test_dropout_of_inner_units_needs_layers_that_have_them():
     options = {"feed_forward": None, "dropout": {"feed_forward": 0.1}}
-    change = {"histories": {"transformer": options}}
+    change = {"history": {"transformer": options}}
     with pytest.raises(ValidationError, match=r"dropout.feed_forward is 0.1 but"):
         parameters(change, preset="transformer")
     options["dropout"]["feed_forward"] = 0.0
@@ -279,8 +295,8 @@ def test_dropout_of_inner_units_needs_layers_that_have_them():
 
 def test_momentum_is_refused_where_it_would_do_nothing():
     with pytest.raises(ValidationError, match="kind is 'adam'; it is of sgd alone"):
-        parameters({"optimizer": {"momentum": 0.9}})
-    parameters({"optimizer": {"momentum": 0.9, "kind": "sgd"}})
+        parameters({"optimizer": {"sgd": {"momentum": 0.9}}})
+    parameters({"optimizer": {"kind": "sgd", "sgd": {"momentum": 0.9}}})
 
 
 # covers: L9
@@ -292,14 +308,14 @@ def test_hidden_units_are_one_number_or_a_list(units, widths):
 
 
 MLP = {"hidden_units": 8, "batch_norm": False, "dropout": 0.0}
-PAIRS = {"history": "none", "profile": {"use": True}}
+PAIRS = {"history": {"kind": "none"}, "profile": {"use": True}}
 
 
 # covers: L1 L8 L20 L21
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"history": "none"}, "all queries would be alike"),
+        ({"history": {"kind": "none"}}, "all queries would be alike"),
         ({"profile": {"use_id": False, "use_features": False}}, "both false"),
         ({"item_tower": {"combine": "concat"}}, "mlp is null"),
         (
@@ -307,29 +323,39 @@ PAIRS = {"history": "none", "profile": {"use": True}}
             "item_tower.embedding is 8 but the dimension",
         ),
         ({"profile": {"use": True, "embedding": 8}}, "profile.embedding is 8 but"),
-        ({"objective": "gbce"}, "choose one of in_batch, queue, mixed, uniform"),
-        ({"negatives": "uniform", "masks": {"hits": False}}, "told from itself"),
-        ({"log_q": "exact"}, "set log_q to none"),
         (
-            {"objective": "max_margin", "negatives": "uniform", "log_q": "exact"},
+            {"objective": {"kind": "gbce"}},
+            "choose one of in_batch, queue, mixed, uniform",
+        ),
+        (
+            {"negatives": {"kind": "uniform"}, "masks": {"hits": False}},
+            "told from itself",
+        ),
+        ({"log_q": {"kind": "exact"}}, "set log_q to none"),
+        (
+            {
+                "objective": {"kind": "max_margin"},
+                "negatives": {"kind": "uniform"},
+                "log_q": {"kind": "exact"},
+            },
             "corrects a softmax",
         ),
         (
-            {"negatives": "uniform", "log_q": "streaming"},
+            {"negatives": {"kind": "uniform"}, "log_q": {"kind": "streaming"}},
             "choose one of in_batch, queue, mixed",
         ),
         (
             {
-                "objective": "gbce",
-                "negatives": "uniform",
-                "self_supervision": {"pattern": "rfm"},
+                "objective": {"kind": "gbce"},
+                "negatives": {"kind": "uniform"},
+                "self_supervision": {"kind": "rfm"},
             },
             "goes with objective softmax",
         ),
         (
             {
                 "item_tower": {"use_features": False},
-                "self_supervision": {"pattern": "cfm"},
+                "self_supervision": {"kind": "cfm"},
             },
             "items need some",
         ),
@@ -346,8 +372,12 @@ def test_a_combination_that_makes_no_sense_is_refused(change, message):
         PAIRS,
         {"profile": {"embedding": 8}},
         {"item_tower": {"embedding": 8, "combine": "concat", "mlp": MLP}},
-        {"negatives": "in_batch", "masks": {"hits": False}, "log_q": "streaming"},
-        {"negatives": "low_rated", "objective": "gbce"},
+        {
+            "negatives": {"kind": "in_batch"},
+            "masks": {"hits": False},
+            "log_q": {"kind": "streaming"},
+        },
+        {"negatives": {"kind": "low_rated"}, "objective": {"kind": "gbce"}},
     ],
 )
 def test_a_combination_that_makes_sense_passes(change):

@@ -6,7 +6,7 @@ from two_tower.pipelines.training.pipeline import (
     create_pipeline,
     create_retraining_pipeline,
 )
-from two_tower.training.params.training import Training
+from two_tower.training.params import Training
 
 pytestmark = pytest.mark.filterwarnings("ignore:The 'preview_fn' feature")
 

@@ -85,8 +85,8 @@ def test_a_panel_without_a_measure_is_not_there():
 
 NAMES = (
     "nll",
-    "dead_heads",
-    "sharpness",
+    "load_balancing",
+    "entropy",
     "semantic",
     "accuracy",
     "positive_cosine",
@@ -105,7 +105,7 @@ NAMES = (
     "vector_likeness",
     "vector_share_min",
     "vector_share_max",
-    "softness",
+    "soft_max_temperature",
 )
 
 

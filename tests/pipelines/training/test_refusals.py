@@ -6,14 +6,14 @@ from pydantic import ValidationError
 
 from tests.training.tiny import model_inputs, parameters, training_in_conf
 from two_tower.training import assembly
-from two_tower.training.params.training import Training
+from two_tower.training.params import Training
 
-PAIRS = {"history": "none", "profile": {"use": True}}
-MARGIN = {"objective": "max_margin", "negatives": "uniform"}
+PAIRS = {"history": {"kind": "none"}, "profile": {"use": True}}
+MARGIN = {"objective": {"kind": "max_margin"}, "negatives": {"kind": "uniform"}}
 
 
 def margin_of(margin):
-    return {"objectives": {"max_margin": {"margin": margin}}}
+    return {"objective": {"max_margin": {"margin": margin}}}
 
 
 def scoring(**options):
@@ -22,18 +22,18 @@ def scoring(**options):
 
 SHARED_DRAWS = {"count": 9, "per_positive": 0}
 INTERESTS = {
-    "history": "multi_interest",
-    "objective": "interest_softmax",
-    "negatives": "queue",
+    "history": {"kind": "multi_interest"},
+    "objective": {"kind": "interest_softmax"},
+    "negatives": {"kind": "queue"},
 }
 
 
 def queue_of(**options):
-    return {"sources": {"queue": options}}
+    return {"negatives": {"queue": options}}
 
 
 def softmax_of(**options):
-    return {"objectives": {"interest_softmax": options}}
+    return {"objective": {"interest_softmax": options}}
 
 
 WIDE = {
@@ -44,43 +44,61 @@ WIDE = {
     }
 }
 UNTAUGHT = softmax_of(
-    credit="any",
-    dead_heads={"weight": 0.0},
-    sharpness={"weight": 0.0},
+    assignment="any",
+    load_balancing={"weight": 0.0},
+    entropy={"weight": 0.0},
     semantic={"weight": 0.0},
 )
-ONE_VECTOR = {"histories": {"multi_interest": {"n_vectors": 1}}}
-ONE_HEAD = {"histories": {"multi_interest": {"n_vectors": 1, "n_heads": 1}}}
-BY_CATEGORY = softmax_of(credit="category")
+ONE_VECTOR = {"history": {"multi_interest": {"n_vectors": 1}}}
+ONE_HEAD = {"history": {"multi_interest": {"n_vectors": 1, "n_heads": 1}}}
+BY_CATEGORY = softmax_of(assignment="category")
 
 
 # covers: A39 L1
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ([INTERESTS, {"objective": "softmax"}], "'multi_interest' and 'interest_"),
-        ([INTERESTS, {"history": "mean"}], "'multi_interest' and 'interest_softmax'"),
+        (
+            [INTERESTS, {"objective": {"kind": "softmax"}}],
+            "'multi_interest' and 'interest_",
+        ),
+        (
+            [INTERESTS, {"history": {"kind": "mean"}}],
+            "'multi_interest' and 'interest_softmax'",
+        ),
         ([INTERESTS, {"profile": {"use": True}}], "which embeds users itself"),
         ([INTERESTS, softmax_of(joint=False)], "nearest of all vectors makes one"),
         (
-            [INTERESTS, softmax_of(softness={"start": 0.2, "end": 0.3})],
+            [INTERESTS, softmax_of(soft_max_temperature={"start": 0.2, "end": 0.3})],
             "ends at 0.3, above its start 0.2",
         ),
         ([INTERESTS, scoring(normalise=False)], "have length 1; set it to true"),
-        ([INTERESTS, {"negatives": "catalogue"}], "choose one of in_batch, queue"),
-        ([INTERESTS, {"negatives": "unconsumed"}], "candidates that a batch shares"),
-        ([INTERESTS, {"negatives": "uniform"}], "set count instead of per_positive"),
+        (
+            [INTERESTS, {"negatives": {"kind": "catalogue"}}],
+            "choose one of in_batch, queue",
+        ),
+        (
+            [INTERESTS, {"negatives": {"kind": "unconsumed"}}],
+            "candidates that a batch shares",
+        ),
+        (
+            [INTERESTS, {"negatives": {"kind": "uniform"}}],
+            "set count instead of per_positive",
+        ),
         ([INTERESTS, queue_of(size=100, hard=53)], "a batch may have 48 places"),
         (
-            [INTERESTS, {"self_supervision": {"pattern": "rfm"}}],
+            [INTERESTS, {"self_supervision": {"kind": "rfm"}}],
             "goes with objective softmax",
         ),
-        ([{"negatives": "queue"}, queue_of(hard=8)], "which knows no heads"),
-        ([INTERESTS, queue_of(unique=True), {"log_q": "exact"}], "made up for twice"),
+        ([{"negatives": {"kind": "queue"}}, queue_of(hard=8)], "which knows no heads"),
+        (
+            [INTERESTS, queue_of(unique=True), {"log_q": {"kind": "exact"}}],
+            "made up for twice",
+        ),
         ([INTERESTS, WIDE], "embedding is 8 but the dimension 16, .* set embedding to"),
         ([INTERESTS, queue_of(hard=8), UNTAUGHT], "nothing teaches which categories"),
         (
-            [INTERESTS, queue_of(hard=8), UNTAUGHT, softmax_of(credit="nearest")],
+            [INTERESTS, queue_of(hard=8), UNTAUGHT, softmax_of(assignment="nearest")],
             "nothing teaches which categories",
         ),
         (
@@ -100,12 +118,12 @@ def test_what_interests_have_no_use_for_is_refused(changes, message):
         ([MARGIN, scoring(temperature={"learned": True})], "would reach any margin"),
         ([MARGIN, margin_of(4.1), scoring(temperature={"start": 0.5})], "4.0 at most"),
         (
-            [{"negatives": "unconsumed", "masks": {"consumed": True}}],
+            [{"negatives": {"kind": "unconsumed"}, "masks": {"consumed": True}}],
             "nothing that it could mask",
         ),
         ([{"fusion": {"dropout": 0.1}}], "no hidden_units"),
-        ([{"negatives": "queue", "sources": {"queue": {"size": 95}}}], "have 96"),
-        ([PAIRS, {"negatives": "queue", "sources": {"queue": {"size": 47}}}], "48"),
+        ([{"negatives": {"kind": "queue", "queue": {"size": 95}}}], "have 96"),
+        ([PAIRS, {"negatives": {"kind": "queue", "queue": {"size": 47}}}], "48"),
     ],
 )
 def test_what_makes_no_sense_is_refused(changes, message):
@@ -119,16 +137,27 @@ def test_what_makes_no_sense_is_refused(changes, message):
         [MARGIN, margin_of(4.0), scoring(temperature={"start": 0.5})],
         [MARGIN, margin_of(9.0), scoring(normalise=False)],
         [{"fusion": {"hidden_units": 8, "dropout": 0.1}}],
-        [{"negatives": "queue", "sources": {"queue": {"size": 96}}}],
-        [PAIRS, {"negatives": "queue", "sources": {"queue": {"size": 48}}}],
+        [{"negatives": {"kind": "queue", "queue": {"size": 96}}}],
+        [PAIRS, {"negatives": {"kind": "queue", "queue": {"size": 48}}}],
         [INTERESTS, queue_of(size=100, hard=52)],
-        [INTERESTS, {"negatives": "uniform"}, {"sources": {"uniform": SHARED_DRAWS}}],
-        [INTERESTS, {"negatives": "in_batch", "log_q": "streaming"}],
+        [
+            INTERESTS,
+            {"negatives": {"kind": "uniform"}},
+            {"negatives": {"uniform": SHARED_DRAWS}},
+        ],
+        [
+            INTERESTS,
+            {"negatives": {"kind": "in_batch"}, "log_q": {"kind": "streaming"}},
+        ],
         [INTERESTS, queue_of(unique=True)],
-        [INTERESTS, {"negatives": "in_batch", "log_q": "exact"}, queue_of(unique=True)],
+        [
+            INTERESTS,
+            {"negatives": {"kind": "in_batch"}, "log_q": {"kind": "exact"}},
+            queue_of(unique=True),
+        ],
         [INTERESTS, UNTAUGHT],
         [INTERESTS, queue_of(hard=8), UNTAUGHT, BY_CATEGORY],
-        [INTERESTS, queue_of(hard=8), UNTAUGHT, softmax_of(sharpness={"weight": 0.1})],
+        [INTERESTS, queue_of(hard=8), UNTAUGHT, softmax_of(entropy={"weight": 0.1})],
         [INTERESTS, queue_of(hard=8), UNTAUGHT, ONE_HEAD],
     ],
 )
@@ -157,7 +186,7 @@ def test_no_two_parts_of_the_model_share_a_seed():
     changes = (
         {"profile": {"use": True, "mlp": layers}},
         {"item_tower": {"mlp": layers}, "fusion": layers},
-        {"histories": {"transformer": {"dropout": {"feed_forward": 0.1}}}},
+        {"history": {"transformer": {"dropout": {"feed_forward": 0.1}}}},
     )
     asked = parameters(*changes, preset="transformer")
     towers = assembly.assemble_towers(asked, model_inputs(asked))
@@ -172,7 +201,7 @@ def test_no_two_parts_of_the_model_share_a_seed():
 
 def test_weight_decay_leaves_the_temperature_alone():
     asked = parameters(
-        {"optimizer": {"kind": "adamw", "weight_decay": 0.1}},
+        {"optimizer": {"kind": "adamw", "adamw": {"weight_decay": 0.1}}},
         scoring(temperature={"learned": True}),
     )
     inputs = model_inputs(asked)

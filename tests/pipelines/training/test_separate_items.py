@@ -50,7 +50,7 @@ def test_a_table_of_histories_draws_by_a_seed_of_its_own():
 @pytest.mark.backend
 @pytest.mark.parametrize("negatives", ["catalogue", "in_batch"])
 def test_both_tables_are_trained_and_retrained(negatives, tmp_path):
-    asked = parameters(SEPARATE, {"negatives": negatives, "epochs": 4})
+    asked = parameters(SEPARATE, {"negatives": {"kind": negatives}, "epochs": 4})
     store = CheckpointStore(tmp_path / "checkpoints")
     towers, history = train(tmp_path, asked, store=store, unknown_items=[5])
     assert history[-1]["loss"] < 0.8 * history[0]["loss"]
@@ -73,7 +73,10 @@ def test_towers_that_shared_one_table_do_not_go_on_with_two():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"history": "none", "profile": {"use": True}}, "set history_items to tied"),
+        (
+            {"history": {"kind": "none"}, "profile": {"use": True}},
+            "set history_items to tied",
+        ),
         (
             {"history_item_tower": {"embedding": 3}},
             r"history_item_tower\.embedding is 3",

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.training.fit_tiny import feed_of, pair_feed_of, walks
 from two_tower.negatives.queue import Queue
-from two_tower.training.batches.sampling import Additions
+from two_tower.training.batches.sampling import BatchSampler
 
 HISTORIES = st.lists(
     st.lists(st.integers(2, 30), min_size=1, max_size=9), min_size=1, max_size=12
@@ -65,9 +65,9 @@ def queued(feed):
 
 @pytest.mark.parametrize("make", [feed_of, pair_feed_of])
 def test_what_is_remembered_goes_on_from_epoch_to_epoch(make):
-    feed = make(walks(), additions=Additions(source=Queue(64, None)))
+    feed = make(walks(), sampler=BatchSampler(source=Queue(64, None)))
     first = queued(feed)
-    assert 0 in first[0]  # slots that are not filled yet
+    assert 0 in first[0]  # tokens_per_batch that are not filled yet
     feed.begin(1)
     assert 0 not in queued(feed)[0]
 
@@ -75,10 +75,10 @@ def test_what_is_remembered_goes_on_from_epoch_to_epoch(make):
 # covers: X17
 @pytest.mark.parametrize("make", [feed_of, pair_feed_of])
 def test_a_restored_feed_draws_as_the_one_that_went_on(make):
-    feed = make(walks(), additions=Additions(source=Queue(64, None)))
+    feed = make(walks(), sampler=BatchSampler(source=Queue(64, None)))
     list(feed)
     state = {name: np.array(array) for name, array in feed.state().items()}
-    again = make(walks(), additions=Additions(source=Queue(64, None)))
+    again = make(walks(), sampler=BatchSampler(source=Queue(64, None)))
     again.restore(state)
     for one in (feed, again):
         one.begin(1)
@@ -86,9 +86,9 @@ def test_a_restored_feed_draws_as_the_one_that_went_on(make):
 
 
 def test_a_look_at_the_first_batch_leaves_no_trace():
-    feed = pair_feed_of(walks(), additions=Additions(source=Queue(64, None)))
+    feed = pair_feed_of(walks(), sampler=BatchSampler(source=Queue(64, None)))
     untouched = queued(
-        pair_feed_of(walks(), additions=Additions(source=Queue(64, None)))
+        pair_feed_of(walks(), sampler=BatchSampler(source=Queue(64, None)))
     )
     next(iter(feed))
     assert queued(feed) == untouched

@@ -17,7 +17,7 @@ from tests.training.fit_tiny import (
     walks,
 )
 from two_tower.training.batches.positions import PositionBatches
-from two_tower.training.batches.sampling import Additions
+from two_tower.training.batches.sampling import BatchSampler
 
 # Widths, places of a batch, the chunk, the size of a window and histories.
 SHAPES = st.tuples(
@@ -187,5 +187,5 @@ def feed_from(sequences):
         request_time=True,
         epochs=1,
         seed=0,
-        additions=Additions(),
+        sampler=BatchSampler(),
     )

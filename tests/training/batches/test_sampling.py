@@ -5,7 +5,7 @@ import numpy as np
 from two_tower.negatives.consumed import Consumed
 from two_tower.negatives.in_batch import InBatch
 from two_tower.negatives.uniform import Uniform
-from two_tower.training.batches.sampling import Additions
+from two_tower.training.batches.sampling import BatchSampler
 from two_tower.training.batches.views import Views
 
 # Users 2 and 3 have met the items 2, 3, 4 and 5, 6.
@@ -26,7 +26,7 @@ def batch():
 
 def added(**parts):
     whole = batch()
-    Additions(**parts).add(whole, np.random.default_rng(0))
+    BatchSampler(**parts).add(whole, np.random.default_rng(0))
     return whole
 
 

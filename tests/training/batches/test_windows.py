@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.training.fit_tiny import EDGES, cut, feed_of, second_of, walks
-from two_tower.training.batches.sampling import Additions
+from two_tower.training.batches.sampling import BatchSampler
 from two_tower.training.batches.windows import WindowBatches, plan_epoch
 
-# Widths, slots that hold the widest, and histories of up to three windows.
+# Widths, tokens that hold the widest, and histories of up to three windows.
 SHAPES = st.lists(st.integers(1, 9), min_size=1, max_size=4, unique=True).flatmap(
     lambda edges: st.tuples(
         st.just(sorted(edges)),
@@ -28,8 +28,14 @@ SHAPES = st.lists(st.integers(1, 9), min_size=1, max_size=4, unique=True).flatma
 
 
 def feed_for(shape, *, seed=0, epoch=0):
-    edges, slots, chunk, histories = shape
-    feed = feed_of(histories, edges=edges, slots=slots, chunk=chunk, seed=seed)
+    edges, tokens_per_batch, chunk, histories = shape
+    feed = feed_of(
+        histories,
+        edges=edges,
+        tokens_per_batch=tokens_per_batch,
+        chunk=chunk,
+        seed=seed,
+    )
     feed.begin(epoch)
     return feed
 
@@ -73,11 +79,11 @@ def test_every_pair_and_every_first_item_is_trained_once_an_epoch(shape):
 @settings(deadline=None)
 @given(SHAPES)
 def test_shapes_depend_on_the_width_alone(shape):
-    edges, slots, chunk, _ = shape
+    edges, tokens_per_batch, chunk, _ = shape
     for batch in feed_for(shape):
         n_rows, width = batch["items"].shape
         assert width in edges
-        assert n_rows == slots // width
+        assert n_rows == tokens_per_batch // width
         n_places = len(batch["places"])
         assert n_places % chunk == 0
         # Room for all positions and all first items, and less than a chunk more.
@@ -147,8 +153,8 @@ def test_rows_that_fill_no_batch_move_up_a_bucket():
 # covers: Q10
 def test_buckets_leave_far_fewer_slots_empty_than_one_width():
     histories = [[2, 3]] * 2000 + [[2] * 101] * 10
-    one_width = feed_of(histories, edges=[100], slots=1000, chunk=1)
-    buckets = feed_of(histories, edges=[1, 10, 100], slots=1000, chunk=1)
+    one_width = feed_of(histories, edges=[100], tokens_per_batch=1000, chunk=1)
+    buckets = feed_of(histories, edges=[1, 10, 100], tokens_per_batch=1000, chunk=1)
     empty = [
         np.mean([(batch["items"] == 0).mean() for batch in feed])
         for feed in (one_width, buckets)
@@ -198,9 +204,9 @@ def test_an_epoch_can_be_read_again():
 
 
 def test_a_window_as_long_as_a_bucket_is_not_padded():
-    (batch,) = feed_of([[2, 3, 4, 5]], edges=[3, 9], slots=9, chunk=2)
+    (batch,) = feed_of([[2, 3, 4, 5]], edges=[3, 9], tokens_per_batch=9, chunk=2)
     assert batch["items"].shape == (1, 9)  # too few for a batch of three such rows
-    (batch,) = feed_of([[2, 3, 4, 5]], edges=[3], slots=3, chunk=2)
+    (batch,) = feed_of([[2, 3, 4, 5]], edges=[3], tokens_per_batch=3, chunk=2)
     assert batch["items"].tolist() == [[2, 3, 4]]
     # The places of the row, then the one for "no history yet".
     assert batch["places"].tolist() == [0, 1, 2, 3]
@@ -214,10 +220,10 @@ def test_the_helpers_windows_are_no_wider_than_the_buckets():
 @settings(deadline=None)
 @given(SHAPES, st.booleans())
 def test_ages_are_seconds_to_the_last_target_or_to_the_newest_item(shape, request_time):
-    edges, slots, chunk, histories = shape
+    edges, tokens_per_batch, chunk, histories = shape
     # Of these histories each item tells its position.
     told = [[*range(2, 2 + len(history))] for history in histories]
-    options = {"edges": edges, "slots": slots, "chunk": chunk}
+    options = {"edges": edges, "tokens_per_batch": tokens_per_batch, "chunk": chunk}
     feed = feed_of(told, with_ages=True, request_time=request_time, **options)
     for batch in feed:
         items, ages = batch["items"], batch["ages"]
@@ -239,7 +245,7 @@ def test_without_ages_a_batch_has_none():
 
 def test_ages_need_the_times_of_the_sequences():
     windows = replace(cut(walks(), EDGES[-1]), events=None)
-    options = {"slots": 24, "chunk": 8, "seed": 1, "additions": Additions()}
+    options = {"tokens_per_batch": 24, "chunk": 8, "seed": 1, "sampler": BatchSampler()}
     with pytest.raises(ValueError, match="with_events=True"):
         WindowBatches(windows, EDGES, with_ages=True, request_time=False, **options)
     WindowBatches(windows, EDGES, with_ages=False, request_time=False, **options)

@@ -5,6 +5,11 @@ from functools import partial
 import keras
 import numpy as np
 import pytest
+from two_tower.training.objective.multi_interest import SoftMaxTemperature
+from two_tower.training.objective.single_vector import (
+    MeasuringObjective,
+    shared_softmax,
+)
 
 from tests.gradients import value_and_gradients
 from tests.towers.multi_interest.build import DIMENSION
@@ -23,21 +28,15 @@ from tests.training.interests import (
     objective_of,
     posteriors_of,
 )
-from two_tower.negatives.base import log_share_of_rows
 from two_tower.negatives.consumed import Consumed
 from two_tower.negatives.in_batch import InBatch
-from two_tower.negatives.log_q import ExactFrequencies
+from two_tower.negatives.log_q import ExactFrequencies, log_share_of_rows
 from two_tower.negatives.mixed import Mixed
 from two_tower.negatives.queue import Queue
 from two_tower.negatives.uniform import Uniform
 from two_tower.training.alarms import TrainingError
 from two_tower.training.checkpoints import CheckpointStore
 from two_tower.training.fit import fit
-from two_tower.training.objectives.multi_interest import Softness
-from two_tower.training.objectives.single_vector import (
-    MeasuringObjective,
-    shared_softmax,
-)
 from two_tower.training.optimizers import OptimizerOptions, make_optimizer
 
 ITEMS = np.arange(2, N_ITEMS, dtype=np.int32)
@@ -79,27 +78,29 @@ def test_loss_and_measures_follow_the_definition(towers, source, joint):
 
 # covers: A43
 @pytest.mark.parametrize("joint", [True, False])
-@pytest.mark.parametrize("credit", ["mixture", "any"])
+@pytest.mark.parametrize("assignment", ["mixture", "any"])
 def test_whichever_vector_explains_a_positive_may_have_the_credit(
-    towers, joint, credit
+    towers, joint, assignment
 ):
     batch = batch_of(SOURCES["queue"](), draws=2)
-    assert_defined(objective_of(joint=joint, credit=credit), towers, batch)
+    assert_defined(objective_of(joint=joint, assignment=assignment), towers, batch)
 
 
 # covers: A33, A43
 @pytest.mark.backend
 def test_the_nearest_vector_may_have_the_credit(towers):
     batch = batch_of(SOURCES["queue"](), draws=2)
-    assert_defined(objective_of(credit="nearest"), towers, batch)
+    assert_defined(objective_of(assignment="nearest"), towers, batch)
 
 
 @pytest.mark.parametrize(
-    ("progress", "softness"), [(0.0, 1.0), (0.5, 0.3), (1.0, 0.09)]
+    ("progress", "soft_max_temperature"), [(0.0, 1.0), (0.5, 0.3), (1.0, 0.09)]
 )
-def test_softness_falls_from_start_to_end_by_as_much_of_itself(progress, softness):
-    found = Softness(1.0, 0.09).at(np.float32(progress))
-    np.testing.assert_allclose(found, softness, 1e-6)
+def test_softness_falls_from_start_to_end_by_as_much_of_itself(
+    progress, soft_max_temperature
+):
+    found = SoftMaxTemperature(1.0, 0.09).at(np.float32(progress))
+    np.testing.assert_allclose(found, soft_max_temperature, 1e-6)
 
 
 # covers: A42, A48
@@ -145,7 +146,7 @@ def test_hard_candidates_count_where_their_categorys_head_is_the_positives(tower
 def test_the_measured_weights_tell_how_often_ids_repeat(towers):
     batch = batch_of(Queue(30, None, hard=2, unique=True), draws=2)
     _, figures = measured(objective_of(hard=2), towers, batch)
-    # Two draws of six places, of which 2 is the label of two: four slots have it.
+    # Two draws of six places, of which 2 is the label of two: four tokens have it.
     assert figures["negative_weight_min"] == pytest.approx(1 / 4)
     assert figures["negative_weight_max"] == pytest.approx(1 / 2)
 
@@ -258,13 +259,13 @@ def test_a_vectors_share_teaches_the_router_of_categories(towers):
     assert np.abs(gradient).max() > 1e-4
 
 
-@pytest.mark.parametrize("credit", ["category", "nearest"])
-def test_a_learned_temperature_takes_part(towers, credit):
+@pytest.mark.parametrize("assignment", ["category", "nearest"])
+def test_a_learned_temperature_takes_part(towers, assignment):
     batch = batch_of(Queue(16, None))
     temperature = keras.Variable(TEMPERATURE)
 
     def loss():
-        return objective_of(credit=credit)(
+        return objective_of(assignment=assignment)(
             towers, batch, temperature=temperature.value, training=False
         )
 
@@ -328,7 +329,7 @@ def test_training_learns_and_records_what_it_measures(tmp_path):
     for record in records:
         assert announced <= set(record)
         assert all(np.isfinite(record[name]) for name in announced)
-        parts = ("dead_heads", 0.5), ("sharpness", 0.7), ("semantic", 2.0)
+        parts = ("load_balancing", 0.5), ("entropy", 0.7), ("semantic", 2.0)
         total = record["nll"] + sum(weight * record[name] for name, weight in parts)
         assert record["loss"] == pytest.approx(total, rel=1e-5)
 

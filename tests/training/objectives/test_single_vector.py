@@ -4,6 +4,14 @@ from functools import partial
 
 import numpy as np
 import pytest
+from two_tower.training.objective.single_vector import (
+    calibrated_cross_entropy,
+    full_softmax,
+    own_softmax,
+    pairwise,
+    self_supervised,
+    shared_softmax,
+)
 
 from tests.training.fit_tiny import (
     CHUNK,
@@ -14,23 +22,14 @@ from tests.training.fit_tiny import (
     walks,
 )
 from two_tower.losses.pointwise import max_margin, sigmoid_cross_entropy
-from two_tower.negatives.base import log_share_of_rows
 from two_tower.negatives.consumed import Consumed
 from two_tower.negatives.in_batch import InBatch
-from two_tower.negatives.log_q import ExactFrequencies
+from two_tower.negatives.log_q import ExactFrequencies, log_share_of_rows
 from two_tower.negatives.uniform import Uniform
 from two_tower.towers.features import Feature
-from two_tower.training.batches.sampling import Additions
+from two_tower.training.batches.sampling import BatchSampler
 from two_tower.training.batches.views import Views
 from two_tower.training.batches.windows import collate
-from two_tower.training.objectives.single_vector import (
-    calibrated_cross_entropy,
-    full_softmax,
-    own_softmax,
-    pairwise,
-    self_supervised,
-    shared_softmax,
-)
 
 TEMPERATURE = 0.2
 HISTORIES = walks(12, seed=3)
@@ -49,17 +48,19 @@ def in_batch(*, mask_hits=True):
     return partial(shared_softmax, mask_hits=mask_hits, chunk=CHUNK)
 
 
-def with_source(histories, *, edges, slots, log_q=True, **additions):
+def with_source(histories, *, edges, tokens_per_batch, log_q=True, **sampler):
     """Return a feed with candidates from the batch."""
-    bare = feed_of(histories, edges=edges, slots=slots)
+    bare = feed_of(histories, edges=edges, tokens_per_batch=tokens_per_batch)
     log_shares = log_share_of_rows(bare.sequences.count_positives(N_ITEMS))
     source = InBatch(4, ExactFrequencies(log_shares) if log_q else None)
-    additions = Additions(source=source, **additions)
-    return feed_of(histories, edges=edges, slots=slots, additions=additions)
+    sampler = BatchSampler(source=source, **sampler)
+    return feed_of(
+        histories, edges=edges, tokens_per_batch=tokens_per_batch, sampler=sampler
+    )
 
 
 def consumed_of(histories):
-    users, items = feed_of(histories, edges=[20], slots=20).sequences.pairs()
+    users, items = feed_of(histories, edges=[20], tokens_per_batch=20).sequences.pairs()
     return Consumed.from_pairs(users, items, n_users=90, n_items=N_ITEMS)
 
 
@@ -107,7 +108,7 @@ def towers():
 @pytest.fixture(scope="module")
 def batch():
     """All of four histories, too short to be cut."""
-    return next(iter(feed_of(SHORT, edges=[6], slots=24)))
+    return next(iter(feed_of(SHORT, edges=[6], tokens_per_batch=24)))
 
 
 @pytest.fixture(scope="module")
@@ -130,8 +131,8 @@ def test_full_softmax_tells_each_positive_from_the_catalogue(towers, batch, posi
 @pytest.mark.backend
 def test_full_softmax_leaves_out_what_the_user_has_met(towers, positives):
     catalogue = np.arange(2, N_ITEMS, dtype=np.int32)
-    additions = Additions(consumed=consumed_of(SHORT), catalogue=catalogue)
-    (batch,) = feed_of(SHORT, edges=[6], slots=24, additions=additions)
+    sampler = BatchSampler(consumed=consumed_of(SHORT), catalogue=catalogue)
+    (batch,) = feed_of(SHORT, edges=[6], tokens_per_batch=24, sampler=sampler)
     queries, items = mean_tower_vectors(towers, [h for h, _ in positives])
     logits = queries @ items[2:].T / TEMPERATURE
     whole = [history for history in SHORT for _ in history]
@@ -149,7 +150,7 @@ def test_full_softmax_leaves_out_what_the_user_has_met(towers, positives):
 @pytest.mark.parametrize("normalise", [True, False])
 def test_in_batch_softmax_tells_each_positive_from_the_others(positives, normalise):
     towers = build_towers(normalise=normalise)
-    (batch,) = with_source(SHORT, edges=[6], slots=24)
+    (batch,) = with_source(SHORT, edges=[6], tokens_per_batch=24)
     histories, labels = zip(*positives, strict=True)
     queries, items = mean_tower_vectors(towers, histories, normalise=normalise)
     labels = np.array(labels)
@@ -165,7 +166,7 @@ def test_in_batch_softmax_tells_each_positive_from_the_others(positives, normali
 # covers: N10
 @pytest.mark.backend
 def test_without_the_mask_each_repeat_of_the_own_item_is_a_rival(towers, positives):
-    (batch,) = with_source(SHORT, edges=[6], slots=24, log_q=False)
+    (batch,) = with_source(SHORT, edges=[6], tokens_per_batch=24, log_q=False)
     histories, labels = zip(*positives, strict=True)
     queries, items = mean_tower_vectors(towers, histories)
     logits = queries @ items[list(labels)].T / TEMPERATURE
@@ -179,7 +180,7 @@ def pairs():
     """A model of users by id, and pairs with candidates of their own."""
     towers = build_towers("profile")
     source = Uniform(np.arange(2, N_ITEMS), 6, per_positive=True, log_q=True)
-    feed = pair_feed_of(walks(3), size=16, additions=Additions(source=source))
+    feed = pair_feed_of(walks(3), size=16, sampler=BatchSampler(source=source))
     return towers, next(iter(feed))
 
 
@@ -249,8 +250,10 @@ def test_gbce_takes_its_sampling_rate_from_each_positives_negatives(pairs):
 # covers: L3
 @pytest.mark.backend
 def test_shared_candidates_serve_losses_of_pairs_too(towers, positives):
-    additions = {"consumed": consumed_of(SHORT)}
-    (batch,) = with_source(SHORT, edges=[6], slots=24, log_q=False, **additions)
+    sampler = {"consumed": consumed_of(SHORT)}
+    (batch,) = with_source(
+        SHORT, edges=[6], tokens_per_batch=24, log_q=False, **sampler
+    )
     queries, items = mean_tower_vectors(towers, [h for h, _ in positives])
     labels = [label for _, label in positives]
     scores = queries @ items.T / TEMPERATURE
@@ -277,8 +280,8 @@ def test_self_supervision_adds_alpha_times_the_views_mean_loss():
     towers.item_tower.set_features({"genre": 2 + ids % 4, "year": 2 + ids % 3})
     left, right = np.array([[1, 0, 1]] * 5, bool), np.array([[0, 1, 1]] * 5, bool)
     views = Views(np.int32([2, 5, 9, 10, 11]), left, right)
-    additions = Additions(source=InBatch(4, None), views=lambda rng: views)
-    batch = next(iter(pair_feed_of(walks(3), size=16, additions=additions)))
+    sampler = BatchSampler(source=InBatch(4, None), views=lambda rng: views)
+    batch = next(iter(pair_feed_of(walks(3), size=16, sampler=sampler)))
 
     tower = towers.item_tower
     parts = [np.asarray(f.table, np.float64) for f in tower.features.values()]
@@ -297,8 +300,8 @@ def test_self_supervision_adds_alpha_times_the_views_mean_loss():
 def test_buckets_have_the_loss_of_one_wide_padded_batch(tower):
     towers = build_towers(tower)
     whole = [history[:13] for history in HISTORIES]
-    buckets = feed_of(whole, edges=[3, 6, 12], slots=24)
-    wide = feed_of(whole, edges=[16], slots=16 * len(whole))
+    buckets = feed_of(whole, edges=[3, 6, 12], tokens_per_batch=24)
+    wide = feed_of(whole, edges=[16], tokens_per_batch=16 * len(whole))
     total = sum(loss_of(full(), towers, batch) for batch in buckets)
     (padded,) = wide
     assert len(buckets) > 3
@@ -308,12 +311,18 @@ def test_buckets_have_the_loss_of_one_wide_padded_batch(tower):
 # covers: Q10
 @pytest.mark.parametrize("tower", ["mean", "transformer"])
 def test_an_in_batch_loss_does_not_depend_on_the_width(tower):
-    feed = with_source(HISTORIES, edges=[3, 6], slots=24)
+    feed = with_source(HISTORIES, edges=[3, 6], tokens_per_batch=24)
     towers = build_towers(tower)
     rows = np.flatnonzero(feed.sequences.items.lengths <= 3)[:4]
     found = []
-    for width, slots in ((3, 12), (11, 99)):
-        batch = collate(feed.sequences, rows, width=width, slots=slots, chunk=CHUNK)
-        feed.additions.add(batch, np.random.default_rng(0))
+    for width, tokens_per_batch in ((3, 12), (11, 99)):
+        batch = collate(
+            feed.sequences,
+            rows,
+            width=width,
+            tokens_per_batch=tokens_per_batch,
+            chunk=CHUNK,
+        )
+        feed.sampler.add(batch, np.random.default_rng(0))
         found.append(loss_of(in_batch(), towers, batch))
     assert found[0] == pytest.approx(found[1], rel=1e-5)

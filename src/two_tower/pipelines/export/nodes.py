@@ -69,8 +69,8 @@ def export_query_tower(  # noqa: PLR0913, PLR0917 (its inputs in the catalog)
         two_tower_model,
         vocabularies,
         with_histories(drawn, histories).to_pyarrow(),
-        buckets=parameters.buckets,
-        slots=parameters.slots,
+        buckets=parameters.bucket_boundaries,
+        tokens_per_batch=parameters.tokens_per_batch,
         origin=describe_origin(lineage),
     )
 

@@ -9,7 +9,7 @@ import ibis.expr.types as ir
 from two_tower.lineage.records import LineageStore
 from two_tower.pipelines.training.plots import draw_learning_curves
 from two_tower.training.checkpoints import CheckpointStore
-from two_tower.training.params.training import Training
+from two_tower.training.params import Training
 from two_tower.types import JsonObject, KerasModel
 
 logger = logging.getLogger(__name__)

@@ -59,7 +59,7 @@ MEASURES = (
     Panel(
         "Training loss by parts, before weights",
         "nats per positive",
-        ("nll", "dead_heads", "sharpness", "semantic"),
+        ("nll", "load_balancing", "entropy", "semantic"),
         "dot",
     ),
     Panel(
@@ -107,7 +107,7 @@ MEASURES = (
     Panel(
         "How far vectors that are not the nearest count",
         "share of the temperature",
-        ("softness",),
+        ("soft_max_temperature",),
         "2px,2px",
     ),
 )

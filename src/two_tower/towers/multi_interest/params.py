@@ -2,8 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar, get_args
+from typing import Any, ClassVar, Self, TypeVar, get_args
 
+from pydantic import Field, PositiveInt, model_validator
+
+from two_tower.params import Params
+from two_tower.towers.params import (
+    HashedTable,
+    HistoryParams,
+    HistoryShape,
+    require_distinct_tables,
+)
 from two_tower.types import HeadNorm, ItemAttentionKind, QuerySource, RoutingMode
 
 
@@ -101,3 +110,140 @@ Options = TypeVar("Options")
 def as_options(kind: type[Options], given: Options | Mapping[str, Any]) -> Options:
     """Return options of a kind that are given as such or by name."""
     return kind(**given) if isinstance(given, Mapping) else given
+
+
+class Events(Params):
+    """How a multi-interest history reads its events and the request."""
+
+    positive_rating: float | None = Field(
+        description="least rating of an event that speaks for what a user likes; null: "
+        "any. Events without a rating do"
+    )
+    rating_edges: list[float] = Field(
+        min_length=1, description="rising; ratings between the same two are alike"
+    )
+    age_edges: list[float] = Field(
+        min_length=1,
+        description="rising seconds; likewise for the time from event to request",
+    )
+    request_time: bool = Field(
+        description="whether it is known when a query is asked: in training and "
+        "evaluation the time of the positive; else that of the newest event"
+    )
+    user_id: list[HashedTable] | None = Field(
+        description="tables of the users' own vectors; null: none"
+    )
+    hidden: float = Field(
+        ge=0,
+        lt=1,
+        description="share of histories whose times and ratings training hides, so "
+        "that requests without them are no surprise",
+    )
+
+    @model_validator(mode="after")
+    def _edges_rise(self) -> Self:
+        for name in ("rating_edges", "age_edges"):
+            edges = getattr(self, name)
+            if sorted(set(edges)) != edges:
+                raise ValueError(f"{name} are {edges}; let each be above the last one")
+        return self
+
+    @model_validator(mode="after")
+    def _tables_differ(self) -> Self:
+        require_distinct_tables("user_id", self.user_id or [])
+        return self
+
+
+class ItemAttention(Params):
+    """How much each item of a multi-interest history counts."""
+
+    kind: ItemAttentionKind = Field(
+        description="by item, event and request, or by likeness to the request alone"
+    )
+    position_bias: bool = Field(description="of context: whether positions are seen")
+    transform: bool = Field(description="of queries: whether a layer changes them")
+    temperature: float = Field(gt=0, description="of queries")
+
+    @model_validator(mode="after")
+    def _options_are_used(self) -> Self:
+        if self.position_bias and self.kind == "queries":
+            raise ValueError(
+                "attention.position_bias is true but kind is 'queries', which sees no "
+                "positions; set it to false, or choose context"
+            )
+        return self
+
+
+class Heads(Params):
+    """How items are shared out among the heads of a multi-interest history."""
+
+    routing: RoutingMode = Field(
+        description="shares, or the first head alone, with their gradient or without"
+    )
+    temperature: float = Field(gt=0, description="of items' cosines with prototypes")
+    category_temperature: float = Field(
+        gt=0, description="of categories' cosines with theirs, in the objective"
+    )
+    equalise: bool = Field(description="heads of few items weigh as much as others")
+    prior: bool = Field(description="a learned vector of each head beside its items")
+    norm: HeadNorm | None = Field(
+        description="layer norm behind the heads, to length 1 by unit; null: none"
+    )
+
+
+class HeadAggregation(Params):
+    """How the heads of a vector become one."""
+
+    query: QuerySource = Field(description="whose mean asks the heads")
+    transform: bool = Field(description="whether a layer changes what asks")
+    temperature: float | None = Field(gt=0, description="of the answer; null: 1")
+    last_layer: bool = Field(
+        description="whether each vector passes a layer of its own"
+    )
+
+
+class MultiInterestParams(HistoryParams):
+    """The layers that take a history apart into interests."""
+
+    max_items: PositiveInt = Field(description="newest items that count")
+    n_heads: PositiveInt = Field(description="interests, H")
+    n_vectors: PositiveInt = Field(description="vectors of a query; divides n_heads")
+    category: list[str] = Field(
+        min_length=1, description="item features whose mean is an item's category"
+    )
+    events: Events
+    attention: ItemAttention
+    heads: Heads
+    aggregation: HeadAggregation
+
+    query_per_position: ClassVar[bool] = False
+
+    @property
+    def reads_events(self) -> bool:
+        return True
+
+    def build(self, shape: HistoryShape) -> Any:
+        from two_tower.towers.multi_interest.tower import MultiInterestUserTower
+
+        return MultiInterestUserTower(
+            shape.dimension,
+            n_heads=self.n_heads,
+            n_vectors=self.n_vectors,
+            max_length=self.max_items,
+            category=self.category,
+            events=self.events.model_dump(),
+            attention=self.attention.model_dump(),
+            heads=self.heads.model_dump(),
+            aggregation=self.aggregation.model_dump(),
+            seed=shape.seed,
+            dtype=shape.dtype,
+        )
+
+    @model_validator(mode="after")
+    def _vectors_share_heads(self) -> Self:
+        if self.n_heads % self.n_vectors:
+            raise ValueError(
+                f"n_heads is {self.n_heads}, no multiple of n_vectors "
+                f"{self.n_vectors}; each vector is made of as many heads"
+            )
+        return self

@@ -6,7 +6,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from two_tower.negatives.base import State
+from two_tower.types import State
 
 Batch: TypeAlias = dict[str, npt.NDArray[Any]]
 """The arrays of one batch; B rows, P places (queries), T width, Q candidates.

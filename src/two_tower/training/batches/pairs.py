@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from two_tower.training.batches.base import Batch, padded
-from two_tower.training.batches.sampling import Additions
+from two_tower.training.batches.sampling import BatchSampler
 from two_tower.training.batches.seeded import SeededBatches
 from two_tower.types import IntArray
 
@@ -22,7 +22,7 @@ class PairBatches(SeededBatches):
         size: pairs of a batch.
         chunk: the number of places is a multiple of it.
         seed: of all draws.
-        additions: what each batch gets beside its positives.
+        sampler: what each batch gets beside its positives.
     """
 
     def __init__(
@@ -33,16 +33,16 @@ class PairBatches(SeededBatches):
         size: int,
         chunk: int,
         seed: int,
-        additions: Additions,
+        sampler: BatchSampler,
     ) -> None:
-        super().__init__(seed, additions)
+        super().__init__(seed, sampler)
         self.users = users
         self.labels = labels
         self.size = size
         self.max_queries = -(-size // chunk) * chunk
         self.n_positives = len(users)
 
-    def bare_batches(self, rng: np.random.Generator) -> Iterator[Batch]:
+    def positives(self, rng: np.random.Generator) -> Iterator[Batch]:
         order = rng.permutation(self.n_positives)
         rows = np.arange(self.max_queries, dtype=np.int32)
         for start in range(0, self.n_positives, self.size):

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from two_tower.towers.events import Events, span_fields
 from two_tower.training.batches.base import Batch, padded
-from two_tower.training.batches.sampling import Additions
+from two_tower.training.batches.sampling import BatchSampler
 from two_tower.training.batches.seeded import SeededBatches
 from two_tower.training.batches.windows import plan_epoch
 from two_tower.training.sequences import Sequences
@@ -30,7 +30,7 @@ class PositionBatches(SeededBatches):
         request_time: whether towers know when a place is asked for.
         epochs: of the training, which batches are told how much of it is done.
         seed: of all draws.
-        additions: what each batch gets beside its positives.
+        sampler: what each batch gets beside its positives.
 
     Raises:
         ValueError: if the sequences hold no events, or a user's windows are not one
@@ -47,9 +47,9 @@ class PositionBatches(SeededBatches):
         request_time: bool,
         epochs: int,
         seed: int,
-        additions: Additions,
+        sampler: BatchSampler,
     ) -> None:
-        super().__init__(seed, additions)
+        super().__init__(seed, sampler)
         if sequences.events is None:
             raise ValueError(
                 "a feed of places needs the times and ratings of the sequences; read "
@@ -78,7 +78,7 @@ class PositionBatches(SeededBatches):
         sizes = [self.size] * len(self.edges)
         return plan_epoch(self._lengths, self.edges, sizes, rng)
 
-    def bare_batches(self, rng: np.random.Generator) -> Iterator[Batch]:
+    def positives(self, rng: np.random.Generator) -> Iterator[Batch]:
         for step, (width, places) in enumerate(self.plan(rng)):
             progress = (self.epoch + step / len(self)) / self.epochs
             yield {

@@ -1,58 +1,58 @@
-"""What all feeds have in common: epochs that can be begun, read again and resumed."""
+"""What all batches share: epochs that begin, are read again and resume."""
 
 from abc import abstractmethod
 from collections.abc import Iterator
 
 import numpy as np
 
-from two_tower.negatives.base import State
 from two_tower.training.batches.base import Batch, Batches
-from two_tower.training.batches.sampling import Additions
+from two_tower.training.batches.sampling import BatchSampler
+from two_tower.types import State
 
-# The additions draw from a stream of their own, so that they change no order.
-ADDITIONS = 1
+# The sampler has a random stream of its own, so that it changes no order.
+SAMPLER_STREAM = 1
 
 
 class SeededBatches(Batches):
-    """A feed whose order comes from (seed, epoch), with what is drawn per batch.
+    """Batches whose order and samples derive from (seed, epoch).
 
-    Each reading of an epoch starts from what was remembered when the epoch began, and
-    only one that comes to its end leaves anything: Keras also reads first batches, to
-    see what they are like. Two readings don't go on at one time.
+    Each reading of an epoch starts from the sampler's state at the start of the epoch,
+    and only a complete reading updates it: Keras also peeks at first batches. Two
+    readings cannot overlap.
 
     Args:
-        seed: of all draws.
-        additions: what each batch gets beside its positives.
+        seed: of all randomness.
+        sampler: adds negatives, masks and views to each batch.
     """
 
-    def __init__(self, seed: int, additions: Additions) -> None:
+    def __init__(self, seed: int, sampler: BatchSampler) -> None:
         self.seed = seed
-        self.additions = additions
-        self._at_the_end = additions.state()
+        self.sampler = sampler
+        self._state_at_end = sampler.state()
         self.begin(0)
 
     def begin(self, epoch: int) -> None:
         self.epoch = epoch
-        self._at_the_beginning = self._at_the_end
+        self._state_at_start = self._state_at_end
 
     def __iter__(self) -> Iterator[Batch]:
-        self.additions.restore(self._at_the_beginning)
+        self.sampler.restore(self._state_at_start)
         order = np.random.default_rng([self.seed, self.epoch])
-        draws = np.random.default_rng([self.seed, self.epoch, ADDITIONS])
+        samples = np.random.default_rng([self.seed, self.epoch, SAMPLER_STREAM])
         n_left = len(self)
-        for batch in self.bare_batches(order):
-            self.additions.add(batch, draws)
+        for batch in self.positives(order):
+            self.sampler.extend(batch, samples)
             n_left -= 1
-            if not n_left:  # before the last one is seen, and the epoch over
-                self._at_the_end = self.additions.state()
+            if not n_left:  # before the last batch is handed over, and the epoch over
+                self._state_at_end = self.sampler.state()
             yield batch
 
     @abstractmethod
-    def bare_batches(self, rng: np.random.Generator) -> Iterator[Batch]:
-        """Yield the epoch's batches without additions, in an order that rng decides."""
+    def positives(self, rng: np.random.Generator) -> Iterator[Batch]:
+        """Yield the epoch's batches without sampled parts, in random order."""
 
     def state(self) -> State:
-        return self._at_the_end
+        return self._state_at_end
 
     def restore(self, state: State) -> None:
-        self._at_the_end = state
+        self._state_at_end = state

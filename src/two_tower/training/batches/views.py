@@ -1,9 +1,9 @@
-"""Which features the two views of an item keep.
+"""Views of items for self-supervision: items sampled, features masked.
 
-All items of a batch are masked alike: were each masked by itself, a view could be told
-by what it lacks, and nothing need be learned about the items.
+All items of a batch are masked alike: with a mask for each item, a view could be
+recognised by the features that it lacks, without learning anything about the item.
 
-The patterns are those of Yao et al., with half of the features hidden as in
+The patterns are those of Yao et al., with half of the features masked as in
 LibRecommender 1.5.2.
 
 References:
@@ -11,18 +11,22 @@ References:
     2021, section 3.3.
 """
 
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
 
+from two_tower.params import Params
 from two_tower.types import IntArray
 
 BoolArray = npt.NDArray[np.bool_]
 
 
-class Masks(NamedTuple):
-    """What either view keeps.
+class ViewMasks(NamedTuple):
+    """Features that each view keeps.
 
     Attributes:
         left: `[F]` bool, True where the feature is kept.
@@ -34,98 +38,97 @@ class Masks(NamedTuple):
 
 
 class Pattern(Protocol):
-    """How masks are drawn, one pair for a batch."""
+    """Samples one pair of masks for a batch."""
 
-    def __call__(self, can_hide: BoolArray, rng: np.random.Generator) -> Masks:
+    def __call__(self, maskable: BoolArray, rng: np.random.Generator) -> ViewMasks:
         """Return a pair of masks.
 
         Args:
-            can_hide: `[F]` bool, False for features that both views always keep (the
+            maskable: `[F]` bool, False for features that both views always keep (the
                 dense ones); H of them are True.
-            rng: decides what is hidden.
+            rng: source of all randomness.
 
         Raises:
-            ValueError: if fewer than two features can be hidden.
+            ValueError: if fewer than two features are maskable.
         """
 
 
-def random_masks(can_hide: BoolArray, rng: np.random.Generator) -> Masks:
-    """Hide H // 2 features from either view, drawn apart (`rfm`)."""
-    places, half = _places(can_hide)
-    return Masks(
-        _keep_all_but(rng.permutation(places)[:half], can_hide),
-        _keep_all_but(rng.permutation(places)[:half], can_hide),
+def random_masks(maskable: BoolArray, rng: np.random.Generator) -> ViewMasks:
+    """Mask H // 2 features of each view, sampled independently (`rfm`)."""
+    features, half = _maskable_features(maskable)
+    return ViewMasks(
+        _keep_all_but(rng.permutation(features)[:half], maskable),
+        _keep_all_but(rng.permutation(features)[:half], maskable),
     )
 
 
-def complementary_masks(can_hide: BoolArray, rng: np.random.Generator) -> Masks:
-    """Hide H // 2 features from the left view, the others from the right."""
-    places, half = _places(can_hide)
-    return _complementary(rng.permutation(places)[:half], can_hide)
+def complementary_masks(maskable: BoolArray, rng: np.random.Generator) -> ViewMasks:
+    """Mask H // 2 features of the left view, the others of the right one."""
+    features, half = _maskable_features(maskable)
+    return _complementary(rng.permutation(features)[:half], maskable)
 
 
 def correlated_masks(
-    can_hide: BoolArray,
+    maskable: BoolArray,
     rng: np.random.Generator,
     *,
     information: npt.NDArray[np.float64],
-) -> Masks:
-    """Hide features that tell of each other together (`cfm`).
+) -> ViewMasks:
+    """Mask features with high mutual information together (`cfm`).
 
-    A seed feature is drawn. The H // 2 others that share most information with it are
-    hidden from the left view, the seed and the rest from the right. So neither view
-    can be guessed from a feature that the other has nearly the same of. (In the paper
-    the seed is hidden with its partners; of two features that would hide both.)
+    A seed feature is sampled. The H // 2 others that share most information with it are
+    masked in the left view, the seed and the rest in the right. So neither view can be
+    predicted from a near-duplicate of a feature in the other. (The paper masks the seed
+    with its partners; with two features that would mask both.)
 
     Args:
-        can_hide: as in `Pattern`.
-        rng: as in `Pattern`.
-        information: `[H, H]` float64, mutual information of the features that can be
-            hidden, in their order; its diagonal is not read. Of equal ones the later
-            feature is taken.
+        maskable: `[F]` bool, see `Pattern`.
+        rng: source of all randomness.
+        information: `[H, H]` float64, mutual information of the maskable features, in
+            their order; its diagonal is not read. Ties go to the later feature.
 
     Raises:
-        ValueError: if `information` is not of the features that can be hidden.
+        ValueError: if `information` is not of the maskable features.
     """
-    places, half = _places(can_hide)
-    if information.shape != (len(places), len(places)):
+    features, half = _maskable_features(maskable)
+    if information.shape != (len(features), len(features)):
         raise ValueError(
             f"the mutual information has shape {information.shape}, but "
-            f"{len(places)} features can be hidden; it must be of just those"
+            f"{len(features)} features are maskable; give it for exactly those"
         )
-    seed = rng.integers(len(places))
-    partners = np.delete(np.arange(len(places)), seed)
+    seed = rng.integers(len(features))
+    partners = np.delete(np.arange(len(features)), seed)
     order = np.argsort(information[seed, partners], kind="stable")
-    return _complementary(places[partners[order[-half:]]], can_hide)
+    return _complementary(features[partners[order[-half:]]], maskable)
 
 
-def _places(can_hide: BoolArray) -> tuple[npt.NDArray[np.intp], int]:
-    places = np.flatnonzero(can_hide)
-    if len(places) < 2:  # noqa: PLR2004 (one to hide, one to keep)
+def _maskable_features(maskable: BoolArray) -> tuple[npt.NDArray[np.intp], int]:
+    features = np.flatnonzero(maskable)
+    if len(features) < 2:  # noqa: PLR2004 (one to hide, one to keep)
         raise ValueError(
-            f"self-supervision hides some features of an item and keeps others, but "
-            f"only {len(places)} of {len(can_hide)} can be hidden; it needs two or "
+            f"self-supervision masks some features of an item and keeps others, but "
+            f"only {len(features)} of {len(maskable)} are maskable; it needs two or "
             "more, the id included, that are not dense"
         )
-    return places, len(places) // 2
+    return features, len(features) // 2
 
 
-def _keep_all_but(hidden: npt.NDArray[np.intp], can_hide: BoolArray) -> BoolArray:
-    kept = np.ones_like(can_hide)
+def _keep_all_but(hidden: npt.NDArray[np.intp], maskable: BoolArray) -> BoolArray:
+    kept = np.ones_like(maskable)
     kept[hidden] = False
     return kept
 
 
-def _complementary(hidden: npt.NDArray[np.intp], can_hide: BoolArray) -> Masks:
-    left = _keep_all_but(hidden, can_hide)
-    return Masks(left, ~(left & can_hide))
+def _complementary(hidden: npt.NDArray[np.intp], maskable: BoolArray) -> ViewMasks:
+    left = _keep_all_but(hidden, maskable)
+    return ViewMasks(left, ~(left & maskable))
 
 
 class Views(NamedTuple):
-    """Two incomplete views of the same items.
+    """Two masked views of the same items.
 
     Attributes:
-        items: `[S]` int32 dense ids.
+        items: `[S]` int32 item indices.
         left: `[S, F]` bool, True where the feature is kept.
         right: `[S, F]` bool.
     """
@@ -135,25 +138,77 @@ class Views(NamedTuple):
     right: BoolArray
 
 
-def draw_views(
+SampleViews: TypeAlias = Callable[[np.random.Generator], Views]
+
+
+def sample_views(
     ids: IntArray,
     size: int,
-    can_hide: BoolArray,
+    maskable: BoolArray,
     pattern: Pattern,
     rng: np.random.Generator,
 ) -> Views:
-    """Return items drawn uniformly from the catalogue, and their views.
+    """Return items sampled uniformly from the catalogue, and their views.
 
-    Popular items are no likelier than others, unlike the items of interactions: rare
-    ones are whom content must speak for.
+    Sampling is uniform because rare items depend most on their content.
 
     Args:
-        ids: `[N]` int32, the dense ids to draw from.
-        size: S, how many; each item at most once, unless there are fewer than S.
-        can_hide: `[F]` bool, which features may be hidden.
-        pattern: draws the masks.
-        rng: what is drawn with.
+        ids: `[N]` int32 item indices to sample from.
+        size: S, number of items; each at most once, unless there are fewer than S.
+        maskable: `[F]` bool, see `Pattern`.
+        pattern: samples the masks.
+        rng: source of all randomness.
     """
     items = rng.choice(ids, size, replace=size > len(ids))
-    left, right = pattern(can_hide, rng)
+    left, right = pattern(maskable, rng)
     return Views(items, np.tile(left, (size, 1)), np.tile(right, (size, 1)))
+
+
+class SelfSupervision(Params):
+    """Contrastive loss of two views of an item, each with features masked."""
+
+    kind: Literal["none", "rfm", "rfm-complementary", "cfm"] = Field(
+        description="which features are masked: random, complementary, correlated"
+    )
+    alpha: float = Field(gt=0, description="weight beside the main loss")
+    items: int = Field(ge=2, description="items sampled for it in a step")
+
+    def build(
+        self,
+        candidates: IntArray,
+        is_maskable: Mapping[str, bool],
+        information: Mapping[str, Mapping[str, float]],
+    ) -> SampleViews | None:
+        """Return the sampler of items and views, or None without self-supervision.
+
+        Args:
+            candidates: `[N]` int32 item indices to sample from.
+            is_maskable: whether each part of the item tower, by name, can be masked.
+            information: mutual information of parts, by their names, in nats.
+
+        Raises:
+            ValueError: if fewer than two parts are maskable.
+        """
+        if self.kind == "none":
+            return None
+        names = [name for name, maskable in is_maskable.items() if maskable]
+        if len(names) < 2:  # noqa: PLR2004 (one to mask, one to keep)
+            raise ValueError(
+                f"training.self_supervision.kind is {self.kind!r}, but of the parts of "
+                f"the item tower, {list(is_maskable)}, only {names} are maskable; it "
+                "needs two or more, the id included, that are not dense: declare "
+                "features in sequencing.features.item, or set kind to none"
+            )
+        maskable = np.array(list(is_maskable.values()))
+        pattern = self._pattern(names, information)
+        return partial(sample_views, candidates, self.items, maskable, pattern)
+
+    def _pattern(
+        self, names: list[str], information: Mapping[str, Mapping[str, float]]
+    ) -> Pattern:
+        if self.kind == "rfm":
+            return random_masks
+        if self.kind == "rfm-complementary":
+            return complementary_masks
+        matrix = [[information[one][other] for other in names] for one in names]
+        return partial(correlated_masks, information=np.array(matrix))

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from two_tower.chunking import count_queries
 from two_tower.towers.events import UNKNOWN_TIME, Events, Fields, span_ages
 from two_tower.training.batches.base import Batch, padded
-from two_tower.training.batches.sampling import Additions
+from two_tower.training.batches.sampling import BatchSampler
 from two_tower.training.batches.seeded import SeededBatches
 from two_tower.training.sequences import Sequences
 
@@ -52,18 +52,19 @@ def collate(
     rows: npt.NDArray[np.int64],
     *,
     width: int,
-    slots: int,
+    tokens_per_batch: int,
     chunk: int,
 ) -> Batch:
     """Return the rows as arrays whose shapes depend on the width alone.
 
     Returns:
-        `users`, `rows`, `labels`, `weights`, and `items` `[B, T]` int32, B = slots //
+        `users`, `rows`, `labels`, `weights`, and `items` `[B, T]` int32, B =
+        tokens_per_batch //
         width, padded behind and below; `places` `[P]` int32, row · T + position of
         each query, or B · T for a query that has no history yet. P is the multiple of
         `chunk` that holds every place.
     """
-    n_rows = slots // width
+    n_rows = tokens_per_batch // width
     items, targets = sequences.items.take(rows), sequences.targets.take(rows)
     histories = np.zeros((n_rows, width), np.int32)
     histories[: len(rows)] = items.pad(width)
@@ -75,7 +76,7 @@ def collate(
         np.full(len(firsts), n_rows * width),
     ]
     labels = np.concatenate([targets.values, items.values[items.offsets[firsts]]])
-    n_places = count_queries(width, slots=slots, chunk=chunk)
+    n_places = count_queries(width, tokens_per_batch=tokens_per_batch, chunk=chunk)
     return {
         "users": padded(sequences.users[rows], n_rows),
         "rows": padded(
@@ -113,14 +114,14 @@ class WindowBatches(SeededBatches):
     Args:
         sequences: what is trained on.
         edges: the buckets' widths.
-        slots: items in a batch, padding included.
+        tokens_per_batch: items in a batch, padding included.
         chunk: the number of places is a multiple of it.
         with_ages: whether batches hold `ages` `[B, T]` int32, seconds from each event
             to its window's request and 1, 0 for padding and where unknown.
         request_time: whether a window's request is its last target; otherwise its
             newest event stands in for it.
         seed: of all draws.
-        additions: what each batch gets beside its positives.
+        sampler: what each batch gets beside its positives.
 
     Raises:
         ValueError: if the sequences hold no events, and ages are asked for.
@@ -131,42 +132,47 @@ class WindowBatches(SeededBatches):
         sequences: Sequences,
         edges: Sequence[int],
         *,
-        slots: int,
+        tokens_per_batch: int,
         chunk: int,
         with_ages: bool,
         request_time: bool,
         seed: int,
-        additions: Additions,
+        sampler: BatchSampler,
     ) -> None:
-        super().__init__(seed, additions)
+        super().__init__(seed, sampler)
         self._events = window_events(sequences) if with_ages else None
         self.request_time = request_time
         self.sequences = sequences
         self.edges = edges
-        self.slots = slots
+        self.tokens_per_batch = tokens_per_batch
         self.chunk = chunk
         self.n_positives = sequences.n_positives
         self.max_queries = max(
-            count_queries(width, slots=slots, chunk=chunk) for width in edges
+            count_queries(width, tokens_per_batch=tokens_per_batch, chunk=chunk)
+            for width in edges
         )
         self._n_batches = len(self.plan(np.random.default_rng(seed)))
 
     def plan(self, rng: np.random.Generator) -> list[tuple[int, npt.NDArray[np.int64]]]:
         """Return an epoch's (width, rows), in an order that rng decides."""
-        sizes = [self.slots // width for width in self.edges]
+        sizes = [self.tokens_per_batch // width for width in self.edges]
         return plan_epoch(self.sequences.items.lengths, self.edges, sizes, rng)
 
-    def bare_batches(self, rng: np.random.Generator) -> Iterator[Batch]:
+    def positives(self, rng: np.random.Generator) -> Iterator[Batch]:
         for width, rows in self.plan(rng):
             batch = collate(
-                self.sequences, rows, width=width, slots=self.slots, chunk=self.chunk
+                self.sequences,
+                rows,
+                width=width,
+                tokens_per_batch=self.tokens_per_batch,
+                chunk=self.chunk,
             )
             yield batch | self._ages(rows, width)
 
     def _ages(self, rows: npt.NDArray[np.int64], width: int) -> Fields:
         if self._events is None:
             return {}
-        n_rows = self.slots // width
+        n_rows = self.tokens_per_batch // width
         windows = self.sequences.items
         ages = span_ages(
             self._events._replace(asked_at=padded(self._events.asked_at[rows], n_rows)),

@@ -7,14 +7,14 @@ from keras import ops
 
 from two_tower.losses.multi_interest import (
     Rivals,
-    dead_heads,
+    entropy,
+    load_balancing,
     mixture_cross_entropy,
     multi_vector_cross_entropy,
     score_of_nearest,
     score_rivals,
     score_rivals_of_nearest,
     semantic,
-    sharpness,
     weighted_mean,
 )
 from two_tower.losses.softmax import SMALLEST_WEIGHT
@@ -30,13 +30,13 @@ from two_tower.training.objectives.multi_interest_metrics import (
     weight_figures,
 )
 from two_tower.training.objectives.single_vector import TensorBatch, embed_candidates
-from two_tower.types import MASKED_LOGIT, Credit, Tensor
+from two_tower.types import MASKED_LOGIT, Assignment, Tensor
 
 # No head has this number, so no candidate's head is it by chance.
 ANY_HEAD = -1
 
 
-class Softness(NamedTuple):
+class SoftMaxTemperature(NamedTuple):
     """How far vectors that are not the nearest count, as shares of the temperature.
 
     Attributes:
@@ -70,13 +70,13 @@ class AuxiliaryWeights(NamedTuple):
     """What a positive's auxiliary losses are multiplied by; 0 leaves one out.
 
     Attributes:
-        dead_heads: that each head has its share of the positives.
-        sharpness: that each category is for one head.
+        load_balancing: that each head has its share of the positives.
+        entropy: that each category is for one head.
         semantic: that heads are like the positives of their categories.
     """
 
-    dead_heads: float
-    sharpness: float
+    load_balancing: float
+    entropy: float
     semantic: float
 
 
@@ -92,16 +92,17 @@ class InterestSoftmax:
 
     Attributes:
         joint: whether vectors compete, in one softmax over (vector, item).
-        credit: `category` if a positive is for each of the vectors that its category is
+        assignment: `category` if a positive is for each of the vectors that its
+        category is
             for; `mixture` if for whichever of them explains it; `any` if for whichever
             of all; `nearest` if, as in retrieval, an item is scored by its nearest
             vector, which comes about by and by.
-        softness: of `nearest`.
+        soft_max_temperature: of `nearest`.
         margin: what the positive's cosine is lowered by.
         hard: how many of the first candidates are hard: they count only where their
             category's first head is that of the positive's category.
         auxiliary: weights of the auxiliary losses.
-        enough: the probability of a category's first head that `sharpness` is content
+        enough: the probability of a category's first head that `entropy` is content
             with.
         semantic_temperature: what cosines of heads and positives are divided by; None
             for the temperature of the main loss.
@@ -112,8 +113,8 @@ class InterestSoftmax:
     """
 
     joint: bool
-    credit: Credit
-    softness: Softness
+    assignment: Assignment
+    soft_max_temperature: SoftMaxTemperature
     margin: float
     hard: int
     auxiliary: AuxiliaryWeights
@@ -127,7 +128,7 @@ class InterestSoftmax:
             n_heads=encoder.n_heads,
             n_vectors=towers.n_vectors,
             hard=self.hard > 0,
-            softness=self.credit == "nearest",
+            soft_max_temperature=self.assignment == "nearest",
         )
 
     def __call__(
@@ -170,17 +171,17 @@ class InterestSoftmax:
         own_log_q = ops.expand_dims(batch["own_log_q"], 1)
         positive = (cosines - self.margin) / temperature - own_log_q
         against = users.vectors / temperature, vectors, _log_weights(batch, is_rival)
-        if self.credit == "nearest":
-            softness = self.softness.at(batch["progress"])
-            contrast = _contrast_of_nearest(positive, against, softness)
-            figures = {"softness": softness}
+        if self.assignment == "nearest":
+            soft_max_temperature = self.soft_max_temperature.at(batch["progress"])
+            contrast = _contrast_of_nearest(positive, against, soft_max_temperature)
+            figures = {"soft_max_temperature": soft_max_temperature}
         else:
             shares = _shares(posterior, users.vectors.shape[1])
             contrast = self._contrast(positive, against, shares)
             figures = {}
         auxiliary = {
-            "dead_heads": dead_heads(posterior, weights),
-            "sharpness": sharpness(posterior, weights, enough=self.enough),
+            "load_balancing": load_balancing(posterior, weights),
+            "entropy": entropy(posterior, weights, enough=self.enough),
             "semantic": semantic(
                 _cosines(to_unit_length(users.heads), to_unit_length(positives)),
                 posterior,
@@ -217,12 +218,12 @@ class InterestSoftmax:
             shares: `[P, V]`, p(v).
         """
         rivals = score_rivals(*against)
-        if self.credit == "category":
+        if self.assignment == "category":
             losses = multi_vector_cross_entropy(
                 positive, rivals.log_sum, shares, joint=self.joint
             )
             return Contrast(positive, rivals, losses)
-        if self.credit == "any":
+        if self.assignment == "any":
             # A joint softmax is over vectors already, others are of one each.
             shares = ops.full_like(shares, 1.0 if self.joint else 1 / shares.shape[1])
         losses = mixture_cross_entropy(
@@ -271,17 +272,19 @@ class InterestSoftmax:
 
 
 def _contrast_of_nearest(
-    positive: Tensor, against: tuple[Tensor, Tensor, Tensor], softness: Tensor
+    positive: Tensor,
+    against: tuple[Tensor, Tensor, Tensor],
+    soft_max_temperature: Tensor,
 ) -> Contrast:
     """Return how the softly nearest vector tells a positive apart, and the main loss.
 
     Args:
         positive: `[P, V]`, logits.
         against: arguments of `score_rivals`.
-        softness: in (0, 1].
+        soft_max_temperature: in (0, 1].
     """
-    positive = score_of_nearest(positive, softness)
-    rivals = score_rivals_of_nearest(*against, softness)
+    positive = score_of_nearest(positive, soft_max_temperature)
+    rivals = score_rivals_of_nearest(*against, soft_max_temperature)
     alone = ops.ones_like(positive)
     losses = mixture_cross_entropy(positive, rivals.log_sum, alone, joint=True)
     return Contrast(positive, rivals, losses)

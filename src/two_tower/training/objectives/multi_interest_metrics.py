@@ -19,7 +19,7 @@ from two_tower.types import Tensor
 
 
 def interest_measures(
-    *, n_heads: int, n_vectors: int, hard: bool, softness: bool
+    *, n_heads: int, n_vectors: int, hard: bool, soft_max_temperature: bool
 ) -> list[Measure]:
     """Return what is measured of users with several vectors.
 
@@ -27,11 +27,11 @@ def interest_measures(
         n_heads: H.
         n_vectors: V.
         hard: whether there are hard candidates.
-        softness: whether vectors count by a softness.
+        soft_max_temperature: whether vectors count by a soft_max_temperature.
 
     - `nll`: the main loss, nats per positive;
-    - `dead_heads`, `sharpness`, `semantic`: the auxiliary losses, before weights;
-    - `accuracy`: share of positives whose logit, by their best vector or, of credit
+    - `load_balancing`, `entropy`, `semantic`: the auxiliary losses, before weights;
+    - `accuracy`: share of positives whose logit, by their best vector or, of assignment
       `nearest`, by all as they count, is above those of all their candidates, as
       the loss has them: by its temperature, margin, log q and weights;
     - `positive_cosine` and, of the epoch, `positive_cosine_min` and `_max`: of a
@@ -50,12 +50,12 @@ def interest_measures(
     - `vector_likeness`: mean cosine of two of a user's vectors, if there are two;
     - `vector_share_min`, `vector_share_max`: then, the least and the greatest
       vector's share of the positives, each of its nearest vector;
-    - `softness`: of credit `nearest`, the mean over batches.
+    - `soft_max_temperature`: of assignment `nearest`, the mean over batches.
     """
     names = (
         "nll",
-        "dead_heads",
-        "sharpness",
+        "load_balancing",
+        "entropy",
         "semantic",
         "accuracy",
         "positive_cosine",
@@ -71,7 +71,7 @@ def interest_measures(
         Measure(LEAST_VECTOR, "min_of_means", n_vectors),
         Measure(GREATEST_VECTOR, "max_of_means", n_vectors),
     ]
-    of_softness = [Measure("softness", "mean_of_batches")]
+    of_soft_max_temperature = [Measure("soft_max_temperature", "mean_of_batches")]
     return [
         *(Measure(name, "mean") for name in names),
         Measure("positive_cosine_min", "min"),
@@ -85,7 +85,7 @@ def interest_measures(
         Measure(LEAST_ITEM_HEAD, "min_of_shares", n_heads),
         Measure(GREATEST_ITEM_HEAD, "max_of_shares", n_heads),
         *(several if n_vectors > 1 else []),
-        *(of_softness if softness else []),
+        *(of_soft_max_temperature if soft_max_temperature else []),
     ]
 
 

@@ -8,7 +8,6 @@ import numpy.typing as npt
 from keras import ops
 
 from two_tower.losses.contrastive import contrastive
-from two_tower.losses.pointwise import gbce
 from two_tower.losses.sampled_softmax import sampled_softmax_cross_entropy, without_hits
 from two_tower.losses.softmax import Excluded, softmax_cross_entropy
 from two_tower.negatives.base import Candidates, whole_catalogue
@@ -61,7 +60,7 @@ class MeasuringObjective(Objective, Protocol):
         """Return the loss, as calling does, and the figure of each measure's name."""
 
 
-def full_softmax(  # noqa: PLR0913
+def full_softmax(
     towers: TwoTower,
     batch: TensorBatch,
     *,
@@ -69,7 +68,6 @@ def full_softmax(  # noqa: PLR0913
     training: bool,
     known: npt.NDArray[np.bool_],
     chunk: int,
-    smoothing: float = 0.0,
 ) -> Tensor:
     """Tell each positive from all items that training knows.
 
@@ -102,11 +100,10 @@ def full_softmax(  # noqa: PLR0913
         mask_hits=False,
         chunk=chunk,
         excluded=_excluded(batch),
-        smoothing=smoothing,
     )
 
 
-def shared_softmax(  # noqa: PLR0913
+def shared_softmax(
     towers: TwoTower,
     batch: TensorBatch,
     *,
@@ -114,7 +111,6 @@ def shared_softmax(  # noqa: PLR0913
     training: bool,
     mask_hits: bool,
     chunk: int,
-    smoothing: float = 0.0,
 ) -> Tensor:
     """Tell each positive from candidates that the batch shares.
 
@@ -139,7 +135,6 @@ def shared_softmax(  # noqa: PLR0913
         mask_hits=mask_hits,
         chunk=chunk,
         excluded=_excluded(batch),
-        smoothing=smoothing,
     )
 
 
@@ -149,7 +144,6 @@ def own_softmax(
     *,
     temperature: float | Tensor,
     training: bool,
-    smoothing: float = 0.0,
 ) -> Tensor:
     """Tell each positive from candidates of its own, hits left out."""
     queries = towers.queries(batch, training=training)
@@ -160,7 +154,6 @@ def own_softmax(
         negative_weights(batch),
         batch["candidate_log_q"],
         batch["own_log_q"],
-        smoothing=smoothing,
     )
     return ops.sum(losses * batch["weights"])
 
@@ -185,33 +178,6 @@ def pairwise(
         negative_weights(batch),
     )
     return ops.sum(losses * batch["weights"])
-
-
-def calibrated_cross_entropy(
-    positive: Tensor,
-    negative: Tensor,
-    weights: Tensor,
-    *,
-    n_items: int,
-    calibration: float,
-) -> Tensor:
-    """Return `gbce` at the sampling rate that a positive's negatives make up.
-
-    Args:
-        positive: `[P]` float logits.
-        negative: `[P, n]` float logits.
-        weights: `[P, n]` float32, how many negatives each stands for.
-        n_items: items that training knows.
-        calibration: of `gbce`.
-    """
-    rate = ops.sum(weights, axis=-1) / max(n_items - 1, 1)
-    return gbce(
-        positive,
-        negative,
-        weights,
-        sampling_rate=ops.minimum(rate, 1.0),
-        calibration=calibration,
-    )
 
 
 def self_supervised(
