@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from tests.gradients import assert_same_as, traced_shapes, with_gradients
 from tests.losses.cases import any_case, hand_case, loss_function, unit
 from tests.losses.definitions import cross_entropy
-from two_tower.negatives.base import Positives, log_share_of_rows, whole_catalogue
+from two_tower.negatives.base import Positives, whole_catalogue
 from two_tower.negatives.in_batch import InBatch
-from two_tower.negatives.log_q import ExactFrequencies
+from two_tower.negatives.log_q import ExactFrequencies, log_share_of_rows
 
 pytestmark = pytest.mark.backend
 

@@ -130,7 +130,9 @@ def test_an_item_that_was_never_seen_has_the_smallest_share():
 def as_configured() -> dict[str, float]:
     """Return the parameters that are shipped: buckets, hashes, memory."""
     text = (PARAMETERS / "training.yml").read_text(encoding="utf-8")
-    streaming: dict[str, float] = yaml.safe_load(text)["_training"]["streaming"]
+    streaming: dict[str, float] = yaml.safe_load(text)["_training"]["log_q"][
+        "streaming"
+    ]
     return streaming
 
 

@@ -48,7 +48,7 @@ def test_nobody_dislikes_anything():
 
 # covers: L17 L18
 def test_every_user_meets_other_items_beside_the_disliked():
-    others = Uniform(np.arange(2, 10), count=4, per_positive=True, log_q=True)
+    others = Uniform(np.arange(2, 10), count=4, per_query=True, log_q=True)
     source = LowRated(DISLIKED, **OPTIONS, others=others)
     positives = places([9] * 40, users=[4, 2] * 20)
     found = source.sample(positives, np.random.default_rng(0))

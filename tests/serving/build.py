@@ -219,7 +219,7 @@ def _encoders(n_vectors: int, *, user_id: bool) -> dict[str, Callable[[], Any]]:
     )
     return {
         "both": mean,
-        "history": {"kind": mean},
+        "history": mean,
         "events": events,
         "timed": timed,
         "profile": lambda: None,

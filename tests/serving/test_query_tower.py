@@ -102,7 +102,7 @@ def test_a_dense_feature_of_the_request_is_standardised_as_in_training():
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ({"history": {**[["a", "zz"]]}}, r"1 of 2 items are not among the 6.*\['zz'\]"),
+        ({"histories": [["a", "zz"]]}, r"1 of 2 items are not among the 6.*\['zz'\]"),
         ({"users": [99]}, r"1 of 1 users are not among the 3 of the model.*\[99\]"),
         ({"features": {"occupation": ["spy"]}}, r"1 of 1 values of job.*\['spy'\]"),
         ({"features": {"likes": [["cats", "owls"]]}}, "values of likes"),
@@ -110,7 +110,7 @@ def test_a_dense_feature_of_the_request_is_standardised_as_in_training():
 )
 def test_what_is_unknown_is_refused_when_asked_to(asked, message):
     request = {
-        "history": {**lists(*asked.get("histories", [["a"]]))},
+        "histories": lists(*asked.get("histories", [["a"]])),
         "users": asked.get("users"),
         "features": pa.table(asked["features"]) if "features" in asked else None,
     }

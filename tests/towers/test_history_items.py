@@ -4,7 +4,6 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
-from two_tower.training.objective.single_vector import full_softmax
 
 from tests.gradients import evaluated, value_and_gradients
 from tests.towers.build import (
@@ -20,6 +19,7 @@ from tests.towers.multi_interest.build import make_tower as make_interests
 from two_tower.towers.features import Feature
 from two_tower.towers.growth import Growth, grow
 from two_tower.towers.two_tower import TwoTower
+from two_tower.training.objectives.single_vector import full_softmax
 
 pytestmark = pytest.mark.backend
 

@@ -4,8 +4,6 @@ from functools import partial
 
 import keras
 import numpy as np
-from two_tower.training.averages import Averages
-from two_tower.training.objective.single_vector import full_softmax
 
 from tests.towers.build import sequence_options
 from two_tower.ragged import Ragged
@@ -20,6 +18,9 @@ from two_tower.training.batches.sampling import BatchSampler
 from two_tower.training.batches.windows import WindowBatches
 from two_tower.training.callbacks import EarlyStopping, TrainingState
 from two_tower.training.checkpoints import CheckpointStore
+from two_tower.training.objectives.single_vector import full_softmax
+from two_tower.training.optimizers import Optimizer
+from two_tower.training.schedules import Cosine, Horizon
 from two_tower.training.sequences import SequenceEvents, Sequences
 from two_tower.training.task import RetrievalTask, Temperature
 from two_tower.training.validation import Examples, Validation
@@ -208,6 +209,28 @@ def build_towers(  # noqa: PLR0913
     return towers
 
 
+OPTIMIZERS = {
+    "adam": {"beta_2": 0.98, "epsilon": 1e-7},
+    "adamw": {"beta_2": 0.98, "epsilon": 1e-7, "weight_decay": 0.0},
+    "adagrad": {"initial_accumulator_value": 0.1, "epsilon": 1e-7},
+    "sgd": {"momentum": 0.0},
+}
+
+
+def optimizer_of(kind, learning_rate=0.1, *, clip_norm=None, clip="global", **options):
+    """Return the optimiser of a kind, with changes of its options."""
+    groups = OPTIMIZERS | {kind: OPTIMIZERS[kind] | options}
+    asked = Optimizer(
+        kind=kind, learning_rate=1.0, clip_norm=clip_norm, clip=clip, **groups
+    )
+    return asked.build(learning_rate)
+
+
+def cosine_rate(peak=0.2, final_share=0.1, *, warmup_steps, total_steps):
+    schedule = Cosine(warmup_steps=warmup_steps, final_share=final_share)
+    return schedule.build(peak, Horizon(total_steps, epochs=1))
+
+
 def objective_of(chunk=CHUNK, n_items=N_ITEMS):
     return partial(full_softmax, known=np.ones(n_items, bool), chunk=chunk)
 
@@ -219,18 +242,13 @@ def state_of(  # noqa: PLR0913
     objective=None,
     optimizer=None,
     temperature=None,
-    rate=None,
     monitor="val_ndcg@10",
     patience=9,
     **compiled,
 ):
-    """Return what `fit` takes: a compiled task and all that goes with it.
-
-    Weights are averaged at a rate, if there is one.
-    """
+    """Return what `fit` takes: a compiled task and all that goes with it."""
     temperature = temperature or Temperature(0.2, learned=False)
-    averages = rate and Averages(towers, rate)
-    task = RetrievalTask(towers, objective or objective_of(), temperature, averages)
+    task = RetrievalTask(towers, objective or objective_of(), temperature)
     task.build()
     # Without it Keras runs JAX one operation at a time.
     compiled = {"jit_compile": keras.backend.backend() == "jax"} | compiled

@@ -5,11 +5,6 @@ from math import log, sqrt
 
 import numpy as np
 from keras import ops
-from two_tower.training.objective.multi_interest import (
-    AuxiliaryWeights,
-    InterestSoftmax,
-    SoftMaxTemperature,
-)
 
 from tests.gradients import evaluated
 from tests.towers.build import new_item_tower, scatter_weights
@@ -17,6 +12,11 @@ from tests.towers.multi_interest.build import DIMENSION, any_batch, make_tower
 from two_tower.towers.features import Feature
 from two_tower.towers.two_tower import TwoTower
 from two_tower.training.batches.sampling import BatchSampler
+from two_tower.training.objectives.multi_interest import (
+    AuxiliaryWeights,
+    InterestSoftmax,
+    SoftMaxTemperature,
+)
 
 N_ITEMS, N_GENRES = 9, 5
 TEMPERATURE = 0.3

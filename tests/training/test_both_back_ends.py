@@ -10,11 +10,11 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from two_tower.training.objective.single_vector import full_softmax
 
 from tests.gradients import value_and_gradients
 from tests.towers.build import scatter_weights
 from tests.training.fit_tiny import CHUNK, N_ITEMS, build_towers, feed_of, walks
+from two_tower.training.objectives.single_vector import full_softmax
 from two_tower.training.task import RetrievalTask, Temperature
 
 PROJECT = Path(__file__).parents[2]
@@ -31,7 +31,6 @@ TIMED = {
 CASES = {
     "plain": ({}, {}),
     "timed, with dropout": ({"sequence": TIMED, "dropout": 0.3}, {}),
-    "smoothed": ({}, {"smoothing": 0.2}),
     "separate": ({"separate": True}, {}),
 }
 

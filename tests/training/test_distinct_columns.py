@@ -4,12 +4,12 @@ from functools import partial
 
 import numpy as np
 import pytest
-from two_tower.training.objective.single_vector import full_softmax, shared_softmax
 
 from tests.training.fit_tiny import CHUNK, N_ITEMS, build_towers, pair_feed_of
 from two_tower.negatives.base import Candidates, Source
 from two_tower.negatives.in_batch import InBatch
 from two_tower.training.batches.sampling import BatchSampler
+from two_tower.training.objectives.single_vector import full_softmax, shared_softmax
 
 pytestmark = pytest.mark.backend
 

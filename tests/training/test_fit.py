@@ -12,8 +12,6 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from two_tower.training.averages import exponential_average
-from two_tower.training.objective.single_vector import shared_softmax
 
 from tests.training.fit_tiny import (
     CHUNK,
@@ -21,8 +19,10 @@ from tests.training.fit_tiny import (
     InterruptedStore,
     ScriptedValidation,
     build_towers,
+    cosine_rate,
     feed_of,
     objective_of,
+    optimizer_of,
     state_of,
     validation_of,
     walks,
@@ -33,11 +33,7 @@ from two_tower.training.alarms import TrainingError
 from two_tower.training.batches.sampling import BatchSampler
 from two_tower.training.checkpoints import Checkpoint, CheckpointStore
 from two_tower.training.fit import fit
-from two_tower.training.optimizers import (
-    OptimizerOptions,
-    cosine_with_warmup,
-    make_optimizer,
-)
+from two_tower.training.objectives.single_vector import shared_softmax
 from two_tower.training.task import Temperature
 
 PROJECT = Path(__file__).parents[2]
@@ -48,21 +44,11 @@ N_STEPS = EPOCHS * len(feed_of(walks()))
 def everything(seed=1):
     """Return a training with every kind of state.
 
-    Dropout, id dropout, a schedule, a learned temperature, averages of weights, a queue
-    and estimated frequencies.
+    Dropout, id dropout, a schedule, a learned temperature, a queue and estimated
+    frequencies.
     """
-    rate = cosine_with_warmup(
-        peak=0.02, final_share=0.1, warmup_steps=3, total_steps=N_STEPS
-    )
-    options = OptimizerOptions(
-        weight_decay=0.01,
-        beta_2=0.98,
-        epsilon=1e-7,
-        clip_norm=1.0,
-        momentum=0.0,
-        initial_accumulator=0.1,
-    )
-    optimizer = make_optimizer("adamw", learning_rate=rate, options=options)
+    rate = cosine_rate(0.02, warmup_steps=3, total_steps=N_STEPS)
+    optimizer = optimizer_of("adamw", rate, clip_norm=1.0, weight_decay=0.01)
     frequencies = StreamingFrequencies(64, 2, 0.1, seed=seed)
     sampler = BatchSampler(source=Queue(40, frequencies))
     return state_of(
@@ -71,7 +57,6 @@ def everything(seed=1):
         objective=partial(shared_softmax, mask_hits=True, chunk=CHUNK),
         temperature=Temperature(0.2, learned=True),
         optimizer=optimizer,
-        rate=exponential_average(0.9),
         monitor="val_mrr",
     )
 

@@ -1,37 +1,18 @@
 """Optimisers do what was asked: rates step by step, decay, clipping."""
 
-from math import cos, pi
-
 import keras
 import numpy as np
 import pytest
 from keras import ops
 
 from tests.gradients import value_and_gradients
-from two_tower.training.optimizers import (
-    OptimizerOptions,
-    cosine_with_warmup,
-    exponential,
-    make_optimizer,
-)
+from tests.training.fit_tiny import cosine_rate, optimizer_of
+from tests.training.tiny import parameters
+from two_tower.training.optimizers import exclude_from_decay
 
 pytestmark = pytest.mark.backend
 
 START, GRADIENT = [1.0, -2.0], [0.3, -0.4]
-
-
-def optimizer_of(kind, learning_rate=0.1, **changes):
-    options = {
-        "weight_decay": 0.0,
-        "beta_2": 0.98,
-        "epsilon": 1e-7,
-        "clip_norm": None,
-        "momentum": 0.0,
-        "initial_accumulator": 0.1,
-    }
-    return make_optimizer(
-        kind, learning_rate=learning_rate, options=OptimizerOptions(**options | changes)
-    )
 
 
 def steps(optimizer, n_steps, gradient=GRADIENT):
@@ -45,25 +26,10 @@ def steps(optimizer, n_steps, gradient=GRADIENT):
     return np.array(values)
 
 
-# covers: A51 L14
-@pytest.mark.parametrize("warmup", [0, 4])
-def test_the_rate_rises_in_a_line_then_falls_along_half_a_cosine(warmup):
-    rate = cosine_with_warmup(
-        peak=0.2, final_share=0.1, warmup_steps=warmup, total_steps=20
-    )
-    rising = [0.2 * step / 4 for step in range(warmup)]
-    falling = [
-        0.2 * (0.1 + 0.9 * (1 + cos(pi * step / (20 - warmup))) / 2)
-        for step in range(20 - warmup + 1)
-    ]
-    found = [float(rate(step)) for step in range(21)]
-    np.testing.assert_allclose(found, rising + falling, rtol=1e-5, atol=1e-8)
-
-
 # covers: A51
 def test_each_step_takes_the_rate_that_was_asked_for():
     # With one gradient throughout, Adam moves by the learning rate in every step.
-    rate = cosine_with_warmup(peak=0.2, final_share=0.1, warmup_steps=3, total_steps=10)
+    rate = cosine_rate(warmup_steps=3, total_steps=10)
     values = steps(optimizer_of("adam", rate), 10)
     moved = np.abs(np.diff(values, axis=0, prepend=[START]))
     asked = [[float(rate(step))] * 2 for step in range(10)]
@@ -80,7 +46,7 @@ def test_a_constant_rate_is_the_one_used(rate):
 # covers: N13
 @pytest.mark.parametrize("start", [0.1, 1e-6])
 def test_adagrad_divides_by_all_gradients_so_far(start):
-    values = steps(optimizer_of("adagrad", 0.1, initial_accumulator=start), 3)
+    values = steps(optimizer_of("adagrad", 0.1, initial_accumulator_value=start), 3)
     sums = start + np.outer([1, 2, 3], np.square(GRADIENT))
     moved = np.cumsum(0.1 * np.array(GRADIENT) / np.sqrt(sums), axis=0)
     np.testing.assert_allclose(values, START - moved, rtol=1e-5)
@@ -92,20 +58,6 @@ def test_sgd_follows_the_gradient_and_its_momentum(momentum):
     velocities = np.array([1, 1 + momentum, 1 + momentum + momentum**2])
     moved = np.cumsum(0.1 * np.outer(velocities, GRADIENT), axis=0)
     np.testing.assert_allclose(values, START - moved, rtol=1e-5)
-
-
-# covers: L14
-@pytest.mark.parametrize(
-    ("staircase", "expected"),
-    [(True, [0.2, 0.2, 0.2, 0.1, 0.1, 0.1, 0.05]), (False, None)],
-)
-def test_an_exponential_rate_has_fallen_by_its_factor_after_each_epoch(
-    staircase, expected
-):
-    rate = exponential(first=0.2, per_epoch=0.5, steps_per_epoch=3, staircase=staircase)
-    by_step = [0.2 * 0.5 ** (step / 3) for step in range(7)]
-    found = [float(rate(step)) for step in range(7)]
-    np.testing.assert_allclose(found, expected or by_step, rtol=1e-5)
 
 
 def test_adamw_decays_weights_apart_from_the_gradient():
@@ -212,3 +164,33 @@ def test_the_norm_of_a_tables_gradient_is_that_of_its_rows_sums(clip):
     whole = np.array([[15, 15], [0, 0], [5, 5]])
     expected = -whole / np.sqrt((whole**2).sum())
     np.testing.assert_allclose(np.asarray(table.value), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("kind", "base"),
+    [
+        ("adam", keras.optimizers.Adam),
+        ("adamw", keras.optimizers.AdamW),
+        ("adagrad", keras.optimizers.Adagrad),
+        ("sgd", keras.optimizers.SGD),
+    ],
+)
+def test_each_kind_of_optimizer_gets_its_options(kind, base):
+    options = {} if kind == "sgd" else {"epsilon": 1e-5}
+    changes = {"optimizer": {"kind": kind, "clip_norm": 2.0, kind: options}}
+    optimizer = parameters(changes).optimizer.build(0.1)
+    assert isinstance(optimizer, base)
+    assert optimizer.global_clipnorm == 2.0
+    assert getattr(optimizer, "epsilon", 1e-5) == 1e-5
+
+
+def test_weight_decay_leaves_scalars_and_vectors_alone():
+    weights = [
+        keras.Variable(np.full(shape, 2.0, np.float32)) for shape in [(), (3,), (4, 3)]
+    ]
+    optimizer = optimizer_of("adamw", 0.5, weight_decay=0.1)
+    exclude_from_decay(optimizer, weights)
+    optimizer.build(weights)
+    optimizer.apply([np.zeros(weight.shape, np.float32) for weight in weights])
+    found = [float(np.mean(np.asarray(weight.value))) for weight in weights]
+    assert found == pytest.approx([2, 2, 2 - 0.5 * 0.1 * 2])

@@ -6,7 +6,6 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
-from two_tower.training.objective.single_vector import shared_softmax
 
 from tests.training.fit_tiny import CHUNK, build_towers, pair_feed_of, state_of, walks
 from two_tower.negatives.in_batch import InBatch
@@ -15,6 +14,7 @@ from two_tower.training.batches.sampling import BatchSampler
 from two_tower.training.callbacks import TrainingState
 from two_tower.training.checkpoints import CheckpointStore
 from two_tower.training.fit import fit
+from two_tower.training.objectives.single_vector import shared_softmax
 from two_tower.training.task import StackedTask, Temperature
 
 TENSORFLOW_ALONE = pytest.mark.skipif(

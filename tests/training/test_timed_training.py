@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from two_tower.training.averages import mean_from
 
 from tests.gradients import evaluated
 from tests.towers.build import scatter_weights
@@ -33,18 +32,18 @@ HISTORIES = walks(40)
 def train(store):
     """Train to the end, from a checkpoint if the store has one.
 
-    Times are read, items of histories have a table of their own, every place drops, and
-    weights are averaged from the second epoch on.
+    Times are read, items of histories have a table of their own, and every layer has
+    dropout.
     """
     towers = build_towers("transformer", sequence=TIMES, separate=True, dropout=0.1)
     feed = feed_of(HISTORIES, with_ages=True, request_time=True)
-    state = state_of(towers, feed, rate=mean_from(len(feed)))
+    state = state_of(towers, feed)
     fit(state, validation_of(HISTORIES), epochs=EPOCHS, validate_every=1, store=store)
     return state
 
 
 def contents(state):
-    """Return all numbers that training has made: weights, averages, seeds, moments."""
+    """Return all numbers that training has made: weights, seeds, moments."""
     variables = [*state.task.variables, *state.task.optimizer.variables]
     return [*(np.asarray(variable) for variable in variables), *state.stopping.weights]
 

@@ -87,7 +87,7 @@ def test_a_sample_of_users_keeps_their_events():
     np.testing.assert_array_equal(sample.events.ratings, expected.events.ratings)
     asked_at = [second_of(user, len(walks(30)[user - 2]) - 1) for user in sample.users]
     assert sample.events.asked_at.tolist() == asked_at
-    newest = sample.events.timestamps[sample.history.offsets[1:] - 1]
+    newest = sample.events.timestamps[sample.histories.offsets[1:] - 1]
     assert newest.tolist() == [second - HOUR for second in asked_at]
 
 

@@ -18,8 +18,8 @@ from tests.training.tiny import (
 from two_tower.datasets.keras_model import KerasModelDataset
 from two_tower.pipelines.training.nodes import train_two_tower
 from two_tower.towers.encode import encode_items
-from two_tower.training.assembly import assemble_towers
 from two_tower.training.checkpoints import CheckpointStore
+from two_tower.training.model import build_towers
 from two_tower.training.warm_start import warm_towers
 
 UNKNOWN = [5, 6]
@@ -61,8 +61,8 @@ def test_towers_of_interests_go_on_reading_as_many_items():
     asked = parameters(INTERESTS, few)
     inputs = model_inputs(asked)
     assert inputs.longest_window > 4
-    deployed = assemble_towers(asked, inputs)
-    grown = warm_towers(assemble_towers(asked, inputs), inputs, deployed)
+    deployed = build_towers(asked, inputs)
+    grown = warm_towers(build_towers(asked, inputs), inputs, deployed)
     assert grown.max_length == 4
 
 
@@ -87,7 +87,7 @@ def test_retraining_learns_the_items_that_are_new(deployed, tmp_path):
 def warm(deployed, *changes, **tables):
     asked = parameters(PROFILE, *changes)
     inputs = model_inputs(asked, **tables)
-    return warm_towers(assemble_towers(asked, inputs), inputs, deployed)
+    return warm_towers(build_towers(asked, inputs), inputs, deployed)
 
 
 # covers: L28
@@ -112,8 +112,8 @@ def test_histories_are_read_up_to_the_longest_so_far(length):
         model_inputs(asked, histories=histories)
         for histories in ([[2, 3, 4, 5, 6]], [history])
     )
-    towers = assemble_towers(asked, short)
-    grown = warm_towers(assemble_towers(asked, inputs), inputs, towers)
+    towers = build_towers(asked, short)
+    grown = warm_towers(build_towers(asked, inputs), inputs, towers)
     assert (towers.max_length, grown.max_length) == (4, max(length, 4))
 
 

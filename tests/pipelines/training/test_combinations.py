@@ -19,7 +19,7 @@ SOURCES = [
     "queue",
     "mixed",
 ]
-OBJECTIVES = ["softmax", "sigmoid_cross_entropy", "max_margin", "gbce"]
+OBJECTIVES = ["softmax", "sigmoid_cross_entropy", "max_margin"]
 COMBINATIONS = [
     ("softmax", "catalogue"),
     *((objective, source) for objective in OBJECTIVES for source in SOURCES),
@@ -88,7 +88,7 @@ DEEP = {"embedding": 8, "combine": "concat", "mlp": LAYERS}
         ),
         pytest.param(
             {
-                "objective": {"kind": "gbce"},
+                "objective": {"kind": "max_margin"},
                 "negatives": {"kind": "queue"},
                 "masks": {"consumed": True},
             },

@@ -4,12 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from two_tower.training.objective.single_vector import full_softmax
 
 from tests.training.fit_tiny import walks
 from tests.training.tiny import N_ITEMS, model_inputs, parameters
 from two_tower.ragged import Ragged
-from two_tower.training import assembly, contrasts
+from two_tower.training import assembly
+from two_tower.training.batches.registry import build_batches, build_source
+from two_tower.training.model import build_towers
+from two_tower.training.objectives.single_vector import full_softmax
 
 # Forty real items, of which users have only met the first thirty.
 COLD = range(32, N_ITEMS)
@@ -23,8 +25,8 @@ def inputs_of(asked):
 
 def first_batch(asked):
     inputs = inputs_of(asked)
-    towers = assembly.assemble_towers(asked, inputs)
-    feed = assembly.assemble_feed(asked, inputs, towers)
+    towers = build_towers(asked, inputs)
+    feed = build_batches(asked, inputs, towers)
     return towers, next(iter(feed))
 
 
@@ -79,7 +81,7 @@ def test_log_q_counts_the_known_items_alone(name):
 def test_the_catalogue_has_no_column_for_a_cold_item():
     asked = parameters(CONTENT_ONLY)
     towers, batch = first_batch(asked)
-    objective = contrasts.assemble_objective(asked, inputs_of(asked).items.known)
+    objective = assembly.build_objective(asked, inputs_of(asked))
     assert objective.func is full_softmax
 
     def loss():
@@ -94,14 +96,6 @@ def test_the_catalogue_has_no_column_for_a_cold_item():
     changed[5] += 5.0
     lengths.assign(changed)
     assert loss() != before
-
-
-def test_gbce_rates_its_draws_by_the_known_items():
-    asked = parameters(
-        {"objective": {"kind": "gbce"}, "negatives": {"kind": "uniform"}}
-    )
-    objective = contrasts.assemble_objective(asked, inputs_of(asked).items.known)
-    assert objective.keywords["loss"].keywords["n_items"] == 30
 
 
 # covers: L23
@@ -120,6 +114,4 @@ def test_low_rated_negatives_need_something_disliked():
     with pytest.raises(
         ValueError, match=r"explicit_negatives\.max_rating.*\.min_rating"
     ):
-        contrasts.assemble_source(
-            asked, replace(inputs, explicit_negatives=nothing), N_ITEMS
-        )
+        build_source(asked, replace(inputs, explicit_negatives=nothing))

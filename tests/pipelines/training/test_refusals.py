@@ -6,6 +6,8 @@ from pydantic import ValidationError
 
 from tests.training.tiny import model_inputs, parameters, training_in_conf
 from two_tower.training import assembly
+from two_tower.training.batches.registry import build_batches
+from two_tower.training.model import build_towers
 from two_tower.training.params import Training
 
 PAIRS = {"history": {"kind": "none"}, "profile": {"use": True}}
@@ -189,7 +191,7 @@ def test_no_two_parts_of_the_model_share_a_seed():
         {"history": {"transformer": {"dropout": {"feed_forward": 0.1}}}},
     )
     asked = parameters(*changes, preset="transformer")
-    towers = assembly.assemble_towers(asked, model_inputs(asked))
+    towers = build_towers(asked, model_inputs(asked))
     seeds = [
         layer.seed
         for layer in towers._flatten_layers()  # noqa: SLF001
@@ -205,9 +207,9 @@ def test_weight_decay_leaves_the_temperature_alone():
         scoring(temperature={"learned": True}),
     )
     inputs = model_inputs(asked)
-    towers = assembly.assemble_towers(asked, inputs)
-    feed = assembly.assemble_feed(asked, inputs, towers)
-    task = assembly.assemble_state(asked, inputs, towers, feed, "print").task
+    towers = build_towers(asked, inputs)
+    feed = build_batches(asked, inputs, towers)
+    task = assembly.build_state(asked, inputs, towers, feed, "print").task
     is_decayed = task.optimizer._use_weight_decay  # noqa: SLF001
     decayed = [weight for weight in task.trainable_weights if is_decayed(weight)]
     assert decayed

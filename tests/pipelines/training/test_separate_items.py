@@ -11,8 +11,8 @@ from tests.training.tiny import (
     train,
 )
 from two_tower.towers.encode import encode_items
-from two_tower.training.assembly import assemble_towers
 from two_tower.training.checkpoints import CheckpointStore
+from two_tower.training.model import build_towers
 from two_tower.training.warm_start import warm_towers
 
 SEPARATE = {
@@ -24,7 +24,7 @@ SEPARATE = {
 
 def towers_of(*changes, **tables):
     asked = parameters(*changes)
-    return assemble_towers(asked, model_inputs(asked, **tables))
+    return build_towers(asked, model_inputs(asked, **tables))
 
 
 def test_histories_share_the_candidates_tower_unless_asked():
@@ -55,7 +55,7 @@ def test_both_tables_are_trained_and_retrained(negatives, tmp_path):
     towers, history = train(tmp_path, asked, store=store, unknown_items=[5])
     assert history[-1]["loss"] < 0.8 * history[0]["loss"]
     inputs = model_inputs(asked)
-    grown = warm_towers(assemble_towers(asked, inputs), inputs, towers)
+    grown = warm_towers(build_towers(asked, inputs), inputs, towers)
     ids = np.arange(2, N_ITEMS, dtype=np.int32)
     found, before = encode_items(grown, ids), encode_items(towers, ids)
     np.testing.assert_allclose(found, before, rtol=1e-5)
@@ -67,7 +67,7 @@ def test_towers_that_shared_one_table_do_not_go_on_with_two():
     inputs = model_inputs(asked)
     tied = towers_of()
     with pytest.raises(ValueError, match="history_item_tower"):
-        warm_towers(assemble_towers(asked, inputs), inputs, tied)
+        warm_towers(build_towers(asked, inputs), inputs, tied)
 
 
 @pytest.mark.parametrize(

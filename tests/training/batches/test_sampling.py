@@ -51,7 +51,7 @@ def test_without_a_source_the_columns_are_the_catalogues():
 
 
 def test_own_candidates_that_the_user_has_met_get_no_weight():
-    source = Uniform(np.arange(2, 8), 50, per_positive=True, log_q=False)
+    source = Uniform(np.arange(2, 8), 50, per_query=True, log_q=False)
     found = added(source=source, consumed=CONSUMED)
     met = {0: {2, 3, 4}, 1: {2, 3, 4}, 2: {5, 6}}
     for place, items in met.items():

@@ -1,6 +1,10 @@
 import numpy as np
 
-from two_tower.training.batches.views import Masks, complementary_masks, sample_views
+from two_tower.training.batches.views import (
+    ViewMasks,
+    complementary_masks,
+    sample_views,
+)
 
 IDS = np.arange(2, 102, dtype=np.int32)
 ALL = np.ones(4, bool)
@@ -32,7 +36,7 @@ def test_all_items_of_a_batch_are_masked_alike():
     left, right = np.array([True, False]), np.array([True, True])
 
     def fixed(can_hide, rng):
-        return Masks(left, right)
+        return ViewMasks(left, right)
 
     views = sample_views(IDS, 3, np.ones(2, bool), fixed, np.random.default_rng(0))
     assert views.items.dtype == np.int32

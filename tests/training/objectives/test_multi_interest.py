@@ -5,15 +5,10 @@ from functools import partial
 import keras
 import numpy as np
 import pytest
-from two_tower.training.objective.multi_interest import SoftMaxTemperature
-from two_tower.training.objective.single_vector import (
-    MeasuringObjective,
-    shared_softmax,
-)
 
 from tests.gradients import value_and_gradients
 from tests.towers.multi_interest.build import DIMENSION
-from tests.training.fit_tiny import state_of
+from tests.training.fit_tiny import optimizer_of, state_of
 from tests.training.interests import (
     LABELS,
     N_GENRES,
@@ -37,7 +32,11 @@ from two_tower.negatives.uniform import Uniform
 from two_tower.training.alarms import TrainingError
 from two_tower.training.checkpoints import CheckpointStore
 from two_tower.training.fit import fit
-from two_tower.training.optimizers import OptimizerOptions, make_optimizer
+from two_tower.training.objectives.multi_interest import SoftMaxTemperature
+from two_tower.training.objectives.single_vector import (
+    MeasuringObjective,
+    shared_softmax,
+)
 
 ITEMS = np.arange(2, N_ITEMS, dtype=np.int32)
 FREQUENCIES = ExactFrequencies(log_share_of_rows(np.arange(N_ITEMS)))
@@ -46,7 +45,7 @@ SOURCES = {
     "queue": lambda: Queue(16, FREQUENCIES),
     "unique_queue": lambda: Queue(16, None, unique=True),
     "mixed": lambda: Mixed(ITEMS, 6, 4, FREQUENCIES),
-    "uniform": lambda: Uniform(ITEMS, 6, per_positive=False, log_q=True),
+    "uniform": lambda: Uniform(ITEMS, 6, per_query=False, log_q=True),
 }
 # JAX compiles each case anew, so it is shown one of all sources.
 ON_BOTH = pytest.param("queue", marks=pytest.mark.backend)
@@ -299,19 +298,7 @@ class Places:
 
 
 def train(towers, folder, *, clip="each", epochs=3, **options):
-    optimizer = make_optimizer(
-        "adam",
-        learning_rate=0.02,
-        options=OptimizerOptions(
-            beta_2=0.99,
-            epsilon=1e-7,
-            initial_accumulator=0.1,
-            momentum=0.0,
-            weight_decay=0.0,
-            clip_norm=1.0,
-            clip=clip,
-        ),
-    )
+    optimizer = optimizer_of("adam", 0.02, beta_2=0.99, clip_norm=1.0, clip=clip)
     objective = objective_of(hard=4, **options)
     state = state_of(towers, Places(), objective=objective, optimizer=optimizer)
     store = CheckpointStore(folder)

@@ -4,14 +4,6 @@ from functools import partial
 
 import numpy as np
 import pytest
-from two_tower.training.objective.single_vector import (
-    calibrated_cross_entropy,
-    full_softmax,
-    own_softmax,
-    pairwise,
-    self_supervised,
-    shared_softmax,
-)
 
 from tests.training.fit_tiny import (
     CHUNK,
@@ -30,6 +22,13 @@ from two_tower.towers.features import Feature
 from two_tower.training.batches.sampling import BatchSampler
 from two_tower.training.batches.views import Views
 from two_tower.training.batches.windows import collate
+from two_tower.training.objectives.single_vector import (
+    full_softmax,
+    own_softmax,
+    pairwise,
+    self_supervised,
+    shared_softmax,
+)
 
 TEMPERATURE = 0.2
 HISTORIES = walks(12, seed=3)
@@ -179,7 +178,7 @@ def test_without_the_mask_each_repeat_of_the_own_item_is_a_rival(towers, positiv
 def pairs():
     """A model of users by id, and pairs with candidates of their own."""
     towers = build_towers("profile")
-    source = Uniform(np.arange(2, N_ITEMS), 6, per_positive=True, log_q=True)
+    source = Uniform(np.arange(2, N_ITEMS), 6, per_query=True, log_q=True)
     feed = pair_feed_of(walks(3), size=16, sampler=BatchSampler(source=source))
     return towers, next(iter(feed))
 
@@ -229,22 +228,6 @@ def test_max_margin_asks_for_a_lead(pairs):
     expected = (losses * batch["weights"]).sum()
     objective = partial(pairwise, loss=partial(max_margin, margin=1.0))
     assert loss_of(objective, towers, batch) == pytest.approx(expected, rel=1e-4)
-
-
-@pytest.mark.backend
-def test_gbce_takes_its_sampling_rate_from_each_positives_negatives(pairs):
-    towers, batch = pairs
-    # Padding has no negatives, and by this form of the formula no power.
-    real = batch["weights"] > 0
-    positive, negative, is_rival = (part[real] for part in scores_of(towers, batch))
-    rate = is_rival.sum(axis=1) / (N_ITEMS - 2 - 1)
-    beta = rate * (0.75 * (1 - 1 / rate) + 1 / rate)
-    of_rivals = np.where(is_rival, np.log1p(np.exp(negative)), 0).sum(axis=1)
-    losses = beta * np.log1p(np.exp(-positive)) + of_rivals
-    expected = (losses / (1 + is_rival.sum(axis=1))).sum()
-    loss = partial(calibrated_cross_entropy, n_items=N_ITEMS - 2, calibration=0.75)
-    found = loss_of(partial(pairwise, loss=loss), towers, batch)
-    assert found == pytest.approx(expected, rel=1e-4)
 
 
 # covers: L3

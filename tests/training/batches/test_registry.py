@@ -1,90 +1,84 @@
+"""The batches, negatives and views that parameters choose."""
+
 import numpy as np
 import pytest
-from two_tower.training.objective.single_vector import (
-    calibrated_cross_entropy,
-    full_softmax,
-    own_softmax,
-    pairwise,
-    self_supervised,
-    shared_softmax,
-)
 
-from tests.training.tiny import (
-    N_ITEMS,
-    model_inputs,
-    parameters,
-)
-from two_tower.losses.pointwise import max_margin, sigmoid_cross_entropy
+from tests.training.tiny import N_ITEMS, model_inputs, parameters
 from two_tower.negatives.base import Positives
 from two_tower.negatives.log_q import ExactFrequencies, StreamingFrequencies
-from two_tower.training import contrasts
-from two_tower.training.assembly import assemble_towers
+from two_tower.training.batches.pairs import PairBatches
+from two_tower.training.batches.registry import (
+    build_batches,
+    build_sampler,
+    build_source,
+)
+from two_tower.training.batches.windows import WindowBatches
+from two_tower.training.model import build_towers
 
 DRAWS = np.random.default_rng(0)
 
-
-def objective_of(*changes):
-    return contrasts.assemble_objective(parameters(*changes), np.arange(N_ITEMS) > 1)
-
-
-def test_full_softmax_is_the_default():
-    objective = objective_of()
-    assert objective.func is full_softmax
-    assert objective.keywords["chunk"] == 32
-    assert objective.keywords["smoothing"] == 0
+PROFILE = {"history": {"kind": "none"}, "profile": {"use": True}}
+INTERESTS = {
+    "history": {"kind": "multi_interest"},
+    "objective": {"kind": "interest_softmax"},
+    "negatives": {"kind": "in_batch"},
+}
 
 
-@pytest.mark.parametrize("hits", [True, False])
-def test_candidates_of_the_batch_are_shared(hits):
-    objective = objective_of(
-        {"negatives": {"kind": "in_batch"}, "masks": {"hits": hits}}
+def feed_of(*changes, preset="mean", histories=None):
+    asked = parameters(*changes, preset=preset)
+    inputs = model_inputs(asked, histories=histories)
+    return build_batches(asked, inputs, build_towers(asked, inputs))
+
+
+def test_a_window_wider_than_every_bucket_is_refused():
+    narrow = {"batches": {"bucket_boundaries": [4, 6]}}
+    with pytest.raises(ValueError, match=r"has 8 items, .*\[4, 6\]; add a boundary"):
+        feed_of(narrow)
+
+
+def test_more_items_than_the_widest_bucket_are_refused():
+    many = {"history": {"multi_interest": {"max_items": 9}}}
+    with pytest.raises(ValueError, match=r"has 9 items, .*\[4, 8\]; add a boundary"):
+        feed_of(INTERESTS, many)
+
+
+def test_a_feed_of_histories_is_as_asked():
+    feed = feed_of({"seed": 7})
+    assert isinstance(feed, WindowBatches)
+    assert (feed.edges, feed.tokens_per_batch, feed.chunk, feed.seed) == (
+        [4, 8],
+        64,
+        32,
+        7,
     )
-    assert objective.func is shared_softmax
-    asked = {"mask_hits": hits, "chunk": 32, "smoothing": 0.0}
-    assert objective.keywords == asked
 
 
-def test_candidates_of_each_query_are_its_own():
-    assert objective_of({"negatives": {"kind": "unconsumed"}}).func is own_softmax
+def test_a_feed_of_pairs_is_as_asked():
+    feed = feed_of(PROFILE, {"batches": {"pairs": 20, "logits_chunk": 8}})
+    assert isinstance(feed, PairBatches)
+    assert (feed.size, feed.max_queries) == (20, 24)
 
 
-@pytest.mark.parametrize("negatives", ["catalogue", "in_batch", "unconsumed"])
-def test_every_softmax_is_smoothed(negatives):
-    smoothed = {"objective": {"softmax": {"smoothing": 0.1}}}
-    objective = objective_of({"negatives": {"kind": negatives}}, smoothed)
-    assert objective.keywords["smoothing"] == 0.1
+def test_a_chunk_is_no_larger_than_a_batch_of_pairs():
+    assert feed_of(PROFILE, {"batches": {"pairs": 20}}).max_queries == 20
 
 
-# covers: L2
-@pytest.mark.parametrize(
-    ("name", "loss", "options"),
-    [
-        ("sigmoid_cross_entropy", sigmoid_cross_entropy, {}),
-        ("max_margin", max_margin, {"margin": 0.7}),
-        ("gbce", calibrated_cross_entropy, {"calibration": 0.5, "n_items": 40}),
-    ],
-)
-def test_losses_of_pairs_get_their_options(name, loss, options):
-    asked = {"max_margin": {"margin": 0.7}, "gbce": {"calibration": 0.5}}
-    changes = {"objective": {"kind": name, **asked}, "negatives": {"kind": "uniform"}}
-    objective = objective_of(changes)
-    assert objective.func is pairwise
-    found = objective.keywords["loss"]
-    assert getattr(found, "func", found) is loss
-    assert getattr(found, "keywords", {}) == options
+@pytest.mark.parametrize(("longest", "edges"), [(2, [2]), (4, [4]), (7, [4, 7])])
+def test_the_last_bucket_is_as_wide_as_the_longest_window(longest, edges):
+    assert feed_of(histories=[[2, 3], list(range(2, 3 + longest))]).edges == edges
 
 
-# covers: L21 L25
-def test_self_supervision_is_added_to_the_softmax():
-    objective = objective_of({"self_supervision": {"kind": "rfm", "alpha": 0.4}})
-    assert objective.func is self_supervised
-    assert objective.keywords["alpha"] == 0.4
-    assert objective.keywords["main"].func is full_softmax
+def test_a_queue_smaller_than_a_batch_is_refused_before_training():
+    # Batches of histories shorter than any bucket have more queries: 32 of 3.
+    small = {"negatives": {"kind": "queue", "queue": {"size": 80}}}
+    with pytest.raises(ValueError, match=r"size is 80, .* a batch may have 96 queries"):
+        feed_of(small, {"batches": {"logits_chunk": 8}}, histories=[[2, 3, 4], [5, 6]])
 
 
 def source_of(*changes):
     asked = parameters(*changes)
-    return contrasts.assemble_source(asked, model_inputs(asked), N_ITEMS)
+    return build_source(asked, model_inputs(asked))
 
 
 def test_the_catalogue_needs_no_source():
@@ -121,7 +115,7 @@ def test_each_source_draws_as_many_as_were_asked_for(negatives, options, shape):
 def test_the_unconsumed_are_none_of_the_users_items():
     asked = parameters({"negatives": {"kind": "unconsumed"}})
     inputs = model_inputs(asked)
-    source = contrasts.assemble_source(asked, inputs, N_ITEMS)
+    source = build_source(asked, inputs)
     users, items = inputs.sequences.pairs()
     own = set(items[users == 2].tolist())
     for _ in range(20):
@@ -149,14 +143,14 @@ def test_users_who_dislike_nothing_get_other_items_or_none(others):
 )
 def test_log_q_comes_from_where_it_was_asked(kind, expected):
     asked = parameters({"negatives": {"kind": "in_batch"}, "log_q": {"kind": kind}})
-    found = contrasts.assemble_frequencies(asked, np.array([0, 0, 30, 10]))
+    found = asked.log_q.chosen.build(np.array([0, 0, 30, 10]), seed=1)
     assert type(found) is expected
 
 
 # covers: L18
 def test_exact_log_q_is_the_share_of_positives():
     asked = parameters({"negatives": {"kind": "in_batch"}, "log_q": {"kind": "exact"}})
-    found = contrasts.assemble_frequencies(asked, np.array([0, 0, 30, 10]))
+    found = asked.log_q.chosen.build(np.array([0, 0, 30, 10]), seed=1)
     shares = np.exp(found.log_share(np.arange(4)))
     np.testing.assert_allclose(shares, [1e-8, 1e-8, 0.75, 0.25], rtol=1e-5)
 
@@ -166,8 +160,8 @@ def views_of(pattern, **item_tower):
         {"self_supervision": {"kind": pattern}, "item_tower": item_tower}
     )
     inputs = model_inputs(asked)
-    tower = assemble_towers(asked, inputs).item_tower
-    return tower, contrasts.assemble_views(asked, tower, inputs)
+    tower = build_towers(asked, inputs).item_tower
+    return tower, build_sampler(asked, inputs, tower).views
 
 
 # covers: L21 L22 L23
@@ -196,5 +190,5 @@ def test_the_left_view_lacks_what_tells_most_of_the_seed():
 # covers: L21
 def test_no_view_is_possible_of_items_without_features_to_leave_out():
     numbers_alone = {"features": {"genres": False, "year": False}}
-    with pytest.raises(ValueError, match=r"only \['id'\] can be left out of a view"):
+    with pytest.raises(ValueError, match=r"only \['id'\] are maskable"):
         views_of("rfm", **numbers_alone)
