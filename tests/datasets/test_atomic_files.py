@@ -1,34 +1,89 @@
+import inspect
 import json
 
+import plotly.graph_objects as go
 import pytest
 from kedro.io import DatasetError
 
-from two_tower.datasets.atomic_files import AtomicJSONDataset
+from two_tower.datasets.atomic_files import (
+    AtomicJSONDataset,
+    AtomicTextDataset,
+    PlotDataset,
+)
+
+DATASETS = {"a.json": AtomicJSONDataset, "a.md": AtomicTextDataset, "f": PlotDataset}
+CONTENTS = {
+    "a.json": ({"hr@10": 0.5, "title": "Amélie"}, [1, 2]),
+    "a.md": ("# Amélie\n", "other"),
+    "f": (go.Figure(go.Scatter(y=[0.0, 1.0])), go.Figure(go.Scatter(y=[2.0]))),
+}
 
 
-@pytest.fixture
-def dataset(tmp_path):
-    return AtomicJSONDataset(filepath=str(tmp_path / "deep" / "metrics.json"))
+def open_dataset(folder, name):
+    return DATASETS[name](filepath=str(folder / "deep" / name))
 
 
-def test_what_is_saved_is_loaded(dataset):
+@pytest.mark.parametrize("name", DATASETS)
+def test_saved_content_is_loaded(tmp_path, name):
+    dataset = open_dataset(tmp_path, name)
     assert not dataset.exists()
-    dataset.save({"hr@10": 0.5, "title": "Amélie"})
+    dataset.save(CONTENTS[name][0])
     assert dataset.exists()
-    assert dataset.load() == {"hr@10": 0.5, "title": "Amélie"}
+    assert dataset.load() == CONTENTS[name][0]
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_a_second_save_replaces_the_first(tmp_path, name):
+    dataset = open_dataset(tmp_path, name)
+    for content in CONTENTS[name]:
+        dataset.save(content)
+    assert dataset.load() == CONTENTS[name][1]
+
+
+@pytest.mark.parametrize(
+    ("name", "invalid"),
+    [
+        ("a.json", {"a": object()}),
+        ("a.json", {"a": float("nan")}),
+        ("a.md", 3),
+        ("f", go.Figure(layout={"meta": {"a": object()}})),
+    ],
+)
+def test_a_failed_save_leaves_the_old_file_alone(tmp_path, name, invalid):
+    dataset = open_dataset(tmp_path, name)
+    dataset.save(CONTENTS[name][0])
+    with pytest.raises(DatasetError):
+        dataset.save(invalid)
+    assert dataset.load() == CONTENTS[name][0]
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == [name]
+
+
+def test_the_preview_of_json_is_its_content(tmp_path):
+    dataset = open_dataset(tmp_path, "a.json")
+    dataset.save(CONTENTS["a.json"][0])
     assert json.loads(dataset.preview()) == dataset.load()
 
 
-def test_a_second_save_takes_the_place_of_the_first(dataset):
-    dataset.save({"a": 1})
-    dataset.save([1, 2])
-    assert dataset.load() == [1, 2]
+def test_equal_figures_give_equal_bytes(tmp_path):
+    dataset, path = open_dataset(tmp_path, "f"), tmp_path / "deep" / "f"
+    dataset.save(go.Figure(go.Scatter(y=[0.0, 1.0])))
+    first = path.read_bytes()
+    dataset.save(go.Figure(go.Scatter(y=[0.0, 1.0])))
+    assert path.read_bytes() == first
 
 
-@pytest.mark.parametrize("unfit", [{"a": object()}, {"a": float("nan")}])
-def test_a_save_that_fails_leaves_the_old_file(dataset, tmp_path, unfit):
-    dataset.save({"a": 1})
-    with pytest.raises(DatasetError, match="JSON"):
-        dataset.save(unfit)
-    assert dataset.load() == {"a": 1}
-    assert len(list((tmp_path / "deep").iterdir())) == 1
+def test_kedro_viz_draws_the_preview_of_a_figure(tmp_path):
+    dataset = open_dataset(tmp_path, "f")
+    dataset.save(go.Figure(go.Scatter(y=[0.0, 1.0]), {"title": {"text": "HR"}}))
+    preview = dataset.preview()
+    assert preview["data"][0]["y"] == [0.0, 1.0]
+    assert preview["layout"]["title"]["text"] == "HR"
+    # Kedro-Viz selects the view by the name of the return annotation.
+    annotation = inspect.signature(dataset.preview).return_annotation
+    assert getattr(annotation, "__name__", annotation) == "PlotlyPreview"
+    json.dumps(preview)
+
+
+def test_a_figure_at_a_remote_path_is_refused():
+    with pytest.raises(DatasetError, match="not local"):
+        PlotDataset(filepath="s3://bucket/curves.json")

@@ -20,9 +20,9 @@ def rows(table):
     return [tuple(row.values()) for row in table.to_pyarrow().to_pylist()]
 
 
-def test_every_value_is_the_text_that_stands_there(load):
+def test_every_value_is_unchanged_text(load):
     table = load("id,n,day,x\n007,1,2024-01-01,true\n#8,1.50,never, \n")
-    assert [str(of) for of in table.schema().values()] == ["string"] * 4
+    assert [str(kind) for kind in table.schema().values()] == ["string"] * 4
     assert rows(table) == [
         ("007", "1", "2024-01-01", "true"),
         ("#8", "1.50", "never", " "),
@@ -33,7 +33,7 @@ def test_a_blank_value_is_null(load):
     assert rows(load('a,b,c\n,"",NULL\n')) == [(None, None, "NULL")]
 
 
-def test_quotes_hold_separators_quotes_and_line_ends(load):
+def test_quoted_values_may_hold_separators_quotes_and_line_ends(load):
     assert rows(load('a,b\n"x, ""y""","1\n2"\n')) == [('x, "y"', "1\n2")]
 
 
@@ -47,7 +47,9 @@ def test_quotes_hold_separators_quotes_and_line_ends(load):
         ("a,b\n1,é", {}),
     ],
 )
-def test_files_are_read_as_the_catalog_says_they_are_written(load, text, options):
+def test_files_are_read_with_the_separator_and_encoding_of_the_catalog(
+    load, text, options
+):
     table = load(text, **options)
     assert table.columns == ("a", "b")
     assert rows(table) == [("1", "é")]
@@ -55,8 +57,8 @@ def test_files_are_read_as_the_catalog_says_they_are_written(load, text, options
 
 @pytest.mark.parametrize("n_before", [0, 1, 50_000])
 @pytest.mark.parametrize("line", ["x", "x,y,z", '"x,y'])
-def test_a_line_that_does_not_fit_is_named(load, n_before, line):
-    # DuckDB's reader would skip what comes before, or fail without a line.
+def test_a_line_with_a_wrong_number_of_values_is_named(load, n_before, line):
+    # DuckDB's reader would skip the rows before, or fail without naming a line.
     text = "a,b\n" + "1,2\n" * n_before + f"{line}\n"
     message = rf"a\.csv can't be read: .*Row #{n_before + 2}: Expected 2 columns"
     with pytest.raises(DatasetError, match=message):
@@ -69,8 +71,8 @@ def test_bytes_of_another_encoding_are_refused(load):
 
 
 @pytest.mark.parametrize("header", ["", "\n", "a,a\n", "a,,b\n"])
-def test_a_header_that_does_not_name_each_column_is_refused(load, header):
-    with pytest.raises(DatasetError, match="must name every column"):
+def test_a_header_with_missing_or_repeated_names_is_refused(load, header):
+    with pytest.raises(DatasetError, match="give each column a name of its own"):
         load(f"{header}1,2,3\n" if header else "")
 
 
@@ -79,7 +81,7 @@ def test_a_header_alone_is_a_table_without_rows(load):
 
 
 def test_rows_keep_their_order_and_line_ends_across_blocks(load):
-    values = [f"{i}\n{i}" for i in range(150_000)]  # 2 MB, two of pyarrow's blocks
+    values = [f"{i}\n{i}" for i in range(150_000)]  # 2 MB: two blocks of pyarrow
     table = load("a\n" + "".join(f'"{value}"\n' for value in values))
     assert table.to_pyarrow()["a"].to_pylist() == values
 
@@ -90,7 +92,7 @@ def test_rows_keep_their_order_and_line_ends_across_blocks(load):
         st.tuples(*[st.text(st.characters(codec="utf-8", exclude_characters="\0"))] * 2)
     )
 )
-def test_any_text_survives(tmp_path_factory, values):
+def test_any_text_is_read_unchanged(tmp_path_factory, values):
     path = tmp_path_factory.mktemp("csv") / "a.csv"
     quoted = [
         '"' + '","'.join(v.replace('"', '""') for v in row) + '"' for row in values
@@ -100,14 +102,14 @@ def test_any_text_survives(tmp_path_factory, values):
     assert rows(CSVTableDataset(filepath=str(path)).load()) == expected
 
 
-def test_an_absent_file_says_so(tmp_path):
+def test_a_missing_file_is_refused(tmp_path):
     dataset = CSVTableDataset(filepath=str(tmp_path / "a.csv"))
     assert not dataset.exists()
-    with pytest.raises(DatasetError, match=r"a\.csv is absent; put the file there"):
+    with pytest.raises(DatasetError, match=r"a\.csv is missing; put the file there"):
         dataset.load()
 
 
-def test_a_preview_shows_the_first_rows(tmp_path):
+def test_a_preview_holds_the_first_rows(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("a,b\n1,2\n3,4\n5,\n")
     assert CSVTableDataset(filepath=str(path)).preview(nrows=2) == {
@@ -117,10 +119,10 @@ def test_a_preview_shows_the_first_rows(tmp_path):
     }
 
 
-def test_files_are_only_read(tmp_path):
+def test_files_are_read_only(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("a,b\n1,2\n")
     dataset = CSVTableDataset(filepath=str(path))
-    with pytest.raises(DatasetError, match="only read"):
+    with pytest.raises(DatasetError, match="read-only"):
         dataset.save(dataset.load())
     assert path.read_text() == "a,b\n1,2\n"

@@ -21,27 +21,27 @@ def path(tmp_path):
 
 
 @pytest.fixture
-def describe(path, tmp_path, monkeypatch):
+def open_table(path, tmp_path, monkeypatch):
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(scratch))
 
-    def describe(table, release="ml-1m"):
+    def open_table(table, release="ml-1m"):
         return MovieLensTableDataset(
             filepath=str(path), release=release, table=table, metadata={"a": 1}
         )
 
-    return describe
+    return open_table
 
 
 def rows(table, by):
     return table.order_by(by).to_pyarrow().to_pylist()
 
 
-def test_each_table_is_loaded_with_its_types(path, describe):
+def test_each_table_is_loaded_with_its_types(path, open_table):
     write_archive(path, "ml-1m")
     ratings, movies, users = (
-        describe(table).load() for table in ("ratings", "movies", "users")
+        open_table(table).load() for table in ("ratings", "movies", "users")
     )
     assert rows(ratings, "event_id") == RATINGS
     assert rows(movies, "movie_id") == MOVIES
@@ -52,122 +52,134 @@ def test_each_table_is_loaded_with_its_types(path, describe):
 
 
 @pytest.mark.parametrize("release", ["ml-10m", "ml-25m"])
-def test_a_release_without_users_has_an_empty_table_of_them(path, describe, release):
+def test_the_users_of_a_release_without_users_are_an_empty_table(
+    path, open_table, release
+):
     write_archive(path, release)
-    users = describe("users", release).load()
+    users = open_table("users", release).load()
     assert users.columns == ("user_id", "gender", "age", "occupation", "zip")
     assert rows(users, "user_id") == []
 
 
 @pytest.mark.parametrize("release", FILES)
-def test_tables_of_every_release_meet_on_one_connection(path, describe, release):
+def test_tables_of_every_release_can_be_joined(path, open_table, release):
     write_archive(path, release)
-    ratings, movies = (describe(t, release).load() for t in ("ratings", "movies"))
-    met = ratings.join(movies, "movie_id")[["event_id", "title"]]
-    titles = [row["title"] for row in rows(met, "event_id")]
+    ratings, movies = (open_table(t, release).load() for t in ("ratings", "movies"))
+    joined = ratings.join(movies, "movie_id")[["event_id", "title"]]
+    titles = [row["title"] for row in rows(joined, "event_id")]
     assert titles == [MOVIES[i]["title"] for i in (1, 0, 0, 2)]
 
 
-def test_what_was_unpacked_goes_with_the_last_expression(path, describe):
+def test_the_temporary_file_is_removed_with_the_last_expression(path, open_table):
     write_archive(path, "ml-1m")
-    table = describe("ratings").load()  # the dataset itself is gone at once
-    liked = table.filter(table.rating >= 4)
+    table = open_table("ratings").load()  # no reference to the dataset is kept
+    high = table.filter(table.rating >= 4)
     del table
     gc.collect()
-    assert liked.count().execute() == 2
+    assert high.count().execute() == 2
     assert len(list(Path(gettempdir()).iterdir())) == 1
-    del liked
+    del high
     gc.collect()
     assert list(Path(gettempdir()).iterdir()) == []
 
 
 @pytest.mark.parametrize("table", ["ratings", "movies", "users"])
-def test_a_corrupt_archive_is_a_dataset_error_and_leaves_nothing(path, describe, table):
+def test_a_corrupt_archive_is_a_dataset_error_and_leaves_no_file(
+    path, open_table, table
+):
     whole = write_archive(path, "ml-1m").read_bytes()
     path.write_bytes(whole[:-30])
-    with pytest.raises(DatasetError, match=r"^\S*ml-1m\.zip is no whole zip archive"):
-        describe(table).load()
+    with pytest.raises(
+        DatasetError, match=r"^\S*ml-1m\.zip is no complete zip archive"
+    ):
+        open_table(table).load()
     assert list(Path(gettempdir()).iterdir()) == []
 
 
-def test_a_malformed_line_is_named_in_the_dataset_error(path, describe):
+def test_a_malformed_line_is_named_in_the_dataset_error(path, open_table):
     write_archive(path, "ml-1m", {"ratings.dat": "5::20::4::978300760\n5::20\n"})
     with pytest.raises(
         DatasetError, match=r"^line 2 of ml-1m/ratings\.dat in \S+ is no"
     ):
-        describe("ratings").load()
+        open_table("ratings").load()
 
 
-def test_the_fingerprint_is_the_archives_md5(path, describe):
+def test_the_fingerprint_is_the_archives_md5(path, open_table):
     write_archive(path, "ml-1m")
     md5 = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
-    assert describe("ratings").fingerprint() == md5
+    assert open_table("ratings").fingerprint() == md5
     path.write_bytes(b"another")
-    assert describe("ratings").fingerprint() != md5
+    assert open_table("ratings").fingerprint() != md5
 
 
-def test_the_log_says_whether_the_archive_is_grouplens_own(
-    path, describe, caplog, monkeypatch
+def test_the_log_says_whether_the_archive_is_the_published_one(
+    path, open_table, caplog, monkeypatch
 ):
     write_archive(path, "ml-1m")
-    md5 = describe("users").fingerprint()
+    md5 = open_table("users").fingerprint()
     caplog.set_level(logging.INFO)
-    describe("users").load()
+    open_table("users").load()
     own = {"ml-1m": replace(RELEASES["ml-1m"], md5=md5)}
     monkeypatch.setattr(movielens_table, "RELEASES", own)
-    describe("users").load()
-    found = [f"read 2 users of {path}, MD5 {md5}"] * 2
+    open_table("users").load()
+    lines = [f"read 2 users of {path}, MD5 {md5}"] * 2
     assert caplog.messages == [
-        f"{found[0]}, which is not GroupLens' c4d9eecfca2ab87c1945afe126590906",
-        f"{found[1]} as published by GroupLens",
+        f"{lines[0]}, which differs from GroupLens' c4d9eecfca2ab87c1945afe126590906",
+        f"{lines[1]} as published by GroupLens",
     ]
 
 
-def test_an_archive_that_is_there_is_never_downloaded(path, describe, monkeypatch):
-    monkeypatch.setattr(download, "fetch", None)
+def test_an_existing_archive_is_never_downloaded(path, open_table, monkeypatch):
+    monkeypatch.setattr(download, "download_release", None)
     write_archive(path, "ml-1m")
-    assert describe("ratings").load().count().execute() == 4
+    assert open_table("ratings").load().count().execute() == 4
 
 
-def test_an_absent_archive_is_downloaded(path, describe, monkeypatch):
-    def fetch(release, target):
+def test_an_absent_archive_is_downloaded(path, open_table, monkeypatch):
+    def write(release, target):
         write_archive(target, release.name)
 
-    monkeypatch.setattr(download, "fetch", fetch)
-    assert not describe("ratings").exists()
-    assert rows(describe("ratings").load(), "event_id") == RATINGS
-    assert describe("ratings").exists()
+    monkeypatch.setattr(download, "download_release", write)
+    assert not open_table("ratings").exists()
+    assert rows(open_table("ratings").load(), "event_id") == RATINGS
+    assert open_table("ratings").exists()
 
 
-def test_absent_and_offline_says_what_to_put_where(path, describe, monkeypatch):
-    url = "http://127.0.0.1:9/ml-1m.zip"  # "discard": nobody listens
-    nowhere = {"ml-1m": replace(RELEASES["ml-1m"], url=url)}
-    monkeypatch.setattr(movielens_table, "RELEASES", nowhere)
+def test_an_absent_archive_without_network_is_refused_with_a_remedy(
+    path, open_table, monkeypatch
+):
+    url = "http://127.0.0.1:9/ml-1m.zip"  # the unused port "discard"
+    unreachable = {"ml-1m": replace(RELEASES["ml-1m"], url=url)}
+    monkeypatch.setattr(movielens_table, "RELEASES", unreachable)
     monkeypatch.setattr(download, "PAUSES", ())
     with pytest.raises(DatasetError) as error:
-        describe("ratings").load()
+        open_table("ratings").load()
     assert str(error.value) == (
-        f"{path} is absent and can't be downloaded: no connection to 127.0.0.1:9 "
-        f"(1 attempts); get {url} some other way and put it there under this name"
+        f"{path} is missing and could not be downloaded: no connection to 127.0.0.1:9 "
+        f"(1 attempts); get {url} another way and save it as this file"
     )
     assert not path.exists()
 
 
-def test_the_simulated_archive_is_never_downloaded(describe, monkeypatch):
-    monkeypatch.setattr(download, "fetch", None)
+def test_the_simulated_archive_is_never_downloaded(open_table, monkeypatch):
+    monkeypatch.setattr(download, "download_release", None)
     with pytest.raises(DatasetError, match="kedro run --pipelines simulation"):
-        describe("ratings", "simulated").load()
+        open_table("ratings", "simulated").load()
 
 
-def test_a_preview_shows_the_first_rows(path, describe):
-    assert describe("movies").preview()["data"] == []
+def test_a_preview_holds_the_first_rows(path, open_table):
+    assert open_table("movies").preview()["data"] == []
     write_archive(path, "ml-1m")
-    assert describe("movies").preview(nrows=1) == {
+    assert open_table("movies").preview(nrows=1) == {
         "index": [0],
         "columns": ["movie_id", "title", "genres", "year"],
         "data": [[10, "Toy Story (1995)", "Animation, Children's, Comedy", 1995]],
     }
-    assert [row[0] for row in describe("ratings").preview(nrows=3)["data"]] == [0, 1, 2]
+    assert [row[0] for row in open_table("ratings").preview(nrows=3)["data"]] == [
+        0,
+        1,
+        2,
+    ]
 
 
 def test_an_unknown_release_or_table_is_refused_with_those_allowed(path):
@@ -179,11 +191,11 @@ def test_an_unknown_release_or_table_is_refused_with_those_allowed(path):
         MovieLensTableDataset(filepath=str(path), release="ml-1m", table="tags")
 
 
-def test_archives_are_only_read(path, describe):
+def test_archives_are_read_only(path, open_table):
     write_archive(path, "ml-1m")
     before = path.read_bytes()
-    with pytest.raises(DatasetError, match="only read"):
-        describe("users").save(describe("users").load())
+    with pytest.raises(DatasetError, match="read-only"):
+        open_table("users").save(open_table("users").load())
     assert path.read_bytes() == before
 
 
@@ -196,7 +208,7 @@ def test_archives_are_only_read(path, describe):
         ("ml-1m-dev.zip", "ml-1m", (994_165, 6_040, 3_883, 3_883)),
     ],
 )
-def test_the_real_archives_hold_what_they_should(  # covers: N1 N2 N4
+def test_the_real_archives_have_the_published_sizes(  # covers: N1 N2 N4
     real_archive, file, release, counts
 ):
     path = str(real_archive(file))

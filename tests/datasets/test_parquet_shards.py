@@ -59,7 +59,7 @@ def test_shards_hold_fixed_row_ranges(dataset):
     assert loaded(dataset) == rows(8).to_pylist()
 
 
-def test_a_lazy_table_keeps_the_order_it_asks_for(dataset):
+def test_a_lazy_table_is_saved_in_its_order(dataset):
     table = ibis.memtable(rows(7)).order_by(ibis.desc("item"))
     dataset.save(table)
     assert [row[0] for row in dataset.preview(nrows=7)["data"]] == list(range(7))[::-1]
@@ -67,7 +67,7 @@ def test_a_lazy_table_keeps_the_order_it_asks_for(dataset):
 
 @pytest.mark.parametrize("n_rows", [0, 1, 3, 7])
 @pytest.mark.parametrize(
-    "hand_over",
+    "as_input",
     [
         lambda table: ibis.memtable(table).order_by("item"),
         lambda table: table,
@@ -76,8 +76,8 @@ def test_a_lazy_table_keeps_the_order_it_asks_for(dataset):
     ],
     ids=["ibis", "table", "reader", "iterator"],
 )
-def test_every_kind_of_input_gives_the_same_bytes(tmp_path, n_rows, hand_over):
-    for name, data in (("a", rows(n_rows)), ("b", hand_over(rows(n_rows)))):
+def test_every_kind_of_input_gives_the_same_bytes(tmp_path, n_rows, as_input):
+    for name, data in (("a", rows(n_rows)), ("b", as_input(rows(n_rows)))):
         path = str(tmp_path / name)
         ParquetShardsDataset(filepath=path, rows_per_shard=3).save(data)
     assert files(tmp_path / "a") == files(tmp_path / "b")
@@ -122,7 +122,7 @@ def test_an_iterator_without_a_batch_is_refused(dataset):
     assert not dataset.exists()
 
 
-def test_loading_before_saving_says_what_to_do(dataset):
+def test_loading_before_saving_is_refused_with_a_remedy(dataset):
     assert not dataset.exists()
     for read in (dataset.load, dataset.preview, dataset.fingerprint):
         with pytest.raises(DatasetError, match="run the pipeline that makes it"):
@@ -134,7 +134,7 @@ def failing(table):
     raise RuntimeError("the engine gave up")
 
 
-def test_a_save_that_fails_half_way_leaves_the_old_table(dataset, tmp_path):
+def test_a_failed_save_leaves_the_old_table(dataset, tmp_path):
     dataset.save(rows(4))
     before = files(tmp_path)
     with pytest.raises(DatasetError, match="gave up"):
@@ -143,7 +143,7 @@ def test_a_save_that_fails_half_way_leaves_the_old_table(dataset, tmp_path):
     assert dataset.exists()
 
 
-def test_a_shard_that_reads_back_otherwise_is_not_taken_over(dataset, monkeypatch):
+def test_shards_that_read_back_differently_are_refused(dataset, monkeypatch):
     dataset.save(rows(4))
 
     class LosesARow(pq.ParquetWriter):
@@ -169,7 +169,7 @@ def test_a_lazy_table_survives_a_save_of_the_same_rows(dataset):
     assert table.count().execute() == 7
 
 
-def test_the_fingerprint_follows_rows_and_schema(dataset):
+def test_the_fingerprint_depends_on_rows_and_schema(dataset):
     dataset.save(rows(4))
     first = dataset.fingerprint()
     dataset.save(rows(5))
@@ -180,7 +180,7 @@ def test_the_fingerprint_follows_rows_and_schema(dataset):
     assert dataset.fingerprint() not in {first, second}
 
 
-def test_the_manifest_gives_each_shard_its_hash(dataset, tmp_path):
+def test_the_manifest_holds_the_hash_of_each_shard(dataset, tmp_path):
     dataset.save(rows(4))
     shard = dataset.manifest()["shards"][1]
     written = (current_version(tmp_path / "table") / shard["file"]).read_bytes()
@@ -192,7 +192,7 @@ def test_the_manifest_gives_each_shard_its_hash(dataset, tmp_path):
     }
 
 
-def test_a_shard_cut_short_or_missing_is_noticed_on_load(dataset, tmp_path):
+def test_a_truncated_or_missing_shard_is_refused(dataset, tmp_path):
     dataset.save(rows(4))
     shard = current_version(tmp_path / "table") / "00001.parquet"
     shard.write_bytes(shard.read_bytes()[:-1])
@@ -203,24 +203,24 @@ def test_a_shard_cut_short_or_missing_is_noticed_on_load(dataset, tmp_path):
         dataset.load()
 
 
-def test_the_preview_reads_the_first_rows_only_and_cuts_long_lists(dataset, tmp_path):
+def test_the_preview_reads_the_first_rows_only_and_shortens_lists(dataset, tmp_path):
     dataset.save(pa.table({"item": range(9), "ids": [[7] * 20] * 9}, SCHEMA))
     last = current_version(tmp_path / "table") / "00002.parquet"
-    last.write_bytes(b"not looked at")
+    last.write_bytes(b"never read")
     preview = dataset.preview(nrows=4)
     assert preview["columns"] == ["item", "ids"]
     assert [row[0] for row in preview["data"]] == [0, 1, 2, 3]
     assert preview["data"][0][1] == "[7, 7, 7, 7, 7, 7, 7, 7, … (20 in all)]"
 
 
-def test_the_preview_is_json_whatever_the_types(dataset):
+def test_the_preview_of_any_types_is_json(dataset):
     values = {"day": [pd.Timestamp("2000-01-01")], "x": [float("nan")], "z": [None]}
     dataset.save(pa.table(values))
     data = json.loads(json.dumps(dataset.preview()["data"], allow_nan=False))
     assert data == [["2000-01-01 00:00:00", "nan", None]]
 
 
-def test_other_tools_read_the_folder(dataset, tmp_path):
+def test_pandas_reads_the_folder(dataset, tmp_path):
     dataset.save(rows(7))
     assert len(pd.read_parquet(tmp_path / "table")) == 7
 
@@ -238,6 +238,6 @@ def test_a_folder_name_may_hold_pattern_characters(tmp_path):
         ({"filepath": "table", "rows_per_shard": 0}, "1 and above"),
     ],
 )
-def test_unfit_arguments_are_refused(arguments, message):
+def test_invalid_arguments_are_refused(arguments, message):
     with pytest.raises(DatasetError, match=message):
         ParquetShardsDataset(**arguments)

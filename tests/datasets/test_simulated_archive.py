@@ -1,3 +1,4 @@
+import tracemalloc
 import zipfile
 from functools import partial
 
@@ -17,7 +18,7 @@ def _contents(members):
 
 
 TWO = [
-    _member("ml/README", b"made up\n"),
+    _member("ml/README", b"simulated\n"),
     _member("ml/ratings", b"1::2::3\n", b"4::5::6\n"),
 ]
 
@@ -37,7 +38,7 @@ def test_members_are_saved_in_order_and_loaded(dataset, path):
     dataset.save(TWO)
     assert dataset.exists()
     assert _contents(dataset.load()) == {
-        "ml/README": b"made up\n",
+        "ml/README": b"simulated\n",
         "ml/ratings": b"1::2::3\n4::5::6\n",
     }
     with zipfile.ZipFile(path) as archive:
@@ -45,14 +46,14 @@ def test_members_are_saved_in_order_and_loaded(dataset, path):
         assert archive.namelist() == ["ml/README", "ml/ratings"]
 
 
-def test_equal_members_give_equal_bytes_however_they_are_cut(dataset, path):
+def test_equal_members_give_equal_bytes_in_any_chunks(dataset, path):
     dataset.save(TWO)
     first = path.read_bytes()
     dataset.save([TWO[0], _member("ml/ratings", b"1::2::3\n4::", b"5::6\n")])
     assert path.read_bytes() == first
 
 
-def test_no_time_and_no_owner_goes_into_the_archive(dataset, path):
+def test_the_archive_holds_no_time_and_no_owner(dataset, path):
     dataset.save(TWO)
     with zipfile.ZipFile(path) as archive:
         dates = {member.date_time for member in archive.infolist()}
@@ -61,13 +62,13 @@ def test_no_time_and_no_owner_goes_into_the_archive(dataset, path):
     assert extras == {b""}
 
 
-def test_a_second_save_takes_the_place_of_the_first(dataset):
+def test_a_second_save_replaces_the_first(dataset):
     dataset.save(TWO)
     dataset.save([_member("other", b"x")])
     assert _contents(dataset.load()) == {"other": b"x"}
 
 
-def test_a_save_that_fails_leaves_the_old_archive(dataset, path):
+def test_a_failed_save_leaves_the_old_archive(dataset, path):
     def broken():
         yield b"half a line"
         raise ValueError("no more")
@@ -79,10 +80,7 @@ def test_a_save_that_fails_leaves_the_old_archive(dataset, path):
     assert [one.name for one in path.parent.iterdir()] == ["simulated.zip"]
 
 
-def test_members_are_written_as_they_come(dataset):
-    """A member is never held as a whole: 64 MB pass through in pieces of 1 MB."""
-    import tracemalloc
-
+def test_members_are_streamed(dataset):
     megabyte = bytes(2**20)
     tracemalloc.start()
     dataset.save([Member("zeros", lambda: (megabyte for _ in range(64)))])
@@ -91,7 +89,7 @@ def test_members_are_written_as_they_come(dataset):
     assert peak < 8 * 2**20
 
 
-def test_an_absent_archive_is_refused_with_what_makes_it(dataset):
+def test_an_absent_archive_is_refused_with_the_command_that_makes_it(dataset):
     with pytest.raises(DatasetError, match="kedro run --pipelines simulation"):
         dataset.load()
 
@@ -100,23 +98,21 @@ def test_an_absent_archive_is_refused_with_what_makes_it(dataset):
 def test_nothing_is_saved_under_the_name_of_a_published_release(tmp_path, name):
     path = tmp_path / f"{name}.zip"
     path.write_text("a download")
-    with pytest.raises(DatasetError, match=f"place of the published {name}"):
+    with pytest.raises(DatasetError, match=f"has the name of the published {name}"):
         SimulatedArchiveDataset(filepath=str(path), release=name).save(TWO)
     assert path.read_text() == "a download"
 
 
 @pytest.mark.parametrize("release", ["simulated", "own-data"])
-def test_an_archive_in_another_format_than_it_is_read_by_is_refused(path, release):
+def test_an_archive_in_another_format_than_expected_is_refused(path, release):
     dataset = SimulatedArchiveDataset(filepath=str(path), release=release)
-    with pytest.raises(
-        DatasetError, match=f"read as the release '{release}', but .*20"
-    ):
+    with pytest.raises(DatasetError, match=f"read in the format '{release}', but .*20"):
         dataset.save([_member("ml-20m/ratings.csv", b"1,2,3.0,4")])
     assert not path.exists()
 
 
-def test_an_archive_in_the_format_that_it_is_read_by_is_saved(path):
-    # `simulated` is written as ml-1m is.
+def test_an_archive_in_the_expected_format_is_saved(path):
+    # `simulated` has the format of ml-1m.
     dataset = SimulatedArchiveDataset(filepath=str(path), release="simulated")
     dataset.save([_member("ml-1m/ratings.dat", b"1::2::3::4")])
     assert path.exists()

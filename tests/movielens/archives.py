@@ -1,6 +1,6 @@
 """Archives of three movies, two users and four ratings, as each release writes them.
 
-The text is written out here, not made from the project's descriptions of the formats.
+The text is written by hand, not derived from the project's format descriptions.
 """
 
 from collections.abc import Mapping
@@ -50,7 +50,7 @@ ML_10M = {
 
 
 def as_csv(name: str) -> dict[str, str]:
-    """Return the files of a release from ml-20m on, whose lines end in CR LF."""
+    """Return the files of a CSV release, whose lines end in CR LF."""
     ratings = (
         "userId,movieId,rating,timestamp\r\n5,20,4.0,978300760\r\n4,10,5.0,978302109\r\n"
         "5,10,1.0,978300760\r\n4,30,3.0,978302268\r\n"
@@ -107,7 +107,7 @@ def write_archive(
 ) -> Path:
     """Write a release's archive.
 
-    `changed` gives other content by file: `{"users.dat": None}` leaves that one out.
+    `changed` replaces the content of files by name; None leaves a file out.
     """
     encoding = "latin-1" if release in LATIN_1 else "utf-8"
     with ZipFile(path, "w", ZIP_DEFLATED) as archive:

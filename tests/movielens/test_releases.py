@@ -34,14 +34,14 @@ def test_every_release_is_read_in_its_own_format(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", MD5)
-def test_published_releases_have_grouplens_address_and_md5(name):
+def test_published_releases_have_grouplens_url_and_md5(name):
     release = RELEASES[name]
-    address = f"https://files.grouplens.org/datasets/movielens/{name}.zip"
-    assert (release.url, release.md5_url) == (address, f"{address}.md5")
+    url = f"https://files.grouplens.org/datasets/movielens/{name}.zip"
+    assert (release.url, release.md5_url) == (url, f"{url}.md5")
     assert release.md5 == MD5[name]
 
 
-def test_nobody_publishes_the_simulated_archive():
+def test_the_simulated_archive_is_not_published():
     simulated = RELEASES["simulated"]
     assert (simulated.url, simulated.md5_url, simulated.md5) == (None, None, None)
 

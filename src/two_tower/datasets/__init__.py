@@ -1,1 +1,1 @@
-"""Kedro datasets: one class per file."""
+"""Kedro datasets of this project."""

@@ -1,4 +1,4 @@
-"""A table that a source doesn't have."""
+"""Dataset of an empty table, for a table that a source lacks."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from kedro.io import AbstractDataset, DatasetError
 
 
 class AbsentTableDataset(AbstractDataset[ir.Table, ir.Table]):
-    """Load a table of the given columns without a row, where there is no such file.
+    """Load an empty table of the given columns; it has no file.
 
     Example:
         ```yaml
@@ -21,10 +21,10 @@ class AbsentTableDataset(AbstractDataset[ir.Table, ir.Table]):
     def __init__(
         self, *, columns: dict[str, str], metadata: dict[str, Any] | None = None
     ) -> None:
-        """Describe the table.
+        """Configure the dataset.
 
         Args:
-            columns: each column's Ibis type, at least the id's.
+            columns: name → Ibis type, with the id column at least.
             metadata: for Kedro plugins; not read here.
         """
         self._columns = columns
@@ -38,7 +38,7 @@ class AbsentTableDataset(AbstractDataset[ir.Table, ir.Table]):
         raise DatasetError("a table that is declared absent can't be saved")
 
     def fingerprint(self) -> str:
-        """Return what stands for the content: the columns."""
+        """Return the columns, since there is no content to fingerprint."""
         return str(self._columns)
 
     def _exists(self) -> bool:

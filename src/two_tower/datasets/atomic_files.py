@@ -1,20 +1,27 @@
-"""A JSON file that is replaced in one step."""
+"""Datasets of files replaced in one step: JSON, text, Plotly figures."""
+
+from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from kedro.io.core import get_filepath_str
+from kedro.io import AbstractDataset, DatasetError
+from kedro.io.core import get_filepath_str, get_protocol_and_path
+from kedro_datasets._typing import PlotlyPreview
 from kedro_datasets.json import JSONDataset
 from kedro_datasets.text import TextDataset
 
 from two_tower.atomic import replace_file
 
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
 
 class AtomicJSONDataset(JSONDataset):
-    """Save like `JSONDataset`, but a save that fails leaves the old file in place.
+    """A `JSONDataset` whose failed save leaves the old file in place.
 
-    NaN and infinity are refused: they are no JSON, and browsers can't read them.
+    NaN and infinity are refused: they are no valid JSON, and browsers can't read them.
     """
 
     DEFAULT_SAVE_ARGS: ClassVar[dict[str, Any]] = {
@@ -24,18 +31,16 @@ class AtomicJSONDataset(JSONDataset):
     }
 
     def save(self, data: Any) -> None:
-        if self._protocol != "file":  # an object store shows a file once it is whole
+        if self._protocol != "file":  # object stores write atomically
             super().save(data)
             return
         path = Path(get_filepath_str(self._get_save_path(), self._protocol))
-        with replace_file(path) as new:
-            text = json.dumps(data, **self._save_args) + "\n"
-            new.write_text(text, encoding="utf-8")
+        _replace_text(path, json.dumps(data, **self._save_args) + "\n")
         self._invalidate_cache()
 
 
 class AtomicTextDataset(TextDataset):
-    """Save UTF-8 text like `TextDataset`; a save that fails leaves the old file."""
+    """A `TextDataset` of UTF-8 whose failed save leaves the old file in place."""
 
     DEFAULT_FS_ARGS: ClassVar[dict[str, Any]] = {
         "open_args_save": {"mode": "w", "encoding": "utf-8"},
@@ -43,10 +48,70 @@ class AtomicTextDataset(TextDataset):
     }
 
     def save(self, data: str) -> None:
-        if self._protocol != "file":  # an object store shows a file once it is whole
+        if self._protocol != "file":  # object stores write atomically
             super().save(data)
             return
         path = Path(get_filepath_str(self._get_save_path(), self._protocol))
-        with replace_file(path) as new:
-            new.write_text(data, encoding="utf-8")
+        _replace_text(path, data)
         self._invalidate_cache()
+
+
+class PlotDataset(AbstractDataset["Figure", "Figure"]):
+    """A Plotly figure as a JSON file, which Kedro-Viz draws.
+
+    Plotly is imported by `load` alone, so that the catalog opens without it.
+
+    Example:
+        ```yaml
+        learning_curves:
+          type: two_tower.datasets.atomic_files.PlotDataset
+          filepath: ${globals:data}/08_reporting/${globals:dataset}/learning_curves.json
+        ```
+    """
+
+    def __init__(
+        self, *, filepath: str, metadata: dict[str, Any] | None = None
+    ) -> None:
+        """Configure the dataset; nothing is opened.
+
+        Args:
+            filepath: a local JSON file; missing folders are made by the first save.
+            metadata: for Kedro plugins; not read here.
+
+        Raises:
+            DatasetError: `filepath` is not local.
+        """
+        protocol, path = get_protocol_and_path(filepath)
+        if protocol != "file":
+            raise DatasetError(
+                f"filepath {filepath!r} is not local; a plot is replaced by renaming a "
+                "file. Give a local path."
+            )
+        self._path = Path(path)
+        self.metadata = metadata
+
+    def load(self) -> Figure:
+        import plotly.io as pio
+
+        return pio.from_json(self._path.read_text(encoding="utf-8"))
+
+    def save(self, data: Figure) -> None:
+        # Plotly's default engine is orjson where it is installed, with other bytes.
+        text = data.to_json(engine="json", remove_uids=True)
+        _replace_text(self._path, text + "\n")
+
+    def preview(self) -> PlotlyPreview:
+        """Return the figure in the form of Plotly's JavaScript."""
+        figure = json.loads(self._path.read_text(encoding="utf-8"))
+        return PlotlyPreview(figure)
+
+    def _exists(self) -> bool:
+        return self._path.is_file()
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": str(self._path)}
+
+
+def _replace_text(path: Path, text: str) -> None:
+    with replace_file(path) as new:
+        new.write_text(text, encoding="utf-8")

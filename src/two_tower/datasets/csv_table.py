@@ -1,4 +1,4 @@
-"""A table of a CSV file, every value the text that stands there."""
+"""Dataset of a CSV file, with every value as text."""
 
 import csv
 from collections.abc import Iterator
@@ -13,17 +13,16 @@ from kedro_datasets._typing import TablePreview
 from kedro_datasets.ibis import FileDataset
 from pyarrow import csv as arrow_csv
 
-from two_tower.datasets.text_tables import bind_batches, preview_batches
+from two_tower.datasets.arrow_batches import bind_batches, preview_batches
 
 
 class CSVTableDataset(FileDataset):
-    """Load a CSV file with a header as an Ibis table of text; never save.
+    """Load a CSV file with a header as an Ibis table of text columns; read-only.
 
-    Nothing is guessed. DuckDB's own reader, which `ibis.FileDataset` uses, looks at the
-    first lines to find types, comments and where the table begins: it reads "007" as 7
-    or not according to its neighbours, and skips lines that don't fit the rest without
-    a word. Here a blank value is null, everything else is text as it stands, and a
-    line with another number of values is an error that names it.
+    A blank value is null, every other value is its text, and a line with a wrong number
+    of values is an error that names the line. DuckDB's reader, used by
+    `ibis.FileDataset`, guesses types, comments and the first row from the first lines:
+    it may read "007" as 7, and it skips lines that don't fit without a message.
 
     Example:
         ```yaml
@@ -43,14 +42,14 @@ class CSVTableDataset(FileDataset):
         connection: dict[str, Any] | None = None,
         metadata: dict[str, Any] | None = None,
     ) -> None:
-        """Describe where the table lies; nothing is opened.
+        """Configure the dataset; nothing is opened.
 
         Args:
-            filepath: a local file, whose first line names the columns.
+            filepath: a local file; its first line names the columns.
             separator: the character between two values.
-            encoding: as Python names it.
-            connection: the Ibis backend that `load` binds the table to: its `backend`,
-                and what `connect` takes. The default is DuckDB in memory.
+            encoding: one of Python's encodings.
+            connection: Ibis backend of the loaded table: its `backend`, and arguments
+                of `connect`. The default is DuckDB in memory.
             metadata: for Kedro plugins; not read here.
         """
         super().__init__(filepath=filepath, connection=connection, metadata=metadata)
@@ -62,7 +61,7 @@ class CSVTableDataset(FileDataset):
             return bind_batches(self.connection, schema, batches)[0]
 
     def save(self, data: ir.Table) -> None:
-        raise DatasetError(f"{self._filepath} is only read, never saved to")
+        raise DatasetError(f"{self._filepath} is read-only")
 
     def preview(self, nrows: int = 5) -> TablePreview:
         """Return the first rows for Kedro-Viz."""
@@ -75,7 +74,7 @@ class CSVTableDataset(FileDataset):
         try:
             with arrow_csv.open_csv(
                 str(self._filepath),
-                # Only one thread counts the rows that an error names.
+                # Errors name the row only if a single thread reads.
                 arrow_csv.ReadOptions(use_threads=False, encoding=self._encoding),
                 arrow_csv.ParseOptions(
                     delimiter=self._separator, newlines_in_values=True
@@ -87,22 +86,22 @@ class CSVTableDataset(FileDataset):
                 yield schema, iter(reader)
         except pa.ArrowInvalid as error:
             raise DatasetError(
-                f"{self._filepath} can't be read: {error} (row 1 is the header, values "
-                f"stand between {self._separator!r})"
+                f"{self._filepath} can't be read: {error} (row 1 is the header; values "
+                f"are separated by {self._separator!r})"
             ) from error
 
     def _columns(self) -> list[str]:
         path = Path(self._filepath)
         if not path.is_file():
-            raise DatasetError(f"{path} is absent; put the file there")
+            raise DatasetError(f"{path} is missing; put the file there")
         encoding = "utf-8-sig" if self._encoding == "utf-8" else self._encoding
-        # Bytes that are not of this encoding are for pyarrow to refuse, with their row.
+        # Bytes of another encoding are refused by pyarrow, which names their row.
         with path.open(newline="", encoding=encoding, errors="replace") as file:
             columns = next(csv.reader(file, delimiter=self._separator), [])
         if not columns or "" in columns or len(set(columns)) < len(columns):
             raise DatasetError(
-                f"the first line of {path} is {columns}; it must name every column, "
-                "each differently"
+                f"the first line of {path} is {columns}; it must give each column a "
+                "name of its own"
             )
         return columns
 

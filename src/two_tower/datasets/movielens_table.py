@@ -1,4 +1,4 @@
-"""A table of a MovieLens archive, which is downloaded where it is absent."""
+"""Dataset of one table of a MovieLens archive, which is downloaded if it is absent."""
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
@@ -11,8 +11,8 @@ from kedro.io import DatasetError
 from kedro_datasets._typing import TablePreview
 from kedro_datasets.ibis import FileDataset
 
-from two_tower.datasets.text_tables import bind_batches, preview_batches
-from two_tower.movielens.archive import ArchiveError, md5_of
+from two_tower.datasets.arrow_batches import bind_batches, preview_batches
+from two_tower.movielens.archive import ArchiveError, file_md5
 from two_tower.movielens.movies import MOVIES_SCHEMA, read_movies
 from two_tower.movielens.ratings import RATINGS_SCHEMA, read_ratings
 from two_tower.movielens.releases import RELEASES, Release
@@ -24,20 +24,26 @@ _Read = Callable[[Path, Release], Iterable[pa.RecordBatch]]
 
 TABLES: Final[Mapping[str, tuple[pa.Schema, _Read]]] = {
     "ratings": (RATINGS_SCHEMA, read_ratings),
-    "movies": (MOVIES_SCHEMA, lambda *of: read_movies(*of).to_batches()),
-    "users": (USERS_SCHEMA, lambda *of: read_users(*of).to_batches()),
+    "movies": (
+        MOVIES_SCHEMA,
+        lambda path, release: read_movies(path, release).to_batches(),
+    ),
+    "users": (
+        USERS_SCHEMA,
+        lambda path, release: read_users(path, release).to_batches(),
+    ),
 }
-"""Each table's columns, and how it is read; see the functions for their meaning."""
+"""Schema and reader of each table; the readers document the columns."""
 
 
 class MovieLensTableDataset(FileDataset):
-    """Load ratings, movies or users of a release as an Ibis table; never save.
+    """Load ratings, movies or users of a release as an Ibis table; read-only.
 
-    An archive that is there is used whatever its MD5, which is logged and is the
-    dataset's fingerprint. One that isn't is downloaded, if anybody publishes it.
+    An existing archive is used whatever its MD5, which is logged and is the dataset's
+    fingerprint. An absent archive is downloaded if it is published.
 
-    A load reads the text once, a piece at a time, see `scratch.bind_batches`. A release
-    without users has a table of them without rows, but with all columns.
+    A load reads the text once, in chunks, see `arrow_batches.bind_batches`. The users
+    of a release without users are a table with all columns and no rows.
 
     Example:
         ```yaml
@@ -58,15 +64,18 @@ class MovieLensTableDataset(FileDataset):
         connection: dict[str, Any] | None = None,
         metadata: dict[str, Any] | None = None,
     ) -> None:
-        """Describe where the table lies; nothing is opened.
+        """Configure the dataset; nothing is opened.
 
         Args:
             filepath: the archive, a local zip file.
-            release: how it is written, one of `RELEASES`.
+            release: format of the archive, a name in `RELEASES`.
             table: `ratings`, `movies` or `users`.
-            connection: the Ibis backend that `load` binds the table to: its `backend`,
-                and what `connect` takes. The default is DuckDB in memory.
+            connection: Ibis backend of the loaded table: its `backend`, and arguments
+                of `connect`. The default is DuckDB in memory.
             metadata: for Kedro plugins; not read here.
+
+        Raises:
+            DatasetError: `release` or `table` has another value.
         """
         super().__init__(filepath=filepath, connection=connection, metadata=metadata)
         for name, given, allowed in [
@@ -77,15 +86,15 @@ class MovieLensTableDataset(FileDataset):
                 raise DatasetError(
                     f"{name} is {given!r}; allowed are {', '.join(allowed)}"
                 )
-        # Not `_release`: that is the method which Kedro calls to empty caches.
-        self._written_as = RELEASES[release]
+        # `_release` is a method of Kedro's datasets.
+        self._format = RELEASES[release]
         self._table = table
 
     def load(self) -> ir.Table:
         archive = self._archive()
         schema, read = TABLES[self._table]
         try:
-            batches = read(archive, self._written_as)
+            batches = read(archive, self._format)
             table, n_rows = bind_batches(self.connection, schema, batches)
         except ArchiveError as error:
             raise DatasetError(str(error)) from error
@@ -93,48 +102,48 @@ class MovieLensTableDataset(FileDataset):
         return table
 
     def save(self, data: ir.Table) -> None:
-        raise DatasetError(f"{self._filepath} is only read, never saved to")
+        raise DatasetError(f"{self._filepath} is read-only")
 
     def fingerprint(self) -> str:
         """Return the archive's MD5; an absent archive is downloaded first."""
-        return md5_of(self._archive())
+        return file_md5(self._archive())
 
     def preview(self, nrows: int = 5) -> TablePreview:
-        """Return the first rows for Kedro-Viz; nothing is downloaded for it."""
+        """Return the first rows for Kedro-Viz; nothing is downloaded."""
         schema, read = TABLES[self._table]
-        batches = read(Path(self._filepath), self._written_as) if self._exists() else ()
+        batches = read(Path(self._filepath), self._format) if self._exists() else ()
         return preview_batches(schema, batches, nrows)
 
     def _archive(self) -> Path:
         path = Path(self._filepath)
         if not path.exists():
-            self._fetch(path)
+            self._download(path)
         return path
 
-    def _fetch(self, path: Path) -> None:
-        from two_tower.movielens.download import DownloadError, fetch
+    def _download(self, path: Path) -> None:
+        from two_tower.movielens.download import DownloadError, download_release
 
-        url = self._written_as.url
+        url = self._format.url
         if url is None:
             raise DatasetError(
-                f"{path} is absent; it is part of the project: restore it from version "
-                "control, or make it with `kedro run --pipelines simulation`"
+                f"{path} is missing; restore it from version control, or run: "
+                "kedro run --pipelines simulation"
             )
         try:
-            fetch(self._written_as, path)
+            download_release(self._format, path)
         except DownloadError as error:
             raise DatasetError(
-                f"{path} is absent and can't be downloaded: {error}; get {url} some "
-                "other way and put it there under this name"
+                f"{path} is missing and could not be downloaded: {error}; get {url} "
+                "another way and save it as this file"
             ) from error
 
     def _origin(self, archive: Path) -> str:
-        found, published = md5_of(archive), self._written_as.md5
+        md5, published = file_md5(archive), self._format.md5
         if published is None:
-            return f"{archive}, MD5 {found}"
-        if found == published:
-            return f"{archive}, MD5 {found} as published by GroupLens"
-        return f"{archive}, MD5 {found}, which is not GroupLens' {published}"
+            return f"{archive}, MD5 {md5}"
+        if md5 == published:
+            return f"{archive}, MD5 {md5} as published by GroupLens"
+        return f"{archive}, MD5 {md5}, which differs from GroupLens' {published}"
 
     def _exists(self) -> bool:
         return Path(self._filepath).is_file()
@@ -142,7 +151,7 @@ class MovieLensTableDataset(FileDataset):
     def _describe(self) -> dict[str, Any]:
         return {
             "filepath": str(self._filepath),
-            "release": self._written_as.name,
+            "release": self._format.name,
             "table": self._table,
             "backend": self._connection_config["backend"],
         }

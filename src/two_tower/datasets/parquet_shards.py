@@ -1,4 +1,4 @@
-"""A table kept as Parquet shards of fixed row ranges, with a manifest."""
+"""Dataset of a table in Parquet shards of fixed row ranges, with a manifest."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -24,20 +24,20 @@ Rows: TypeAlias = ir.Table | pa.Table | pa.RecordBatchReader | Iterable[pa.Recor
 MANIFEST: Final = "_manifest.json"
 ROWS_PER_SHARD: Final = 1 << 20
 ROWS_PER_GROUP: Final = 1 << 15
-"""Rows held in memory at a time; DuckDB shares the row groups out to its threads."""
+"""Rows in memory at a time. DuckDB's threads read different row groups."""
 PREVIEWED_LIST_ITEMS: Final = 8
 
 
 class ParquetShardsDataset(FileDataset):
-    """Load an Ibis table from Parquet shards; save one, or a stream of batches.
+    """Load an Ibis table from Parquet shards; save a table or a stream of batches.
 
-    Shard `i` holds the rows from `i · rows_per_shard` on, in the order they are handed
-    over, whatever the batches they come in; so equal rows give equal bytes, for one
-    version of PyArrow. A row order is up to the node: end it in a unique column.
+    Shard `i` holds the rows from `i · rows_per_shard` on, in the order of the input,
+    whatever its batches. Equal rows give equal bytes with one version of PyArrow. The
+    node is responsible for the order of rows, which must end in a unique column.
 
-    A save writes a version folder beside the one in force, reads it back and compares
-    it with the manifest, and only then points to it (see `atomic`). A save that fails
-    leaves the old table in place.
+    A save writes a new version folder, reads it back to compare it with the manifest,
+    and makes it the current version last (see `atomic`). A failed save leaves the old
+    table in place.
 
     Example:
         ```yaml
@@ -56,19 +56,22 @@ class ParquetShardsDataset(FileDataset):
         rows_per_shard: int = ROWS_PER_SHARD,
         metadata: dict[str, Any] | None = None,
     ) -> None:
-        """Describe where the table lies; nothing is opened.
+        """Configure the dataset; nothing is opened.
 
         Args:
             filepath: a local folder; it is made by the first save.
-            connection: the Ibis backend that `load` binds the table to: its `backend`,
-                and what `connect` takes. The default is DuckDB in memory.
-            rows_per_shard: rows of each shard but the last, above 0.
+            connection: Ibis backend of the loaded table: its `backend`, and arguments
+                of `connect`. The default is DuckDB in memory.
+            rows_per_shard: rows of each shard except the last, above 0.
             metadata: for Kedro plugins; not read here.
+
+        Raises:
+            DatasetError: `filepath` is not local, or `rows_per_shard` is below 1.
         """
         super().__init__(filepath=filepath, connection=connection, metadata=metadata)
         if self._fs_prefix:
             raise DatasetError(
-                f"filepath {filepath!r} is not local; Parquet shards are swapped by "
+                f"filepath {filepath!r} is not local; Parquet shards are replaced by "
                 "renaming folders. Give a local folder, or use ibis.FileDataset."
             )
         if rows_per_shard < 1:
@@ -81,7 +84,7 @@ class ParquetShardsDataset(FileDataset):
         folder = self._version_folder()
         for shard in _read_manifest(folder)["shards"]:
             _check_size(folder / shard["file"], shard["bytes"])
-        # Read by pattern, since not every backend takes a list of files.
+        # Read by pattern, since not every backend accepts a list of files.
         return self.connection.read_parquet(f"{escape(str(folder))}/*.parquet")
 
     def save(self, data: Rows) -> None:
@@ -99,15 +102,15 @@ class ParquetShardsDataset(FileDataset):
             (folder / MANIFEST).write_text(text, encoding="utf-8")
 
     def manifest(self) -> dict[str, Any]:
-        """Return `rows`, `rows_per_shard`, `schema` and each shard's file and hash."""
+        """Return `rows`, `rows_per_shard`, `schema`, and each shard's file and hash."""
         return _read_manifest(self._version_folder())
 
     def fingerprint(self) -> str:
-        """Return the SHA-256 of the manifest, and so of the schema and all rows."""
+        """Return the SHA-256 of the manifest, which covers the schema and all rows."""
         return file_sha256(self._version_folder() / MANIFEST)
 
     def preview(self, nrows: int = 5) -> TablePreview:
-        """Return the first rows for Kedro-Viz, long lists cut; no more is read."""
+        """Return the first `nrows` rows for Kedro-Viz, with long lists shortened."""
         folder = self._version_folder()
         manifest = _read_manifest(folder)
         columns = list(manifest["schema"])
@@ -125,7 +128,7 @@ class ParquetShardsDataset(FileDataset):
         folder = current_version(Path(self._filepath))
         if folder is None:
             raise DatasetError(
-                f"no table at {self._filepath}; run the pipeline that makes it"
+                f"there is no table at {self._filepath}; run the pipeline that makes it"
             )
         return folder
 
@@ -142,7 +145,7 @@ class ParquetShardsDataset(FileDataset):
 
 
 def _as_batches(data: Rows) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
-    """Return the schema, with all columns nullable, and the rows as they come."""
+    """Return the schema, with all columns nullable, and the batches of the rows."""
     if isinstance(data, ir.Table):
         data = data.to_pyarrow_batches(chunk_size=ROWS_PER_GROUP)
     if isinstance(data, pa.Table):
@@ -154,11 +157,11 @@ def _as_batches(data: Rows) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
         first = next(batches, None)
         if first is None:
             raise DatasetError(
-                "an iterator without a batch has no schema; hand over a "
-                "RecordBatchReader, or one empty batch, for a table without rows"
+                "an iterator without a batch has no schema; for a table without rows "
+                "give a RecordBatchReader or one empty batch"
             )
         schema, batches = first.schema, chain([first], batches)
-    # What one engine knows never to be null, another doesn't: the bytes would differ.
+    # Engines differ in which columns they declare as not null, so bytes would differ.
     return pa.schema([pa.field(old.name, old.type) for old in schema]), batches
 
 
@@ -168,7 +171,7 @@ def _write_shards(
     batches: Iterable[pa.RecordBatch],
     rows_per_shard: int,
 ) -> list[dict[str, Any]]:
-    """Write the rows, and return `file`, `rows`, `bytes` and `sha256` of each shard."""
+    """Write the rows; return `file`, `rows`, `bytes` and `sha256` of each shard."""
     whole, rest = divmod(rows_per_shard, ROWS_PER_GROUP)
     groups = [ROWS_PER_GROUP] * whole + [rest] * bool(rest)
     shards: list[dict[str, Any]] = []
@@ -191,14 +194,18 @@ def _write_shards(
 def _validate_shards(
     folder: Path, schema: pa.Schema, shards: list[dict[str, Any]]
 ) -> None:
-    """Raise DatasetError unless the files say what was handed over."""
+    """Refuse shards whose rows or schema differ from what was written.
+
+    Raises:
+        DatasetError: a shard differs.
+    """
     for shard in shards:
         with pq.ParquetFile(folder / shard["file"]) as file:
             found = file.metadata.num_rows, file.schema_arrow
         if found != (shard["rows"], schema):
             raise DatasetError(
                 f"shard {shard['file']} reads back as {found[0]} rows of {found[1]}; "
-                f"{shard['rows']} rows of {schema} were written. Nothing was replaced."
+                f"{shard['rows']} rows of {schema} were written. The old table stays."
             )
 
 
@@ -232,7 +239,7 @@ def _first_rows(shards: Iterable[Path], n_rows: int) -> Iterator[dict[str, Any]]
 
 
 def _shortened(value: Any) -> Any:
-    """Return a value that JSON can hold; of a list its first items and its length."""
+    """Return a value as JSON, and a list as its first items and its length."""
     if isinstance(value, list):
         shown = ", ".join(str(item) for item in value[:PREVIEWED_LIST_ITEMS])
         more = f", … ({len(value)} in all)" if len(value) > PREVIEWED_LIST_ITEMS else ""

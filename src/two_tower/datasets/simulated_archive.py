@@ -1,4 +1,4 @@
-"""A zip archive that is streamed from its members and replaced in one step."""
+"""Dataset of a simulated archive: a zip file, streamed and replaced in one step."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -12,7 +12,7 @@ from two_tower.atomic import replace_file
 from two_tower.movielens.releases import RELEASES
 from two_tower.simulation.archive_writer import Member
 
-_EPOCH: Final = (1980, 1, 1, 0, 0, 0)  # the oldest time that a zip archive can hold
+_EPOCH: Final = (1980, 1, 1, 0, 0, 0)  # the oldest time of the zip format
 _UNIX: Final = 3
 _READABLE: Final = 0o100644 << 16  # a regular file, rw-r--r--
 _LEVEL: Final = 6
@@ -20,10 +20,10 @@ _BLOCK: Final = 1 << 20  # bytes read at a time
 
 
 class SimulatedArchiveDataset(AbstractDataset[list[Member], list[Member]]):
-    """Save members as a zip archive: equal members give equal bytes.
+    """Save members as a zip archive; equal members give equal bytes.
 
-    No time, user or machine goes into the archive; what deflate makes of a member may
-    still differ between versions of zlib. A save that fails leaves the old archive.
+    The archive holds no time, user or machine, but the compressed bytes may differ
+    between versions of zlib. A failed save leaves the old archive in place.
     """
 
     def __init__(
@@ -33,18 +33,17 @@ class SimulatedArchiveDataset(AbstractDataset[list[Member], list[Member]]):
         release: str | None = None,
         metadata: dict[str, Any] | None = None,
     ) -> None:
-        """Describe where the archive lies; nothing is opened.
+        """Configure the dataset; nothing is opened.
 
         Args:
-            filepath: a local path; missing folders are made by the first save. One
-                under the name of a published release is never saved to.
-            release: whose format the archive is read by, a name in `RELEASES`; None
-                takes any.
+            filepath: a local zip file; missing folders are made by the first save.
+                Saving under the name of a published release is refused.
+            release: format that ingestion expects, a name in `RELEASES`; None: any.
             metadata: for Kedro plugins; not read here.
         """
         self._filepath = Path(filepath)
-        # Not `_release`: that is the method which Kedro calls to empty caches.
-        self._read_as = release
+        # `_release` is a method of Kedro's datasets.
+        self._expected = release
         self.metadata = metadata
 
     def save(self, data: list[Member]) -> None:
@@ -55,17 +54,16 @@ class SimulatedArchiveDataset(AbstractDataset[list[Member], list[Member]]):
             ZipFile(new, "w", compresslevel=_LEVEL) as archive,
         ):
             for member in data:
-                # 64-bit sizes throughout, since none is known before its member's end.
+                # Sizes are unknown before a member's end, so 64 bits are reserved.
                 with archive.open(_info(member.name), "w", force_zip64=True) as file:
                     for chunk in member.chunks():
                         file.write(chunk)
 
     def load(self) -> list[Member]:
-        """Return the members, whose bytes are read when asked for."""
+        """Return the members; their bytes are read on demand."""
         if not self._exists():
             raise DatasetError(
-                f"no archive at {self._filepath}; "
-                "run `kedro run --pipelines simulation`, which makes it"
+                f"no archive at {self._filepath}; run: kedro run --pipelines simulation"
             )
         with ZipFile(self._filepath) as archive:
             names = archive.namelist()
@@ -75,22 +73,22 @@ class SimulatedArchiveDataset(AbstractDataset[list[Member], list[Member]]):
         published = RELEASES.get(self._filepath.stem)
         if published is not None and published.url is not None:
             raise DatasetError(
-                f"{self._filepath} is the place of the published {published.name}, "
-                "which a simulated archive never takes; give the environment's "
-                "globals.yml another `dataset`, and `release: "
-                f"{published.name}` for its format"
+                f"{self._filepath} has the name of the published {published.name}, "
+                "so no simulated archive is saved there; set another `dataset` in the "
+                f"environment's globals.yml, and `release: {published.name}` for its "
+                "format"
             )
 
     def _refuse_other_formats(self, members: list[Member]) -> None:
-        if self._read_as is None:
+        if self._expected is None:
             return
-        release = RELEASES.get(self._read_as)
+        release = RELEASES.get(self._expected)
         folders = sorted({PurePosixPath(member.name).parts[0] for member in members})
         if release is None or folders != [release.folder]:
             raise DatasetError(
-                f"{self._filepath} is read as the release {self._read_as!r}, but the "
-                f"archive is written as {', '.join(folders)}; set `release` in the "
-                "environment's globals.yml and simulation.release to the same one of "
+                f"{self._filepath} is read in the format {self._expected!r}, but the "
+                f"archive has the format of {', '.join(folders)}; set `release` in the "
+                "environment's globals.yml and simulation.release to one value, out of "
                 f"{', '.join(RELEASES)}"
             )
 

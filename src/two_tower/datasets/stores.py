@@ -1,4 +1,4 @@
-"""The catalog's door to the checkpoint of a training that was cut short."""
+"""Datasets that load a store: training checkpoints, lineage records."""
 
 from pathlib import Path
 from typing import Any, NoReturn
@@ -10,19 +10,19 @@ from two_tower.training.checkpoints import CheckpointStore
 
 
 class TrainingCheckpointsDataset(AbstractDataset[NoReturn, CheckpointStore]):
-    """Give the `CheckpointStore` of a folder; training itself writes to it.
+    """Load the `CheckpointStore` of a folder; training itself writes to it.
 
-    A node can't have one dataset as input and output, so this is an input, and what it
-    loads is a store.
+    A node can't have one dataset as both input and output, so this dataset is an input
+    that loads a store.
     """
 
     def __init__(
         self, *, filepath: str, metadata: dict[str, Any] | None = None
     ) -> None:
-        """Point at a folder, which need not be there yet.
+        """Configure the dataset; nothing is opened.
 
         Args:
-            filepath: a local folder.
+            filepath: a local folder; training creates it.
             metadata: for Kedro plugins and the project's hooks; not read here.
         """
         self._folder = Path(filepath)
@@ -32,7 +32,7 @@ class TrainingCheckpointsDataset(AbstractDataset[NoReturn, CheckpointStore]):
         return CheckpointStore(self._folder)
 
     def save(self, data: NoReturn) -> None:
-        raise DatasetError("checkpoints are written while training, not by a node")
+        raise DatasetError("checkpoints are written during training, not by a node")
 
     def _exists(self) -> bool:
         return self._folder.is_dir()
@@ -42,14 +42,16 @@ class TrainingCheckpointsDataset(AbstractDataset[NoReturn, CheckpointStore]):
 
 
 class LineageStoreDataset(AbstractDataset[NoReturn, LineageStore]):
-    """Give the `LineageStore` of a folder; the project's hooks write to it."""
+    """Load the `LineageStore` of a folder; the project's hooks write to it."""
 
-    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None):
-        """Point at a folder, which need not be there yet.
+    def __init__(
+        self, *, filepath: str, metadata: dict[str, Any] | None = None
+    ) -> None:
+        """Configure the dataset; nothing is opened.
 
         Args:
-            filepath: folder of the records.
-            metadata: ignored by Kedro; read by plugins and the project's hooks.
+            filepath: a local folder; the hooks create it.
+            metadata: for Kedro plugins and the project's hooks; not read here.
         """
         self._folder = Path(filepath)
         self.metadata = metadata

@@ -1,1 +1,1 @@
-"""MovieLens: the formats of its releases, reading, downloading and simulating them."""
+"""MovieLens: formats of its releases, and how to download and read them."""

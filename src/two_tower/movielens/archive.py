@@ -1,4 +1,4 @@
-"""Tables out of a release's archive, which is not trusted to be sound."""
+"""Open the tables of a release's archive, and refuse an archive that is not sound."""
 
 import errno
 import hashlib
@@ -13,21 +13,21 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 from two_tower.movielens.releases import Release, TextTable
 
 MAX_UNPACKED_BYTES: Final = 8 * 2**30
-"""All members together. The largest release, ml-32m, unpacks to 1 GB, and a simulated
-archive of 100 million ratings to about 3."""
+"""Limit of all members together. The largest release, ml-32m, unpacks to 1 GB, and a
+simulated archive of 100 million ratings to about 3 GB."""
 
 MAX_RATIO: Final = 100
-"""Unpacked to packed size of a member. Published tables shrink 3 to 7 times, while a
-bomb comes near deflate's limit of 1,032."""
+"""Limit of a member's unpacked size divided by its packed size. Published tables have
+3 to 7; a decompression bomb comes near deflate's limit of 1,032."""
 
 MIN_BOMB_BYTES: Final = 2**20
-"""Members below this can't hurt, however well they are packed."""
+"""Unpacked size up to which a member is harmless at any ratio."""
 
 _ENCRYPTED = 0x1  # a bit of ZipInfo.flag_bits
 _CORRUPT = (
     BadZipFile,
     EOFError,
-    NotImplementedError,  # a version or feature of zip that zipfile doesn't know
+    NotImplementedError,  # a zip version or feature that zipfile doesn't support
     UnicodeDecodeError,  # a member's name
     struct.error,
     zlib.error,
@@ -35,11 +35,11 @@ _CORRUPT = (
 
 
 class ArchiveError(ValueError):
-    """An archive that can't be read; the message says what is wrong and where."""
+    """An archive can't be read; the message names the fault and where it is."""
 
 
-def md5_of(path: Path) -> str:
-    """Return a file's MD5 in hexadecimal, as GroupLens publishes it."""
+def file_md5(path: Path) -> str:
+    """Return a file's MD5 as hexadecimal digits, GroupLens' form."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False))
     return digest.hexdigest()
@@ -51,11 +51,11 @@ def open_table(path: Path, release: Release, table: TextTable) -> Iterator[IO[by
 
     Args:
         path: the archive.
-        release: how it is written.
-        table: the table wanted, one of the release's.
+        release: format of the archive.
+        table: one of the release's tables.
 
     Yields:
-        The table's bytes; reaching their end checks their CRC.
+        The table's bytes; their CRC is checked at the end.
 
     Raises:
         ArchiveError: the archive is truncated, corrupt or encrypted, lacks the table,
@@ -64,21 +64,21 @@ def open_table(path: Path, release: Release, table: TextTable) -> Iterator[IO[by
     try:
         with ZipFile(path) as archive:
             _refuse_unsafe(path, archive.infolist())
-            member = _find(path, archive.infolist(), release, table)
+            member = _find_member(path, archive.infolist(), release, table)
             with archive.open(member) as stream:
                 yield stream
     except _CORRUPT as error:
-        raise _no_archive(path, error) from error
+        raise _corrupt_archive(path, error) from error
     except OSError as error:
-        if error.errno == errno.EINVAL:  # a position before the file's beginning
-            raise _no_archive(path, error) from error
+        if error.errno == errno.EINVAL:  # a seek to before the start of the file
+            raise _corrupt_archive(path, error) from error
         raise
 
 
-def _no_archive(path: Path, error: Exception) -> ArchiveError:
+def _corrupt_archive(path: Path, error: Exception) -> ArchiveError:
     return ArchiveError(
-        f"{path} is no whole zip archive ({error}); delete it, so that it is "
-        "downloaded again, or put a sound copy there"
+        f"{path} is no complete zip archive ({error}); delete it to download it again, "
+        "or replace it by a sound copy"
     )
 
 
@@ -87,14 +87,14 @@ def _refuse_unsafe(path: Path, members: list[ZipInfo]) -> None:
         name = member.filename.replace("\\", "/")
         if name.startswith("/") or ":" in name or ".." in PurePosixPath(name).parts:
             raise ArchiveError(
-                f"{path} holds a member outside its own folder ({member.filename!r}); "
-                "no MovieLens archive does, so it is not read"
+                f"{path} is not read: it holds a member outside its own folder "
+                f"({member.filename!r}), as no MovieLens archive does"
             )
         if member.file_size > max(MIN_BOMB_BYTES, MAX_RATIO * member.compress_size):
             raise ArchiveError(
-                f"{member.filename!r} of {path} would unpack {member.compress_size:,} "
-                f"bytes to {member.file_size:,}, more than {MAX_RATIO} times as many: "
-                "a decompression bomb, so it is not read"
+                f"{path} is not read: {member.filename!r} would unpack "
+                f"{member.compress_size:,} bytes to {member.file_size:,}, more than "
+                f"{MAX_RATIO} times as many, as a decompression bomb does"
             )
     unpacked = sum(member.file_size for member in members)
     if unpacked > MAX_UNPACKED_BYTES:
@@ -104,25 +104,27 @@ def _refuse_unsafe(path: Path, members: list[ZipInfo]) -> None:
         )
 
 
-def _find(
+def _find_member(
     path: Path, members: list[ZipInfo], release: Release, table: TextTable
 ) -> ZipInfo:
-    wanted = release.path(table)
-    found = [member for member in members if member.filename == wanted]
-    if len(found) != 1:
-        names = sorted(one.filename for one in members if one.filename[-1:] != "/")
+    name = release.path(table)
+    matches = [member for member in members if member.filename == name]
+    if len(matches) != 1:
+        files = sorted(one.filename for one in members if one.filename[-1:] != "/")
         raise ArchiveError(
-            f"{path} holds {len(found)} members {wanted!r}, {release.name} has exactly "
-            f"one; found are {names[:8]}. Is it the archive of another release?"
+            f"{path} holds {len(matches)} members {name!r}, but {release.name} has "
+            f"exactly one; it holds {files[:8]}. Is it the archive of another release?"
         )
-    member = found[0]
+    member = matches[0]
     if member.flag_bits & _ENCRYPTED:
-        raise ArchiveError(f"{wanted!r} of {path} is encrypted; put an open copy there")
+        raise ArchiveError(
+            f"{name!r} of {path} is encrypted; replace the archive by an open copy"
+        )
     if member.compress_type not in {ZIP_STORED, ZIP_DEFLATED}:
         raise ArchiveError(
-            f"{wanted!r} of {path} is packed by method {member.compress_type}; "
+            f"{name!r} of {path} is packed by method {member.compress_type}; "
             "pack it again with deflate, as GroupLens does"
         )
     if member.file_size == 0:
-        raise ArchiveError(f"{wanted!r} of {path} is empty")
+        raise ArchiveError(f"{name!r} of {path} is empty")
     return member

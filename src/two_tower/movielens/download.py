@@ -1,4 +1,4 @@
-"""Releases fetched from GroupLens: resumed, verified, whole or not at all."""
+"""Download of releases from GroupLens: resumed, verified, complete or absent."""
 
 import logging
 import re
@@ -12,44 +12,44 @@ from urllib.parse import urlsplit
 
 import requests
 
-from two_tower.movielens.archive import md5_of
+from two_tower.movielens.archive import file_md5
 from two_tower.movielens.releases import Release
 
 logger = logging.getLogger(__name__)
 
 PAUSES: Final = (1.0, 2.0, 4.0)
-"""Seconds to wait after each failed attempt; after the last one there is one more."""
+"""Seconds to wait before each further attempt after a failed one."""
 
 TIMEOUT: Final = 30.0
-"""Seconds without a connection or a byte after which an attempt has failed."""
+"""Seconds without a connection or a byte after which an attempt fails."""
 
-_PIECE_BYTES = 2**16  # what is lost at most when a connection breaks off
-_MAY_PASS = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
+_CHUNK_BYTES = 2**16  # at most this much is lost when a connection breaks off
+_TRANSIENT = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
 
 T = TypeVar("T")
 
 
 class DownloadError(ValueError):
-    """A download that failed for good; the message says why."""
+    """A download has failed for good; the message says why."""
 
 
 class _AttemptError(Exception):
-    """A failure that may have passed at the next attempt."""
+    """An attempt has failed; the next one may succeed."""
 
 
-def fetch(release: Release, target: Path) -> None:
-    """Download a release's archive and put it in place once its MD5 is GroupLens'.
+def download_release(release: Release, target: Path) -> None:
+    """Download a release's archive, and save it once its MD5 equals the published one.
 
-    What has arrived waits in `<target>.part`, where the next attempt, or the next run,
-    goes on. If the whole has a wrong MD5 then, it is fetched once more from the start.
+    Received bytes are kept in `<target>.part`, from which the next attempt or the next
+    run resumes. A resumed download with a wrong MD5 is restarted once.
 
     Args:
-        release: which archive; it has a `url`.
-        target: where it goes. Nothing else is ever seen under that name.
+        release: a release with a `url`.
+        target: path of the complete archive.
 
     Raises:
-        DownloadError: the network or the server failed, or what came has another MD5
-            than GroupLens publishes.
+        DownloadError: the network or the server failed, or the MD5 differs from the
+            one that GroupLens publishes.
     """
     url = str(release.url)
     published = release.md5 or _retry(lambda: _published_md5(f"{release.md5_url}"))
@@ -58,19 +58,20 @@ def fetch(release: Release, target: Path) -> None:
     is_resumed = part.exists()
     logger.info("downloading %s", url)
     _retry(lambda: _append_rest(url, part))
-    if is_resumed and md5_of(part) != published:
-        logger.warning("%s was of another archive: downloading from the start", part)
+    if is_resumed and file_md5(part) != published:
+        logger.warning("%s has a wrong MD5; downloading from the start", part)
         part.unlink()
         _retry(lambda: _append_rest(url, part))
-    found = md5_of(part)
-    if found != published:
+    received = file_md5(part)
+    if received != published:
         part.unlink()
         raise DownloadError(
-            f"what {url} sends has the MD5 {found}, but GroupLens publishes {published}"
+            f"{url} sent an archive of MD5 {received}, but GroupLens publishes "
+            f"{published}"
         )
     n_bytes = part.stat().st_size
     part.replace(target)
-    logger.info("downloaded %s: %d bytes, MD5 as GroupLens publishes", target, n_bytes)
+    logger.info("downloaded %s: %d bytes, MD5 equal to GroupLens'", target, n_bytes)
 
 
 def _retry(attempt: Callable[[], T]) -> T:
@@ -78,7 +79,7 @@ def _retry(attempt: Callable[[], T]) -> T:
         try:
             return attempt()
         except _AttemptError as error:
-            logger.warning("%s; trying again in %g s", error, pause)
+            logger.warning("%s; retrying in %g s", error, pause)
             time.sleep(pause)
     try:
         return attempt()
@@ -88,39 +89,41 @@ def _retry(attempt: Callable[[], T]) -> T:
 
 def _published_md5(url: str) -> str:
     with _request(url) as response:
-        found = re.search(r"\b[0-9a-f]{32}\b", response.text.lower())
-    if found is None:
+        md5 = re.search(r"\b[0-9a-f]{32}\b", response.text.lower())
+    if md5 is None:
         raise DownloadError(f"{url} holds no MD5")
-    return found.group()
+    return md5.group()
 
 
 def _append_rest(url: str, part: Path) -> None:
-    n_there = part.stat().st_size if part.exists() else 0
-    with _request(url, start=n_there) as response:
+    n_received = part.stat().st_size if part.exists() else 0
+    with _request(url, start=n_received) as response:
         if response.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-            return  # nothing is left to come; the MD5 will tell whether that is right
+            return  # no bytes are missing; the MD5 is checked by the caller
         is_rest = response.status_code == HTTPStatus.PARTIAL_CONTENT
-        n_before = n_there if is_rest else 0
-        n_coming = int(response.headers.get("Content-Length", 0))
+        n_before = n_received if is_rest else 0
+        n_missing = int(response.headers.get("Content-Length", 0))
         with (
             part.open("ab" if is_rest else "wb") as file,
-            _progress(part.stem, n_before, n_before + n_coming) as advance,
+            _progress(part.stem, n_before, n_before + n_missing) as advance,
         ):
-            for piece in response.iter_content(_PIECE_BYTES):
-                file.write(piece)
-                advance(len(piece))
+            for chunk in response.iter_content(_CHUNK_BYTES):
+                file.write(chunk)
+                advance(len(chunk))
 
 
 @contextmanager
 def _request(url: str, start: int = 0) -> Iterator[requests.Response]:
-    # A compressed answer would neither have the length announced nor be resumable.
+    # A compressed response could not be resumed, and its length would be unknown.
     headers = {"Accept-Encoding": "identity"}
     if start:
         headers["Range"] = f"bytes={start}-"
     try:
-        with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as answer:
-            _refuse_failure(answer, is_rest=start > 0)
-            yield answer
+        with requests.get(
+            url, headers=headers, stream=True, timeout=TIMEOUT
+        ) as response:
+            _refuse_failure(response, is_rest=start > 0)
+            yield response
     except requests.Timeout as error:
         raise _AttemptError(f"{url} sent nothing for {TIMEOUT:g} s") from error
     except requests.exceptions.ChunkedEncodingError as error:
@@ -129,12 +132,13 @@ def _request(url: str, start: int = 0) -> Iterator[requests.Response]:
         raise _AttemptError(f"no connection to {urlsplit(url).netloc}") from error
 
 
-def _refuse_failure(answer: requests.Response, *, is_rest: bool) -> None:
-    status = answer.status_code
-    if answer.ok or (is_rest and status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE):
+def _refuse_failure(response: requests.Response, *, is_rest: bool) -> None:
+    status = response.status_code
+    is_complete = is_rest and status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
+    if response.ok or is_complete:
         return
-    message = f"{answer.url} answers {status} {answer.reason}"
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _MAY_PASS:
+    message = f"{response.url} answered {status} {response.reason}"
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _TRANSIENT:
         raise _AttemptError(message)
     raise DownloadError(message)
 

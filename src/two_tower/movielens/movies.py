@@ -1,4 +1,4 @@
-"""A release's movies: id, title, genres, year."""
+"""Read a release's movies: id, title, genres and year."""
 
 import re
 from pathlib import Path
@@ -19,26 +19,25 @@ MOVIES_SCHEMA: Final = pa.schema(
     }
 )
 
-# "(1995)" and for series "(1975-1979)" or "(1989- )", with a hyphen or an en dash.
+# "(1995)"; series have "(1975-1979)" or "(1989- )", with a hyphen or an en dash.
 _YEAR = re.compile(r"\(\s*((?:18|19|20)\d\d)\s*(?:[-\u2013]\s*(?:\d{4})?\s*)?\)")
 
 
 def read_movies(path: Path, release: Release) -> pa.Table:
     """Read the movies of an archive, in file order.
 
-    Movies are told apart by id alone: ml-100k has 1,664 titles for 1,682 movies.
+    Titles are not unique: ml-100k has 1,664 titles for 1,682 movies.
 
     Args:
         path: the archive.
-        release: how it is written.
+        release: format of the archive.
 
     Returns:
-        One row per movie, of `MOVIES_SCHEMA`: `movie_id`, unique; `title` as it stands
-        in the file; `genres`, empty where the release knows none; `year` of the title,
-        or null.
+        One row per movie, of `MOVIES_SCHEMA`: `movie_id`, unique; `title`, unchanged;
+        `genres`, empty if the release gives none; `year` in the title, or null.
 
     Raises:
-        ArchiveError: as `read_rows`, and for an id that is no number or comes twice.
+        ArchiveError: `read_rows` fails, or an id is no number or not unique.
     """
     where = f"{release.path(release.movies)} in {path}"
     line_of: dict[int, int] = {}
@@ -47,20 +46,20 @@ def read_movies(path: Path, release: Release) -> pa.Table:
         movie_id = parse_int(row["movie_id"], "movie_id", number, where)
         if movie_id in line_of:
             raise ArchiveError(
-                f"movie {movie_id} stands on lines {line_of[movie_id]} and {number} of "
-                f"{where}; a movie's id may come only once"
+                f"movie {movie_id} is on lines {line_of[movie_id]} and {number} of "
+                f"{where}; ids of movies must be unique"
             )
         line_of[movie_id] = number
         titles.append(row["title"])
         genres.append(_genres(row))
-        years.append(year_of(row["title"]))
+        years.append(parse_year(row["title"]))
     return pa.table([list(line_of), titles, genres, years], schema=MOVIES_SCHEMA)
 
 
-def year_of(title: str) -> int | None:
-    """Return the year in the last parenthesis of a title that holds one, if any.
+def parse_year(title: str) -> int | None:
+    """Return the year in the last parenthesis of a title that holds one, or None.
 
-    Of a series' years, "(1975-1979)", it is the first.
+    The year of a series, "(1975-1979)", is the first one.
     """
     years = _YEAR.findall(title)
     return int(years[-1]) if years else None

@@ -1,4 +1,4 @@
-"""A release's ratings, streamed in memory that doesn't grow with their number."""
+"""Read a release's ratings as a stream, in memory independent of their number."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -15,8 +15,8 @@ from two_tower.movielens.movies import read_movies
 from two_tower.movielens.releases import RatingScale, Release, TextTable
 from two_tower.movielens.rows import check_header
 
-PIECE_BYTES: Final = 8 * 2**20
-"""Text parsed at once: about 300,000 ratings, enough for pyarrow to use every core."""
+CHUNK_BYTES: Final = 8 * 2**20
+"""Bytes parsed at once: about 300,000 ratings, enough for pyarrow to use every core."""
 
 RATINGS_SCHEMA: Final = pa.schema(
     {
@@ -28,24 +28,24 @@ RATINGS_SCHEMA: Final = pa.schema(
     }
 )
 
-# pyarrow separates by one character, so "::" becomes this; no number contains it.
+# pyarrow splits at one character, so "::" is replaced by this one.
 _UNIT_SEPARATOR = "\x1f"
 
 
 def read_ratings(path: Path, release: Release) -> Iterator[pa.RecordBatch]:
-    """Read the ratings of an archive, in file order, a piece at a time.
+    """Read the ratings of an archive, in file order, a chunk at a time.
 
     Args:
         path: the archive.
-        release: how it is written.
+        release: format of the archive.
 
     Yields:
         Batches of `RATINGS_SCHEMA`: `event_id` counts the ratings of the file from 0;
-        `rating` in stars; `timestamp` in seconds since 1970, UTC.
+        `rating` is in stars; `timestamp` in seconds since 1970, UTC.
 
     Raises:
-        ArchiveError: as `open_table`, and for a line that is no rating, a rating off
-            the release's scale, and a rating of a movie that the release doesn't list.
+        ArchiveError: `open_table` fails, a line is no rating, a rating is off the
+            release's scale, or its movie is not in the release.
     """
     where = f"{release.path(release.ratings)} in {path}"
     movies = read_movies(path, release)["movie_id"].combine_chunks()
@@ -54,13 +54,13 @@ def read_ratings(path: Path, release: Release) -> Iterator[pa.RecordBatch]:
     n_ratings = 0
     with open_table(path, release, table) as stream:
         if table.header is not None:
-            header = stream.readline(PIECE_BYTES).decode("latin-1")
+            header = stream.readline(CHUNK_BYTES).decode("latin-1")
             check_header(header.rstrip("\r\n"), table, where)
-        for piece in whole_lines(stream):
+        for lines in read_line_chunks(stream):
             first_line = n_ratings + n_headers + 1
-            ratings = _parse(piece, table, first_line, where)
+            ratings = _parse(lines, table, first_line, where)
             _refuse_off_scale(ratings, release.scale, first_line, where)
-            _refuse_unknown(ratings, movies, first_line, where)
+            _refuse_unlisted(ratings, movies, first_line, where)
             event_ids = pa.array(np.arange(n_ratings, n_ratings + len(ratings)))
             yield from ratings.add_column(0, "event_id", event_ids).to_batches()
             n_ratings += len(ratings)
@@ -68,13 +68,13 @@ def read_ratings(path: Path, release: Release) -> Iterator[pa.RecordBatch]:
         raise ArchiveError(f"{where} holds no ratings")
 
 
-def whole_lines(stream: IO[bytes]) -> Iterator[bytes]:
-    """Cut a stream into pieces of about `PIECE_BYTES` that end where a line ends.
+def read_line_chunks(stream: IO[bytes]) -> Iterator[bytes]:
+    """Yield a stream in chunks of about `CHUNK_BYTES` that end at line ends.
 
-    A line longer than a piece is no rating, and is cut like the rest.
+    A line longer than a chunk is no rating, and is cut.
     """
     rest = b""
-    while block := stream.read(PIECE_BYTES):
+    while block := stream.read(CHUNK_BYTES):
         end = block.rfind(b"\n") + 1
         yield rest + block[: end or len(block)]
         rest = block[end:] if end else b""
@@ -82,18 +82,18 @@ def whole_lines(stream: IO[bytes]) -> Iterator[bytes]:
         yield rest
 
 
-def _parse(piece: bytes, table: TextTable, first_line: int, where: str) -> pa.Table:
+def _parse(chunk: bytes, table: TextTable, first_line: int, where: str) -> pa.Table:
     parse = partial(_parse_lines, table=table)
     try:
-        return parse(piece)
+        return parse(chunk)
     except pa.ArrowInvalid as error:
-        lines = piece.splitlines(keepends=True)
+        lines = chunk.splitlines(keepends=True)
         index = _first_malformed(lines, parse)
         raise ArchiveError(
             f"line {first_line + index} of {where} is no rating: "
-            f"{lines[index][:80]!r}; expected are whole numbers for "
-            f"{', '.join(table.columns)} with {table.separator!r} between them, the "
-            "rating with a decimal point or without"
+            f"{lines[index][:80]!r}; expected are numbers for "
+            f"{', '.join(table.columns)}, separated by {table.separator!r}, all of "
+            "them whole except the rating"
         ) from error
 
 
@@ -115,17 +115,17 @@ def _parse_lines(lines: bytes, table: TextTable) -> pa.Table:
 
 
 def _first_malformed(lines: list[bytes], parse: Callable[[bytes], pa.Table]) -> int:
-    # All lines before `sound` parse; between `sound` and `broken` one doesn't.
-    sound, broken = 0, len(lines)
-    while broken - sound > 1:
-        middle = (sound + broken) // 2
+    # Bisection: all lines before `start` parse, and one of `start:stop` doesn't.
+    start, stop = 0, len(lines)
+    while stop - start > 1:
+        middle = (start + stop) // 2
         try:
-            parse(b"".join(lines[sound:middle]))
+            parse(b"".join(lines[start:middle]))
         except pa.ArrowInvalid:
-            broken = middle
+            stop = middle
         else:
-            sound = middle
-    return sound
+            start = middle
+    return start
 
 
 def _refuse_off_scale(
@@ -133,24 +133,24 @@ def _refuse_off_scale(
 ) -> None:
     rating = ratings["rating"]
     steps = pc.divide(rating, pa.scalar(scale.step, pa.float32()))
-    # Written so that NaN, which compares with nothing, is refused too.
-    is_sound = pc.and_(
+    # NaN fails every comparison, so it is refused, too.
+    is_valid = pc.and_(
         pc.equal(steps, pc.floor(steps)),
         pc.and_(
             pc.greater_equal(rating, scale.lowest),
             pc.less_equal(rating, scale.highest),
         ),
     )
-    first = pc.index(is_sound, value=False).as_py()
+    first = pc.index(is_valid, value=False).as_py()
     if first >= 0:
         raise ArchiveError(
             f"line {first_line + first} of {where} has a rating of {rating[first]}; "
-            f"ratings go from {scale.lowest:g} to {scale.highest:g} in steps of "
+            f"allowed are {scale.lowest:g} to {scale.highest:g} in steps of "
             f"{scale.step:g}"
         )
 
 
-def _refuse_unknown(
+def _refuse_unlisted(
     ratings: pa.Table, movies: pa.Array, first_line: int, where: str
 ) -> None:
     movie_id = ratings["movie_id"]
@@ -158,5 +158,5 @@ def _refuse_unknown(
     if first >= 0:
         raise ArchiveError(
             f"line {first_line + first} of {where} rates movie {movie_id[first]}, "
-            f"which is not among the archive's {len(movies)} movies"
+            f"which is none of the archive's {len(movies)} movies"
         )

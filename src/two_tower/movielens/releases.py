@@ -1,14 +1,12 @@
-"""How each MovieLens release is written: folder, tables, separators, checksums.
+"""Format of each MovieLens release: folder, tables, separators, addresses, checksums.
 
-Reading, downloading and simulating all go by these descriptions.
+Reading, downloading and simulating use these descriptions.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final, Literal
-
-TableName = Literal["ratings", "movies", "users"]
 
 GROUPLENS: Final = "https://files.grouplens.org/datasets/movielens"
 
@@ -33,25 +31,25 @@ GENRES_100K: Final = (
     "War",
     "Western",
 )
-"""The 19 flags at the end of each line of ml-100k's `u.item`, in their order."""
+"""Order of the 19 genre flags at the end of each line of ml-100k's `u.item`."""
 
 NO_GENRES: Final = frozenset({"unknown", "(no genres listed)", ""})
-"""What releases write for a movie without genres; none of them is a genre."""
+"""Values that releases write for a movie without genres."""
 
 
 @dataclass(frozen=True)
 class TextTable:
-    """How one table is written.
+    """Format of one table.
 
     Attributes:
         member: name of the file in the release's folder.
-        separator: what stands between two values of a line.
+        separator: text between two values of a line.
         encoding: `latin-1` or `utf-8`.
-        columns: the values of a line in their order, under this project's names. A
-            genre flag of ml-100k is named after its genre.
-        header: the file's first line, or None where rows begin at once.
-        quoted: whether a value that holds the separator or a quote stands in double
-            quotes, with quotes inside it doubled, as CSV does.
+        columns: this project's names of the values of a line, in order. A genre flag
+            of ml-100k is named after its genre.
+        header: first line of the file, or None.
+        quoted: whether values are quoted as in CSV: in double quotes if they hold the
+            separator or a quote, with quotes doubled.
     """
 
     member: str
@@ -64,10 +62,10 @@ class TextTable:
 
 @dataclass(frozen=True)
 class RatingScale:
-    """The ratings that a release allows: `lowest` to `highest` in whole steps.
+    """Ratings of a release, in stars: from `lowest` to `highest` in steps of `step`.
 
-    `text` is the format specification that writes a rating as the release does
-    (`g`: 4 and 3.5; `.1f`: 4.0 and 3.5).
+    `text` is the format specification of a rating in the file (`g`: 4 and 3.5; `.1f`:
+    4.0 and 3.5).
     """
 
     lowest: float
@@ -81,15 +79,14 @@ class Release:
     """One MovieLens release.
 
     Attributes:
-        name: GroupLens' name of it; the archive is `<name>.zip`.
-        folder: the folder in the archive that holds every table.
-        ratings: user, movie, rating, seconds since 1970 (UTC), in file order.
-        movies: id, title with the year in a last parenthesis, genres.
-        users: demographics, or None where the release has none.
-        scale: the ratings it allows.
-        url: where GroupLens publishes the archive; None if nobody does.
-        md5: the archive's published MD5; None if it changes, and then stands at
-            `md5_url`.
+        name: GroupLens' name; the archive is `<name>.zip`.
+        folder: folder of all tables in the archive.
+        ratings: user, movie, rating, seconds since 1970 (UTC).
+        movies: id, title with the year in the last parenthesis, genres.
+        users: demographics, or None if the release has none.
+        scale: allowed ratings.
+        url: address of the published archive; None: not published.
+        md5: published MD5 of the archive; None: it changes, so read it at `md5_url`.
     """
 
     name: str
@@ -103,13 +100,8 @@ class Release:
 
     @property
     def md5_url(self) -> str | None:
-        """Where GroupLens publishes the archive's MD5; None without a `url`."""
+        """Address of the archive's published MD5; None without a `url`."""
         return None if self.url is None else f"{self.url}.md5"
-
-    def table(self, name: TableName) -> TextTable | None:
-        """Return how a table is written; None where the release lacks it."""
-        tables = {"ratings": self.ratings, "movies": self.movies, "users": self.users}
-        return tables[name]
 
     def path(self, table: TextTable) -> str:
         """Return a table's path inside the archive."""
@@ -214,9 +206,9 @@ RELEASES: Final[Mapping[str, Release]] = MappingProxyType(
             _as_csv("ml-32m", "d472be332d4daa821edc399621853b57"),
             _as_csv("ml-latest-small", None),
             _as_csv("ml-latest", None),
-            # The project's own archive, made by `simulation`; nobody publishes it.
+            # The project's own archive, made by `simulation`.
             replace(_ML_1M, name="simulated", url=None, md5=None),
         )
     }
 )
-"""Every release by name, and `simulated`, which is written as ml-1m is."""
+"""All releases by name, and `simulated`, which has the format of ml-1m."""

@@ -1,4 +1,4 @@
-"""Rows of the small tables, movies and users, with the line each stands on."""
+"""Read the rows of the small tables, movies and users, with their line numbers."""
 
 import csv
 from collections.abc import Iterator
@@ -8,35 +8,35 @@ from typing import Final
 from two_tower.movielens.archive import ArchiveError, open_table
 from two_tower.movielens.releases import Release, TextTable
 
-MAX_LISTED_BYTES: Final = 256 * 2**20
-"""These tables are read whole. The largest published, ml-32m's movies, has 4 MB."""
+MAX_TABLE_BYTES: Final = 256 * 2**20
+"""Limit of a table that is read at once. The largest published one has 4 MB."""
 
 
 def read_rows(
     path: Path, release: Release, table: TextTable
 ) -> Iterator[tuple[int, dict[str, str]]]:
-    """Read a table whose values are wanted as text.
+    """Read the rows of a table as text.
 
     Args:
         path: the archive.
-        release: how it is written.
-        table: the table wanted, one of the release's.
+        release: format of the archive.
+        table: one of the release's tables.
 
     Yields:
-        Each row's line number, from 1, and its values by column, as they stand there.
+        Each row's line number, from 1, and its values, column → text.
 
     Raises:
-        ArchiveError: as `open_table`, and for another encoding than the release's, a
-            missing header, and a line with another number of values.
+        ArchiveError: `open_table` fails, the encoding is not the release's, the header
+            is missing, or a line has a wrong number of values.
     """
     where = f"{release.path(table)} in {path}"
     with open_table(path, release, table) as stream:
-        data = stream.read(MAX_LISTED_BYTES + 1)
-    if len(data) > MAX_LISTED_BYTES:
+        data = stream.read(MAX_TABLE_BYTES + 1)
+    if len(data) > MAX_TABLE_BYTES:
         raise ArchiveError(
-            f"{where} has more than {MAX_LISTED_BYTES:,} bytes, the most that is read"
+            f"{where} has more than {MAX_TABLE_BYTES:,} bytes, the limit of this table"
         )
-    # Not splitlines(): it also cuts at U+0085 and U+2028, which titles may hold.
+    # splitlines() would also split at U+0085 and U+2028, which titles may hold.
     lines = _decode(data, table, where).rstrip("\r\n").split("\n")
     for number, line in enumerate((line.removesuffix("\r") for line in lines), 1):
         if number == 1 and table.header is not None:
@@ -64,10 +64,10 @@ def check_header(line: str, table: TextTable, where: str) -> None:
 
 
 def parse_int(text: str, column: str, number: int, where: str) -> int:
-    """Return a value that must be a whole number from 0 on.
+    """Return a text as a whole number of 0 or more.
 
     Raises:
-        ArchiveError: it isn't; the message names column, line and file.
+        ArchiveError: it is none; the message names column, line and file.
     """
     if not (text.isascii() and text.isdigit() and len(text) < len(str(2**63))):
         raise ArchiveError(
@@ -86,9 +86,9 @@ def _decode(data: bytes, table: TextTable, where: str) -> str:
             f"{data[error.start]:#x}); is it from another release?"
         ) from error
     if table.encoding == "latin-1" and not data.isascii() and _is_utf8(data):
-        # Any bytes are latin-1; but accented latin-1 is hardly ever UTF-8 by chance.
+        # All bytes are valid latin-1, but accented latin-1 is hardly ever valid UTF-8.
         raise ArchiveError(
-            f"{where} is utf-8, but this release is latin-1: accents would be garbled"
+            f"{where} is utf-8, but the release is latin-1: accents would be garbled"
         )
     return text
 
@@ -107,6 +107,6 @@ def _split(line: str, table: TextTable) -> list[str]:
             return next(csv.reader([line], delimiter=table.separator, strict=True), [])
         except csv.Error:
             return [line]
-    # The title stands second and may hold the separator, so cut around it.
+    # The second value is the title and may hold the separator, so split around it.
     first, _, rest = line.partition(table.separator)
     return [first, *rest.rsplit(table.separator, len(table.columns) - 2)]

@@ -1,4 +1,4 @@
-"""A release's users: gender, age, occupation, zip code."""
+"""Read a release's users: id, gender, age, occupation and zip code."""
 
 from pathlib import Path
 from typing import Final
@@ -25,17 +25,17 @@ def read_users(path: Path, release: Release) -> pa.Table:
 
     Args:
         path: the archive.
-        release: how it is written.
+        release: format of the archive.
 
     Returns:
-        One row per user, of `USERS_SCHEMA`, no rows where the release has no users:
-        `user_id`, unique; `age` in years, exact in ml-100k, in ml-1m the lowest of a
-        bracket; `occupation`, a word in ml-100k, in ml-1m a number; `zip` as written,
-        since "05146" is another place than 5146.
+        One row per user, of `USERS_SCHEMA`; no rows if the release has no users.
+        `user_id`, unique; `age` in years, exact in ml-100k, the lowest of its bucket in
+        ml-1m; `occupation`, a word in ml-100k, a code in ml-1m; `zip` as text, since
+        leading zeros count.
 
     Raises:
-        ArchiveError: as `read_rows`, and for an id or age that is no number and an id
-            that comes twice.
+        ArchiveError: `read_rows` fails, an id or age is no number, or an id is not
+            unique.
     """
     if release.users is None:
         return USERS_SCHEMA.empty_table()
@@ -45,8 +45,8 @@ def read_users(path: Path, release: Release) -> pa.Table:
         user_id = parse_int(row["user_id"], "user_id", number, where)
         if user_id in users:
             raise ArchiveError(
-                f"user {user_id} stands on line {number} of {where} again; a user's id "
-                "may come only once"
+                f"user {user_id} is on line {number} of {where} again; ids of users "
+                "must be unique"
             )
         age = parse_int(row["age"], "age", number, where)
         users[user_id] = row | {"user_id": user_id, "age": age}

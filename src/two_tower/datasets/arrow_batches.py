@@ -1,4 +1,4 @@
-"""Tables of text, bound to an engine by way of a Parquet file that goes by itself."""
+"""Arrow batches as an Ibis table on a temporary Parquet file, or as a preview."""
 
 import weakref
 from collections.abc import Iterable
@@ -16,18 +16,18 @@ from kedro_datasets._typing import TablePreview
 def bind_batches(
     connection: Any, schema: pa.Schema, batches: Iterable[pa.RecordBatch]
 ) -> tuple[ir.Table, int]:
-    """Write batches to a Parquet file and return it as a table, in the same order.
+    """Write batches to a temporary Parquet file and return it as an Ibis table.
 
-    The file lies in the system's folder for temporary files (`TMPDIR`). It goes when no
-    expression made from the table is left, with the process, or when a batch fails.
+    The file is in the system's temporary folder (`TMPDIR`). It is removed with the last
+    expression on the table, at the end of the process, or when a batch fails.
 
     Args:
-        connection: the Ibis backend that the table is bound to.
-        schema: of the batches.
+        connection: Ibis backend of the table.
+        schema: schema of the batches.
         batches: the rows; one batch is in memory at a time.
 
     Returns:
-        The table, and the number of its rows.
+        The table, with rows in the order of the batches, and its number of rows.
     """
     scratch = TemporaryDirectory(prefix="two-tower-")
     file = Path(scratch.name, "table.parquet")
@@ -39,7 +39,7 @@ def bind_batches(
     except BaseException:
         scratch.cleanup()
         raise
-    # Every expression made from the table holds on to its operation.
+    # Every expression on the table keeps a reference to its operation.
     weakref.finalize(table.op(), scratch.cleanup)
     return table, pq.read_metadata(file).num_rows
 
@@ -47,16 +47,16 @@ def bind_batches(
 def preview_batches(
     schema: pa.Schema, batches: Iterable[pa.RecordBatch], nrows: int
 ) -> TablePreview:
-    """Return the first rows of batches for Kedro-Viz; no more of them are read."""
+    """Return the first `nrows` rows for Kedro-Viz; later batches are not read."""
     rows = list(islice((row for batch in batches for row in batch.to_pylist()), nrows))
     return TablePreview(
         {
             "index": list(range(len(rows))),
             "columns": schema.names,
-            "data": [[_shown(value) for value in row.values()] for row in rows],
+            "data": [[_as_cell(value) for value in row.values()] for row in rows],
         }
     )
 
 
-def _shown(value: Any) -> Any:
+def _as_cell(value: Any) -> Any:
     return ", ".join(value) if isinstance(value, list) else value
