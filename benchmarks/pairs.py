@@ -10,9 +10,9 @@ import numpy.typing as npt
 import yaml
 
 from benchmarks.project import ROOT
-from two_tower.evaluation.queries import TestCases
-from two_tower.metrics.accuracy import mean_figures, query_figures
-from two_tower.metrics.ranks import worst_ranks
+from two_tower.evaluation.queries import EvaluationQueries
+from two_tower.metrics.accuracy import mean_metrics, query_metrics
+from two_tower.metrics.ranks import dot_product_ranks
 from two_tower.ragged import Ragged
 from two_tower.types import FIRST_ID, FloatArray
 
@@ -102,7 +102,9 @@ def read_pairs(
     return known
 
 
-def judge(users: FloatArray, items: FloatArray, cases: TestCases) -> dict[str, float]:
+def judge(
+    users: FloatArray, items: FloatArray, cases: EvaluationQueries
+) -> dict[str, float]:
     """Return hit rates and NDCG of the dot products, among all items not seen.
 
     Args:
@@ -110,9 +112,11 @@ def judge(users: FloatArray, items: FloatArray, cases: TestCases) -> dict[str, f
         items: `[N, D]` float32, by position.
         cases: the test queries.
     """
-    ranks = worst_ranks(users, items, cases.targets, cases.seen, item_block=ITEM_BLOCK)
+    ranks = dot_product_ranks(
+        users, items, cases.targets, cases.seen, item_block=ITEM_BLOCK
+    )
     by_query = Ragged(ranks, cases.targets.offsets)
-    figures = mean_figures(query_figures(by_query, cutoffs=CUTOFFS))
+    figures = mean_metrics(query_metrics(by_query, cutoffs=CUTOFFS))
     return {name: figures[name] for name in (*(f"hr@{k}" for k in CUTOFFS), "ndcg@10")}
 
 

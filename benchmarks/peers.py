@@ -23,7 +23,11 @@ from benchmarks.machine import describe_commit, describe_machine
 from benchmarks.pairs import CUTOFFS, judge, only_shared_features, read_pairs
 from benchmarks.project import DATASET, ROOT, Project
 from two_tower import __version__
-from two_tower.evaluation.queries import TestCases, read_cases, read_queries
+from two_tower.evaluation.queries import (
+    EvaluationQueries,
+    read_evaluation_queries,
+    read_query_vectors,
+)
 from two_tower.index.vectors import read_item_embeddings
 from two_tower.types import FIRST_ID, FloatArray
 
@@ -101,7 +105,7 @@ def main() -> None:
     )
     pairs = read_pairs(tables[0], tables[1:3], tables[3:])
     np.savez(arguments.work / "pairs.npz", **pairs.arrays())  # type: ignore[arg-type]
-    cases = read_cases(test_examples)
+    cases = read_evaluation_queries(test_examples)
 
     runs = []
     for name in arguments.contenders:
@@ -156,7 +160,7 @@ def read_arguments() -> argparse.Namespace:
 def run_contender(
     name: str,
     seed: int,
-    cases: TestCases,
+    cases: EvaluationQueries,
     arguments: argparse.Namespace,
     dimensions: Mapping[str, int],
 ) -> dict[str, Any]:
@@ -184,7 +188,11 @@ def run_contender(
 
 
 def train_peer(
-    peer: Peer, seed: int, cases: TestCases, report: Path, arguments: argparse.Namespace
+    peer: Peer,
+    seed: int,
+    cases: EvaluationQueries,
+    report: Path,
+    arguments: argparse.Namespace,
 ) -> Trained:
     """Return what a peer's script has trained."""
     scripts = HERE / "peers"
@@ -211,7 +219,7 @@ def train_peer(
 def train_preset(
     contender: str,
     seed: int,
-    cases: TestCases,
+    cases: EvaluationQueries,
     report: Path,
     of: tuple[argparse.Namespace, int],
 ) -> Trained:
@@ -244,7 +252,7 @@ def train_preset(
     )
     first = history[0]
     return Trained(
-        users=read_queries(queries, cases.users),
+        users=read_query_vectors(queries, cases.users).vectors,
         items=read_item_embeddings(embeddings).vectors,
         dimension=dimension,
         n_pairs=round(first["examples_per_second"] * first["seconds"]),

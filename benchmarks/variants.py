@@ -35,11 +35,15 @@ from benchmarks.records import (
     ties_of,
 )
 from two_tower.atomic import file_sha256
-from two_tower.evaluation.queries import TestCases, read_cases, read_queries
+from two_tower.evaluation.queries import (
+    EvaluationQueries,
+    read_evaluation_queries,
+    read_query_vectors,
+)
 from two_tower.index.vectors import read_item_embeddings
-from two_tower.metrics.accuracy import Figures, mean_figures, query_figures
+from two_tower.metrics.accuracy import QueryMetrics, mean_metrics, query_metrics
 from two_tower.metrics.bootstrap import bootstrap_intervals, paired_difference
-from two_tower.metrics.ranks import worst_ranks
+from two_tower.metrics.ranks import dot_product_ranks
 from two_tower.ragged import Ragged
 from two_tower.training.checkpoints import CheckpointStore
 from two_tower.training.params import Training
@@ -296,15 +300,15 @@ def run_variant(
     history, embeddings, queries, examples = project.load(
         "training_history", "item_embeddings", "test_queries", "test_examples"
     )
-    cases = read_cases(examples)
-    vectors = read_queries(queries, cases.users)
+    cases = read_evaluation_queries(examples)
+    vectors = read_query_vectors(queries, cases.users).vectors
     items = read_item_embeddings(embeddings).vectors
     keep_ranks(kept, vectors, items, cases)
     best = max(
         (epoch for epoch in history if "val_ndcg@10" in epoch),
         key=lambda epoch: epoch["val_ndcg@10"],
     )
-    test = mean_figures(figures_of(kept))
+    test = mean_metrics(figures_of(kept))
     return {
         "seed": settings.seed,
         "epochs": settings.epochs,
@@ -322,7 +326,7 @@ def run_variant(
 
 
 def keep_ranks(
-    kept: Path, vectors: FloatArray, items: FloatArray, cases: TestCases
+    kept: Path, vectors: FloatArray, items: FloatArray, cases: EvaluationQueries
 ) -> None:
     """Keep the rank of each test positive, by all vectors of its user and by each."""
     ranks = ranks_of(vectors, items, cases)
@@ -344,10 +348,12 @@ def keep_ranks(
 
 
 def ranks_of(
-    vectors: FloatArray, items: FloatArray, cases: TestCases
+    vectors: FloatArray, items: FloatArray, cases: EvaluationQueries
 ) -> npt.NDArray[np.int64]:
     """Return the rank of each positive by the nearest of its user's vectors."""
-    return worst_ranks(vectors, items, cases.targets, cases.seen, item_block=ITEM_BLOCK)
+    return dot_product_ranks(
+        vectors, items, cases.targets, cases.seen, item_block=ITEM_BLOCK
+    )
 
 
 def ranks_file(work: Path, archive: str, settings: str) -> Path:
@@ -355,7 +361,7 @@ def ranks_file(work: Path, archive: str, settings: str) -> Path:
     return work / "ranks" / archive / f"{settings}.npz"
 
 
-def figures_of(kept: Path) -> Figures:
+def figures_of(kept: Path) -> QueryMetrics:
     """Return each test query's figures.
 
     `hr@k` is of the k items that are nearest to any of the user's V vectors;
@@ -364,10 +370,10 @@ def figures_of(kept: Path) -> Figures:
     with np.load(kept) as arrays:
         offsets, by_vector = arrays["offsets"], arrays["by_vector"]
         ranks = Ragged(arrays["ranks"], offsets)
-        figures = dict(query_figures(ranks, cutoffs=CUTOFFS))
+        figures = dict(query_metrics(ranks, cutoffs=CUTOFFS))
         for k in CUTOFFS:
             is_near = (by_vector < -(-k // len(by_vector))).any(axis=0)
-            hits = query_figures(Ragged(np.where(is_near, 0, k), offsets), cutoffs=[k])
+            hits = query_metrics(Ragged(np.where(is_near, 0, k), offsets), cutoffs=[k])
             figures[f"shared_hr@{k}"] = hits[f"hr@{k}"]
     return figures
 
@@ -442,7 +448,7 @@ def comparable(
     return settings, (first[settings], second[settings])
 
 
-def mean_of_seeds(figures: Sequence[Figures]) -> Figures:
+def mean_of_seeds(figures: Sequence[QueryMetrics]) -> QueryMetrics:
     """Return each query's mean figures over several trainings."""
     return {
         name: np.mean([one[name] for one in figures], axis=0) for name in figures[0]

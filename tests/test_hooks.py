@@ -1,8 +1,8 @@
 import pytest
-from kedro.pipeline import Node
+from kedro.pipeline import Node, Pipeline
 
 from two_tower import hooks
-from two_tower.hooks import BackendHooks, CheckpointHooks
+from two_tower.hooks import BackendHooks, CheckpointHooks, ParameterHooks
 from two_tower.training.checkpoints import Checkpoint, CheckpointStore
 
 
@@ -24,6 +24,30 @@ def test_keras_is_imported_quietly_for_gpu_nodes_only(monkeypatch, tag, n_import
     node = Node(lambda model: model, "model", "vectors", name="export", tags=tag)
     BackendHooks().before_dataset_loaded(node=node)
     assert len(imports) == n_imports
+
+
+@pytest.fixture
+def one_group(monkeypatch):
+    """A project whose only node reads the group `evaluation.report`."""
+    node = Node(lambda report: report, "params:evaluation.report", "metrics")
+    monkeypatch.setattr(hooks, "pipelines", {"__default__": Pipeline([node])})
+
+
+def names(*parameters):
+    return {f"params:{name}": None for name in parameters}
+
+
+@pytest.mark.usefixtures("one_group")
+def test_a_parameter_that_no_node_reads_is_refused_by_name():
+    given = names("evaluation", "evaluation.report", "evaluation.repot")
+    with pytest.raises(ValueError, match=r"evaluation\.repot; .* evaluation\.report$"):
+        ParameterHooks().after_catalog_created(parameters=given)
+
+
+@pytest.mark.usefixtures("one_group")
+def test_options_of_a_group_and_parameters_of_no_pipeline_are_allowed():
+    given = names("evaluation", "evaluation.report", "evaluation.report.k", "preset")
+    ParameterHooks().after_catalog_created(parameters=given)
 
 
 # covers: X17

@@ -1,8 +1,9 @@
-"""Kedro hooks for the Keras back end and for training checkpoints."""
+"""Kedro hooks for the Keras back end, unread parameters and checkpoints."""
 
 from typing import Any
 
 from kedro.framework.hooks import hook_impl
+from kedro.framework.project import pipelines
 from kedro.pipeline.node import Node
 
 from two_tower.backend import choose_backend, import_keras_quietly
@@ -21,6 +22,36 @@ class BackendHooks:
         # Loading a model imports Keras before the node itself runs.
         if "gpu" in node.tags:
             import_keras_quietly()
+
+
+class ParameterHooks:
+    """Refuse parameters of a pipeline that no node reads, such as a misspelt group."""
+
+    @hook_impl
+    def after_catalog_created(self, parameters: dict[str, Any]) -> None:
+        read = {
+            name
+            for part in pipelines.values()
+            for name in part.datasets()
+            if name.startswith("params:")
+        }
+        roots = {name.split(".")[0] for name in read}
+        for name in sorted(parameters):
+            root = name.split(".")[0]
+            is_read = any(
+                _is_within(name, one) or _is_within(one, name) for one in read
+            )
+            if root in roots and not is_read:
+                known = sorted(one for one in read if _is_within(one, root))
+                raise ValueError(
+                    f"no node reads the parameter {name.removeprefix('params:')}; "
+                    "choose one of "
+                    f"{', '.join(one.removeprefix('params:') for one in known)}"
+                )
+
+
+def _is_within(name: str, group: str) -> bool:
+    return name == group or name.startswith(f"{group}.")
 
 
 class CheckpointHooks:

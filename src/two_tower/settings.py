@@ -9,7 +9,7 @@ from typing import Any
 from kedro.config import OmegaConfigLoader
 from omegaconf import DictConfig, OmegaConf
 
-from two_tower.hooks import BackendHooks, CheckpointHooks
+from two_tower.hooks import BackendHooks, CheckpointHooks, ParameterHooks
 from two_tower.lineage.hooks import LineageHooks
 
 
@@ -67,7 +67,7 @@ class ConfigLoader(OmegaConfigLoader):
 # kedro viz, is experimental.
 warnings.filterwarnings("ignore", message="The 'preview_fn' feature is experimental")
 
-HOOKS = (BackendHooks(), CheckpointHooks(), LineageHooks())
+HOOKS = (BackendHooks(), ParameterHooks(), CheckpointHooks(), LineageHooks())
 CONFIG_LOADER_CLASS = ConfigLoader
 CONFIG_LOADER_ARGS = {
     "base_env": "base",

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from benchmarks.pairs import judge, read_pairs
-from two_tower.evaluation.queries import TestCases
+from two_tower.evaluation.queries import EvaluationQueries
 from two_tower.ragged import Ragged
 
 
@@ -45,7 +45,7 @@ def test_an_item_without_a_training_pair_is_refused():
 
 
 def test_vectors_are_judged_on_items_not_seen_with_ties_as_the_worst_rank():
-    cases = TestCases(
+    cases = EvaluationQueries(
         users=np.array([2, 3], np.int32),
         seen=Ragged.from_lists([[0], []]),
         targets=Ragged.from_lists([[1], [2]]),

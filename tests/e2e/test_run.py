@@ -83,7 +83,7 @@ def test_users_of_several_vectors_are_served_and_explained(project):
     for user, rows in served.groupby("user_id"):
         assert set(rows.because.explode().dropna()) <= set(seen.item_ids[user])
     report = project.output("08_reporting", "report.md").read_text()
-    assert "What the vectors of some users stand for" in report
+    assert "Interests of sample users" in report
 
 
 def test_the_same_seed_gives_the_same_result(finished_project, tmp_path):

@@ -1,4 +1,4 @@
-"""A small world for the tests of evaluation: 12 users, 30 items, real structure."""
+"""A small data set for the tests of evaluation: 12 users, 30 items."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,18 +10,31 @@ import pyarrow as pa
 
 from tests.index.fabricate import bundle_of, unit_vectors
 from two_tower.pipelines.evaluation import nodes
-from two_tower.pipelines.evaluation.params import Evaluation
+from two_tower.pipelines.evaluation.params import (
+    Baselines,
+    Interests,
+    Ranking,
+    Report,
+)
 from two_tower.query_vectors import with_vector_axis
 
 PARAMETERS = {
-    "dataset": "small world",
-    "cutoffs": [1, 5, 10],
-    "headline": 5,
-    "item_block": 7,
-    "ease": {"l2": 2.0, "max_items": 30},
-    "intervals": {"resamples": 50, "confidence": 0.9, "seed": 1},
-    "slices": {"history_lengths": [0, 1, 6], "head": 0.5, "mid": 0.3},
+    "ranking": {"cutoffs": [1, 5, 10], "item_block": 7},
+    "baselines": {"ease": {"l2": 2.0, "max_items": 30}},
+    "report": {
+        "dataset": "small world",
+        "headline": 5,
+        "intervals": {"resamples": 50, "confidence": 0.9, "seed": 1},
+        "slices": {"history_lengths": [0, 1, 6], "head": 0.5, "mid": 0.3},
+    },
     "interests": {"users": 3, "history": 2, "recommended": 3},
+}
+
+GROUPS = {
+    "ranking": Ranking,
+    "baselines": Baselines,
+    "report": Report,
+    "interests": Interests,
 }
 
 SPLIT_REPORT = {
@@ -43,8 +56,9 @@ SPLIT_REPORT = {
 }
 
 
-def parameters(**changes):
-    return Evaluation.model_validate(PARAMETERS | changes)
+def parameters(group, **changes):
+    """A group of parameters, with some of its options changed."""
+    return GROUPS[group].model_validate(PARAMETERS[group] | changes)
 
 
 def table(**columns):
@@ -66,10 +80,10 @@ def table(**columns):
 
 @dataclass(frozen=True)
 class World:
-    """ItemIndices of what users had in training, then for validation, then the answer.
+    """Item indices of each user: training items, seen items, and positives.
 
     The items from 25 on are cold, and others; user 0 has no history, user 1 a positive
-    that it has seen, user 2 three positives, one of them given twice.
+    that was seen before, user 2 three positives, one of them repeated.
     """
 
     n_users: int = 12
@@ -108,6 +122,23 @@ class World:
     @cached_property
     def queries(self):
         return unit_vectors(self.n_users, seed=14)
+
+    @cached_property
+    def scores_by_vector(self):
+        """`[B, V, N]` float64, cosines of each user's vectors with all items."""
+        vectors = with_vector_axis(self.queries).astype(float)
+        return vectors @ self.vectors.T.astype(float)
+
+    @property
+    def scores(self):
+        """`[B, N]` float64, the cosine of the nearest vector."""
+        return self.scores_by_vector.max(axis=1)
+
+    @property
+    def cold_targets(self):
+        """User → cold positives, for users who have any."""
+        cold = [sorted({i for i in row if not self.n_train[i]}) for row in self.targets]
+        return {user: row for user, row in enumerate(cold) if row}
 
     @property
     def users(self):
@@ -172,41 +203,46 @@ class World:
         return table(user=user, window=window, items=items, targets=targets)
 
 
-class WorldOfInterests(World):
-    """Each user is three vectors."""
+class MultiVectorWorld(World):
+    """Each user has three vectors."""
 
     @cached_property
     def queries(self):
         return unit_vectors(3 * self.n_users, seed=14).reshape(self.n_users, 3, -1)
 
 
-def model_tables(world, **changes):
+def two_tower_tables(world, **changes):
     return nodes.rank_by_two_tower(
         world.test_queries,
         world.test_examples,
         world.item_embeddings,
         world.item_index,
-        parameters(**changes),
+        parameters("ranking", **changes),
     )
 
 
-def baseline_tables(world, **changes):
+def baseline_tables(world, **ease):
     return nodes.rank_by_baselines(
         world.test_examples,
         world.item_vocabulary,
         world.user_vocabulary,
         world.train_sequences,
-        parameters(**changes),
+        parameters("ranking"),
+        baselines(**ease),
     )
 
 
-def cold_ranks(world, **changes):
+def baselines(**ease):
+    return parameters("baselines", ease=PARAMETERS["baselines"]["ease"] | ease)
+
+
+def cold_ranks(world):
     return nodes.rank_among_cold_items(
         world.test_queries,
         world.test_examples,
         world.item_embeddings,
         world.item_vocabulary,
-        parameters(**changes),
+        item_block=7,
     )
 
 
@@ -216,24 +252,30 @@ def interests_of(world, **changes):
         world.test_examples,
         world.item_index,
         world.item_vocabulary,
-        parameters(**changes),
+        parameters("interests", **changes),
+        headline=5,
     )
 
 
-def metrics_of(world, baselines_of=None, **changes):
-    """The metrics of a world, with some parameters changed.
+def metrics_of(world, baselines_of=None, ease=None, **report):
+    """The metrics of a world, with some options of EASE and of the report changed.
 
     The baselines may be those of another world, as after half a run.
     """
-    ranks, exposure = model_tables(world, **changes)
-    baseline = baseline_tables(baselines_of or world, **changes)
+    ranks, exposure = two_tower_tables(world)
+    baseline = baseline_tables(baselines_of or world, **(ease or {}))
     tables = {
         "two_tower_ranks": ranks,
         "two_tower_exposure": exposure,
         "baseline_ranks": baseline[0],
         "baseline_exposure": baseline[1],
-        "cold_ranks": cold_ranks(world, **changes),
+        "cold_ranks": cold_ranks(world),
     }
-    lazy = {name: ibis.memtable(table) for name, table in tables.items()}
-    lazy["test_queries"] = world.test_queries
-    return nodes.compute_metrics(SPLIT_REPORT, parameters(**changes), **lazy)
+    return nodes.compute_metrics(
+        SPLIT_REPORT,
+        parameters("ranking"),
+        baselines(**(ease or {})),
+        parameters("report", **report),
+        test_queries=world.test_queries,
+        **{name: ibis.memtable(table) for name, table in tables.items()},
+    )

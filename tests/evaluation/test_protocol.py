@@ -26,10 +26,10 @@ def test_the_protocol_says_which_interactions_count():
     found = protocol(selection=selection)
     assert found["selection"] == selection
     assert (
-        "Interactions: rated 3.5 or more; of a user's repeats of one item the last; "
+        "Interactions: rated 3.5 or more; of a user's repeats of an item the last; "
         "items with at least 5 of them, then users with at least 1."
     ) in found["in_words"]
-    assert "Interactions: all, whatever the rating;" in protocol()["in_words"]
+    assert "Interactions: all, with any rating;" in protocol()["in_words"]
 
 
 @pytest.mark.parametrize(
@@ -38,17 +38,17 @@ def test_the_protocol_says_which_interactions_count():
         (
             "random",
             {"validation": 0.1, "test": 0.2},
-            "whenever (shares: validation 0.1, test 0.2; seed 5).",
+            "user and time (shares: validation 0.1, test 0.2; seed 5).",
         ),
         (
             "new_users",
             {"validation": 0.1, "test": 0.1, "given": 0.5},
-            "are given (shares: validation 0.1, test 0.1, given 0.5; seed 5).",
+            "given as history (shares: validation 0.1, test 0.1, given 0.5; seed 5).",
         ),
         (
             "new_items",
             {"validation": 0.1, "test": 0.2},
-            "held out of training whole (shares: validation 0.1, test 0.2; seed 5).",
+            "held out of training entirely (shares: validation 0.1, test 0.2; seed 5).",
         ),
     ],
 )
@@ -59,14 +59,14 @@ def test_a_random_split_is_stated_with_its_shares_and_seed(kind, shares, words):
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_whether_the_time_of_a_request_is_known_is_stated(known):
+def test_the_protocol_states_whether_the_request_time_is_known(known):
     found = protocol(request_time=known)
     assert found["request_time"] is known
     said = "is known to the two-tower" in found["in_words"]
     assert said is known
 
 
-def test_a_split_without_chance_has_no_seed_in_words():
+def test_a_split_without_randomness_has_no_seed_in_words():
     found = protocol()
     assert (found["shares"], found["seed"], found["seed_of_ties_in_time"]) == (
         None,
@@ -76,20 +76,20 @@ def test_a_split_without_chance_has_no_seed_in_words():
     assert "seed" not in found["in_words"]
 
 
-def test_a_random_order_within_a_second_is_stated_with_its_seed():
+def test_a_random_order_of_equal_timestamps_is_stated_with_its_seed():
     ties = {"handling": "shuffled", "seed": 9, "share_of_consecutive_pairs": 0.25}
     found = protocol(ties=ties)
     assert found["seed_of_ties_in_time"] == 9
-    assert "stand in a random order of seed 9 (25.0% of" in found["in_words"]
+    assert "sorted in a random order with seed 9 (25.0% of" in found["in_words"]
 
 
-def test_every_split_is_described_with_what_a_query_knows():
+def test_every_split_has_its_positives_and_histories_described():
     assert POSITIVES.keys() == HISTORIES.keys() == set(get_args(SplitKind))
 
 
 # covers: X11
-def test_where_whole_items_are_held_out_the_history_is_of_training_alone():
+def test_in_a_split_of_new_items_histories_hold_training_items_only():
     words = protocol(kind="new_items", shares={}, seed=5)["in_words"]
-    assert "the training interactions of its user, whenever they were" in words
+    assert "all training interactions of its user, regardless of time" in words
     assert "includes the validation items" not in words
-    assert "all 30 items but those of its history; none is sampled. 4 of them" in words
+    assert "all 30 items except its history, without sampling. 4 items" in words

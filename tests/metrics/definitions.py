@@ -1,6 +1,6 @@
-"""The figures by their definition, one user and one item at a time, in float64.
+"""Metrics by their definition, one user and one item at a time, in float64.
 
-Written apart from `two_tower.metrics`, to be compared with it.
+Written independently of `two_tower.metrics`, which tests compare with it.
 """
 
 import math
@@ -23,8 +23,8 @@ def recall(ranks_of_user, k):
 
 def ndcg(ranks_of_user, k):
     gain = sum(1 / math.log2(rank + 2) for rank in ranks_of_user if rank < k)
-    places = range(min(k, len(ranks_of_user)))
-    return gain / sum(1 / math.log2(place + 2) for place in places)
+    ideal_ranks = range(min(k, len(ranks_of_user)))
+    return gain / sum(1 / math.log2(rank + 2) for rank in ideal_ranks)
 
 
 def reciprocal_rank(ranks_of_user):

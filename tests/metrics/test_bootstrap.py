@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from two_tower.metrics import bootstrap as intervals
+from two_tower.metrics import bootstrap
 from two_tower.metrics.bootstrap import bootstrap_intervals, paired_difference
 
 
@@ -24,12 +24,12 @@ def test_a_hit_rate_has_the_interval_of_a_binomial():
     assert found.high == pytest.approx(0.3 + 1.96 * error, abs=0.0015)
 
 
-def test_draws_of_queries_one_by_one_give_the_same_interval():
+def test_resamples_computed_one_by_one_give_the_same_interval():
     rng = np.random.default_rng(5)
     values = rng.gamma(0.5, size=400)
-    drawn = values[rng.integers(0, 400, (10_000, 400))].mean(axis=1)
+    sampled = values[rng.integers(0, 400, (10_000, 400))].mean(axis=1)
     found = interval(values, resamples=10_000)
-    expected = np.quantile(drawn, [0.025, 0.975])
+    expected = np.quantile(sampled, [0.025, 0.975])
     np.testing.assert_allclose([found.low, found.high], expected, rtol=0.02)
 
 
@@ -43,7 +43,7 @@ def test_the_paired_interval_is_narrower_than_that_of_either():
     assert paired.low > 0
 
 
-def test_all_figures_are_measured_on_the_same_draws():
+def test_all_metrics_share_the_resamples():
     values = np.random.default_rng(0).random(40)
     found = bootstrap_intervals(
         {"hr": values, "miss": 1 - values}, resamples=200, confidence=0.9, seed=3
@@ -58,10 +58,10 @@ def test_one_seed_gives_one_interval():
     assert interval(values) != interval(values, seed=2)
 
 
-def test_blocks_draw_as_many_resamples_as_asked(monkeypatch):
+def test_blocks_do_not_change_the_interval(monkeypatch):
     values = np.random.default_rng(0).random(50)
     whole = interval(values, resamples=101)
-    monkeypatch.setattr(intervals, "DRAWS_PER_BLOCK", 510)
+    monkeypatch.setattr(bootstrap, "SAMPLES_PER_BLOCK", 510)
     assert interval(values, resamples=101) == whole
 
 
@@ -71,14 +71,14 @@ def test_more_confidence_is_a_wider_interval():
     assert wide.low < narrow.low < narrow.mean < narrow.high < wide.high
 
 
-def test_queries_that_are_all_alike_leave_no_doubt():
+def test_equal_queries_have_an_interval_of_width_0():
     found = interval([0.25] * 8)
     assert found.low == found.mean == found.high == 0.25
 
 
-def test_the_draws_are_those_of_the_generator():
+def test_the_resamples_come_from_the_seeded_generator():
     values = np.random.default_rng(7).random(9)
-    drawn = np.random.default_rng(1).integers(0, 9, (64, 9))
-    expected = np.quantile(values[drawn].mean(axis=1), [0.025, 0.975])
+    sampled = np.random.default_rng(1).integers(0, 9, (64, 9))
+    expected = np.quantile(values[sampled].mean(axis=1), [0.025, 0.975])
     found = interval(values, resamples=64)
     np.testing.assert_allclose([found.low, found.high], expected)

@@ -6,23 +6,23 @@ from hypothesis import strategies as st
 from tests.metrics import definitions
 from two_tower.metrics.ranks import (
     Scorer,
+    dot_product_ranks,
     dot_scorer,
-    item_positions,
-    ranks_by,
+    item_indices,
+    positive_ranks,
     ranks_in_lists,
     without_targets,
-    worst_ranks,
 )
 from two_tower.ragged import Ragged
 
-NO_ITEM = Ragged.from_lists([[]])
+NO_SEEN = Ragged.from_lists([[]])
 
 
 def ranks(scores, targets, seen, item_block=4):
-    """Rank items whose score is their own vector, for users who are all [1]."""
+    """Rank items by one-dimensional vectors; every query is [1]."""
     items = np.asarray(scores, np.float32)[:, None]
     users = np.ones((len(targets), 1), np.float32)
-    return worst_ranks(
+    return dot_product_ranks(
         users,
         items,
         Ragged.from_lists(targets),
@@ -36,11 +36,11 @@ def test_ranks_count_from_zero_and_leave_seen_items_out():
     assert ranks(scores, [[1], [4], [4]], [[], [], [1, 2]]) == [0, 3, 1]
 
 
-def test_a_seen_positive_is_ranked_all_the_same():
+def test_a_seen_positive_stays_a_candidate():
     assert ranks([3, 2, 1], [[1]], [[0, 1, 1, 2]]) == [0]
 
 
-def test_a_seen_positive_still_stands_before_a_lower_one():
+def test_a_seen_positive_ranks_before_a_lower_one():
     assert ranks([3, 2, 1], [[0, 2]], [[0, 1]]) == [0, 1]
 
 
@@ -48,27 +48,27 @@ def test_a_constant_scorer_gets_the_last_ranks():
     assert ranks([5] * 6, [[0], [3], [1, 4]], [[], [1, 2], []]) == [5, 3, 4, 5]
 
 
-def test_positives_of_one_score_stand_behind_the_others_one_by_one():
+def test_positives_of_equal_score_rank_after_other_items_without_sharing_a_rank():
     assert ranks([1, 2, 2, 2, 0], [[1, 2]], [[]]) == [1, 2]
 
 
 @pytest.mark.parametrize("item_block", [64, 4096])
-def test_items_with_one_vector_are_equal_wherever_they_stand(item_block):
+def test_items_with_equal_vectors_tie_in_every_column(item_block):
     # A matrix product rounds differently at the edge of a block.
     rng = np.random.default_rng(0)
     items = np.tile(rng.random(128).astype(np.float32), (2047, 1))
-    for place in range(0, 2047, 100):
+    for column in range(0, 2047, 100):
         query = rng.random((1, 128)).astype(np.float32)
-        target = Ragged.from_lists([[place]])
-        found = worst_ranks(query, items, target, NO_ITEM, item_block=item_block)
+        target = Ragged.from_lists([[column]])
+        found = dot_product_ranks(query, items, target, NO_SEEN, item_block=item_block)
         assert found.tolist() == [2046]
 
 
-def test_scores_within_the_margin_are_equal():
+def test_scores_within_the_margin_tie():
     scores = np.array([[1.0, 1.25, 0.75, 0.5]], np.float32)
     scorer = Scorer(1, 4, lambda _, items: scores[:, items], np.float32([0.25]))
     target = Ragged.from_lists([[0]])
-    assert ranks_by(scorer, target, NO_ITEM, item_block=4).tolist() == [2]
+    assert positive_ranks(scorer, target, NO_SEEN, item_block=4).tolist() == [2]
 
 
 def test_the_margin_of_a_dot_product_is_a_few_roundings_of_the_longest_item():
@@ -78,9 +78,8 @@ def test_the_margin_of_a_dot_product_is_a_few_roundings_of_the_longest_item():
 
 
 def test_a_user_with_very_many_positives_has_them_all_ranked():
-    places = list(range(0, 600, 2))
-    expected = [2 * place for place in range(300)]
-    assert ranks(range(600, 0, -1), [places], [[]]) == expected
+    positives = list(range(0, 600, 2))
+    assert ranks(range(600, 0, -1), [positives], [[]]) == positives
 
 
 @st.composite
@@ -101,7 +100,7 @@ def problems(draw):
 def ranks_of_table(scores, targets, seen, item_block):
     """Rank by a table of small whole scores, which float32 holds exactly."""
     scores = np.asarray(scores, np.float32)
-    found = worst_ranks(
+    found = dot_product_ranks(
         scores,
         np.eye(scores.shape[1], dtype=np.float32),
         Ragged.from_lists(targets),
@@ -118,7 +117,7 @@ def by_row(ranks, targets):
 
 
 @given(problems(), st.integers(1, 13))
-def test_ranks_are_places_in_the_list_of_the_definition(problem, item_block):
+def test_ranks_follow_the_definition(problem, item_block):
     expected = [definitions.ranks(*user) for user in zip(*problem, strict=True)]
     assert ranks_of_table(*problem, item_block) == expected
 
@@ -126,12 +125,12 @@ def test_ranks_are_places_in_the_list_of_the_definition(problem, item_block):
 @given(problems(), st.randoms(use_true_random=False))
 def test_ranks_do_not_depend_on_the_order_of_items(problem, random):
     scores, targets, seen = problem
-    old_place = list(range(len(scores[0])))
-    random.shuffle(old_place)
+    old_index = list(range(len(scores[0])))
+    random.shuffle(old_index)
     shuffled = ranks_of_table(
-        [[row[i] for i in old_place] for row in scores],
-        [[old_place.index(i) for i in row] for row in targets],
-        [[old_place.index(i) for i in row] for row in seen],
+        [[row[i] for i in old_index] for row in scores],
+        [[old_index.index(i) for i in row] for row in targets],
+        [[old_index.index(i) for i in row] for row in seen],
         item_block=5,
     )
     assert shuffled == ranks_of_table(scores, targets, seen, item_block=5)
@@ -148,7 +147,7 @@ def test_many_queries_and_items_rank_as_in_float64():
     own = np.take_along_axis(scores, targets, axis=1)
     np.put_along_axis(scores, seen, -np.inf, axis=1)
     np.put_along_axis(scores, targets, -np.inf, axis=1)
-    found = worst_ranks(
+    found = dot_product_ranks(
         queries,
         items,
         Ragged.from_lists(targets),
@@ -166,7 +165,7 @@ def in_lists(lists, scores, targets, margin=0.0):
     return found.tolist()
 
 
-def test_a_rank_in_a_list_is_its_place_and_infinity_outside():
+def test_a_rank_in_a_list_is_infinite_outside_it():
     lists = [[7, 3, 9], [4, 0, -1]]
     scores = [[0.9, 0.5, 0.1], [0.8, 0.2, -np.inf]]
     assert in_lists(lists, scores, [[9, 7], [4]]) == [2, 0, 0]
@@ -192,7 +191,7 @@ def test_the_whole_catalogue_as_a_list_gives_the_exact_ranks(problem):
     assert by_row(in_lists(lists, kept, targets), targets) == expected
 
 
-def test_positives_are_taken_out_of_the_seen_items_of_their_own_query():
+def test_positives_are_removed_from_the_seen_items_of_their_query():
     seen = Ragged.from_lists([[4, 1, 4], [], [1, 2]])
     kept = without_targets(seen, Ragged.from_lists([[4, 0], [1], [3]]))
     assert kept.values.tolist() == [1, 1, 2]
@@ -213,34 +212,36 @@ def test_a_score_that_is_not_a_number_is_refused(score, item_block):
 @pytest.mark.parametrize(
     ("targets", "seen", "message"),
     [
-        ([[3]], [[]], "1 targets are not among the 3 items"),
+        ([[3]], [[]], "1 targets are not among the 3 ranked items"),
         ([[-1]], [[]], "1 targets are not among"),
         ([[0]], [[-2]], "1 seen items are not among"),
-        ([[0, 1, 0]], [[]], "1 targets stand in their row twice"),
+        ([[0, 1, 0]], [[]], "1 targets are repeated in their row"),
         ([[0]], [[], []], "2 rows of seen items"),
     ],
 )
-def test_positions_that_do_not_fit_are_refused(targets, seen, message):
+def test_indices_that_do_not_fit_are_refused(targets, seen, message):
     with pytest.raises(ValueError, match=message):
         ranks([1, 2, 3], targets, seen)
 
 
 def test_vectors_of_two_widths_are_refused():
     queries, items = np.ones((1, 3), np.float32), np.ones((2, 4), np.float32)
-    with pytest.raises(ValueError, match="one and the same model"):
-        worst_ranks(queries, items, NO_ITEM, NO_ITEM, item_block=8)
+    with pytest.raises(ValueError, match="same last dimension"):
+        dot_product_ranks(queries, items, NO_SEEN, NO_SEEN, item_block=8)
 
 
-def test_item_ids_become_positions_without_reserved_ids():
+def test_vocabulary_indices_become_item_indices_without_reserved_ones():
     ids = Ragged.from_lists([[0, 2, 1], [], [1], [5, 2]])
-    positions = item_positions(ids)
-    assert positions.values.tolist() == [0, 3, 0]
-    assert positions.offsets.tolist() == [0, 1, 1, 1, 3]
+    indices = item_indices(ids)
+    assert indices.values.tolist() == [0, 3, 0]
+    assert indices.offsets.tolist() == [0, 1, 1, 1, 3]
 
 
 # covers: A33
 @given(st.integers(1, 4), st.integers(1, 20), st.integers(0, 2**16))
-def test_of_users_of_several_vectors_the_greatest_product_ranks(v, item_block, seed):
+def test_users_of_several_vectors_are_ranked_by_the_maximum_product(
+    v, item_block, seed
+):
     rng = np.random.default_rng(seed)
     users = rng.normal(size=(5, v, 6)).astype(np.float32)
     items = rng.normal(size=(40, 6)).astype(np.float32)
@@ -250,7 +251,7 @@ def test_of_users_of_several_vectors_the_greatest_product_ranks(v, item_block, s
         definitions.ranks(row.max(axis=0), target, [])[0]
         for row, target in zip(scores, targets.tolist(), strict=True)
     ]
-    found = worst_ranks(
+    found = dot_product_ranks(
         users,
         items,
         Ragged.from_lists(targets.tolist()),
@@ -261,7 +262,7 @@ def test_of_users_of_several_vectors_the_greatest_product_ranks(v, item_block, s
 
 
 # covers: A33
-def test_one_vector_of_each_user_is_scored_as_a_plain_query():
+def test_one_vector_per_user_is_scored_as_a_plain_query():
     rng = np.random.default_rng(1)
     users = rng.normal(size=(7, 16)).astype(np.float32)
     items = rng.normal(size=(50, 16)).astype(np.float32)
@@ -271,7 +272,7 @@ def test_one_vector_of_each_user_is_scored_as_a_plain_query():
     np.testing.assert_array_equal(single.margin, plain.margin)
 
 
-def test_the_margin_of_several_vectors_is_that_of_the_longest():
+def test_the_longest_of_several_vectors_sets_the_margin():
     users = np.array([[[0, 2], [1, 0]]], np.float32)
     margin = dot_scorer(users, np.array([[3, 4]], np.float32)).margin
     np.testing.assert_allclose(margin, [4 * 2**-23 * 2 * 5])

@@ -11,8 +11,8 @@ from two_tower.metrics.slices import (
 
 def names_of(slices):
     """The name of the slice that each positive is in."""
-    places = [np.flatnonzero(row) for row in np.array(list(slices.values())).T]
-    return [list(slices)[place] for (place,) in places]
+    indices = [np.flatnonzero(row) for row in np.array(list(slices.values())).T]
+    return [list(slices)[index] for (index,) in indices]
 
 
 def test_histories_fall_between_the_bounds():
@@ -42,7 +42,7 @@ def test_an_item_that_begins_at_the_bound_is_in_the_next_band():
     assert bands == ["head", "mid", "mid", "tail"]
 
 
-def test_nothing_is_popular_where_there_are_no_interactions():
+def test_without_interactions_every_item_is_in_the_tail():
     bands = popularity_slices(np.zeros(2, int), np.arange(2), head=0.5, mid=0.3)
     assert names_of(bands) == ["tail", "tail"]
 
@@ -53,7 +53,7 @@ def test_equally_popular_items_are_in_one_band():
     assert bands == ["head"] * 4
 
 
-def test_positives_are_looked_up_by_their_item():
+def test_the_band_of_a_positive_is_that_of_its_item():
     n_train = np.array([1, 100, 0])
     items = np.array([1, 1, 2, 0])
     assert names_of(popularity_slices(n_train, items, head=0.5, mid=0.5)) == [
@@ -64,7 +64,7 @@ def test_positives_are_looked_up_by_their_item():
     ]
 
 
-def test_cold_is_what_training_never_met():
+def test_positives_without_training_interactions_are_cold():
     slices = coldness_slices(np.array([1, 100, 0]))
     assert names_of(slices) == ["warm", "warm", "cold"]
 

@@ -1,1 +1,1 @@
-"""One evaluation: test queries, their ranks and lists, figures, report and plots."""
+"""Evaluation: queries, ranks, top-k lists, metrics, report and plots."""

@@ -1,27 +1,27 @@
-"""Tables and figures as they are written in a report."""
+"""Markdown of the report: tables, escaped text, metric names and intervals."""
 
 import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
 MARKS: Final = re.compile(r"([\\`*_\[\]<>|#~])")
-"""Characters that Markdown may read as more than themselves within a line."""
+"""Characters with a meaning in a line of Markdown."""
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a Markdown table, the first column to the left, numbers to the right."""
+    """Return a Markdown table, first column left-aligned, the others right-aligned."""
     lines = [header, [":--", *["--:"] * (len(header) - 1)], *rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
-def plain(text: str) -> str:
-    """Return a text with its marks escaped, so that `M*A*S*H` is read as it stands."""
+def escape(text: str) -> str:
+    """Return the text with Markdown's characters escaped, as in `M*A*S*H`."""
     return MARKS.sub(r"\\\1", text)
 
 
-def label(figure: str) -> str:
-    """Return the name of a figure as it is written: `hr@10` → `HR@10`."""
-    name, at, k = figure.partition("@")
+def label(metric: str) -> str:
+    """Return the name of a metric for readers: `hr@10` → `HR@10`."""
+    name, at, k = metric.partition("@")
     written = name.upper() if name in {"hr", "ndcg", "mrr"} else name.capitalize()
     return f"{written}{at}{k}"
 

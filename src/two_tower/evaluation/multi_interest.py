@@ -1,6 +1,9 @@
-"""What the vectors of some users stand for: near items of the past, items to come."""
+"""Description of user vectors by item titles: history, recommended, held-out items.
 
-from collections.abc import Iterable, Iterator, Sequence
+An item is assigned to the nearest of a user's vectors, on ties to the first.
+"""
+
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import repeat
 
@@ -10,40 +13,145 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+from ibis import _
 
 from two_tower.chunking import cut_tables
-from two_tower.evaluation.markdown import plain, table
-from two_tower.evaluation.queries import TestCases, cases_of, require_same_users
+from two_tower.evaluation.queries import (
+    EvaluationQueries,
+    read_evaluation_queries,
+    read_query_vectors,
+    require_same_users,
+)
 from two_tower.evaluation.top_k_lists import QUERIES_PER_SEARCH
 from two_tower.index.base import NO_ITEM, ItemIndices, SearchResult, normalise_queries
 from two_tower.index.bundle import IndexBundle
 from two_tower.index.rescoring import nearest_vector
 from two_tower.index.top_k import top_k
-from two_tower.index.vectors import UserVectors, group_by_user
-from two_tower.metrics.ranks import dot_scorer, ranks_by
+from two_tower.index.vectors import UserVectors, count_vectors, group_by_user
+from two_tower.metrics.ranks import dot_product_ranks
 from two_tower.recommend.explanations import similar_history_items
 from two_tower.recommend.seen_filter import ItemFilter, search_filtered
 from two_tower.types import FloatArray, Int64Array, JsonObject
 
 
-def stream_queries(
-    test_queries: ir.Table, test_examples: ir.Table, n_vectors: int
-) -> Iterator[tuple[UserVectors, TestCases]]:
-    """Yield some users at a time with their queries, in order of `user`.
+@dataclass(frozen=True)
+class ListLengths:
+    """Lengths of the lists that describe a user.
+
+    Attributes:
+        history: history items per vector.
+        recommended: unseen items per vector; also held-out items per user.
+        headline: the k of the top-k list whose items are assigned to vectors.
+    """
+
+    history: int
+    recommended: int
+    headline: int
+
+
+@dataclass(frozen=True, eq=False)
+class Catalogue:
+    """All items by index.
+
+    Attributes:
+        item_ids: `[N]` int64 or string.
+        titles: `[N]` string, null for an item without a title.
+        vectors: `[N, D]` float32, L2-normalised.
+    """
+
+    item_ids: pa.Array
+    titles: pa.Array
+    vectors: FloatArray
+
+    def describe(self, item: int, score: float) -> JsonObject:
+        """Return the `item_id`, `title` and `score` of an item."""
+        return {
+            "item_id": self.item_ids[item].as_py(),
+            "title": self.titles[item].as_py(),
+            "score": score,
+        }
+
+    def describe_all(
+        self, indices: ItemIndices, scores: FloatArray
+    ) -> list[JsonObject]:
+        """Return `describe` of each item of a `[K]` list, without the padding."""
+        items = zip(indices.tolist(), scores.tolist(), strict=True)
+        return [self.describe(*item) for item in items if item[0] != NO_ITEM]
+
+
+def describe_user_vectors(
+    test_queries: ir.Table,
+    test_examples: ir.Table,
+    bundle: IndexBundle,
+    item_vocabulary: ir.Table,
+    *,
+    n_users: int,
+    lengths: ListLengths,
+) -> JsonObject:
+    """Return a description of the vectors of sample users, and of their use by all.
 
     Args:
         test_queries: one row per vector: `user` (int32), `user_id`, `vector_index`
             (int32, from 0) and `vector` (array<float32>).
         test_examples: `user` (int32, unique), `items` and `targets` (array<int32>).
-        n_vectors: V, of each user.
+        bundle: index of all items.
+        item_vocabulary: `item` (int32, from 2 without gaps) and `title` (string).
+        n_users: number of sample users, evenly spread over the examples.
+        lengths: lengths of the lists.
+
+    Returns:
+        `n_vectors` (V), `headline`, `all_queries` (`summarise_vectors`, null if V is 1)
+        and `users` (`describe_users`). Both are empty without sample users.
 
     Raises:
-        ValueError: if the two hold other users, or one has another number of vectors.
+        ValueError: if there is no query, or queries, items and index don't match.
+    """
+    n_vectors = count_vectors(test_queries)
+    found: JsonObject = {
+        "n_vectors": n_vectors,
+        "headline": lengths.headline,
+        "all_queries": None,
+        "users": [],
+    }
+    if not n_users:
+        return found
+    titles = _read_titles(item_vocabulary)
+    if len(titles) != bundle.n_items:
+        raise ValueError(
+            f"item_index holds {bundle.n_items} items and item_vocabulary "
+            f"{len(titles)}; run the export and indexing pipelines again"
+        )
+    users = _read_users(test_examples)
+    sample = users[spread_rows(len(users), n_users)].tolist()
+    queries = read_evaluation_queries(test_examples.filter(_.user.isin(sample)))
+    vectors = read_query_vectors(
+        test_queries.filter(_.user.isin(sample)), queries.users
+    )
+    if n_vectors > 1:
+        chunks = stream_queries(test_queries, test_examples, n_vectors)
+        found["all_queries"] = summarise_vectors(chunks, bundle, lengths.headline)
+    catalogue = Catalogue(bundle.item_ids, titles, bundle.vectors)
+    return found | {"users": describe_users(vectors, queries, catalogue, lengths)}
+
+
+def stream_queries(
+    test_queries: ir.Table, test_examples: ir.Table, n_vectors: int
+) -> Iterator[tuple[UserVectors, EvaluationQueries]]:
+    """Yield chunks of users with their vectors and queries, ordered by `user`.
+
+    Args:
+        test_queries: one row per vector: `user` (int32), `user_id`, `vector_index`
+            (int32, from 0) and `vector` (array<float32>).
+        test_examples: `user` (int32, unique), `items` and `targets` (array<int32>).
+        n_vectors: V, the number of vectors of each user.
+
+    Raises:
+        ValueError: if the tables have different users, or a user lacks a vector.
     """
     first_rows = test_queries.filter(test_queries.vector_index == 0)
-    require_same_users(*map(_users_of, (first_rows, test_examples)))
-    # One table, for a connection streams but one: the items stand beside the first
-    # vector of each user.
+    require_same_users(*map(_read_users, (first_rows, test_examples)))
+    # One joined table, since a connection can stream only one at a time. The items are
+    # in the row of each user's first vector.
     examples = test_examples.select(
         "user", "items", "targets", vector_index=ibis.literal(0, "int32")
     )
@@ -54,134 +162,88 @@ def stream_queries(
     )
     size = QUERIES_PER_SEARCH * n_vectors
     batches = rows.to_pyarrow_batches(chunk_size=size)
-    for piece in cut_tables(batches, rows.schema().to_pyarrow(), repeat(size)):
-        users = group_by_user(piece, n_vectors)
-        first = pc.equal(piece["vector_index"], 0)
-        yield users, cases_of(piece.filter(first))
-
-
-def _users_of(table: ir.Table) -> npt.NDArray[np.int32]:
-    users: npt.NDArray[np.int32]
-    users = table.select("user").order_by("user").user.to_pyarrow().to_numpy()
-    return users
+    for chunk in cut_tables(batches, rows.schema().to_pyarrow(), repeat(size)):
+        is_first = pc.equal(chunk["vector_index"], 0)
+        queries = EvaluationQueries.from_arrow(chunk.filter(is_first))
+        yield group_by_user(chunk, n_vectors), queries
 
 
 def summarise_vectors(
-    pieces: Iterable[tuple[UserVectors, TestCases]], bundle: IndexBundle, k: int
+    chunks: Iterable[tuple[UserVectors, EvaluationQueries]],
+    bundle: IndexBundle,
+    k: int,
 ) -> JsonObject:
-    """Return how much of the lists is nearest to each vector, and how alike they are.
+    """Return how the vectors share the top-k lists, and how similar they are.
 
     Args:
-        pieces: at least one user in all, of V ≥ 2 vectors each.
-        bundle: gives the lists, of unseen items, as they are served.
+        chunks: at least one user in all, each with V ≥ 2 vectors.
+        bundle: index that gives the lists of unseen items.
         k: the length of a list.
 
     Returns:
-        `n_queries`; the `shares` of all places, by `vector_index`;
-        `queries_by_vectors`, how many lists hold items of 1, 2, … V vectors; and
+        `n_queries`; `shares`, the share of all listed items assigned to each vector;
+        `queries_by_vectors`, the number of lists with items of 1, 2, … V vectors; and
         `mean_cosine`, between two vectors of a user.
     """
-    everything = ItemFilter.of(bundle.n_items, allow=None, exclude=None)
-    shares, n_lists, cosines = [], [], []
-    for users, cases in pieces:
+    every_item = ItemFilter.of(bundle.n_items, allow=None, exclude=None)
+    n_assigned, n_lists, cosines = [], [], []
+    for users, queries in chunks:
         n_vectors = users.vectors.shape[1]
         found = search_filtered(
-            bundle, users.vectors, k, seen=cases.seen, item_filter=everything
+            bundle, users.vectors, k, seen=queries.seen, item_filter=every_item
         )
         nearest = nearest_vector(users.vectors, bundle.vectors, found.indices)
-        is_of = nearest[..., np.newaxis] == np.arange(n_vectors)
-        shares.append(is_of.sum(axis=(0, 1)))
-        n_used = is_of.any(axis=1).sum(axis=1)
+        is_assigned = nearest[..., np.newaxis] == np.arange(n_vectors)
+        n_assigned.append(is_assigned.sum(axis=(0, 1)))
+        n_used = is_assigned.any(axis=1).sum(axis=1)
         n_lists.append(np.bincount(n_used, minlength=n_vectors + 1))
-        unit = normalise_queries(users.vectors, bundle.dimension).astype(np.float64)
-        # The square of a sum of unit vectors is V and twice the cosines of all pairs.
-        squares = (unit.sum(axis=1) ** 2).sum(axis=1)
-        cosines.append((squares - n_vectors) / (n_vectors * (n_vectors - 1)))
-    places = np.sum(shares, axis=0)
+        cosines.append(_mean_cosines(users.vectors, bundle.dimension))
+    total = np.sum(n_assigned, axis=0)
     return {
         "n_queries": int(np.sum(n_lists)),
-        "shares": (places / max(1, places.sum())).tolist(),
+        "shares": (total / max(1, total.sum())).tolist(),
         "queries_by_vectors": np.sum(n_lists, axis=0)[1:].tolist(),
         "mean_cosine": float(np.concatenate(cosines).mean()),
     }
 
 
-@dataclass(frozen=True, eq=False)
-class Catalogue:
-    """The items by position.
-
-    Attributes:
-        item_ids: `[N]` int64 or string.
-        titles: `[N]` string, null where there is none.
-        vectors: `[N, D]` float32, L2-normalised.
-    """
-
-    item_ids: pa.Array
-    titles: pa.Array
-    vectors: FloatArray
-
-    def name(self, position: int, score: float) -> JsonObject:
-        """Return the `item_id`, `title` and `score` of one item."""
-        return {
-            "item_id": self.item_ids[position].as_py(),
-            "title": self.titles[position].as_py(),
-            "score": score,
-        }
-
-    def name_all(self, found: SearchResult) -> list[JsonObject]:
-        """Return the same of each item of a `[K]` list, empty places left out."""
-        places = zip(found.indices.tolist(), found.scores.tolist(), strict=True)
-        return [self.name(*place) for place in places if place[0] != NO_ITEM]
-
-
-@dataclass(frozen=True)
-class Lengths:
-    """How much is told of each user.
-
-    Attributes:
-        history: items of the history, per vector.
-        recommended: unseen items, per vector; and held-out items.
-        headline: the k of the list that the vectors share among them.
-    """
-
-    history: int
-    recommended: int
-    headline: int
-
-
-def read_titles(item_vocabulary: ir.Table) -> pa.Array:
-    """Return the title of each item, null where there is none, in order of dense ids.
-
-    Args:
-        item_vocabulary: `item` (int32, from 2 without gaps) and `title` (string).
-    """
-    titles = item_vocabulary.order_by("item").title.to_pyarrow()
-    return titles.combine_chunks() if isinstance(titles, pa.ChunkedArray) else titles
+def _mean_cosines(vectors: FloatArray, dimension: int) -> npt.NDArray[np.float64]:
+    """Return `[B]`, the mean cosine between two of the V vectors of each user."""
+    unit = normalise_queries(vectors, dimension).astype(np.float64)
+    n_vectors = unit.shape[1]
+    # The squared sum of unit vectors is V plus twice the cosines of all pairs.
+    squares = (unit.sum(axis=1) ** 2).sum(axis=1)
+    cosines: npt.NDArray[np.float64]
+    cosines = (squares - n_vectors) / (n_vectors * (n_vectors - 1))
+    return cosines
 
 
 def describe_users(
-    users: UserVectors, cases: TestCases, catalogue: Catalogue, lengths: Lengths
+    users: UserVectors,
+    queries: EvaluationQueries,
+    catalogue: Catalogue,
+    lengths: ListLengths,
 ) -> list[JsonObject]:
-    """Return what the vectors of each user are near to; `docs/metrics.md` explains it.
+    """Return a description of each user's vectors; see `docs/metrics.md`.
 
     Args:
-        users: B users.
-        cases: the queries of the same users.
+        users: B users with their vectors.
+        queries: the queries of these users.
         catalogue: all items.
-        lengths: of the lists.
+        lengths: lengths of the lists.
 
     Returns:
-        Per user `user_id`, `n_seen`, `n_held_out`; `held_out`, the best-ranked of the
-        positives with their `rank` from 1; and `interests`: of each vector, the
-        greatest share first, its `vector_index`, the `share` of the best unseen items
-        that are nearest to it, and of the items that are nearer to it than to the
-        others, the nearest of the `history` and, `recommended`, of those unseen.
+        Per user `user_id`, `n_seen`, `n_held_out`, `held_out` (the best-ranked
+        positives with their `rank` from 1) and `interests`. These are the user's
+        vectors in order of falling share: `vector_index`, `share` of the top-k list,
+        and the nearest items assigned to the vector, from the `history` and, unseen,
+        in `recommended`.
     """
     return [
         _describe_user(
             users.user_ids[row].as_py(),
             users.vectors[row],
-            cases.take([row]),
+            queries.take([row]),
             catalogue,
             lengths,
         )
@@ -190,7 +252,7 @@ def describe_users(
 
 
 def spread_rows(n_rows: int, n_chosen: int) -> Int64Array:
-    """Return up to `n_chosen` of `n_rows` rows, evenly spread, the first among them."""
+    """Return up to `n_chosen` of `n_rows` rows, evenly spread, from the first on."""
     chosen = min(n_rows, n_chosen)
     return np.arange(chosen) * n_rows // max(1, chosen)
 
@@ -198,48 +260,40 @@ def spread_rows(n_rows: int, n_chosen: int) -> Int64Array:
 def _describe_user(
     user_id: int | str,
     vectors: FloatArray,
-    case: TestCases,
+    query: EvaluationQueries,
     catalogue: Catalogue,
-    lengths: Lengths,
+    lengths: ListLengths,
 ) -> JsonObject:
     by_vector = vectors @ catalogue.vectors.T
-    owner, scores = by_vector.argmax(axis=0), by_vector.max(axis=0)
-    open_items = np.arange(len(scores))
-    open_items[case.seen.values] = NO_ITEM
-    best = _best(open_items, scores, lengths.headline)
-    near = similar_history_items(
-        vectors[np.newaxis], catalogue.vectors, case.seen, lengths.history
+    nearest, scores = by_vector.argmax(axis=0), by_vector.max(axis=0)
+    unseen = np.arange(len(scores))
+    unseen[query.seen.values] = NO_ITEM
+    history = similar_history_items(
+        vectors[np.newaxis], catalogue.vectors, query.seen, lengths.history
     )
-    shown = owner[best.indices[best.indices != NO_ITEM]]
-    shares = np.bincount(shown, minlength=len(vectors)) / max(1, len(shown))
-    ranks = ranks_by(
-        dot_scorer(vectors[np.newaxis], catalogue.vectors),
-        case.targets,
-        case.seen,
-        item_block=len(scores),
-    )
+    shares = _vector_shares(nearest, unseen, scores, lengths.headline, len(vectors))
     return {
         "user_id": user_id,
-        "n_seen": len(case.seen.values),
-        "n_held_out": len(case.targets.values),
+        "n_seen": len(query.seen.values),
+        "n_held_out": len(query.targets.values),
         "held_out": [
             {
-                **catalogue.name(int(item), float(scores[item])),
-                "rank": int(rank) + 1,
-                "vector_index": int(owner[item]),
+                **catalogue.describe(item, float(scores[item])),
+                "rank": rank + 1,
+                "vector_index": int(nearest[item]),
             }
-            for rank, item in sorted(zip(ranks, case.targets.values, strict=True))
+            for rank, item in _ranked_positives(vectors, query, catalogue)
         ][: lengths.recommended],
         "interests": [
             {
                 "vector_index": vector,
                 "share": float(shares[vector]),
-                "history": catalogue.name_all(
-                    SearchResult(near.indices[0, vector], near.scores[0, vector])
+                "history": catalogue.describe_all(
+                    history.indices[0, vector], history.scores[0, vector]
                 ),
-                "recommended": catalogue.name_all(
-                    _best(
-                        np.where(owner == vector, open_items, NO_ITEM),
+                "recommended": catalogue.describe_all(
+                    *_best(
+                        np.where(nearest == vector, unseen, NO_ITEM),
                         scores,
                         lengths.recommended,
                     )
@@ -250,75 +304,50 @@ def _describe_user(
     }
 
 
-def _best(positions: ItemIndices, scores: FloatArray, k: int) -> SearchResult:
+def _vector_shares(
+    nearest: Int64Array,
+    unseen: ItemIndices,
+    scores: FloatArray,
+    k: int,
+    n_vectors: int,
+) -> npt.NDArray[np.float64]:
+    """Return `[V]`, the share of the top-k unseen items assigned to each vector."""
+    best = _best(unseen, scores, k).indices
+    assigned = nearest[best[best != NO_ITEM]]
+    counts = np.bincount(assigned, minlength=n_vectors)
+    shares: npt.NDArray[np.float64] = counts / max(1, len(assigned))
+    return shares
+
+
+def _ranked_positives(
+    vectors: FloatArray, query: EvaluationQueries, catalogue: Catalogue
+) -> list[tuple[int, int]]:
+    """Return (rank from 0, item index) of each positive of one query, best first."""
+    ranks = dot_product_ranks(
+        vectors[np.newaxis],
+        catalogue.vectors,
+        query.targets,
+        query.seen,
+        item_block=len(catalogue.vectors),
+    )
+    pairs = zip(ranks.tolist(), query.targets.values.tolist(), strict=True)
+    return sorted(pairs)
+
+
+def _best(indices: ItemIndices, scores: FloatArray, k: int) -> SearchResult:
     """Return the `k` best of `[N]` items as a list."""
-    found = top_k(positions[np.newaxis], scores[np.newaxis], k)
+    found = top_k(indices[np.newaxis], scores[np.newaxis], k)
     return SearchResult(found.indices[0], found.scores[0])
 
 
-def format_interests(interests: JsonObject) -> Iterator[str]:
-    """Yield the paragraphs of the report; none without users of several vectors.
-
-    Args:
-        interests: as from the node `describe_interests`.
-    """
-    if interests["n_vectors"] == 1 or not interests["users"]:
-        return
-    k = interests["headline"]
-    yield "## What the vectors of some users stand for"
-    yield (
-        f"Each user is {interests['n_vectors']} vectors, and an item is as near as the "
-        "nearest of them, to which it belongs. Share: of the first "
-        f"{k} items, those of this vector. In brackets: cosines."
-    )
-    yield from _vector_use(interests["all_queries"], k)
-    for user in interests["users"]:
-        name = plain(str(user["user_id"]))
-        yield f"### User {name}, {user['n_seen']:,} items seen"
-        yield "\n".join(map(_bullet, user["interests"]))
-        yield _held_out(user)
+def _read_titles(item_vocabulary: ir.Table) -> pa.Array:
+    """Return the title of each item by index, null for an item without one."""
+    titles = item_vocabulary.order_by("item").title.to_pyarrow()
+    return titles.combine_chunks() if isinstance(titles, pa.ChunkedArray) else titles
 
 
-def _vector_use(use: JsonObject, k: int) -> Iterator[str]:
-    """Yield the tables over all queries, of `summarise_vectors`."""
-    n_queries, n_vectors = use["n_queries"], len(use["shares"])
-    yield f"Over all {n_queries:,} queries, through the index:"
-    yield table(
-        ["vector", *map(str, range(n_vectors))],
-        [[f"share of the first {k} items", *(f"{one:.1%}" for one in use["shares"])]],
-    )
-    counts = use["queries_by_vectors"]
-    yield table(
-        [f"vectors with items among the first {k}", *map(str, range(1, n_vectors + 1))],
-        [["share of the users", *(f"{count / n_queries:.1%}" for count in counts)]],
-    )
-    yield f"Mean cosine between two vectors of a user: {use['mean_cosine']:.2f}."
-
-
-def _held_out(user: JsonObject) -> str:
-    told, n_held_out = user["held_out"], user["n_held_out"]
-    items = ", ".join(
-        f"{_title(item)} at rank {item['rank']:,}, nearest to vector "
-        f"{item['vector_index']}"
-        for item in told
-    )
-    is_cut = len(told) < n_held_out
-    which = f", the {len(told)} best-ranked of {n_held_out:,}" if is_cut else ""
-    return f"Held out{which}: {items}."
-
-
-def _bullet(interest: JsonObject) -> str:
-    return (
-        f"- Vector {interest['vector_index']}, share {interest['share']:.0%}\n"
-        f"  - past: {_titles(interest['history'])}\n"
-        f"  - nearest unseen items: {_titles(interest['recommended'])}"
-    )
-
-
-def _titles(items: Sequence[JsonObject]) -> str:
-    named = (f"{_title(item)} ({item['score']:.2f})" for item in items)
-    return ", ".join(named) or "nothing"
-
-
-def _title(item: JsonObject) -> str:
-    return f"*{plain(str(item['title'] or item['item_id']))}*"
+def _read_users(table: ir.Table) -> npt.NDArray[np.int32]:
+    """Return the column `user` in ascending order."""
+    users: npt.NDArray[np.int32]
+    users = table.select("user").order_by("user").user.to_pyarrow().to_numpy()
+    return users

@@ -1,4 +1,4 @@
-"""Figures for people: hit rates by k and by slice."""
+"""Plots of hit rates, by k and by slice."""
 
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -10,10 +10,10 @@ if TYPE_CHECKING:
 
     Figure: TypeAlias = PlotlyFigure
 else:
-    # Kedro evaluates a node's hints at run time: there a figure is anything.
+    # Kedro evaluates a node's hints at run time, without Plotly: any figure.
     Figure = Any
 
-# Okabe and Ito's colours, which the colour-blind can tell apart.
+# Okabe and Ito's palette, distinguishable by colour-blind readers.
 STYLES: Final = {
     "exact": {"color": "#0072B2", "dash": "solid", "symbol": "circle"},
     "index": {"color": "#56B4E9", "dash": "dash", "symbol": "circle-open"},
@@ -23,15 +23,15 @@ STYLES: Final = {
 }
 
 AXES: Final = {
-    "history_length": "length of the history (items)",
+    "history_length": "history length (items)",
     "item_popularity": "popularity of the positive",
-    "item_coldness": "the positive's item",
-    "user_coldness": "the user",
+    "item_coldness": "coldness of the positive",
+    "user_coldness": "coldness of the user",
 }
 
 
 def plot_hit_rates(metrics: JsonObject) -> Figure:
-    """Return HR@k over k of every ranking, the model's with its interval."""
+    """Return HR@k over k for every ranking, with the interval of the exact one."""
     from plotly import graph_objects as go
 
     protocol, intervals = metrics["protocol"], metrics["intervals"]
@@ -48,11 +48,11 @@ def plot_hit_rates(metrics: JsonObject) -> Figure:
         hoverinfo="skip",
         name=f"{intervals['confidence']:.0%} interval",
     )
-    for name, figures in rankings_of(metrics).items():
+    for name, means in rankings_of(metrics).items():
         style = STYLES[name]
         figure.add_scatter(
             x=cutoffs,
-            y=[figures[f"hr@{k}"] for k in cutoffs],
+            y=[means[f"hr@{k}"] for k in cutoffs],
             mode="lines+markers",
             name=NAMES[name],
             line={"color": style["color"], "dash": style["dash"], "width": 2},
@@ -60,7 +60,7 @@ def plot_hit_rates(metrics: JsonObject) -> Figure:
             hovertemplate="HR@%{x} = %{y:.4f}",
         )
     figure.update_xaxes(
-        title="k, length of the list (items, logarithmic)",
+        title="k, list length (items, logarithmic)",
         type="log",
         tickvals=cutoffs,
         ticktext=[str(k) for k in cutoffs],
@@ -72,7 +72,7 @@ def plot_hit_rates(metrics: JsonObject) -> Figure:
 def plot_slices(metrics: JsonObject) -> Figure:
     """Return the headline hit rate of every ranking in each slice, side by side.
 
-    Beside the cold items stands how they are ranked among themselves.
+    The cold items appear twice: ranked among all items, and among cold items only.
     """
     from plotly import graph_objects as go
     from plotly.subplots import make_subplots
@@ -119,7 +119,7 @@ def plot_slices(metrics: JsonObject) -> Figure:
 
 
 def _lay_out(figure: Figure, title: str) -> Figure:
-    """Return the figure with its title, and the legend below."""
+    """Return the figure with a title, and the legend at the bottom."""
     return figure.update_layout(
         title=title,
         template="plotly_white",

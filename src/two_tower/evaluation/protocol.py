@@ -1,4 +1,4 @@
-"""How the figures came about, for machines and in words."""
+"""The evaluation protocol: all that must agree before metrics are compared."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -6,26 +6,24 @@ from typing import Any, Final
 from two_tower.types import JsonObject
 
 POSITIVES: Final = {
-    "leave_one_out": "the last interaction of each user; the one before was for "
+    "leave_one_out": "the last interaction of each user; the one before is for "
     "validation",
-    "temporal": "all interactions of each user from a moment on that is the same for "
-    "all users",
-    "random": "a random share of all interactions, whoever's and whenever",
-    "new_items": "all interactions with the items that were held out of training whole",
-    "new_users": "the later items of users who were held out of training whole; their "
-    "earlier ones are given",
+    "temporal": "all interactions from a point in time on, the same for all users",
+    "random": "a random share of all interactions, regardless of user and time",
+    "new_items": "all interactions with items that were held out of training entirely",
+    "new_users": "the later interactions of users that were held out of training "
+    "entirely; their earlier ones are given as history",
 }
 
 HISTORIES: Final = dict.fromkeys(
     ("leave_one_out", "temporal", "random"),
-    "A query's history includes the validation items; nothing was trained on them "
-    "(no refit).",
+    "A query's history includes the validation items; the model was not trained on "
+    "them (no refit).",
 ) | {
-    "new_users": "A query's history holds the items that are given; nothing was "
-    "trained on them (no refit).",
-    "new_items": "A query's history holds the training interactions of its user, "
-    "whenever they were; nothing was trained on the items held out for validation (no "
-    "refit).",
+    "new_users": "A query's history holds the given items; the model was not trained "
+    "on them (no refit).",
+    "new_items": "A query's history holds all training interactions of its user, "
+    "regardless of time; the model was not trained on the validation items (no refit).",
 }
 
 TIES: Final = {
@@ -49,18 +47,26 @@ def describe_protocol(
     request_time: bool,
     **others: Any,
 ) -> JsonObject:
-    """Return what must be the same where figures are compared.
+    """Return the protocol as JSON, and as a paragraph under `in_words`.
 
     Args:
         split_report: `kind`, `shares`, `seed`, `cut_offs`, `selection` and `ties` of
             the split.
         dataset: name of the data.
-        cutoffs: the k that are reported.
-        headline: the k that comes first.
-        request_time: whether queries know when they are asked.
-        others: `n_queries`, `n_positives`, `n_items`, `n_cold_items`, and how
-            `slices` were cut.
+        cutoffs: the k of the metrics.
+        headline: the k shown first.
+        request_time: whether the query vectors depend on the time of the request.
+        others: `n_queries`, `n_positives`, `n_items`, `n_cold_items`, and the bounds of
+            the `slices`.
+
+    Raises:
+        ValueError: if the headline is not one of the cutoffs.
     """
+    if headline not in cutoffs:
+        raise ValueError(
+            f"evaluation.report.headline is {headline}, which is not one of "
+            f"evaluation.ranking.cutoffs {list(cutoffs)}; choose one of them"
+        )
     protocol = {
         "dataset": dataset,
         "selection": split_report["selection"],
@@ -86,42 +92,42 @@ def describe_protocol(
 
 def in_words(protocol: JsonObject) -> str:
     """Return the protocol as a paragraph."""
+    known = "known" if protocol["request_time"] else "not known"
     sentences = [
         f"Data: {protocol['dataset']}. {_selection_in_words(protocol['selection'])}",
         f"Split: {protocol['split']}; the positives are "
-        f"{POSITIVES[protocol['split']]}{_draw_in_words(protocol)}.",
-        f"Interactions of one second stand {TIES[protocol['ties_in_time']]}"
+        f"{POSITIVES[protocol['split']]}{_sampling_in_words(protocol)}.",
+        "Interactions with equal timestamps are sorted "
+        f"{TIES[protocol['ties_in_time']]}"
         f"{_seed_in_words(protocol['seed_of_ties_in_time'])} "
         f"({protocol['share_of_ties_in_time']:.1%} of consecutive pairs).",
         f"Queries: {protocol['n_queries']:,}, positives: {protocol['n_positives']:,}.",
-        f"Each query ranks all {protocol['n_items']:,} items but those of its "
-        f"history; none is sampled. {protocol['n_cold_items']:,} of them have no "
-        "training interaction.",
-        "Among equal scores a positive takes the worst rank.",
+        f"Each query ranks all {protocol['n_items']:,} items except its history, "
+        f"without sampling. {protocol['n_cold_items']:,} items have no training "
+        "interaction.",
+        "On equal scores a positive takes the worst rank.",
         HISTORIES[protocol["split"]],
-        f"When a query is asked, the time of its first positive, is "
-        f"{'known' if protocol['request_time'] else 'not known'} to the two-tower.",
-        "Through the index, a positive that is not among the first "
-        f"{protocol['index_list_length']} items served is a miss.",
+        f"The time of the request, that of the first positive, is {known} to the "
+        "two-tower.",
+        "Through the index, a positive outside the top "
+        f"{protocol['index_list_length']} is a miss.",
     ]
     return " ".join(sentences)
 
 
 def _selection_in_words(selection: JsonObject) -> str:
     rating = selection["min_rating"]
-    which = (
-        "all, whatever the rating" if rating is None else f"rated {rating:g} or more"
-    )
+    which = "all, with any rating" if rating is None else f"rated {rating:g} or more"
     return (
-        f"Interactions: {which}; of a user's repeats of one item "
+        f"Interactions: {which}; of a user's repeats of an item "
         f"{REPEATS[selection['repeats']]}; items with at least "
         f"{selection['min_item_interactions']} of them, then users with at least "
         f"{selection['min_user_interactions']}."
     )
 
 
-def _draw_in_words(protocol: JsonObject) -> str:
-    """Return the shares and the seed of a random split, nothing of the others."""
+def _sampling_in_words(protocol: JsonObject) -> str:
+    """Return the shares and the seed of a random split; empty for other splits."""
     if protocol["shares"] is None:
         return ""
     shares = (f"{name} {share:g}" for name, share in protocol["shares"].items())
@@ -129,4 +135,4 @@ def _draw_in_words(protocol: JsonObject) -> str:
 
 
 def _seed_in_words(seed: int | None) -> str:
-    return "" if seed is None else f" of seed {seed}"
+    return "" if seed is None else f" with seed {seed}"

@@ -1,4 +1,4 @@
-"""Test queries in the form that rankings need: positions, row by row."""
+"""Evaluation queries: histories, positives and vectors of the test users."""
 
 from dataclasses import dataclass
 
@@ -7,58 +7,71 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from two_tower.index import vectors as embeddings
-from two_tower.index.vectors import UserVectors
-from two_tower.metrics.ranks import item_positions, without_targets
+from two_tower.index.vectors import UserVectors, read_user_vectors
+from two_tower.metrics.ranks import item_indices, without_targets
 from two_tower.ragged import Ragged
-from two_tower.types import FIRST_ID, FloatArray
+from two_tower.types import FIRST_ID, Int64Array
 
 
 @dataclass(frozen=True, eq=False)
-class TestCases:
-    """B queries with their answers.
+class EvaluationQueries:
+    """B queries with their positives.
 
     Attributes:
-        users: `[B]` int32, dense ids, rising.
-        seen: B rows of item positions, the history of each query.
-        targets: B rows of item positions, the positives, each once.
+        users: `[B]` int32, vocabulary indices, ascending.
+        seen: B rows of item indices, the history of each query.
+        targets: B rows of item indices, the distinct positives of each query.
     """
-
-    __test__ = False  # pytest would collect it for its name
 
     users: npt.NDArray[np.int32]
     seen: Ragged
     targets: Ragged
 
-    def among(self, is_listed: npt.NDArray[np.bool_]) -> "TestCases":
-        """Return the queries with a positive among these items, and nothing else.
+    @classmethod
+    def from_arrow(cls, rows: pa.Table) -> "EvaluationQueries":
+        """Return one query per row.
 
         Args:
-            is_listed: `[N]`, by position.
+            rows: `user` (int32), `items` and `targets` (list<int32>, vocabulary
+                indices).
         """
-        seen = self.seen.keep(is_listed[self.seen.values])
-        targets = self.targets.keep(is_listed[self.targets.values])
-        asked = np.flatnonzero(targets.lengths)
-        return TestCases(self.users[asked], seen.take(asked), targets.take(asked))
+        targets = Ragged.from_arrow(rows["targets"]).distinct()
+        return cls(
+            users=rows["user"].to_numpy(),
+            seen=item_indices(Ragged.from_arrow(rows["items"])),
+            targets=Ragged(targets.values - FIRST_ID, targets.offsets),
+        )
 
-    def take(self, rows: npt.ArrayLike) -> "TestCases":
+    def take(self, rows: npt.ArrayLike) -> "EvaluationQueries":
         """Return these queries, in this order."""
         chosen = np.asarray(rows, np.int64)
-        return TestCases(
+        return EvaluationQueries(
             self.users[chosen], self.seen.take(chosen), self.targets.take(chosen)
         )
 
-    def list_lengths(self, n_items: int) -> npt.NDArray[np.int64]:
-        """Return `[B]`, how many of `n_items` are in each query's list.
+    def restrict(self, is_kept: npt.NDArray[np.bool_]) -> "EvaluationQueries":
+        """Return the queries over some items only; queries without a positive go.
 
-        These are the items that its user has not seen, and the positives.
+        Args:
+            is_kept: `[N]`, mask of items by index.
         """
-        hidden = without_targets(self.seen, self.targets).distinct()
-        return n_items - hidden.lengths
+        seen = self.seen.keep(is_kept[self.seen.values])
+        targets = self.targets.keep(is_kept[self.targets.values])
+        rows = np.flatnonzero(targets.lengths)
+        return EvaluationQueries(self.users, seen, targets).take(rows)
+
+    def count_candidates(self, n_items: int) -> Int64Array:
+        """Return `[B]`, the number of candidates: unseen items and positives.
+
+        Args:
+            n_items: N, the size of the catalogue.
+        """
+        excluded = without_targets(self.seen, self.targets).distinct()
+        return n_items - excluded.lengths
 
 
-def read_cases(test_examples: ir.Table) -> TestCases:
-    """Return the test queries in order of `user`.
+def read_evaluation_queries(test_examples: ir.Table) -> EvaluationQueries:
+    """Return the evaluation queries, ordered by `user`.
 
     Args:
         test_examples: `user` (int32, unique), `items` and `targets` (array<int32>).
@@ -70,72 +83,53 @@ def read_cases(test_examples: ir.Table) -> TestCases:
     rows = columns.to_pyarrow()
     if not rows.num_rows:
         raise ValueError(
-            "test_examples is empty, so there is nothing to evaluate; change the split "
-            "in the parameters of sequencing so that something is held out for test"
+            "test_examples is empty, so there is nothing to evaluate: the split holds "
+            "no interaction out for test; change sequencing.split and run the "
+            "sequencing pipeline again"
         )
-    return cases_of(rows)
+    return EvaluationQueries.from_arrow(rows)
 
 
-def cases_of(rows: pa.Table) -> TestCases:
-    """Return the rows of `read_cases`, some of them maybe, as queries."""
-    targets = Ragged.from_arrow(rows["targets"]).distinct()
-    return TestCases(
-        users=rows["user"].to_numpy(),
-        seen=item_positions(Ragged.from_arrow(rows["items"])),
-        targets=Ragged(targets.values - FIRST_ID, targets.offsets),
-    )
-
-
-def read_queries(test_queries: ir.Table, users: npt.NDArray[np.int32]) -> FloatArray:
-    """Return `[B, V, D]` float32, the vectors of each of these users.
-
-    Args:
-        test_queries: as of `read_asking_users`.
-        users: `[B]` int32, rising.
-    """
-    return read_asking_users(test_queries, users).vectors
-
-
-def read_asking_users(
+def read_query_vectors(
     test_queries: ir.Table, users: npt.NDArray[np.int32]
 ) -> UserVectors:
-    """Return the ids and vectors of these users.
+    """Return the vectors and ids of these users.
 
     Args:
         test_queries: one row per vector: `user` (int32), `user_id`, `vector_index`
             (int32, from 0 for each user) and `vector` (array<float32>).
-        users: `[B]` int32, rising.
+        users: `[B]` int32, ascending.
 
     Raises:
-        ValueError: if the table's users are others, or one lacks a vector.
+        ValueError: if the table has other users, or a user lacks a vector.
     """
-    found = embeddings.read_user_vectors(test_queries)
+    found = read_user_vectors(test_queries)
     require_same_users(found.users, users)
     return found
 
 
 def require_same_users(
-    asking: npt.NDArray[np.int32], users: npt.NDArray[np.int32]
+    in_queries: npt.NDArray[np.int32], in_examples: npt.NDArray[np.int32]
 ) -> None:
-    """Raise an error if queries and examples are of other users.
+    """Raise an error if queries and examples have different users.
 
     Args:
-        asking: the users of some `test_queries`, rising.
-        users: those of the same part of `test_examples`, rising.
+        in_queries: users of `test_queries`, ascending.
+        in_examples: users of `test_examples`, ascending.
 
     Raises:
         ValueError: if the two differ.
     """
-    if not np.array_equal(asking, users):
+    if not np.array_equal(in_queries, in_examples):
         raise ValueError(
-            f"test_queries has {len(asking)} users and test_examples "
-            f"{len(users)}, and they are not the same ones; run the export pipeline "
-            "again"
+            f"test_queries has {len(in_queries)} users and test_examples "
+            f"{len(in_examples)}, and they are different users; run the export "
+            "pipeline again"
         )
 
 
 def read_training_items(train_sequences: ir.Table) -> Ragged:
-    """Return one row per user: the positions of the items it was trained on.
+    """Return the training items of each user, one row of item indices per user.
 
     Args:
         train_sequences: one row per window: `user` (int32), `items` and `targets`
@@ -150,16 +144,16 @@ def read_training_items(train_sequences: ir.Table) -> Ragged:
     order = np.argsort(user_of_value, kind="stable")
     n_values = np.unique(user_of_value, return_counts=True)[1]
     offsets = np.append(0, np.cumsum(n_values))
-    return item_positions(Ragged(values[order], offsets))
+    return item_indices(Ragged(values[order], offsets))
 
 
-def read_n_train(vocabulary: ir.Table, entity: str) -> npt.NDArray[np.int64]:
-    """Return the training interactions of each item or user, in order of dense ids.
+def read_n_train(vocabulary: ir.Table, entity: str) -> Int64Array:
+    """Return the training interactions of each item or user, in vocabulary order.
 
     Args:
         vocabulary: `<entity>` (int32, from 2 without gaps) and `n_train` (int64).
         entity: `item` or `user`.
     """
-    counts: npt.NDArray[np.int64]
+    counts: Int64Array
     counts = vocabulary.order_by(entity).n_train.to_pyarrow().to_numpy()
     return counts

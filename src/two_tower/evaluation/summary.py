@@ -1,16 +1,15 @@
-"""All figures of one evaluation, out of ranks and counts."""
+"""Metrics of one evaluation from its tables of ranks and exposure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from functools import partial
 from typing import Any, Final
 
 import pyarrow as pa
 
 from two_tower.evaluation.rank_tables import Rankings
-from two_tower.metrics.accuracy import Figures, mean_figures, query_figures
-from two_tower.metrics.baselines import random_figures
-from two_tower.metrics.beyond_accuracy import catalogue_figures
+from two_tower.metrics.accuracy import QueryMetrics, mean_metrics, query_metrics
+from two_tower.metrics.baselines import random_order_metrics
+from two_tower.metrics.beyond_accuracy import catalogue_metrics
 from two_tower.metrics.bootstrap import bootstrap_intervals, paired_difference
 from two_tower.metrics.slices import (
     coldness_slices,
@@ -20,101 +19,139 @@ from two_tower.metrics.slices import (
 from two_tower.types import Int64Array, JsonObject
 
 MODEL: Final = ("exact", "index")
-"""The rankings of the model; all others are what it is compared with."""
+"""Rankings of the model; all others are baselines."""
 
 
-def figures_by_query(rankings: Rankings, cutoffs: Sequence[int]) -> dict[str, Figures]:
-    """Return `[B]` of each figure of each ranking."""
+def summarise_rankings(
+    rankings: Rankings,
+    among_cold: Rankings,
+    exposure: pa.Table,
+    *,
+    cutoffs: Sequence[int],
+    intervals: Mapping[str, Any],
+    slices: Mapping[str, Any],
+) -> JsonObject:
+    """Return all metrics of all rankings.
+
+    Args:
+        rankings: ranks of all positives, with the columns of `slice_metrics`.
+        among_cold: ranks of cold positives among cold items.
+        exposure: one row per item: `n_train`, and `<ranking>@<k>`, the number of lists
+            with the item.
+        cutoffs: the k.
+        intervals: options of `bootstrap_intervals`.
+        slices: `history_lengths`, `head` and `mid`.
+
+    Returns:
+        `two_tower` and `baselines` (metric means of each ranking), `intervals`,
+        `slices` and `among_cold_items`.
+    """
+    n_train = exposure["n_train"].to_numpy()
+    means = {
+        name: mean_metrics(metrics) | list_metrics(exposure, name, n_train, cutoffs)
+        for name, metrics in metrics_by_query(rankings, cutoffs).items()
+    }
     return {
-        name: query_figures(ranks, cutoffs=cutoffs)
+        "two_tower": {name: means.pop(name) for name in MODEL},
+        "baselines": means,
+        "intervals": intervals_with_cold_items(rankings, cutoffs, **intervals),
+        "slices": slice_metrics(rankings, n_train, cutoffs, **slices),
+        "among_cold_items": metrics_of_slice(among_cold, cutoffs),
+    }
+
+
+def metrics_by_query(
+    rankings: Rankings, cutoffs: Sequence[int]
+) -> dict[str, QueryMetrics]:
+    """Return the accuracy metrics of each query, by ranking."""
+    return {
+        name: query_metrics(ranks, cutoffs=cutoffs)
         for name, ranks in rankings.ranks.items()
     }
 
 
-def figures_by_chance(rankings: Rankings, cutoffs: Sequence[int]) -> Figures:
-    """Return `[B]` of each figure, as lists of the same items in random order have it.
+def random_metrics(rankings: Rankings, cutoffs: Sequence[int]) -> QueryMetrics:
+    """Return the expected metrics of each query if its candidates are shuffled.
 
     Args:
-        rankings: with `n_candidates`, how many items each query's list holds.
+        rankings: with the column `n_candidates`.
         cutoffs: the k.
     """
-    return random_figures(rankings.n_candidates, rankings.n_positives, cutoffs=cutoffs)
+    return random_order_metrics(
+        rankings.n_candidates, rankings.n_positives, cutoffs=cutoffs
+    )
 
 
-def figures_of_lists(
+def list_metrics(
     exposure: pa.Table, ranking: str, n_train: Int64Array, cutoffs: Sequence[int]
 ) -> dict[str, float]:
     """Return `coverage@k`, `novelty@k`, `popularity@k` and `gini@k` for each k.
 
     Args:
-        exposure: one row per item: `<ranking>@<k>`, in how many lists it is.
-        ranking: whose lists.
+        exposure: one row per item: `<ranking>@<k>`, the number of lists with it.
+        ranking: name of the ranking.
         n_train: `[N]`, training interactions of each item.
         cutoffs: the k.
     """
     return {
         f"{name}@{k}": value
         for k in cutoffs
-        for name, value in catalogue_figures(
+        for name, value in catalogue_metrics(
             exposure[f"{ranking}@{k}"].to_numpy(), n_train
         ).items()
     }
 
 
 def intervals_with_cold_items(
-    rankings: Rankings, cutoffs: Sequence[int], **settings: Any
+    rankings: Rankings, cutoffs: Sequence[int], **options: Any
 ) -> JsonObject:
-    """Return `intervals_of` all queries, and of the positives that are cold items.
+    """Return the intervals over all positives, and over those that are cold items.
 
     Args:
-        rankings: of P positives, with `item_n_train` and `n_candidates`.
+        rankings: of P positives, with the columns `item_n_train` and `n_candidates`.
         cutoffs: the k.
-        settings: of the bootstrap: `resamples`, `confidence` and `seed`.
+        options: `resamples`, `confidence` and `seed` of the bootstrap.
 
     Returns:
-        The settings, the intervals over all queries, and as `cold_items`, where there
-        are any, those over cold items, with `over_random` among them.
+        The options, the groups of `metric_intervals`, and, if there are cold
+        positives, their groups under `cold_items`, with `over_random`.
     """
-    figures = figures_by_query(rankings, cutoffs)
-    intervals = settings | intervals_of(figures, **settings)
-    cold = rankings.keep(rankings.facts["item_n_train"] == 0)
+    metrics = metrics_by_query(rankings, cutoffs)
+    intervals = options | metric_intervals(metrics, **options)
+    cold = rankings.keep(rankings.columns["item_n_train"] == 0)
     if not len(cold.items):
         return intervals
-    of_cold = figures_by_query(cold, cutoffs)
-    of_cold["random"] = figures_by_chance(cold, cutoffs)
-    return intervals | {"cold_items": intervals_of(of_cold, **settings)}
+    cold_metrics = metrics_by_query(cold, cutoffs)
+    cold_metrics["random"] = random_metrics(cold, cutoffs)
+    return intervals | {"cold_items": metric_intervals(cold_metrics, **options)}
 
 
-def intervals_of(
-    figures: Mapping[str, Figures], *, resamples: int, confidence: float, seed: int
-) -> JsonObject:
-    """Return bootstrap intervals of the model's figures, and of its differences.
+def metric_intervals(metrics: Mapping[str, QueryMetrics], **options: Any) -> JsonObject:
+    """Return bootstrap intervals of the model's metrics and of its differences.
 
     Args:
-        figures: of `exact`, `index` and what they are compared with, query by query.
-        resamples: how often the queries are drawn.
-        confidence: share of the resamples inside an interval.
-        seed: of the draws.
+        metrics: by ranking, with `exact` and `index` among them.
+        options: `resamples`, `confidence` and `seed` of the bootstrap.
 
     Returns:
-        `two_tower`, the exact figures; `over_<other>`, by how much they are above
-        another ranking's; and `lost_through_index`. Each holds `mean`, `low` and `high`
-        of every figure that both have.
+        Groups of intervals: `two_tower`, the exact metrics; `over_<baseline>`, exact
+        minus baseline; and `lost_through_index`, exact minus index. A group holds
+        `mean`, `low` and `high` of every metric that both rankings have.
     """
-    groups = {"two_tower": figures["exact"]}
-    for name in figures.keys() - set(MODEL):
-        groups[f"over_{name}"] = paired_difference(figures["exact"], figures[name])
-    groups["lost_through_index"] = paired_difference(figures["exact"], figures["index"])
-    measure = partial(
-        bootstrap_intervals, resamples=resamples, confidence=confidence, seed=seed
-    )
+    groups = {"two_tower": metrics["exact"]}
+    for name in metrics.keys() - set(MODEL):
+        groups[f"over_{name}"] = paired_difference(metrics["exact"], metrics[name])
+    groups["lost_through_index"] = paired_difference(metrics["exact"], metrics["index"])
     return {
-        group: {name: asdict(interval) for name, interval in measure(values).items()}
+        group: {
+            name: asdict(interval)
+            for name, interval in bootstrap_intervals(values, **options).items()
+        }
         for group, values in sorted(groups.items())
     }
 
 
-def figures_of_slices(
+def slice_metrics(
     rankings: Rankings,
     n_train: Int64Array,
     cutoffs: Sequence[int],
@@ -123,54 +160,54 @@ def figures_of_slices(
     head: float,
     mid: float,
 ) -> JsonObject:
-    """Return `figures_of_slice` of each slice, by what they go by.
+    """Return `metrics_of_slice` for each slice, by kind of slice.
 
     Args:
-        rankings: of P positives, with `n_candidates`, `n_seen` (the length of the
-            history), `item_n_train` and `user_n_train` (training interactions).
+        rankings: of P positives, with the columns `n_candidates`, `n_seen` (history
+            length), `item_n_train` and `user_n_train` (training interactions).
         n_train: `[N]`, training interactions of each item.
         cutoffs: the k.
-        history_lengths: the shortest of each group, rising from 0.
-        head: share of the training interactions that the head holds.
-        mid: share that the mid holds.
+        history_lengths: least length of each slice, rising from 0.
+        head: share of the training interactions in the head.
+        mid: share of the training interactions in the mid.
     """
-    facts = rankings.facts
+    columns = rankings.columns
     slices = {
-        "history_length": history_slices(facts["n_seen"], history_lengths),
+        "history_length": history_slices(columns["n_seen"], history_lengths),
         "item_popularity": popularity_slices(
             n_train, rankings.items, head=head, mid=mid
         ),
-        "item_coldness": coldness_slices(facts["item_n_train"]),
-        "user_coldness": coldness_slices(facts["user_n_train"]),
+        "item_coldness": coldness_slices(columns["item_n_train"]),
+        "user_coldness": coldness_slices(columns["user_n_train"]),
     }
     return {
         kind: {
-            name: figures_of_slice(rankings.keep(mask), cutoffs)
+            name: metrics_of_slice(rankings.keep(mask), cutoffs)
             for name, mask in masks.items()
         }
         for kind, masks in slices.items()
     }
 
 
-def figures_of_slice(rankings: Rankings, cutoffs: Sequence[int]) -> JsonObject:
-    """Return the mean figures of each ranking over some of the positives.
+def metrics_of_slice(rankings: Rankings, cutoffs: Sequence[int]) -> JsonObject:
+    """Return the mean metrics of each ranking over the positives of a slice.
 
     Args:
-        rankings: of these positives and their queries alone.
+        rankings: of these positives and their queries only.
         cutoffs: the k.
 
     Returns:
-        `n_queries`, `n_positives`, and if there is a query `n_candidates` (items in a
-        list, on average over the queries), each ranking's figures, and `random`.
+        `n_queries`, `n_positives` and, if there is a query, `n_candidates` (mean over
+        the queries), the metrics of each ranking, and those of `random`.
     """
     n_positives = rankings.n_positives
     sizes = {"n_queries": len(n_positives), "n_positives": int(n_positives.sum())}
     if not len(n_positives):
         return sizes
-    figures = figures_by_query(rankings, cutoffs)
-    figures["random"] = figures_by_chance(rankings, cutoffs)
+    metrics = metrics_by_query(rankings, cutoffs)
+    metrics["random"] = random_metrics(rankings, cutoffs)
     return {
         **sizes,
         "n_candidates": float(rankings.n_candidates.mean()),
-        **{name: mean_figures(values) for name, values in figures.items()},
+        **{name: mean_metrics(values) for name, values in metrics.items()},
     }

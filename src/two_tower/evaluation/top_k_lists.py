@@ -1,4 +1,4 @@
-"""Lists as users would see them, from scores and from the index."""
+"""Top-k lists as served to users, from exact scores and from the index."""
 
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -7,11 +7,11 @@ import numpy as np
 import numpy.typing as npt
 
 from two_tower.chunking import row_slices
-from two_tower.evaluation.queries import TestCases
+from two_tower.evaluation.queries import EvaluationQueries
 from two_tower.index.base import NO_ITEM, ItemIndices
 from two_tower.index.bundle import IndexBundle
 from two_tower.index.top_k import Keys, keep_greatest, pack, top_k, unpack
-from two_tower.metrics.beyond_accuracy import list_counts
+from two_tower.metrics.beyond_accuracy import count_in_lists
 from two_tower.metrics.ranks import (
     QUERY_BLOCK,
     ROUNDING,
@@ -26,22 +26,22 @@ from two_tower.recommend.seen_filter import ItemFilter, search_filtered
 from two_tower.types import FloatArray, Int64Array
 
 QUERIES_PER_SEARCH: Final = 1024
-"""With 1,000 candidates each, 12 MB of them at a time."""
+"""Queries searched at a time; with 1,000 candidates each they take 12 MB."""
 
 
-def top_lists(
+def top_k_lists(
     scorer: Scorer, seen: Ragged, k: int, *, item_block: int
 ) -> Iterator[ItemIndices]:
-    """Yield the k best unseen items of each query, some queries at a time.
+    """Yield the top k unseen items of each query, some queries at a time.
 
     Args:
         scorer: scores B queries for N items.
-        seen: B rows of item positions to leave out.
+        seen: B rows of item indices to leave out.
         k: the length of a list.
-        item_block: how many items are scored at a time.
+        item_block: items scored at a time.
 
     Yields:
-        `[b, k]` item positions, best first, equal scores by position, padded with
+        `[b, k]` item indices, best first, equal scores by index, padded with
         `NO_ITEM`.
     """
     for rows in row_slices(scorer.n_queries, QUERY_BLOCK):
@@ -49,64 +49,66 @@ def top_lists(
         best: Keys = np.empty((rows.stop - rows.start, 0), np.uint64)
         for columns, scores in score_blocks(scorer, rows, item_block):
             mask_items(scores, columns, block_seen.rows, block_seen)
-            positions = np.arange(columns.start, columns.stop)
-            shown = np.where(np.isneginf(scores), NO_ITEM, positions)
-            best = np.concatenate([best, pack(scores, shown)], axis=1)
+            indices = np.arange(columns.start, columns.stop)
+            unseen = np.where(np.isneginf(scores), NO_ITEM, indices)
+            best = np.concatenate([best, pack(scores, unseen)], axis=1)
             best = keep_greatest(best, k)
         yield top_k(*unpack(best), k).indices
 
 
-def count_shown(
+def count_exposure(
     scorer: Scorer, seen: Ragged, cutoffs: Sequence[int], *, item_block: int
 ) -> Int64Array:
-    """Return `[len(cutoffs), N]`, in how many lists of k items each item is.
+    """Return `[len(cutoffs), N]`, the number of top-k lists that hold each item.
 
     Args:
         scorer: scores B queries for N items.
-        seen: B rows of item positions to leave out.
+        seen: B rows of item indices to leave out.
         cutoffs: the k.
-        item_block: how many items are scored at a time.
+        item_block: items scored at a time.
     """
     counts = np.zeros((len(cutoffs), scorer.n_items), np.int64)
-    for lists in top_lists(scorer, seen, max(cutoffs), item_block=item_block):
-        counts += list_counts(lists, scorer.n_items, cutoffs)
+    for lists in top_k_lists(scorer, seen, max(cutoffs), item_block=item_block):
+        counts += count_in_lists(lists, scorer.n_items, cutoffs)
     return counts
 
 
 def rank_through_index(
-    bundle: IndexBundle, queries: FloatArray, cases: TestCases, cutoffs: Sequence[int]
+    bundle: IndexBundle,
+    vectors: FloatArray,
+    queries: EvaluationQueries,
+    cutoffs: Sequence[int],
 ) -> tuple[npt.NDArray[np.float64], Int64Array]:
-    """Return each positive's rank in the list that the index serves, and `count_shown`.
+    """Return the rank of each positive in the list from the index, and the exposure.
 
-    As in the exact ranking, a positive may be shown although it was seen before.
+    As in the exact ranking, a positive stays a candidate if the user has seen it.
 
     Args:
-        bundle: of N items.
-        queries: `[B, D]` float32, or `[B, V, D]` for users of V vectors each.
-        cases: the B queries.
+        bundle: index of N items.
+        vectors: `[B, D]` float32, or `[B, V, D]` for users of V vectors each.
+        queries: the B queries.
         cutoffs: the k; the longest is the length of a list.
 
     Returns:
-        `[P]` float64, in the order of the targets, infinity for those not in the
-        list; and `[len(cutoffs), N]`.
+        `[P]` float64, in the order of the targets, infinity for a positive outside
+        the list; and `[len(cutoffs), N]`, the number of lists that hold each item.
     """
     length = max(cutoffs)
-    everything = ItemFilter.of(bundle.n_items, allow=None, exclude=None)
+    every_item = ItemFilter.of(bundle.n_items, allow=None, exclude=None)
     counts = np.zeros((len(cutoffs), bundle.n_items), np.int64)
     ranks = [np.empty(0)]
-    for block in row_slices(len(queries), QUERIES_PER_SEARCH):
-        rows = np.arange(block.start, block.stop)
-        targets = cases.targets.take(rows)
+    for block in row_slices(len(vectors), QUERIES_PER_SEARCH):
+        part = queries.take(np.arange(block.start, block.stop))
         lists, scores = search_filtered(
             bundle,
-            queries[block],
-            length + 1,  # whether the last one's equals go on beyond the list
-            seen=without_targets(cases.seen.take(rows), targets),
-            item_filter=everything,
+            vectors[block],
+            length + 1,  # one more shows whether the last item ties with the next
+            seen=without_targets(part.seen, part.targets),
+            item_filter=every_item,
         )
-        # Cosines: both vectors are of length 1.
-        margin = np.full(len(rows), ROUNDING, np.float32)
-        ranks.append(ranks_in_lists(lists, scores, targets, margin))
-        counts += list_counts(lists, bundle.n_items, cutoffs)
+        # Scores are cosines: both vectors have length 1.
+        margin = np.full(len(lists), ROUNDING, np.float32)
+        ranks.append(ranks_in_lists(lists, scores, part.targets, margin))
+        counts += count_in_lists(lists, bundle.n_items, cutoffs)
     found = np.concatenate(ranks)
     return np.where(found < length, found, np.inf), counts

@@ -1,1 +1,1 @@
-"""How good a ranking is: ranks, figures, baselines, intervals and slices in NumPy."""
+"""Ranks of positives and metrics of them in NumPy: accuracy, baselines, intervals."""

@@ -1,4 +1,4 @@
-"""What any model must beat: the most popular items, and EASE."""
+"""Baselines: most popular items, EASE, and random order."""
 
 from collections.abc import Sequence
 from typing import Any, TypeAlias
@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from two_tower.metrics.accuracy import Figures, discounts
+from two_tower.metrics.accuracy import QueryMetrics, discounts
 from two_tower.metrics.ranks import Scorer
 from two_tower.ragged import Ragged
 from two_tower.types import FloatArray, Int64Array
@@ -15,15 +15,15 @@ SparseMatrix: TypeAlias = Any  # scipy.sparse.csr_matrix, which has no type stub
 
 
 def popularity_scorer(n_train: npt.NDArray[np.int64], n_queries: int) -> Scorer:
-    """Return the scorer that puts every query's items in the order of popularity.
+    """Return the scorer that ranks items by popularity, the same for every query.
 
     Args:
         n_train: `[N]`, training interactions of each item.
         n_queries: B.
     """
-    # Places rather than counts: float32 tells them apart up to 16 million items.
-    _, place = np.unique(n_train, return_inverse=True)
-    scores = place.astype(np.float32)
+    # The rank of a count, since float32 represents integers only up to 16 million.
+    _, rank = np.unique(n_train, return_inverse=True)
+    scores = rank.astype(np.float32)
     return Scorer(
         n_queries=n_queries,
         n_items=len(n_train),
@@ -35,10 +35,10 @@ def popularity_scorer(n_train: npt.NDArray[np.int64], n_queries: int) -> Scorer:
 
 
 def interaction_matrix(items: Ragged, n_items: int) -> SparseMatrix:
-    """Return `[R, N]` float32 (CSR), 1 where a row holds an item, however often.
+    """Return `[R, N]` float32 (CSR), 1 where a row holds an item, else 0.
 
     Args:
-        items: R rows of item positions.
+        items: R rows of item indices; repeats count once.
         n_items: N.
     """
     from scipy.sparse import csr_matrix
@@ -52,21 +52,22 @@ def interaction_matrix(items: Ragged, n_items: int) -> SparseMatrix:
 
 
 def fit_ease(interactions: SparseMatrix, *, l2: float) -> FloatArray:
-    """Return EASE's item-to-item weights, the closed-form solution of its regression.
+    """Return the item-to-item weights of EASE in closed form.
 
-    With X the interactions, `B = argmin |X - XB|² + l2·|B|²` under a diagonal of zeros:
-    with `P = (XᵀX + l2·I)⁻¹` it is `B[i, j] = -P[i, j] / P[j, j]` off the diagonal.
-    Solved in float64; memory is about three `[N, N]` tables, time grows with N³.
+    With X the interactions, `B = argmin |X - XB|² + l2·|B|²` subject to a zero
+    diagonal. The solution is `B[i, j] = -P[i, j] / P[j, j]` off the diagonal, with
+    `P = (XᵀX + l2·I)⁻¹`. Solved in float64; memory is about three `[N, N]` matrices,
+    time grows with N³.
 
     Args:
         interactions: `[U, N]` (CSR), 1 where a user had an item in training.
-        l2: above 0; larger shrinks the weights of rare items.
+        l2: above 0; a larger value shrinks the weights of rare items.
 
     Returns:
         `[N, N]` float32.
 
     Raises:
-        ValueError: if `l2` is too small for float64 to solve it.
+        ValueError: if `l2` is too small to solve it in float64.
 
     References:
         Steck, Embarrassingly Shallow Autoencoders for Sparse Data, WWW 2019, eq. 8.
@@ -75,15 +76,15 @@ def fit_ease(interactions: SparseMatrix, *, l2: float) -> FloatArray:
 
     gram = (interactions.T @ interactions).toarray().astype(np.float64)
     gram[np.diag_indices_from(gram)] += l2
-    # The matrix is symmetric; its transpose is in the order in which LAPACK overwrites.
+    # Symmetric; the transpose has the Fortran order that LAPACK can overwrite.
     factor, failed = dpotrf(gram.T, lower=True, clean=True, overwrite_a=True)
     if failed:
         raise ValueError(
-            f"EASE can't be solved with l2 = {l2}: the matrix of co-occurrences is not "
+            f"EASE can't be solved with l2 = {l2}: the co-occurrence matrix is not "
             "positive definite in float64; raise l2"
         )
     half, _ = dpotri(factor, lower=True, overwrite_c=True)
-    # Row-wise, because the sparse product reads it so; by symmetry it is the same.
+    # In row-major order, which the sparse product reads; the matrix is symmetric.
     weights: FloatArray = half.T.astype(np.float32, order="C")
     weights += np.triu(weights, 1).T
     weights *= (-1 / np.diag(half)).astype(np.float32)
@@ -95,8 +96,8 @@ def ease_scorer(weights: FloatArray, histories: SparseMatrix) -> Scorer:
     """Return the scorer `histories @ weights`.
 
     Args:
-        weights: `[N, N]` float32, of `fit_ease`.
-        histories: `[B, N]` (CSR), 1 where a query's history holds an item.
+        weights: `[N, N]` float32, from `fit_ease`.
+        histories: `[B, N]` (CSR), 1 for each item in a query's history.
     """
     n_queries, n_items = histories.shape
     return Scorer(
@@ -107,17 +108,17 @@ def ease_scorer(weights: FloatArray, histories: SparseMatrix) -> Scorer:
     )
 
 
-def random_figures(
+def random_order_metrics(
     n_candidates: Int64Array, n_positives: Int64Array, *, cutoffs: Sequence[int]
-) -> Figures:
-    """Return the expected figures of each query when its list is shuffled.
+) -> QueryMetrics:
+    """Return the expected metrics of each query if its candidates are shuffled.
 
-    With P positives among the N items of a query's list, each order equally likely:
+    With P positives among the N candidates of a query, every order equally likely:
 
     - `hr@k`: 1 - C(N - P, k) / C(N, k), which is k / N for one positive;
     - `recall@k`: k / N · P / min(k, P);
-    - `ndcg@k`: P / N times the sum of 1 / log2(r + 2) over r < k, over the same sum of
-      the first min(k, P) ranks;
+    - `ndcg@k`: P / N times the sum of 1 / log2(r + 2) over r < k, divided by the sum
+      over the first min(k, P) ranks;
 
     each with k = N where k is more than N.
 
@@ -127,20 +128,20 @@ def random_figures(
         cutoffs: the k, each at least 1.
 
     Returns:
-        `[B]` float64 for each figure, in [0, 1].
+        `[B]` float64 for each metric, in [0, 1].
     """
     gain = np.cumsum(discounts(max(cutoffs)))
     share = n_positives / n_candidates
-    # C(N - P, k) / C(N, k) = Π (N - k - j) / (N - j) over the j below P.
+    # C(N - P, k) / C(N, k) = Π (N - k - j) / (N - j) over j < P.
     starts = np.cumsum(n_positives) - n_positives
     before = np.arange(n_positives.sum()) - np.repeat(starts, n_positives)
     left = np.repeat(n_candidates, n_positives) - before
-    figures = {}
+    metrics = {}
     for k in cutoffs:
-        listed = np.minimum(k, n_candidates)
+        length = np.minimum(k, n_candidates)
         ideal = np.minimum(k, n_positives)
-        is_missed = np.multiply.reduceat(np.maximum(left - k, 0) / left, starts)
-        figures[f"hr@{k}"] = 1 - is_missed
-        figures[f"recall@{k}"] = listed * share / ideal
-        figures[f"ndcg@{k}"] = share * gain[listed - 1] / gain[ideal - 1]
-    return figures
+        miss_rate = np.multiply.reduceat(np.maximum(left - k, 0) / left, starts)
+        metrics[f"hr@{k}"] = 1 - miss_rate
+        metrics[f"recall@{k}"] = length * share / ideal
+        metrics[f"ndcg@{k}"] = share * gain[length - 1] / gain[ideal - 1]
+    return metrics

@@ -1,4 +1,4 @@
-"""At which rank a query's positives stand among all items."""
+"""Ranks of the positives among all items, with ties at the worst rank."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -12,27 +12,27 @@ from two_tower.query_vectors import with_vector_axis
 from two_tower.ragged import Ragged
 from two_tower.types import FIRST_ID, FloatArray
 
-QUERY_BLOCK: Final = 256  # rows of scores at a time: with 4,096 items, 4 MB
-PAIR_BLOCK: Final = 4096  # positives looked up at a time: in lists of 200, 1 MB
-NOWHERE: Final = -1
+QUERY_BLOCK: Final = 256  # queries scored at a time: with 4,096 items, 4 MB
+PAIR_BLOCK: Final = 4096  # positives searched for at a time: in lists of 200, 1 MB
+NOT_LISTED: Final = -1
 
 ScoreBlock: TypeAlias = Callable[[slice, slice], FloatArray]
 
-# Measured over OpenBLAS kernels: the score of one pair of vectors moves with its place
-# in the matrix by up to 1.01 times this unit of |q|·|v|. Four leaves room for others.
+# Measured over OpenBLAS kernels: the score of a pair of vectors varies with its column
+# in the matrix by up to 1.01 eps·|q|·|v|. The factor 4 leaves room for other kernels.
 ROUNDING: Final = 4 * float(np.finfo(np.float32).eps)
 
 
 @dataclass(frozen=True, eq=False)
 class Scorer:
-    """Scores of B queries for N items.
+    """Scores of B queries for N items, computed block by block.
 
     Attributes:
         n_queries: B.
         n_items: N.
         block: returns the `[b, n]` scores of a slice of queries for a slice of items,
             as a new array that the caller may write to.
-        margin: `[B]`, scores of a query no further apart than this count as equal.
+        margin: `[B]`, the largest difference between two scores that count as equal.
     """
 
     n_queries: int
@@ -42,10 +42,10 @@ class Scorer:
 
 
 def dot_scorer(queries: FloatArray, items: FloatArray) -> Scorer:
-    """Return the scorer `queries @ items.T`, of V vectors the greatest of V products.
+    """Return the scorer `queries @ items.T`; of V vectors per user the maximum counts.
 
-    The rounding of a matrix product depends on where a column stands, so two items with
-    one and the same vector can come out a little apart. The margin makes them equal.
+    The rounding of a matrix product depends on the column, so items with identical
+    vectors can get slightly different scores. The margin makes them equal.
 
     Args:
         queries: `[B, D]` float32, or `[B, V, D]` for users of V vectors each.
@@ -56,9 +56,9 @@ def dot_scorer(queries: FloatArray, items: FloatArray) -> Scorer:
     """
     if queries.shape[-1:] != items.shape[1:]:
         raise ValueError(
-            f"queries of shape {queries.shape} can't be scored against items of shape "
-            f"{items.shape}; give [B, D] or [B, V, D], and [N, D], from one and the "
-            "same model"
+            f"queries have the shape {queries.shape} and items the shape "
+            f"{items.shape}, but both need the same last dimension; export both from "
+            "one model: run the export pipeline again"
         )
     vectors = with_vector_axis(queries)
     longest = np.linalg.norm(items, axis=1).max(initial=0.0)
@@ -66,35 +66,35 @@ def dot_scorer(queries: FloatArray, items: FloatArray) -> Scorer:
     return Scorer(
         n_queries=len(queries),
         n_items=len(items),
-        block=lambda rows, columns: _greatest_products(vectors[rows], items[columns]),
+        block=lambda rows, columns: _max_products(vectors[rows], items[columns]),
         margin=(ROUNDING * lengths * longest).astype(np.float32),
     )
 
 
-def _greatest_products(vectors: FloatArray, items: FloatArray) -> FloatArray:
-    """Return `[b, n]`, the greatest product of `[b, V, D]` vectors with each item."""
-    greatest: FloatArray = vectors[:, 0] @ items.T
+def _max_products(vectors: FloatArray, items: FloatArray) -> FloatArray:
+    """Return `[b, n]`, the maximum over V of `[b, V, D]` vectors times items."""
+    best: FloatArray = vectors[:, 0] @ items.T
     for vector in range(1, vectors.shape[1]):
-        np.maximum(greatest, vectors[:, vector] @ items.T, out=greatest)
-    return greatest
+        np.maximum(best, vectors[:, vector] @ items.T, out=best)
+    return best
 
 
-def item_positions(ids: Ragged) -> Ragged:
-    """Return dense item ids as positions in the catalogue, dropping those without one.
+def item_indices(ids: Ragged) -> Ragged:
+    """Return vocabulary indices (from 2) as item indices (from 0).
 
-    Padding and out-of-vocabulary ids (below `FIRST_ID`) have no position. Nothing can
-    recommend them, so in a history there is nothing to filter.
+    Padding and out-of-vocabulary items are dropped: they have no item index, and no
+    list can hold them.
     """
-    known = ids.keep(ids.values >= FIRST_ID)
-    return Ragged(known.values - FIRST_ID, known.offsets)
+    in_vocabulary = ids.keep(ids.values >= FIRST_ID)
+    return Ragged(in_vocabulary.values - FIRST_ID, in_vocabulary.offsets)
 
 
 def without_targets(seen: Ragged, targets: Ragged) -> Ragged:
-    """Return the seen items less the query's own positives.
+    """Return the seen items of each query without its positives.
 
     Args:
-        seen: B rows of item positions.
-        targets: B rows of item positions.
+        seen: B rows of item indices.
+        targets: B rows of item indices.
     """
     n_items = 1 + max(seen.values.max(initial=0), targets.values.max(initial=0))
     is_target = np.isin(
@@ -103,7 +103,7 @@ def without_targets(seen: Ragged, targets: Ragged) -> Ragged:
     return seen.keep(~is_target)
 
 
-def worst_ranks(
+def dot_product_ranks(
     queries: FloatArray,
     items: FloatArray,
     targets: Ragged,
@@ -111,42 +111,46 @@ def worst_ranks(
     *,
     item_block: int,
 ) -> npt.NDArray[np.int64]:
-    """Return the rank of each positive by `dot_scorer`; see `ranks_by`.
+    """Return `positive_ranks` by dot products.
 
     Args:
         queries: `[B, D]` float32, or `[B, V, D]` for users of V vectors each.
         items: `[N, D]` float32.
-        targets: B rows of item positions, distinct within a row.
-        seen: B rows of item positions; repeats do no harm.
-        item_block: how many items are scored at a time.
+        targets: B rows of item indices, distinct within a row.
+        seen: B rows of item indices to leave out; repeats are allowed.
+        item_block: items scored at a time.
+
+    Returns:
+        `[P]` int64, in the order of `targets.values`.
     """
-    return ranks_by(dot_scorer(queries, items), targets, seen, item_block=item_block)
+    return positive_ranks(
+        dot_scorer(queries, items), targets, seen, item_block=item_block
+    )
 
 
-def ranks_by(
+def positive_ranks(
     scorer: Scorer, targets: Ragged, seen: Ragged, *, item_block: int
 ) -> npt.NDArray[np.int64]:
-    """Return the rank of each positive among all items, 0 for the best.
+    """Return the rank of each positive among the candidates, 0 for the best.
 
-    A query's list holds every item it has not seen, and its positives, seen or not.
-    Between a positive and another item of the same score the other item comes first, so
-    a scorer that can't tell items apart gets the last ranks. A query's own positives
-    never share a rank.
+    Candidates of a query are all unseen items and its positives, seen or not. On equal
+    scores other items come before a positive, so a constant scorer gets the last
+    ranks. Positives of one query never share a rank.
 
     Memory is bounded by `item_block`, whatever the number of queries and items.
 
     Args:
         scorer: scores B queries for N items.
-        targets: B rows of item positions, distinct within a row.
-        seen: B rows of item positions to leave out; repeats do no harm.
-        item_block: how many items are scored at a time.
+        targets: B rows of item indices, distinct within a row.
+        seen: B rows of item indices to leave out; repeats are allowed.
+        item_block: items scored at a time.
 
     Returns:
         `[P]` int64, in the order of `targets.values`.
 
     Raises:
-        ValueError: if a score is not finite, a position is outside the catalogue, a row
-            holds a target twice, or the numbers of rows differ.
+        ValueError: if a score is not finite, an item index is outside the catalogue, a
+            target is repeated in its row, or the numbers of rows differ.
     """
     _check(scorer, targets, seen)
     ranks = np.empty(len(targets.values), np.int64)
@@ -163,42 +167,47 @@ def ranks_in_lists(
     targets: Ragged,
     margin: FloatArray,
 ) -> npt.NDArray[np.float64]:
-    """Return the rank of each positive in a list, ties as in `ranks_by`.
+    """Return the rank of each positive in a top-k list, ties as in `positive_ranks`.
 
     Args:
-        lists: `[B, K]` item positions, -1 after the last one.
-        scores: `[B, K]` of the same items; of empty places anything.
-        targets: B rows of item positions, distinct within a row.
-        margin: `[B]`, scores of a query no further apart than this count as equal.
+        lists: `[B, K]` item indices, padded with -1.
+        scores: `[B, K]`, scores of these items; ignored where the list is padded.
+        targets: B rows of item indices, distinct within a row.
+        margin: `[B]`, the largest difference between two scores that count as equal.
 
     Returns:
-        `[P]` float64, in the order of `targets.values`; infinity for a positive that
-        is not in the list.
+        `[P]` float64, in the order of `targets.values`; infinity for a positive
+        outside the list.
     """
-    place = np.full(len(targets.values), NOWHERE)
-    for pairs in row_slices(len(place), PAIR_BLOCK):
+    column = np.full(len(targets.values), NOT_LISTED)
+    for pairs in row_slices(len(column), PAIR_BLOCK):
         same = lists[targets.rows[pairs]] == targets.values[pairs, None]
-        place[pairs] = np.where(same.any(axis=1), same.argmax(axis=1), NOWHERE)
-    is_found = place != NOWHERE
-    # Within the lists, an item's place takes the part of its position.
-    found = Ragged(place, targets.offsets).keep(is_found)
-    empty = Ragged(found.values[:0], np.zeros_like(found.offsets))
-    filled = np.where(lists == NOWHERE, np.finfo(np.float32).min, scores)
+        column[pairs] = np.where(same.any(axis=1), same.argmax(axis=1), NOT_LISTED)
+    is_listed = column != NOT_LISTED
+    # A list is ranked as a catalogue of K items, whose indices are its columns.
+    listed = Ragged(column, targets.offsets).keep(is_listed)
+    no_seen = Ragged(listed.values[:0], np.zeros_like(listed.offsets))
+    filled = np.where(lists == NOT_LISTED, np.finfo(np.float32).min, scores)
     scorer = Scorer(
         n_queries=len(filled),
         n_items=filled.shape[1],
         block=lambda rows, columns: filled[rows, columns].copy(),
         margin=margin,
     )
-    ranks = np.full(len(place), np.inf)
-    ranks[is_found] = ranks_by(scorer, found, empty, item_block=filled.shape[1])
+    ranks = np.full(len(column), np.inf)
+    ranks[is_listed] = positive_ranks(
+        scorer, listed, no_seen, item_block=filled.shape[1]
+    )
     return ranks
 
 
 def score_blocks(
     scorer: Scorer, rows: slice, item_block: int
 ) -> Iterator[tuple[slice, FloatArray]]:
-    """Yield the scores of these queries, one block of items after the other.
+    """Yield the scores of a slice of queries, one block of items at a time.
+
+    Yields:
+        A slice of n items, and the `[b, n]` scores.
 
     Raises:
         ValueError: if a score is NaN or infinite.
@@ -208,7 +217,8 @@ def score_blocks(
         if not np.isfinite([scores.min(), scores.max()]).all():
             raise ValueError(
                 f"a score of queries {rows.start} to {rows.stop - 1} is NaN or "
-                "infinite, so nothing can be ranked; look at the vectors of the model"
+                "infinite: the vectors of the model are not finite; look at the loss "
+                "in training_history and run the training pipeline again"
             )
         yield columns, scores
 
@@ -216,13 +226,13 @@ def score_blocks(
 def mask_items(
     scores: FloatArray, columns: slice, rows: npt.NDArray[np.int64], items: Ragged
 ) -> None:
-    """Set these items of these rows to -inf, where they lie in a block of scores.
+    """Set the scores of some items to -inf, in place.
 
     Args:
-        scores: `[b, n]`, written to.
-        columns: the items that the block holds.
-        rows: `[V]`, the row of the block that each of `items.values` belongs to.
-        items: item positions.
+        scores: `[b, n]`, a block of scores, modified.
+        columns: the items in the block.
+        rows: `[V]`, the row of the block for each of `items.values`.
+        items: V item indices in all; those outside the block are ignored.
     """
     inside = (items.values >= columns.start) & (items.values < columns.stop)
     scores[rows[inside], items.values[inside] - columns.start] = -np.inf
@@ -236,14 +246,14 @@ def _ranks_of_block(
     targets, seen = targets.take(block), seen.take(block)
     blocks: Iterable[tuple[slice, FloatArray]]
     blocks = score_blocks(scorer, rows, item_block)
-    if scorer.n_items <= item_block:  # a single block serves both passes
+    if scorer.n_items <= item_block:  # one block serves both passes
         blocks = list(blocks)
         own = _scores_of(blocks, targets)
     else:
         own = _scores_of(blocks, targets)
         blocks = score_blocks(scorer, rows, item_block)
-    bar = own - scorer.margin[rows][targets.rows]
-    # Sorted by row, then best first: a positive stands behind its better siblings.
+    threshold = own - scorer.margin[rows][targets.rows]
+    # Sorted by row, then best first: a positive ranks after the better positives.
     order = np.lexsort((-own, targets.rows))
     rank = np.empty(len(order), np.int64)
     rank[order] = np.arange(len(order)) - targets.offsets[targets.rows]
@@ -251,7 +261,7 @@ def _ranks_of_block(
         mask_items(scores, columns, seen.rows, seen)
         mask_items(scores, columns, targets.rows, targets)
         for pairs in row_slices(len(rank), QUERY_BLOCK):
-            ahead = scores[targets.rows[pairs]] >= bar[pairs, None]
+            ahead = scores[targets.rows[pairs]] >= threshold[pairs, None]
             rank[pairs] += np.count_nonzero(ahead, axis=1)
     return rank
 
@@ -259,7 +269,7 @@ def _ranks_of_block(
 def _scores_of(
     blocks: Iterable[tuple[slice, FloatArray]], targets: Ragged
 ) -> FloatArray:
-    """Return `[P]`, the score of each positive, out of the blocks that are ranked."""
+    """Return `[P]`, the score of each positive, taken from the ranked blocks."""
     own = np.empty(len(targets.values), np.float32)
     for columns, scores in blocks:
         inside = (targets.values >= columns.start) & (targets.values < columns.stop)
@@ -270,23 +280,23 @@ def _scores_of(
 
 
 def _check(scorer: Scorer, targets: Ragged, seen: Ragged) -> None:
-    """Raise ValueError where targets or seen items don't fit the scorer."""
+    """Raise ValueError if targets or seen items don't fit the scorer."""
     if not len(targets) == len(seen) == scorer.n_queries:
         raise ValueError(
-            f"{scorer.n_queries} queries came with {len(targets)} rows of targets and "
+            f"{scorer.n_queries} queries have {len(targets)} rows of targets and "
             f"{len(seen)} rows of seen items; give one row of each per query"
         )
     for name, items in (("targets", targets), ("seen items", seen)):
         outside = (items.values < 0) | (items.values >= scorer.n_items)
         if outside.any():
             raise ValueError(
-                f"{outside.sum()} {name} are not among the {scorer.n_items} items that "
-                f"are ranked (first: {items.values[outside][:5].tolist()}); a position "
-                f"is a dense item id less {FIRST_ID}"
+                f"{outside.sum()} {name} are not among the {scorer.n_items} ranked "
+                f"items (first: {items.values[outside][:5].tolist()}); give item "
+                f"indices, which are vocabulary indices less {FIRST_ID}"
             )
     pairs = targets.rows * scorer.n_items + targets.values
     if len(np.unique(pairs)) < len(pairs):
         raise ValueError(
-            f"{len(pairs) - len(np.unique(pairs))} targets stand in their row twice; "
-            "a positive counts once, so give distinct items"
+            f"{len(pairs) - len(np.unique(pairs))} targets are repeated in their row; "
+            "give distinct items"
         )

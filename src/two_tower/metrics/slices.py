@@ -1,4 +1,4 @@
-"""Which queries and positives belong together: slices to look at one by one."""
+"""Slices of the positives: by history length, popularity and coldness."""
 
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
@@ -12,14 +12,14 @@ Mask: TypeAlias = npt.NDArray[np.bool_]
 
 
 def history_slices(lengths: Int64Array, bounds: Sequence[int]) -> Mapping[str, Mask]:
-    """Return which histories are how long, for example `"20-49"`.
+    """Return a mask for each range of history lengths, for example `"20-49"`.
 
     Args:
-        lengths: `[P]`, the number of items before each positive.
-        bounds: the shortest length of each slice, rising from 0.
+        lengths: `[P]`, the history length of each positive's query.
+        bounds: the least length of each slice, rising from 0.
 
     Returns:
-        A `[P]` mask for each slice; together they hold every positive once.
+        A `[P]` mask for each slice; each positive is in exactly one.
     """
     slices = {}
     for low, after in zip(bounds, [*bounds[1:], None], strict=True):
@@ -34,16 +34,16 @@ def history_slices(lengths: Int64Array, bounds: Sequence[int]) -> Mapping[str, M
 def popularity_slices(
     n_train: Int64Array, items: Int64Array, *, head: float, mid: float
 ) -> Mapping[str, Mask]:
-    """Return which positives are popular: `"head"`, `"mid"` or `"tail"`.
+    """Return a mask for each popularity band: `"head"`, `"mid"` and `"tail"`.
 
-    The items in falling order of popularity, the head is the first ones, that together
-    have a share `head` of all training interactions, the mid the next ones with the
-    share `mid`, the tail the rest. An item belongs to the band in which its share
-    begins, and items equally popular to the same one.
+    Items are sorted by popularity, most popular first. The head holds the first share
+    `head` of all training interactions, the mid the next share `mid`, the tail the
+    rest. The cumulative share before an item decides its band; equally popular items
+    share a band.
 
     Args:
         n_train: `[N]`, training interactions of each item.
-        items: `[P]`, the position of each positive.
+        items: `[P]`, the item index of each positive.
         head: between 0 and 1.
         mid: between 0 and 1; `head + mid` at most 1.
     """
@@ -59,10 +59,10 @@ def popularity_slices(
 
 
 def coldness_slices(n_train: Int64Array) -> Mapping[str, Mask]:
-    """Return which positives training has met: `"warm"`, or never: `"cold"`.
+    """Return a mask of `"warm"` and of `"cold"` positives, those never in training.
 
     Args:
-        n_train: `[P]`, training interactions of each positive's item, or user.
+        n_train: `[P]`, training interactions of each positive's item, or of its user.
     """
     is_cold = n_train == 0
     return {"warm": ~is_cold, "cold": is_cold}

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from two_tower.metrics.accuracy import mean_figures, query_figures
-from two_tower.metrics.ranks import item_positions, worst_ranks
+from two_tower.metrics.accuracy import mean_metrics, query_metrics
+from two_tower.metrics.ranks import dot_product_ranks, item_indices
 from two_tower.ragged import Ragged
 from two_tower.towers.encode import encode_histories
 from two_tower.towers.events import Events
@@ -66,7 +66,7 @@ class Validation:
     item_block: int
 
     def evaluate(self, towers: TwoTower, items: FloatArray) -> dict[str, float]:
-        """Return the means of `query_figures`, each name with `val_` before it.
+        """Return the means of `query_metrics`, each name with `val_` before it.
 
         Args:
             towers: as trained so far.
@@ -82,13 +82,13 @@ class Validation:
             events=examples.events,
         )
         # A repeated positive counts once.
-        targets = item_positions(examples.targets).distinct()
-        ranks = worst_ranks(
+        targets = item_indices(examples.targets).distinct()
+        ranks = dot_product_ranks(
             queries,
             items,
             targets,
-            item_positions(examples.histories),
+            item_indices(examples.histories),
             item_block=self.item_block,
         )
-        figures = query_figures(Ragged(ranks, targets.offsets), cutoffs=self.cutoffs)
-        return {f"val_{name}": mean for name, mean in mean_figures(figures).items()}
+        figures = query_metrics(Ragged(ranks, targets.offsets), cutoffs=self.cutoffs)
+        return {f"val_{name}": mean for name, mean in mean_metrics(figures).items()}

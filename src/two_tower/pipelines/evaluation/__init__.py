@@ -1,1 +1,1 @@
-"""How good the retrieval is: exact, through the index, and beside the baselines."""
+"""Metrics of the retrieval: exact, through the index, and of the baselines."""

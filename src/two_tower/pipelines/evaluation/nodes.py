@@ -1,61 +1,37 @@
-"""Nodes of the evaluation pipeline: rank, measure, tell."""
+"""Nodes of the evaluation pipeline: ranks, metrics, report and plots."""
 
 import logging
 
 import ibis.expr.types as ir
-import numpy as np
 import pyarrow as pa
-from ibis import _
 
 from two_tower.evaluation import plots
-from two_tower.evaluation.multi_interest import (
-    Catalogue,
-    Lengths,
-    describe_users,
-    read_titles,
-    spread_rows,
-    stream_queries,
-    summarise_vectors,
-)
+from two_tower.evaluation.multi_interest import ListLengths, describe_user_vectors
 from two_tower.evaluation.plots import Figure
 from two_tower.evaluation.protocol import describe_protocol
 from two_tower.evaluation.queries import (
-    read_asking_users,
-    read_cases,
+    read_evaluation_queries,
     read_n_train,
-    read_queries,
-    read_training_items,
+    read_query_vectors,
 )
-from two_tower.evaluation.rank_tables import (
-    exposure_table,
-    join_rankings,
-    ranks_table,
-    read_exposure,
-    read_ranks,
+from two_tower.evaluation.rank_tables import join_rankings, read_exposure, read_ranks
+from two_tower.evaluation.ranking import (
+    baseline_scorers,
+    rank_by_model,
+    rank_by_scorers,
+    rank_cold_items,
 )
 from two_tower.evaluation.report import format_headline, format_report
-from two_tower.evaluation.summary import (
-    MODEL,
-    figures_by_query,
-    figures_of_lists,
-    figures_of_slice,
-    figures_of_slices,
-    intervals_with_cold_items,
-)
-from two_tower.evaluation.top_k_lists import count_shown, rank_through_index
+from two_tower.evaluation.summary import summarise_rankings
 from two_tower.index.bundle import IndexBundle
-from two_tower.index.vectors import count_vectors, read_item_embeddings
-from two_tower.metrics.accuracy import mean_figures
-from two_tower.metrics.baselines import (
-    ease_scorer,
-    fit_ease,
-    interaction_matrix,
-    popularity_scorer,
+from two_tower.index.vectors import read_item_embeddings
+from two_tower.pipelines.evaluation.params import (
+    Baselines,
+    Interests,
+    Ranking,
+    Report,
 )
-from two_tower.metrics.ranks import dot_scorer, ranks_by
-from two_tower.pipelines.evaluation.params import Evaluation
-from two_tower.ragged import Ragged
-from two_tower.types import FIRST_ID, JsonObject
+from two_tower.types import JsonObject
 
 logger = logging.getLogger(__name__)
 
@@ -65,50 +41,36 @@ def rank_by_two_tower(
     test_examples: ir.Table,
     item_embeddings: ir.Table,
     item_index: IndexBundle,
-    parameters: Evaluation,
+    ranking: Ranking,
 ) -> tuple[pa.Table, pa.Table]:
-    """Rank every item for each test query, exactly and through the index.
+    """Rank all items for each evaluation query, exactly and through the index.
 
     Args:
-        test_queries: one row per vector of a test query: `user` (int32), `user_id`,
+        test_queries: one row per vector of a query: `user` (int32), `user_id`,
             `vector_index` (int32, from 0) and `vector` (array<float32>).
         test_examples: `user` (int32, unique), `items` and `targets` (array<int32>).
         item_embeddings: `item` (int32, from 2), `item_id`, `vector` (array<float32>).
-        item_index: over the same items.
-        parameters: of this pipeline.
+        item_index: index of the same items.
+        ranking: cut-offs and block size.
 
     Returns:
-        One row per positive, by user and item: `user`, `item` (int32), `n_seen`
-        (int64, length of the history), `n_candidates` (int64, items that are ranked),
-        the ranks from 0 `exact` and `index` (int64, null if the index' list of the
-        longest cut-off doesn't hold it). And one row per item: `item`, and in how many
-        lists it is: `exact@<k>`, `index@<k>`.
+        Ranks, one row per positive, by user and item: `user`, `item` (int32), `n_seen`
+        (int64, history length), `n_candidates` (int64), and the ranks from 0 `exact`
+        and `index` (int64; null outside the list of the longest cut-off). Exposure,
+        one row per item: `item`, and the number of lists with it, `exact@<k>` and
+        `index@<k>`.
 
     Raises:
-        ValueError: if there is no query, or queries, items and index don't belong
-            together.
+        ValueError: if there is no query, or queries, items and index don't match.
     """
-    cases = read_cases(test_examples)
-    queries = read_queries(test_queries, cases.users)
-    vectors = read_item_embeddings(item_embeddings).vectors
-    if item_index.n_items != len(vectors):
-        raise ValueError(
-            f"item_index holds {item_index.n_items} items and item_embeddings "
-            f"{len(vectors)}; run the indexing pipeline again"
-        )
-    cutoffs, item_block = parameters.cutoffs, parameters.item_block
-    scorer = dot_scorer(queries, vectors)
-    exact = ranks_by(scorer, cases.targets, cases.seen, item_block=item_block)
-    exact_shown = count_shown(scorer, cases.seen, cutoffs, item_block=item_block)
-    index, index_shown = rank_through_index(item_index, queries, cases, cutoffs)
-    query = cases.targets.rows
-    facts = {
-        "n_seen": cases.seen.lengths[query],
-        "n_candidates": cases.list_lengths(len(vectors))[query],
-    }
-    return (
-        ranks_table(cases, {**facts, "exact": exact, "index": index}),
-        exposure_table({"exact": exact_shown, "index": index_shown}, cutoffs),
+    queries = read_evaluation_queries(test_examples)
+    return rank_by_model(
+        queries,
+        read_query_vectors(test_queries, queries.users).vectors,
+        read_item_embeddings(item_embeddings).vectors,
+        item_index,
+        cutoffs=ranking.cutoffs,
+        item_block=ranking.item_block,
     )
 
 
@@ -117,47 +79,33 @@ def rank_among_cold_items(
     test_examples: ir.Table,
     item_embeddings: ir.Table,
     item_vocabulary: ir.Table,
-    parameters: Evaluation,
+    item_block: int,
 ) -> pa.Table:
-    """Rank the items that training never met, among themselves.
-
-    The baselines give all of these one score, so there is nothing to rank by them.
+    """Rank the cold items, those without a training interaction, among themselves.
 
     Args:
-        test_queries: as of `rank_by_two_tower`.
-        test_examples: likewise.
-        item_embeddings: likewise.
+        test_queries: one row per vector of a query: `user` (int32), `user_id`,
+            `vector_index` (int32, from 0) and `vector` (array<float32>).
+        test_examples: `user` (int32, unique), `items` and `targets` (array<int32>).
+        item_embeddings: `item` (int32, from 2), `item_id`, `vector` (array<float32>).
         item_vocabulary: `item` (int32, from 2 without gaps) and `n_train` (int64).
-        parameters: of this pipeline.
+        item_block: items scored at a time.
 
     Returns:
-        One row per positive that is such an item, by user and item: `user`, `item`
-        (int32), `n_candidates` (int64, items that are ranked), the rank from 0 `exact`
-        (int64).
+        One row per cold positive, by user and item: `user`, `item` (int32),
+        `n_candidates` (int64) and the rank from 0 `exact` (int64).
 
     Raises:
-        ValueError: if there is no query, or queries, items and vocabulary don't belong
-            together.
+        ValueError: if there is no query, or queries, items and vocabulary don't match.
     """
-    cases = read_cases(test_examples)
-    queries = read_queries(test_queries, cases.users)
-    is_cold = read_n_train(item_vocabulary, "item") == 0
-    vectors = read_item_embeddings(item_embeddings).vectors
-    if len(vectors) != len(is_cold):
-        raise ValueError(
-            f"item_embeddings holds {len(vectors)} items and item_vocabulary "
-            f"{len(is_cold)}; run the export pipeline again"
-        )
-    asked = cases.among(is_cold)
-    place = np.cumsum(is_cold) - 1
-    ranks = ranks_by(
-        dot_scorer(queries[np.isin(cases.users, asked.users)], vectors[is_cold]),
-        Ragged(place[asked.targets.values], asked.targets.offsets),
-        Ragged(place[asked.seen.values], asked.seen.offsets),
-        item_block=parameters.item_block,
+    queries = read_evaluation_queries(test_examples)
+    return rank_cold_items(
+        queries,
+        read_query_vectors(test_queries, queries.users).vectors,
+        read_item_embeddings(item_embeddings).vectors,
+        read_n_train(item_vocabulary, "item"),
+        item_block=item_block,
     )
-    n_candidates = asked.list_lengths(int(is_cold.sum()))[asked.targets.rows]
-    return ranks_table(asked, {"n_candidates": n_candidates, "exact": ranks})
 
 
 def rank_by_baselines(
@@ -165,118 +113,107 @@ def rank_by_baselines(
     item_vocabulary: ir.Table,
     user_vocabulary: ir.Table,
     train_sequences: ir.Table,
-    parameters: Evaluation,
+    ranking: Ranking,
+    baselines: Baselines,
 ) -> tuple[pa.Table, pa.Table]:
-    """Rank every item for each test query by popularity and by EASE.
+    """Rank all items for each evaluation query by popularity and by EASE.
 
-    Both learn from the training interactions alone. EASE is left out above the
-    catalogue size that the parameters state.
+    Both are fitted to the training interactions only. A catalogue above
+    `ease.max_items` skips EASE.
 
     Args:
         test_examples: `user` (int32, unique), `items` and `targets` (array<int32>).
         item_vocabulary: `item` (int32, from 2 without gaps) and `n_train` (int64).
         user_vocabulary: `user` (int32, from 2 without gaps) and `n_train` (int64).
         train_sequences: one row per window: `user` (int32), `items` and `targets`
-            (array<int32>); together they hold each user's training items.
-        parameters: of this pipeline.
+            (array<int32>); together all training items of each user.
+        ranking: cut-offs and block size.
+        baselines: options of EASE.
 
     Returns:
-        One row per positive, by user and item: `user`, `item` (int32), `item_n_train`
-        and `user_n_train` (int64, training interactions), the ranks from 0 `popularity`
-        and `ease` (int64). And one row per item: `item`, `n_train`, and in how many
-        lists it is: `popularity@<k>`, `ease@<k>`.
+        Ranks, one row per positive, by user and item: `user`, `item` (int32),
+        `item_n_train` and `user_n_train` (int64, training interactions), and the ranks
+        from 0 `popularity` and `ease` (int64). Exposure, one row per item: `item`,
+        `n_train`, and the number of lists with it, `popularity@<k>` and `ease@<k>`.
+
+    Raises:
+        ValueError: if there is no query, or EASE can't be solved.
     """
-    cases = read_cases(test_examples)
+    queries = read_evaluation_queries(test_examples)
     n_train = read_n_train(item_vocabulary, "item")
-    scorers = {"popularity": popularity_scorer(n_train, len(cases.users))}
-    if len(n_train) <= parameters.ease.max_items:
-        training = interaction_matrix(
-            read_training_items(train_sequences), len(n_train)
-        )
-        weights = fit_ease(training, l2=parameters.ease.l2)
-        histories = interaction_matrix(cases.seen, len(n_train))
-        scorers["ease"] = ease_scorer(weights, histories)
-    cutoffs, item_block = parameters.cutoffs, parameters.item_block
-    ranks = {
-        name: ranks_by(scorer, cases.targets, cases.seen, item_block=item_block)
-        for name, scorer in scorers.items()
-    }
-    shown = {
-        name: count_shown(scorer, cases.seen, cutoffs, item_block=item_block)
-        for name, scorer in scorers.items()
-    }
-    user_n_train = read_n_train(user_vocabulary, "user")[cases.users - FIRST_ID]
-    facts = {
-        "item_n_train": n_train[cases.targets.values],
-        "user_n_train": user_n_train[cases.targets.rows],
-    }
-    return (
-        ranks_table(cases, {**facts, **ranks}),
-        exposure_table(shown, cutoffs, n_train=n_train),
+    return rank_by_scorers(
+        queries,
+        baseline_scorers(
+            queries,
+            train_sequences,
+            n_train,
+            l2=baselines.ease.l2,
+            max_items=baselines.ease.max_items,
+        ),
+        n_train,
+        read_n_train(user_vocabulary, "user"),
+        cutoffs=ranking.cutoffs,
+        item_block=ranking.item_block,
     )
 
 
 def compute_metrics(
-    split_report: JsonObject, parameters: Evaluation, **tables: ir.Table
+    split_report: JsonObject,
+    ranking: Ranking,
+    baselines: Baselines,
+    report: Report,
+    **tables: ir.Table,
 ) -> JsonObject:
-    """Return all figures; `docs/metrics.md` gives their formulas.
+    """Return all metrics; `docs/metrics.md` gives their formulas.
 
     Args:
         split_report: `kind`, `shares`, `seed`, `cut_offs`, `selection` and `ties` of
             the split.
-        parameters: of this pipeline.
-        tables: `two_tower_ranks` and `two_tower_exposure` as from `rank_by_two_tower`,
-            `baseline_ranks` and `baseline_exposure` as from `rank_by_baselines`,
-            `cold_ranks` as from `rank_among_cold_items`, and `test_queries` with
-            `asked_at` (int64, null where towers don't read it).
+        ranking: cut-offs.
+        baselines: options of EASE.
+        report: headline, bootstrap and slices.
+        tables: `two_tower_ranks` and `two_tower_exposure` from `rank_by_two_tower`,
+            `baseline_ranks` and `baseline_exposure` from `rank_by_baselines`,
+            `cold_ranks` from `rank_among_cold_items`, and `test_queries` with
+            `asked_at` (int64; null if the towers don't read the request time).
 
     Returns:
-        `protocol`; `two_tower` (`exact`, `index`) and `baselines` (`popularity`, `ease`
-        or why it was skipped) with each figure's mean; `intervals`; `slices`; and
-        `among_cold_items`, a slice in which cold items alone are ranked.
+        `protocol`; the means of each metric, under `two_tower` (`exact`, `index`) and
+        `baselines` (`popularity`, and `ease` or why it was skipped); `intervals`;
+        `slices`; and `among_cold_items`, a slice ranked among cold items.
 
     Raises:
-        ValueError: if the tables of ranks hold other positives.
+        ValueError: if the tables of ranks have different positives, or the headline is
+            not one of the cut-offs.
     """
     rankings = join_rankings(
-        read_ranks(tables["two_tower_ranks"], facts=["n_seen", "n_candidates"]),
-        read_ranks(tables["baseline_ranks"], facts=["item_n_train", "user_n_train"]),
+        read_ranks(tables["two_tower_ranks"], ["n_seen", "n_candidates"]),
+        read_ranks(tables["baseline_ranks"], ["item_n_train", "user_n_train"]),
     )
-    among_cold = read_ranks(tables["cold_ranks"], facts=["n_candidates"])
     exposure = read_exposure(tables["two_tower_exposure"], tables["baseline_exposure"])
     n_train = exposure["n_train"].to_numpy()
-    cutoffs = parameters.cutoffs
-    figures = figures_by_query(rankings, cutoffs)
-    means = {
-        name: mean_figures(values) | figures_of_lists(exposure, name, n_train, cutoffs)
-        for name, values in figures.items()
-    }
-    metrics = {
-        "protocol": describe_protocol(
-            split_report,
-            dataset=parameters.dataset,
-            cutoffs=cutoffs,
-            headline=parameters.headline,
-            request_time=_know_when_asked(tables["test_queries"]),
-            n_queries=len(rankings.n_positives),
-            n_positives=len(rankings.items),
-            n_items=len(n_train),
-            n_cold_items=int((n_train == 0).sum()),
-            slices=parameters.slices.model_dump(mode="json"),
-        ),
-        "two_tower": {name: means.pop(name) for name in MODEL},
-        "baselines": {
-            "popularity": means.pop("popularity"),
-            "ease": means.get("ease") or _why_without_ease(len(n_train), parameters),
-        },
-        "intervals": intervals_with_cold_items(
-            rankings, cutoffs, **parameters.intervals.model_dump()
-        ),
-        "slices": figures_of_slices(
-            rankings, n_train, cutoffs, **parameters.slices.model_dump()
-        ),
-        "among_cold_items": figures_of_slice(among_cold, cutoffs),
-    }
+    protocol = describe_protocol(
+        split_report,
+        dataset=report.dataset,
+        cutoffs=ranking.cutoffs,
+        headline=report.headline,
+        request_time=_reads_request_time(tables["test_queries"]),
+        n_queries=len(rankings.n_positives),
+        n_positives=len(rankings.items),
+        n_items=len(n_train),
+        n_cold_items=int((n_train == 0).sum()),
+        slices=report.slices.model_dump(mode="json"),
+    )
+    summary = summarise_rankings(
+        rankings,
+        read_ranks(tables["cold_ranks"], ["n_candidates"]),
+        exposure,
+        cutoffs=ranking.cutoffs,
+        intervals=report.intervals.model_dump(),
+        slices=report.slices.model_dump(),
+    )
+    summary["baselines"].setdefault("ease", _skipped_ease(len(n_train), baselines))
+    metrics = {"protocol": protocol, **summary}
     logger.info(format_headline(metrics))
     return metrics
 
@@ -286,66 +223,42 @@ def describe_interests(
     test_examples: ir.Table,
     item_index: IndexBundle,
     item_vocabulary: ir.Table,
-    parameters: Evaluation,
+    parameters: Interests,
+    headline: int,
 ) -> JsonObject:
-    """Return what the vectors of some test users are near to, in titles.
+    """Return a description of sample users' vectors by item titles.
 
     Args:
-        test_queries: as of `rank_by_two_tower`.
-        test_examples: likewise.
-        item_index: likewise.
+        test_queries: one row per vector of a query: `user` (int32), `user_id`,
+            `vector_index` (int32, from 0) and `vector` (array<float32>).
+        test_examples: `user` (int32, unique), `items` and `targets` (array<int32>).
+        item_index: index of all items.
         item_vocabulary: `item` (int32, from 2 without gaps) and `title` (string).
-        parameters: of this pipeline.
+        parameters: number of users, and lengths of their lists.
+        headline: the k of the top-k lists that the vectors share.
 
     Returns:
-        `n_vectors`, how many each user has; `headline`, the k of the shares;
-        `all_queries`, as from `summarise_vectors` (null of a single vector); and
-        `users`, as from `describe_users`, evenly spread over the table. Both are empty
-        if no user is asked for.
+        See `two_tower.evaluation.multi_interest.describe_user_vectors`.
 
     Raises:
-        ValueError: if there is no query, or queries and items don't belong together.
+        ValueError: if there is no query, or queries, items and index don't match.
     """
-    n_vectors, asked = count_vectors(test_queries), parameters.interests
-    found: JsonObject = {
-        "n_vectors": n_vectors,
-        "headline": parameters.headline,
-        "all_queries": None,
-        "users": [],
-    }
-    if not asked.users:
-        return found
-    titles = read_titles(item_vocabulary)
-    if len(titles) != item_index.n_items:
-        raise ValueError(
-            f"item_index holds {item_index.n_items} items and item_vocabulary "
-            f"{len(titles)}; run the export and indexing pipelines again"
-        )
-    known = test_examples.select("user").order_by("user").user.to_pyarrow().to_numpy()
-    chosen = known[spread_rows(len(known), asked.users)].tolist()
-    cases = read_cases(test_examples.filter(_.user.isin(chosen)))
-    users = read_asking_users(test_queries.filter(_.user.isin(chosen)), cases.users)
-    if n_vectors > 1:
-        pieces = stream_queries(test_queries, test_examples, n_vectors)
-        found["all_queries"] = summarise_vectors(
-            pieces, item_index, parameters.headline
-        )
-    return found | {
-        "users": describe_users(
-            users,
-            cases,
-            Catalogue(item_index.item_ids, titles, item_index.vectors),
-            Lengths(asked.history, asked.recommended, parameters.headline),
-        ),
-    }
+    return describe_user_vectors(
+        test_queries,
+        test_examples,
+        item_index,
+        item_vocabulary,
+        n_users=parameters.users,
+        lengths=ListLengths(parameters.history, parameters.recommended, headline),
+    )
 
 
 def write_report(metrics: JsonObject, interests: JsonObject) -> str:
-    """Return the metrics as Markdown: how they came about, and what they say.
+    """Return the protocol and the metrics as Markdown.
 
     Args:
-        metrics: as from `compute_metrics`.
-        interests: as from `describe_interests`; told of users of several vectors.
+        metrics: from `compute_metrics`.
+        interests: from `describe_interests`.
     """
     return format_report(metrics, interests)
 
@@ -356,16 +269,16 @@ def plot_hit_rates(metrics: JsonObject) -> Figure:
 
 
 def plot_slices(metrics: JsonObject) -> Figure:
-    """Return the headline hit rate of all rankings, slice by slice."""
+    """Return the headline hit rate of all rankings in each slice."""
     return plots.plot_slices(metrics)
 
 
-def _know_when_asked(test_queries: ir.Table) -> bool:
+def _reads_request_time(test_queries: ir.Table) -> bool:
     return bool(test_queries.asked_at.notnull().any().to_pyarrow().as_py())
 
 
-def _why_without_ease(n_items: int, parameters: Evaluation) -> JsonObject:
+def _skipped_ease(n_items: int, baselines: Baselines) -> JsonObject:
     return {
-        "skipped": f"the catalogue has {n_items} items, and evaluation.ease.max_items "
-        f"is {parameters.ease.max_items}"
+        "skipped": f"the catalogue has {n_items} items, and "
+        f"evaluation.baselines.ease.max_items is {baselines.ease.max_items}"
     }

@@ -1,4 +1,4 @@
-"""Parameters of the evaluation pipeline."""
+"""Parameters of the evaluation pipeline, a group for each node's needs."""
 
 from itertools import pairwise
 from typing import Annotated, Self
@@ -17,45 +17,66 @@ def _rising(values: tuple[int, ...]) -> tuple[int, ...]:
 Rising = AfterValidator(_rising)
 
 
+class Ranking(Params):
+    """How items are ranked for a query."""
+
+    cutoffs: Annotated[
+        tuple[PositiveInt, ...],
+        Rising,
+        Field(min_length=1, description="the k of every metric @k"),
+    ]
+    item_block: int = Field(
+        ge=1, description="items scored at a time; more is faster and takes more memory"
+    )
+
+
 class Ease(Params):
     """The EASE baseline."""
 
-    l2: float = Field(gt=0, description="regularisation; larger tames rare items")
+    l2: float = Field(gt=0, description="regularisation; larger damps rare items")
     max_items: int = Field(
-        ge=0, description="with more items it is left out, and metrics.json says so"
+        ge=0, description="a larger catalogue skips EASE, as metrics.json then says"
     )
+
+
+class Baselines(Params):
+    """Baselines beside the two-tower; popularity has no option."""
+
+    ease: Ease
 
 
 class Intervals(Params):
     """The bootstrap over queries."""
 
-    resamples: int = Field(ge=1, description="how often the queries are drawn")
-    confidence: float = Field(gt=0, lt=1, description="share of resamples inside")
-    seed: int = Field(ge=0, description="of the draws")
+    resamples: int = Field(ge=1, description="number of resamples of the queries")
+    confidence: float = Field(
+        gt=0, lt=1, description="share of resampled means inside an interval"
+    )
+    seed: int = Field(ge=0, description="seed of the resampling")
 
 
 class Slices(Params):
-    """The groups of queries and positives that are also measured alone."""
+    """Slices of queries and positives with metrics of their own."""
 
     history_lengths: Annotated[
         tuple[int, ...],
         Rising,
-        Field(min_length=1, description="items; the least of each group, from 0 up"),
+        Field(min_length=1, description="items; least length of each slice, from 0"),
     ]
     head: float = Field(
         ge=0,
         le=1,
-        description="share of the training interactions that the head, the most "
-        "popular items, holds",
+        description="share of the training interactions in the head, the most popular "
+        "items",
     )
-    mid: float = Field(ge=0, le=1, description="the share of the next items, the mid")
+    mid: float = Field(ge=0, le=1, description="share in the mid, the next items")
 
     @model_validator(mode="after")
     def _bounds_cover_everything(self) -> Self:
         if self.history_lengths[0] != 0:
             raise ValueError(
                 f"slices.history_lengths starts at {self.history_lengths[0]}; it must "
-                "start at 0, so that every query is in a group"
+                "start at 0, so that every query is in a slice"
             )
         if self.head + self.mid > 1:
             raise ValueError(
@@ -65,44 +86,22 @@ class Slices(Params):
         return self
 
 
+class Report(Params):
+    """Metrics in metrics.json, and the focus of log, report and plots."""
+
+    dataset: str = Field(description="name of the data in the report")
+    headline: int = Field(description="the k, one of ranking.cutoffs, shown first")
+    intervals: Intervals
+    slices: Slices
+
+
 class Interests(Params):
-    """The users whose vectors are told of, in titles."""
+    """Sample users whose vectors the report describes by item titles."""
 
     users: int = Field(ge=0, description="evenly spread over the test queries")
     history: int = Field(
-        ge=1,
-        description="items of a user's history that belong to each vector, the nearest "
-        "first",
+        ge=1, description="items of the history per vector, nearest first"
     )
     recommended: int = Field(
-        ge=1,
-        description="unseen items that belong to each vector, and held-out items",
+        ge=1, description="unseen items per vector; also held-out items per user"
     )
-
-
-class Evaluation(Params):
-    """What is measured, and against what."""
-
-    dataset: str = Field(description="the data's name, for the report")
-    cutoffs: Annotated[
-        tuple[PositiveInt, ...],
-        Rising,
-        Field(min_length=1, description="the k of every figure @k"),
-    ]
-    headline: int = Field(description="the k, one of `cutoffs`, that is shown first")
-    item_block: int = Field(
-        ge=1, description="items scored at a time; more is faster and takes more memory"
-    )
-    ease: Ease
-    intervals: Intervals
-    slices: Slices
-    interests: Interests
-
-    @model_validator(mode="after")
-    def _headline_is_a_cutoff(self) -> Self:
-        if self.headline not in self.cutoffs:
-            raise ValueError(
-                f"evaluation.headline is {self.headline}, which is not one of the "
-                f"cutoffs {list(self.cutoffs)}"
-            )
-        return self
