@@ -1,7 +1,7 @@
-"""What a skipped test means: a failure in CI, unless CI can't help it.
+"""Pytest hooks that fail skipped tests in CI, except those that CI can't run.
 
-Not every machine has a GPU, and the real MovieLens archives may not be passed on with
-the project: a clone lacks them. All else CI has or installs.
+Not every machine has a GPU, and GroupLens doesn't allow most archives to be passed on
+with the project. CI has or installs everything else.
 """
 
 import os
@@ -14,7 +14,7 @@ import pytest
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
 MAY_SKIP = ("gpu", "movielens")  # markers of pyproject.toml
-NVIDIA_DRIVER = Path("/dev/nvidiactl")  # far quicker to see than a TensorFlow device
+NVIDIA_DRIVER = Path("/dev/nvidiactl")  # much faster to find than a TensorFlow device
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

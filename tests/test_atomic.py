@@ -14,7 +14,7 @@ def save(folder, **files):
             (new / name).write_text(text)
 
 
-def fail_half_way(path):
+def write_and_fail(path):
     path.write_text("half")
     raise OSError("the disk is full")
 
@@ -32,7 +32,7 @@ def test_a_file_is_replaced_when_the_block_ends(tmp_path):
     assert list(target.parent.iterdir()) == [target]
 
 
-def test_who_reads_a_file_reads_on_in_the_old_one(tmp_path):
+def test_a_reader_keeps_the_old_file_open(tmp_path):
     target = tmp_path / "report.txt"
     target.write_text("old")
     with target.open() as reader:
@@ -42,11 +42,11 @@ def test_who_reads_a_file_reads_on_in_the_old_one(tmp_path):
     assert target.read_text() == "new"
 
 
-def test_a_failing_block_leaves_the_old_file_and_no_other(tmp_path):
+def test_a_failing_block_leaves_only_the_old_file(tmp_path):
     target = tmp_path / "report.txt"
     target.write_text("old")
     with pytest.raises(OSError, match="full"), replace_file(target) as new:
-        fail_half_way(new)
+        write_and_fail(new)
     assert target.read_text() == "old"
     assert list(tmp_path.iterdir()) == [target]
 
@@ -63,11 +63,11 @@ def test_a_folder_holds_one_version_after_each_save(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["table"]
 
 
-def test_a_failing_block_leaves_the_version_in_force(tmp_path):
+def test_a_failing_block_leaves_the_current_version(tmp_path):
     folder = tmp_path / "table"
     save(folder, a="old")
     with pytest.raises(OSError, match="full"), replace_folder(folder) as new:
-        fail_half_way(new / "a")
+        write_and_fail(new / "a")
     assert content(folder) == {"a": "old"}
     assert [path.name for path in tmp_path.iterdir()] == ["table"]
 
@@ -77,12 +77,12 @@ def test_a_failing_first_save_leaves_nothing(tmp_path):
         pytest.raises(OSError, match="full"),
         replace_folder(tmp_path / "table") as new,
     ):
-        fail_half_way(new / "a")
+        write_and_fail(new / "a")
     assert current_version(tmp_path / "table") is None
     assert list(tmp_path.iterdir()) == []
 
 
-def test_readers_follow_the_old_version_until_the_pointer_moves(tmp_path):
+def test_readers_see_the_old_version_until_the_pointer_is_replaced(tmp_path):
     folder = tmp_path / "table"
     save(folder, a="old")
     with replace_folder(folder) as new:
@@ -99,7 +99,7 @@ def test_equal_content_keeps_its_version_folder(tmp_path):
     assert current_version(folder).stat().st_ino == inode
 
 
-def test_a_damaged_version_is_healed_by_saving_its_content_again(tmp_path):
+def test_a_damaged_version_is_repaired_by_saving_its_content_again(tmp_path):
     folder = tmp_path / "table"
     save(folder, a="1", b="2")
     (current_version(folder) / "b").unlink()
@@ -107,7 +107,7 @@ def test_a_damaged_version_is_healed_by_saving_its_content_again(tmp_path):
     assert content(folder) == {"a": "1", "b": "2"}
 
 
-def test_files_of_others_in_the_folder_are_left_alone(tmp_path):
+def test_other_files_in_the_folder_are_left_alone(tmp_path):
     folder = tmp_path / "table"
     folder.mkdir()
     (folder / "notes.txt").write_text("mine")

@@ -1,4 +1,4 @@
-"""Pieces of a given size, whatever sizes rows are handed over in."""
+"""Chunks of rows: tables of given sizes, slices."""
 
 from itertools import cycle, repeat
 
@@ -10,8 +10,8 @@ from two_tower.chunking import cut_tables, row_slices
 SCHEMA = pa.schema({"user": pa.int32(), "items": pa.list_(pa.int32())})
 
 
-def handed_over(*sizes):
-    """Batches of these sizes; user u has u modulo 3 items."""
+def make_batches(*sizes):
+    """Return batches of the given sizes; user u has u modulo 3 items."""
     first = 0
     for size in sizes:
         users = range(first, first + size)
@@ -21,34 +21,34 @@ def handed_over(*sizes):
 
 
 @pytest.mark.parametrize("sizes", [(10,), (4, 4, 2), (1, 7, 2), (5, 5), (3, 0, 7)])
-def test_pieces_have_their_size_whatever_is_handed_over(sizes):
-    pieces = list(cut_tables(handed_over(*sizes), SCHEMA, repeat(4)))
-    assert [piece.num_rows for piece in pieces] == [4, 4, 2]
-    rows = pa.concat_tables(pieces)
+def test_tables_have_the_given_size_for_any_batches(sizes):
+    tables = list(cut_tables(make_batches(*sizes), SCHEMA, repeat(4)))
+    assert [table.num_rows for table in tables] == [4, 4, 2]
+    rows = pa.concat_tables(tables)
     assert rows["user"].to_pylist() == list(range(10))
     assert rows["items"].to_pylist() == [[user] * (user % 3) for user in range(10)]
 
 
-def test_pieces_may_differ_in_size():
-    pieces = cut_tables(handed_over(5, 5), SCHEMA, cycle([4, 1]))
-    assert [piece.num_rows for piece in pieces] == [4, 1, 4, 1]
+def test_tables_may_have_different_sizes():
+    tables = cut_tables(make_batches(5, 5), SCHEMA, cycle([4, 1]))
+    assert [table.num_rows for table in tables] == [4, 1, 4, 1]
 
 
-def test_each_column_of_a_piece_lies_in_one_chunk():
-    pieces = cut_tables(handed_over(1, 1, 1, 1, 1), SCHEMA, repeat(3))
-    assert [piece["items"].num_chunks for piece in pieces] == [1, 1]
+def test_each_column_of_a_table_is_one_arrow_chunk():
+    tables = cut_tables(make_batches(1, 1, 1, 1, 1), SCHEMA, repeat(3))
+    assert [table["items"].num_chunks for table in tables] == [1, 1]
 
 
 @pytest.mark.parametrize("sizes", [(), (0,)])
-def test_no_row_gives_one_empty_piece_with_all_columns(sizes):
-    (piece,) = cut_tables(handed_over(*sizes), SCHEMA, repeat(4))
-    assert (piece.num_rows, piece.schema) == (0, SCHEMA)
+def test_no_rows_give_one_empty_table_with_all_columns(sizes):
+    (table,) = cut_tables(make_batches(*sizes), SCHEMA, repeat(4))
+    assert (table.num_rows, table.schema) == (0, SCHEMA)
 
 
 def test_rows_are_cast_to_the_schema():
     wide = pa.schema({"user": pa.int64(), "items": pa.list_(pa.int64())})
-    (piece,) = cut_tables(handed_over(3), wide, repeat(4))
-    assert piece.schema == wide
+    (table,) = cut_tables(make_batches(3), wide, repeat(4))
+    assert table.schema == wide
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ def lists(ragged):
     return [ragged.values[start:stop].tolist() for start, stop in bounds]
 
 
-def test_rows_survive_the_way_in_and_out():
+def test_rows_are_those_of_the_lists():
     rows = [[3, 1], [], [2]]
     ragged = Ragged.from_lists(rows)
     assert lists(ragged) == rows
@@ -21,31 +21,31 @@ def test_rows_survive_the_way_in_and_out():
     assert ragged.rows.tolist() == [0, 0, 2]
 
 
-def test_no_rows_are_no_values():
+def test_no_rows_have_no_values():
     ragged = Ragged.from_lists([])
     assert len(ragged) == 0
     assert ragged.values.dtype == np.int32
     assert len(ragged.take([])) == 0
 
 
-def test_rows_are_taken_in_any_order_and_again():
+def test_rows_are_taken_in_any_order_and_repeatedly():
     ragged = Ragged.from_lists([[3, 1], [], [2], [7, 8, 9]])
     assert lists(ragged.take([3, 1, 0, 3])) == [[7, 8, 9], [], [3, 1], [7, 8, 9]]
 
 
-def test_values_are_kept_by_a_mask():
+def test_a_mask_keeps_values():
     ragged = Ragged.from_lists([[3, 1], [], [2], [7, 8, 9]])
     assert lists(ragged.keep(ragged.values > 2)) == [[3], [], [], [7, 8, 9]]
 
 
-def test_repeats_within_a_row_go():
+def test_repeats_within_a_row_are_removed():
     ragged = Ragged.from_lists([[5, -1, 5], [], [5, 7, 7, 5]])
     assert lists(ragged.distinct()) == [[5, -1], [], [5, 7]]
     assert lists(Ragged.from_lists([[], []]).distinct()) == [[], []]
 
 
 @pytest.mark.parametrize("kind", [pa.list_, pa.large_list])
-def test_arrow_columns_are_read_whole_sliced_or_in_chunks(kind):
+def test_arrow_columns_are_read_complete_sliced_or_in_chunks(kind):
     column = pa.array([[1], [2, 3], [], [4]], kind(pa.int64()))
     chunks = pa.chunked_array([column.slice(1, 2), column.slice(3)])
     assert lists(Ragged.from_arrow(column)) == [[1], [2, 3], [], [4]]
@@ -60,7 +60,7 @@ def test_nulls_are_refused(rows):
         Ragged.from_arrow(pa.array(rows, pa.list_(pa.int32())))
 
 
-def test_padding_stands_behind_and_the_newest_values_stay():
+def test_padding_is_at_the_end_and_the_last_values_stay():
     ragged = Ragged.from_lists([[3, 1], [], [2], [7, 8, 9]])
     assert ragged.pad(2).tolist() == [[3, 1], [0, 0], [2, 0], [8, 9]]
     assert ragged.pad(4).tolist() == [

@@ -1,4 +1,4 @@
-"""A skipped test fails in CI, but for want of a GPU or real data; see skips.py."""
+"""Skipped tests fail in CI, except those without GPU or real data; see skips.py."""
 
 import subprocess
 import sys
@@ -48,17 +48,19 @@ def run_pytest(folder: Path, test: str, ci: str) -> subprocess.CompletedProcess[
     )
 
 
-def test_a_skip_is_a_failure_in_ci(tmp_path):
+def test_a_skipped_test_fails_in_ci(tmp_path):
     done = run_pytest(tmp_path, SKIPS, ci="true")
     assert "skipped, which is a failure in CI" in done.stdout
     assert "1 failed, 1 xfailed" in done.stdout
 
 
-def test_a_module_that_skips_itself_is_a_failure_in_ci(tmp_path):
+def test_a_skipped_module_fails_in_ci(tmp_path):
     module = "import pytest\npytest.importorskip('no_such_module')"
     assert "1 error" in run_pytest(tmp_path, module, ci="true").stdout
 
 
 @pytest.mark.parametrize(("test", "ci"), [(SKIPS, ""), (ALLOWED_SKIPS, "true")])
-def test_a_skip_elsewhere_or_for_want_of_gpu_or_real_data_is_none(tmp_path, test, ci):
+def test_a_skip_outside_of_ci_or_without_gpu_or_real_data_is_allowed(
+    tmp_path, test, ci
+):
     assert run_pytest(tmp_path, test, ci).returncode == 0

@@ -1,4 +1,4 @@
-"""Run the packaged project: `python -m two_tower`."""
+"""Command line of the packaged project: `python -m two_tower` is `kedro run`."""
 
 import sys
 from pathlib import Path
@@ -8,11 +8,11 @@ from kedro.framework.project import configure_project
 
 
 def main() -> None:
-    """Hand the command line to `kedro run` of this package."""
+    """Run `kedro run` of this package with the arguments of the command line."""
     package = Path(__file__).parent.name
     configure_project(package)
     run = find_run_command(package)
-    run(*sys.argv[1:], standalone_mode=True)
+    run(sys.argv[1:])
 
 
 if __name__ == "__main__":

@@ -1,14 +1,14 @@
-"""Replacing files and folders in one step, so that no reader ever sees half a save.
+"""Atomic replacement of files and folders: readers never see an incomplete save.
 
-One file is written beside its target and renamed over it. A folder can't be swapped by
-one rename, so it holds its content in a version folder and a small file that names it:
+A file is written to a temporary path and renamed over its target. A folder can't be
+replaced by one rename, so its content is in a version folder that a pointer file names:
 
     histories/
-        _current             the name of the version in force, replaced last
-        v-3f0c…/             the content, named by its hash
+        _current             name of the current version, replaced last
+        v-3f0c…/             content, named by its hash
 
-A name that starts with `_` is skipped by pandas, PyArrow and Spark, which can
-therefore read such a folder of Parquet files without this project.
+pandas, PyArrow and Spark skip names that start with `_`, so they can read such a folder
+of Parquet files without this project.
 """
 
 import os
@@ -22,20 +22,20 @@ from typing import Final
 
 POINTER: Final = "_current"
 VERSION_PREFIX: Final = "v-"
-VERSION_DIGITS: Final = 16  # 64 bits of SHA-256: enough to tell a few versions apart
+VERSION_DIGITS: Final = 16  # 64 bits of SHA-256, enough for a few versions
 
 
 @contextmanager
 def replace_file(path: Path) -> Iterator[Path]:
-    """Yield a path to write to; the file there takes the place of `path` at the end.
+    """Yield a path to write; at the end its file replaces `path`.
 
-    When the block raises, `path` stays as it was and the new file is removed.
+    If the block raises, `path` is unchanged and the new file is removed.
 
     Args:
         path: the file to create or replace; missing parent folders are made.
 
     Yields:
-        A path of the same name in a scratch folder on the same file system.
+        A path with the name of `path`, in a temporary folder on its file system.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=path.parent, prefix=f".saving-{path.name}-") as scratch:
@@ -47,17 +47,17 @@ def replace_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def replace_folder(folder: Path) -> Iterator[Path]:
-    """Yield an empty folder to fill; it becomes the version of `folder` in force.
+    """Yield an empty folder to fill; at the end it becomes the version of `folder`.
 
-    When the block raises, the version in force stays. The one before is removed after
-    the swap, so a lazy table on its files can't be read any more. Saving the content
-    that is there already changes nothing on disk.
+    If the block raises, the current version stays. Otherwise the old version is removed
+    last, which invalidates lazy tables on its files. Saving unchanged content changes
+    nothing on disk.
 
     Args:
-        folder: holds the versions and the pointer; missing folders are made.
+        folder: folder of the version and the pointer; missing folders are made.
 
     Yields:
-        An empty scratch folder on the same file system.
+        An empty temporary folder on the file system of `folder`.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     prefix = f".saving-{folder.name}-"
@@ -70,7 +70,7 @@ def replace_folder(folder: Path) -> Iterator[Path]:
             for file in _files(new):
                 _flush(file)
             folder.mkdir(exist_ok=True)
-            if version.exists():  # of this name, but damaged
+            if version.exists():  # with damaged content
                 version.rename(Path(scratch, "damaged"))
             new.rename(version)
         with replace_file(folder / POINTER) as pointer:
@@ -81,7 +81,7 @@ def replace_folder(folder: Path) -> Iterator[Path]:
 
 
 def current_version(folder: Path) -> Path | None:
-    """Return the version folder in force, or None where nothing was saved yet."""
+    """Return the current version's folder, or None before the first save."""
     pointer = folder / POINTER
     if not pointer.is_file():
         return None
@@ -89,18 +89,18 @@ def current_version(folder: Path) -> Path | None:
 
 
 def is_intact(version: Path) -> bool:
-    """Tell whether a version folder holds what it held when it was saved."""
+    """Return whether a version folder has the content that was saved."""
     return _version_name(version) == version.name
 
 
 def file_sha256(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes in hexadecimal digits."""
+    """Return the SHA-256 of a file's bytes, as hexadecimal digits."""
     with path.open("rb") as file:
         return file_digest(file, "sha256").hexdigest()
 
 
 def folder_digest(folder: Path) -> str:
-    """Return the SHA-256 of all files of a folder, their names included."""
+    """Return the SHA-256 of a folder's file names and contents."""
     digest = sha256()
     for file in _files(folder):
         name = file.relative_to(folder).as_posix()
@@ -117,6 +117,6 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _flush(file: Path) -> None:
-    """Have the file's bytes on disk before a rename makes them the ones in force."""
+    """Write the file's bytes to disk, as needed before a rename."""
     with file.open("rb") as opened:
         os.fsync(opened.fileno())

@@ -1,4 +1,4 @@
-"""Keras' back end: which one it is, and how to import it without noise."""
+"""Selection of the Keras back end, and an import of Keras without its messages."""
 
 import logging
 import os
@@ -13,24 +13,24 @@ STDERR = 2
 
 
 def choose_backend(name: str) -> None:
-    """Make Keras use the back end `name` when it is imported.
+    """Select the back end `name` before Keras is imported.
 
     Raises:
-        RuntimeError: Keras has been imported already, with another back end.
+        RuntimeError: Keras is already imported, with another back end.
     """
     keras = sys.modules.get("keras")
     if keras is not None and keras.config.backend() != name:
         raise RuntimeError(
             f"training.backend is {name!r}, but this process has already imported "
-            f"Keras with {keras.config.backend()!r}; start a new one"
+            f"Keras with {keras.config.backend()!r}; start a new process"
         )
     os.environ["KERAS_BACKEND"] = name
-    # Warnings of TensorFlow's C++ side speak to its developers; errors are shown.
+    # Level 2 hides info and warnings of TensorFlow's C++ code, not its errors.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 
 def import_keras_quietly() -> None:
-    """Import Keras without the lines that its back end writes before it has a log."""
+    """Import Keras; what its back end writes to stderr goes to the debug log."""
     if "keras" in sys.modules:
         return
     with _stderr_to_debug_log():
@@ -39,23 +39,23 @@ def import_keras_quietly() -> None:
         if keras.config.backend() == "tensorflow":
             import tensorflow as tf
 
-            # The first look for a GPU complains where there is no driver.
+            # Without a driver, the first search for a GPU writes warnings.
             tf.config.list_physical_devices("GPU")
 
 
 @contextmanager
 def _stderr_to_debug_log() -> Iterator[None]:
-    """Send what this process, C++ included, writes to stderr to the log, as debug."""
+    """Redirect stderr, that of C++ code included, to the debug log."""
     sys.stderr.flush()
-    kept = os.dup(STDERR)
-    with tempfile.TemporaryFile() as caught:
-        os.dup2(caught.fileno(), STDERR)
+    original = os.dup(STDERR)
+    with tempfile.TemporaryFile() as captured:
+        os.dup2(captured.fileno(), STDERR)
         try:
             yield
         finally:
             sys.stderr.flush()
-            os.dup2(kept, STDERR)
-            os.close(kept)
-            caught.seek(0)
-            for line in caught.read().decode(errors="replace").splitlines():
+            os.dup2(original, STDERR)
+            os.close(original)
+            captured.seek(0)
+            for line in captured.read().decode(errors="replace").splitlines():
                 logger.debug("%s", line)

@@ -1,4 +1,4 @@
-"""Lists of different lengths in two flat arrays, the form NumPy can work on."""
+"""Ragged rows: lists of different lengths as two flat NumPy arrays."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ class Ragged:
     """Rows of different lengths; row `r` is `values[offsets[r]:offsets[r + 1]]`.
 
     Attributes:
-        values: `[V]`, all rows one after the other.
-        offsets: `[R + 1]` int64, from 0 to V, never falling.
+        values: `[V]`, all rows concatenated.
+        offsets: `[R + 1]` int64, from 0 to V, non-decreasing.
     """
 
     values: npt.NDArray[Any]
@@ -24,17 +24,17 @@ class Ragged:
     def from_lists(
         cls, rows: Sequence[Iterable[int]], dtype: npt.DTypeLike = np.int32
     ) -> Self:
-        """Return the rows of a Python list of lists."""
+        """Return the rows of a list of lists of integers."""
         arrays = [np.fromiter(row, dtype) for row in rows]
         values = np.concatenate(arrays) if arrays else np.empty(0, dtype)
         return cls(values, _offsets([len(array) for array in arrays]))
 
     @classmethod
     def from_arrow(cls, lists: Any) -> Self:
-        """Return the rows of an Arrow list array or chunked array, type kept.
+        """Return the rows of an Arrow list array or chunked array, in its value type.
 
         Raises:
-            ValueError: if a list, or a value in one, is null.
+            ValueError: a list, or a value in a list, is null.
         """
         import pyarrow as pa
         import pyarrow.compute as pc
@@ -45,8 +45,8 @@ class Ragged:
         nulls = lists.null_count + values.null_count
         if nulls:
             raise ValueError(
-                f"a column of lists holds {nulls} nulls; "
-                "write a user without items as an empty list"
+                f"a list column holds {nulls} nulls; "
+                "give a user without items an empty list"
             )
         lengths = pc.list_value_length(lists).to_numpy(zero_copy_only=False)
         return cls(values.to_numpy(zero_copy_only=False), _offsets(lengths))
@@ -61,41 +61,41 @@ class Ragged:
 
     @property
     def rows(self) -> npt.NDArray[np.int64]:
-        """`[V]` int64, the row that each value stands in."""
+        """`[V]` int64, the row of each value."""
         return np.repeat(np.arange(len(self)), self.lengths)
 
     def take(self, rows: npt.ArrayLike) -> Self:
-        """Return these rows, in this order; a row may be asked for again."""
-        chosen = np.asarray(rows, np.int64)
-        lengths = self.lengths[chosen]
+        """Return the given rows, in the given order; indices may repeat."""
+        indices = np.asarray(rows, np.int64)
+        lengths = self.lengths[indices]
         offsets = _offsets(lengths)
-        # Each value's place is its row's start plus its place within the row.
-        shift = np.repeat(self.offsets[:-1][chosen] - offsets[:-1], lengths)
+        # The index of a value is the start of its row plus its position in the row.
+        shift = np.repeat(self.offsets[:-1][indices] - offsets[:-1], lengths)
         return type(self)(self.values[np.arange(offsets[-1]) + shift], offsets)
 
     def pad(self, width: int) -> npt.NDArray[Any]:
-        """Return each row's last `width` values, then zeros.
+        """Return the last `width` values of each row, padded with zeros at the end.
 
         Returns:
-            `[R, width]` of the values' type.
+            `[R, width]`, in the type of the values.
         """
         kept = np.minimum(self.lengths, width)
         starts = self.offsets[1:] - kept
-        places = starts[:, None] + np.arange(width)
+        indices = starts[:, None] + np.arange(width)
         is_real = np.arange(width) < kept[:, None]
         padded = np.zeros((len(self), width), self.values.dtype)
-        padded[is_real] = self.values[places[is_real]]
+        padded[is_real] = self.values[indices[is_real]]
         return padded
 
     def keep(self, mask: npt.NDArray[np.bool_]) -> Self:
-        """Return as many rows, of those values alone where `mask` (`[V]`) is true."""
+        """Return all rows with the values where `mask` (`[V]`) is true."""
         kept_before = np.concatenate([[0], np.cumsum(mask, dtype=np.int64)])
         return type(self)(self.values[mask], kept_before[self.offsets])
 
     def distinct(self) -> Self:
-        """Return as many rows, of each row's first value of a kind alone.
+        """Return all rows without repeated values; first occurrences keep their order.
 
-        The values are integers.
+        The values must be integers.
         """
         if not len(self.values):
             return self
@@ -109,5 +109,5 @@ class Ragged:
 
 
 def _offsets(lengths: npt.ArrayLike) -> npt.NDArray[np.int64]:
-    """Return `[R + 1]` int64, where rows of these lengths begin and end."""
+    """Return the offsets of rows of the given lengths, `[R + 1]` int64."""
     return np.concatenate([[0], np.cumsum(np.asarray(lengths, np.int64))])

@@ -41,18 +41,18 @@ def test_a_second_save_replaces_the_first(tmp_path, name):
 
 
 @pytest.mark.parametrize(
-    ("name", "invalid"),
+    ("name", "invalid", "message"),
     [
-        ("a.json", {"a": object()}),
-        ("a.json", {"a": float("nan")}),
-        ("a.md", 3),
-        ("f", go.Figure(layout={"meta": {"a": object()}})),
+        ("a.json", {"a": object()}, "JSON"),
+        ("a.json", {"a": float("nan")}, "JSON"),
+        ("a.md", 3, "str"),
+        ("f", go.Figure(layout={"meta": {"a": object()}}), "JSON"),
     ],
 )
-def test_a_failed_save_leaves_the_old_file_alone(tmp_path, name, invalid):
+def test_a_failed_save_leaves_the_old_file(tmp_path, name, invalid, message):
     dataset = open_dataset(tmp_path, name)
     dataset.save(CONTENTS[name][0])
-    with pytest.raises(DatasetError):
+    with pytest.raises(DatasetError, match=message):
         dataset.save(invalid)
     assert dataset.load() == CONTENTS[name][0]
     assert [path.name for path in (tmp_path / "deep").iterdir()] == [name]

@@ -1,4 +1,4 @@
-"""A MovieLens archive that has grown since it was first read."""
+"""Additions to a MovieLens archive that the project has already read."""
 
 import zipfile
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ def read_lines(archive: Path, table: str) -> list[str]:
 
 
 def append_lines(archive: Path, added: Mapping[str, list[str]]) -> None:
-    """Write the archive again with lines behind those of its tables."""
+    """Append lines to tables of the archive."""
     with zipfile.ZipFile(archive) as opened:
         files = {name: opened.read(name) for name in opened.namelist()}
     for table, lines in added.items():
@@ -28,12 +28,12 @@ def append_lines(archive: Path, added: Mapping[str, list[str]]) -> None:
 
 
 def add_movie(archive: Path, movie: int, like: int) -> None:
-    """Add a movie with the genres and the year of another one.
+    """Add a movie with the title and the genres of another one.
 
     Args:
-        archive: in ml-1m's format.
-        movie: its id.
-        like: the id of the other movie.
+        archive: archive in ml-1m's format.
+        movie: id of the new movie.
+        like: id of the other movie.
     """
     (model,) = (
         line for line in read_lines(archive, "movies") if line.startswith(f"{like}::")
@@ -42,18 +42,19 @@ def add_movie(archive: Path, movie: int, like: int) -> None:
 
 
 def grow_archive(archive: Path) -> None:
-    """Add three users with an occupation and a zip code of their own, and two movies.
+    """Add three users and two movies with new feature values.
 
-    The new users have rated what the first users did, later than all others. They and
-    some of the others have also rated one of the new movies, whose genre is new, too,
-    but not as their last one, so that training meets it.
+    The new users have a new occupation and new zip codes, and the ratings of the first
+    three users, later than all other ratings. The new movies have a new genre. The new
+    users and some of the others have rated one of them, not as their last movie, so
+    that training sees it.
     """
     ratings = [line.split("::") for line in read_lines(archive, "ratings")]
     latest = max(int(rating[3]) for rating in ratings)
     copied = [
-        f"{user}::{movie}::{stars}::{latest + place}"
+        f"{user}::{movie}::{stars}::{latest + position}"
         for like, user in enumerate(NEW_USERS, start=1)
-        for place, (rater, movie, stars, _) in enumerate(ratings, start=1)
+        for position, (rater, movie, stars, _) in enumerate(ratings, start=1)
         if rater == str(like)
     ]
     fans = dict.fromkeys(NEW_USERS, latest)

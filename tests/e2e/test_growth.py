@@ -1,4 +1,4 @@
-"""Training goes on with new data, and new movies are indexed with no training."""
+"""Retraining on new data, and new movies indexed without training."""
 
 import json
 
@@ -49,15 +49,15 @@ def retrained(finished_project, tmp_path_factory) -> Project:
     """A finished project whose archive has grown, retrained for one epoch."""
     project = finished_project.copy(tmp_path_factory.mktemp("retrained") / "project")
     grow_archive(archive(project))
-    # A gentle epoch: what was learned must show in its loss and in its vectors.
-    gentle = "training.epochs=1,training.optimizer.learning_rate=0.0001"
-    project.run("--pipelines", "retrain", "--params", gentle)
+    # A low learning rate, so that loss and vectors stay near those of the first run.
+    params = "training.epochs=1,training.optimizer.learning_rate=0.0001"
+    project.run("--pipelines", "retrain", "--params", params)
     return project
 
 
 @pytest.fixture(scope="module")
 def with_new_movie(finished_project, tmp_path_factory) -> tuple[Project, int]:
-    """A finished project with one new movie, and the movie that it is like."""
+    """A finished project with one new movie, and the movie that it copies."""
     project = finished_project.copy(tmp_path_factory.mktemp("added") / "project")
     vocabulary = table(project, "03_primary", "item_vocabulary")
     like = int(vocabulary.sort_values("n_train").item_id.iloc[-1])
@@ -68,21 +68,23 @@ def with_new_movie(finished_project, tmp_path_factory) -> tuple[Project, int]:
 
 # covers: L28
 @pytest.mark.parametrize("entity", ["item", "user"])
-def test_known_ids_keep_their_numbers_and_new_ones_come_behind(
+def test_existing_ids_keep_their_indices_and_new_ones_are_appended(
     entity, finished_project, retrained
 ):
     before, after = (
         table(project, "03_primary", f"{entity}_vocabulary").set_index(entity)
         for project in (finished_project, retrained)
     )
-    known = after.loc[before.index]
-    assert known[f"{entity}_id"].tolist() == before[f"{entity}_id"].tolist()
+    existing = after.loc[before.index]
+    assert existing[f"{entity}_id"].tolist() == before[f"{entity}_id"].tolist()
     new = {"item": [RATED_MOVIE], "user": NEW_USERS}[entity]
     assert set(new) <= set(after[f"{entity}_id"][len(before) :])
 
 
 # covers: L28
-def test_values_of_features_grow_behind_the_known_ones(finished_project, retrained):
+def test_new_feature_values_are_appended_to_the_existing_ones(
+    finished_project, retrained
+):
     def ids(project):
         rows = table(project, "03_primary", "feature_vocabulary")
         return rows.set_index(["entity", "feature", "value"]).id
@@ -94,29 +96,31 @@ def test_values_of_features_grow_behind_the_known_ones(finished_project, retrain
 
 
 # covers: L28
-def test_retraining_goes_on_from_the_stored_weights(finished_project, retrained):
+def test_retraining_resumes_from_the_deployed_weights(finished_project, retrained):
     first = report(finished_project, "training_history.json")
     again = report(retrained, "training_history.json")
-    # A fresh training takes most of its epochs to get there.
+    # Training from scratch needs most of its epochs for this loss.
     assert again[0]["loss"] < (first[0]["loss"] + 9 * first[-1]["loss"]) / 10
 
 
 # covers: L28
-def test_known_rows_of_the_tables_are_gone_on_from(finished_project, retrained):
+def test_retraining_keeps_the_vectors_of_existing_items_nearest_to_the_old_ones(
+    finished_project, retrained
+):
     before, after = (query_tower(project) for project in (finished_project, retrained))
     n_before, n_after = (
         tower.towers.item_tower.n_entities for tower in (before, after)
     )
     assert n_after > n_before
-    known = np.arange(2, n_before, dtype=np.int32)
-    old, new = (tower.encode_items(known) for tower in (before, after))
+    existing = np.arange(2, n_before, dtype=np.int32)
+    old, new = (tower.encode_items(existing) for tower in (before, after))
     cosines = (old @ new.T).astype(np.float64)
-    # One epoch moves vectors, but each stays the nearest to what it was.
-    assert (cosines.argmax(axis=1) == np.arange(len(known))).mean() > 0.9
+    # One epoch moves the vectors, but most stay nearest to their old ones.
+    assert (cosines.argmax(axis=1) == np.arange(len(existing))).mean() > 0.9
 
 
 # covers: L28
-def test_metrics_lists_and_a_matching_index_come_out(retrained):
+def test_retraining_gives_metrics_recommendations_and_a_matching_index(retrained):
     metrics = report(retrained, "metrics.json")
     assert 0 < metrics["two_tower"]["exact"]["hr@50"] <= 1
     served = table(retrained, "07_model_output", "recommendations")
@@ -124,7 +128,7 @@ def test_metrics_lists_and_a_matching_index_come_out(retrained):
     require_pair(query_tower(retrained), item_index(retrained))
 
 
-def test_a_retrained_model_can_be_retrained_and_says_so(retrained):
+def test_the_lineage_of_a_retrained_model_holds_the_deployed_one(retrained):
     record = json.loads(
         retrained.output("08_reporting", "lineage/two_tower_model.json").read_text()
     )
@@ -132,22 +136,22 @@ def test_a_retrained_model_can_be_retrained_and_says_so(retrained):
     assert "deployed_query_tower" in record["inputs"]
 
 
-def test_retraining_before_any_training_says_what_to_run(tmp_path):
+def test_retraining_before_any_training_is_refused_with_a_command(tmp_path):
     project = Project.create(tmp_path / "project")
     project.run("--pipelines", "simulation")
-    said = project.refusal("--pipelines", "retrain")
-    assert "there is no query tower in" in said
-    assert "run: kedro run" in said
+    message = project.refusal("--pipelines", "retrain")
+    assert "there is no query tower in" in message
+    assert "run: kedro run" in message
 
 
 # covers: L28 X11
-def test_a_new_movie_is_indexed_with_no_training(finished_project, with_new_movie):
+def test_a_new_movie_is_indexed_without_training(finished_project, with_new_movie):
     project, _ = with_new_movie
     embeddings = table(project, "07_model_output", "item_embeddings")
     before = table(finished_project, "07_model_output", "item_embeddings")
     assert embeddings.item_id.tolist()[: len(before)] == before.item_id.tolist()
     assert NEW_MOVIE in embeddings.item_id.tolist()[len(before) :]
-    # A larger batch may round the last row otherwise.
+    # A larger batch may be rounded differently.
     np.testing.assert_allclose(
         np.stack(embeddings.vector[: len(before)]), np.stack(before.vector), atol=1e-6
     )
@@ -160,7 +164,7 @@ def test_a_new_movie_is_indexed_with_no_training(finished_project, with_new_movi
 
 
 # covers: X11
-def test_a_new_movie_lies_near_movies_of_the_same_content(with_new_movie):
+def test_a_new_movie_is_near_movies_of_equal_genres(with_new_movie):
     project, like = with_new_movie
     items = table(project, "07_model_output", "item_embeddings").set_index("item_id")
     vectors = np.stack(items.vector)
@@ -171,19 +175,19 @@ def test_a_new_movie_lies_near_movies_of_the_same_content(with_new_movie):
             line.split("::") for line in read_lines(archive(project), "movies")
         )
     }
-    same = [
+    similar = [
         movie
         for movie in items.index
         if movie != NEW_MOVIE and genres_of[movie] & genres_of[like]
     ]
-    others = items.index.difference([*same, NEW_MOVIE])
-    assert cosines[same].mean() > cosines[others].mean() + 0.05
+    others = items.index.difference([*similar, NEW_MOVIE])
+    assert cosines[similar].mean() > cosines[others].mean() + 0.05
     ranks = cosines.drop(NEW_MOVIE).rank(ascending=False)
     assert ranks[like] <= len(items) / 10
 
 
 # covers: X11
-def test_a_new_movie_can_be_recommended_at_once(with_new_movie):
+def test_a_new_movie_is_recommended_without_training(with_new_movie):
     project, _ = with_new_movie
     written = project.run(
         "--pipelines",
@@ -194,17 +198,17 @@ def test_a_new_movie_can_be_recommended_at_once(with_new_movie):
     assert f" {NEW_MOVIE} " in written
 
 
-def test_figures_of_before_are_not_mixed_with_new_items(with_new_movie):
+def test_evaluation_with_old_examples_and_new_items_is_refused(with_new_movie):
     project, _ = with_new_movie
-    said = project.refusal("--pipelines", "evaluation")
-    assert "can't mix its inputs" in said
+    message = project.refusal("--pipelines", "evaluation")
+    assert "can't mix its inputs" in message
 
 
 # covers: L30 X11
-def test_an_unknown_user_is_served_by_a_parameter(finished_project, tmp_path):
+def test_a_user_outside_the_data_is_served_by_a_parameter(finished_project, tmp_path):
     project = finished_project.copy(tmp_path / "project")
-    asked = "recommendation.user_id=4242,recommendation.cold_start=popular"
-    project.run("--pipelines", "recommendation", "--params", asked)
+    params = "recommendation.user_id=4242,recommendation.cold_start=popular"
+    project.run("--pipelines", "recommendation", "--params", params)
     served = table(project, "07_model_output", "recommendations")
     assert set(served.user_id) == {4242}
     assert served["rank"].tolist() == list(range(1, 11))

@@ -15,7 +15,7 @@ NOTEBOOKS = sorted((SOURCE / "notebooks").glob("*.ipynb"))
 def test_a_notebook_runs_from_top_to_bottom(notebook, finished_project, tmp_path):
     cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
     code = ["".join(c["source"]) for c in cells if c["cell_type"] == "code"]
-    # As people do for another data set than the default.
+    # The line that a user adds for another data set than the default.
     code.insert(1, "%reload_kedro --env test")
     script = tmp_path / "notebook.ipy"
     script.write_text("\n\n".join(code) + "\nprint('to the end')\n")

@@ -8,7 +8,7 @@ import pytest
 
 from tests.project import Project
 
-ENTIRE = [
+OUTPUTS = [
     ("05_model_input", "train_sequences"),
     ("06_models", "item_index"),
     ("07_model_output", "item_embeddings"),
@@ -34,12 +34,12 @@ def lineage(project: Project, name: str) -> dict:
     )
 
 
-@pytest.mark.parametrize(("layer", "name"), ENTIRE)
-def test_a_run_leaves_each_kind_of_output(finished_project, layer, name):
+@pytest.mark.parametrize(("layer", "name"), OUTPUTS)
+def test_a_run_saves_each_kind_of_output(finished_project, layer, name):
     assert finished_project.output(layer, name).exists()
 
 
-def test_every_user_gets_unseen_items_best_first(finished_project):
+def test_every_user_gets_unseen_items_by_falling_score(finished_project):
     served = table(finished_project, "07_model_output", "recommendations")
     seen = table(finished_project, "03_primary", "histories").set_index("user_id")
     assert set(served.user_id) == set(seen.index)
@@ -49,30 +49,30 @@ def test_every_user_gets_unseen_items_best_first(finished_project):
         assert not set(rows.item_id) & set(seen.item_ids[user])
 
 
-def test_the_figures_stand_beside_their_baselines(finished_project):
+def test_metrics_and_baselines_are_consistent(finished_project):
     metrics = json.loads(
         finished_project.output("08_reporting", "metrics.json").read_text()
     )
-    figures = [
+    metric_sets = [
         metrics["two_tower"]["exact"],
         metrics["two_tower"]["index"],
         metrics["baselines"]["popularity"],
         metrics["baselines"]["ease"],
     ]
-    for found in figures:
-        assert 0 <= found["ndcg@10"] <= found["hr@10"] <= found["hr@50"] <= 1
+    for one in metric_sets:
+        assert 0 <= one["ndcg@10"] <= one["hr@10"] <= one["hr@50"] <= 1
 
 
-def test_a_normal_run_warns_of_nothing(project):
+def test_a_normal_run_writes_no_warning(project):
     written = project.run()
     assert "WARNING" not in written
     assert "cuda" not in written.lower()
 
 
 # covers: A52 X6
-def test_users_of_several_vectors_are_served_and_explained(project):
-    asked = "preset=multi-interest,training.epochs=1,training.jit_compile=false"
-    written = project.run("--params", asked)
+def test_users_with_several_vectors_get_explained_recommendations(project):
+    params = "preset=multi-interest,training.epochs=1,training.jit_compile=false"
+    written = project.run("--params", params)
     assert "WARNING" not in written
     users = table(project, "07_model_output", "user_embeddings")
     assert set(users.groupby("user_id").vector_index.agg(tuple)) == {(0, 1, 2, 3)}
@@ -86,7 +86,7 @@ def test_users_of_several_vectors_are_served_and_explained(project):
     assert "Interests of sample users" in report
 
 
-def test_the_same_seed_gives_the_same_result(finished_project, tmp_path):
+def test_equal_seeds_give_equal_results(finished_project, tmp_path):
     again = Project.create(tmp_path / "again")
     again.run("--pipelines", "simulation")
     again.run()
@@ -110,29 +110,29 @@ def test_one_user_is_served_by_a_parameter(project):
     assert set(served.user_id) == {user}
 
 
-def test_outputs_of_other_data_are_not_mixed(project):
+def test_outputs_of_different_data_are_not_mixed(project):
     project.run("--pipelines", "simulation", "--params", "simulation.seed=7")
     project.run("--pipelines", "ingestion,sequencing")
-    said = project.refusal("--pipelines", "evaluation")
-    assert "were made from different versions of raw_interactions" in said
-    assert "run: kedro run --env test --from-inputs" in said
+    message = project.refusal("--pipelines", "evaluation")
+    assert "were made from different versions of raw_interactions" in message
+    assert "run: kedro run --env test --from-inputs" in message
 
 
-def test_an_unfinished_output_is_not_used(project):
+def test_an_output_without_lineage_record_is_refused(project):
     project.output("08_reporting", "lineage/item_index.json").unlink()
-    said = project.refusal("--pipelines", "recommendation")
-    assert "item_index has no lineage record" in said
-    assert "run: kedro run --env test --from-nodes indexing.build_item_index" in said
+    message = project.refusal("--pipelines", "recommendation")
+    assert "item_index has no lineage record" in message
+    assert "run: kedro run --env test --from-nodes indexing.build_item_index" in message
 
 
 def test_a_misspelt_parameter_is_refused_by_name(project):
-    said = project.refusal("--params", "training.epoch=3")
-    assert "training" in said
-    assert "epoch" in said
-    assert "Extra inputs are not permitted" in said
+    message = project.refusal("--params", "training.epoch=3")
+    assert "training" in message
+    assert "epoch" in message
+    assert "Extra inputs are not permitted" in message
 
 
-def test_an_unknown_preset_names_those_that_exist(project):
-    said = project.refusal("--params", "preset=max")
-    assert "no preset 'max'; choose one of" in said
-    assert {"mean", "transformer"} <= set(re.findall(r"[\w-]+", said))
+def test_an_unknown_preset_is_refused_with_the_existing_ones(project):
+    message = project.refusal("--params", "preset=max")
+    assert "no preset 'max'; choose one of" in message
+    assert {"mean", "transformer"} <= set(re.findall(r"[\w-]+", message))
