@@ -1,4 +1,4 @@
-"""Kedro hooks for the Keras back end, unread parameters and checkpoints."""
+"""Kedro hooks for the Keras back end, unread parameters and training checkpoints."""
 
 from typing import Any
 
@@ -35,18 +35,17 @@ class ParameterHooks:
             for name in part.datasets()
             if name.startswith("params:")
         }
-        roots = {name.split(".")[0] for name in read}
         for name in sorted(parameters):
             root = name.split(".")[0]
+            groups = sorted(group for group in read if _is_within(group, root))
             is_read = any(
-                _is_within(name, one) or _is_within(one, name) for one in read
+                _is_within(name, group) or _is_within(group, name) for group in groups
             )
-            if root in roots and not is_read:
-                known = sorted(one for one in read if _is_within(one, root))
+            if groups and not is_read:
                 raise ValueError(
                     f"no node reads the parameter {name.removeprefix('params:')}; "
                     "choose one of "
-                    f"{', '.join(one.removeprefix('params:') for one in known)}"
+                    f"{', '.join(group.removeprefix('params:') for group in groups)}"
                 )
 
 

@@ -173,7 +173,7 @@ def test_text_params_that_look_like_numbers_stay_text_in_the_recovery_command(fo
 
 GROWING = Pipeline(
     [
-        Node(add, ["raw", "known"], "scaled", name="grow"),
+        Node(add, ["raw", "deployed"], "scaled", name="grow"),
         Node(add, ["raw", "scaled"], "added", name="add"),
     ]
 )
@@ -185,16 +185,16 @@ def test_the_recovery_command_names_the_pipeline_of_the_conflicting_datasets(
     run(folder)
     both = {"growing": GROWING, "__default__": PIPELINE}
     monkeypatch.setattr(hooks, "pipelines", both)
-    for name, known in (("scaled", "old"), ("raw_sum", "new")):
+    for name, version in (("scaled", "old"), ("raw_sum", "new")):
         (folder / f"{name}.json").write_text("[1]")
-        record = lineage(folder, "scaled") | {"ancestors": {"known": known}}
+        record = lineage(folder, "scaled") | {"ancestors": {"deployed": version}}
         (folder / "lineage" / f"{name}.json").write_text(json.dumps(record))
     reader = Pipeline([Node(add, ["scaled", "raw_sum"], "sum", name="add")])
     monkeypatch.setattr(
         hooks, "_producers", lambda: {"scaled": "grow", "raw_sum": "grow"}
     )
     with pytest.raises(
-        ValueError, match=r"run: kedro run --pipelines growing --from-inputs known$"
+        ValueError, match=r"run: kedro run --pipelines growing --from-inputs deployed$"
     ):
         run(folder, pipeline=reader)
 
