@@ -287,11 +287,11 @@ def read_dimensions(contenders: Sequence[str], project: Project) -> dict[str, in
             continue
         preset, _ = preset_and_backend(contender)
         training = project.parameters({"preset": preset})["training"]
-        if training.history != "none":
+        if training.history.kind != "none":
             raise ValueError(
-                f"{contender} has a history ({training.history}): its test queries "
+                f"{contender} has a history ({training.history.kind}): its test queries "
                 "know each user's item before the last, which no peer is given, so "
-                "their figures can't be compared; name presets with history: none, "
+                "their figures can't be compared; name presets with history.kind none, "
                 f"such as {' and '.join(PRESETS)}"
             )
         dimensions[contender] = training.dimension

@@ -1,62 +1,61 @@
-"""What objectives and options of the tower are worth to `transformer`.
+"""Ablation of the preset `transformer`: its size, blocks, negatives and optimisation.
 
 `python -m benchmarks.transformer run base four-blocks --seeds 1` trains variants of the
-preset, as environment `ml-1m` has it, on MovieLens 1M and adds a line for each to
-docs/results/transformer.jsonl; what is there already is not trained again, and what was
-cut short goes on. `… table` prints them, and `… compare base four-blocks` the
-difference of two, over the seeds that both have. Epochs decide on the schedule, so
-trainings of different `--epochs` stand in different tables. With `--ties shuffled` the
-interactions of one second lie in no order that tells anything, and so do the results.
+preset with the parameters of environment `ml-1m` on MovieLens 1M. Each training adds a
+line to docs/results/transformer.jsonl and is not repeated; an interrupted training
+resumes. `… table` prints the results, `… compare base four-blocks` the difference of
+two variants over their common seeds. The learning-rate schedule spans all epochs, so
+each `--epochs` has a table of its own. `--ties shuffled` randomises the order of
+interactions within one second.
 
-Seconds are of training alone, without validation.
+Seconds are those of training, without validation.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmarks.records import Record
-from benchmarks.variants import (
-    FIGURES,
-    Study,
-    figure_columns,
-    main,
+import numpy as np
+
+from benchmarks.records import (
+    Record,
     mean,
+    metric_columns,
     request_time,
     training_seconds,
 )
+from benchmarks.variants import METRICS, Study, main
 from two_tower.training.params import Training
 
-# A validation HR@10 that any sound variant comes to.
-TARGET = 0.30
+TARGET = 0.30  # validation HR@10 that any sound variant reaches
 
-TRANSFORMER = "histories.transformer"
+TRANSFORMER = "history.transformer"
 DROPOUT = f"{TRANSFORMER}.dropout"
-SHARED_UNIFORM = {
-    "negatives": {"kind": "uniform"},
-    "sources.uniform.count": 1024,
-    "sources.uniform.per_positive": 0,
-}
-SHARED_POPULAR = {
-    "negatives": {"kind": "popular"},
-    "sources.popular.count": 1024,
-    "sources.popular.per_positive": 0,
-}
+EXACT_LOG_Q = {"log_q.kind": "exact"}
+IN_BATCH = {"negatives.kind": "in_batch"}
 SWIGLU = {
     f"{TRANSFORMER}.feed_forward.kind": "swiglu",
-    # Of three matrices rather than two: as many weights as GELU with a factor of 4.
+    # Three matrices with as many weights as the two of GELU with a factor of 4.
     f"{TRANSFORMER}.feed_forward.factor": 8 / 3,
 }
 HSTU = {f"{TRANSFORMER}.attention": "pointwise", f"{TRANSFORMER}.feed_forward": None}
 NO_RELATIVE_TIME = {f"{TRANSFORMER}.relative_time": False}
 NO_TIME_GAP = {f"{TRANSFORMER}.time_gap": False}
 REQUEST_TIME = {f"{TRANSFORMER}.request_time": True}
-DOT_PRODUCT = {"scoring.normalise": False, "scoring.temperature.start": 1.0}
 SEPARATE = {"history_items": "separate"}
 
 
-def dropout_of(share: float) -> dict[str, float]:
-    """Return the parameters that drop as much of input, attention and branches."""
-    return {f"{DROPOUT}.{place}": share for place in ("input", "attention", "branch")}
+def shared_negatives(kind: str, count: int) -> dict[str, Any]:
+    """Return the parameters of sampled negatives that the queries of a batch share."""
+    return {
+        "negatives.kind": kind,
+        f"negatives.{kind}.count": count,
+        f"negatives.{kind}.per_positive": 0,
+    }
+
+
+def dropout_of(rate: float) -> dict[str, float]:
+    """Return the parameters of one dropout rate for input, attention and branches."""
+    return {f"{DROPOUT}.{part}": rate for part in ("input", "attention", "branch")}
 
 
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -82,7 +81,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "no-attention-dropout": {f"{DROPOUT}.attention": 0.0},
     "no-branch-dropout": {f"{DROPOUT}.branch": 0.0},
     "feed-forward-dropout": {f"{DROPOUT}.feed_forward": 0.2},
-    "no-hidden-times": {f"{DROPOUT}.times": 0.0},
+    "no-time-dropout": {f"{DROPOUT}.times": 0.0},
     # Blocks.
     "gated": {f"{TRANSFORMER}.residual": "gated"},
     "swiglu": SWIGLU,
@@ -113,54 +112,37 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "history_item_tower.use_features": False,
     },
     "separate-plain-candidates": {**SEPARATE, "item_tower.use_features": False},
-    # Objective and negatives; drawn ones are shared by a batch.
-    "uniform": {**SHARED_UNIFORM, "log_q": {"kind": "exact"}},
-    "popular": {**SHARED_POPULAR, "log_q": {"kind": "exact"}},
-    "in-batch": {"negatives": {"kind": "in_batch"}, "log_q": {"kind": "exact"}},
-    "in-batch-no-log-q": {"negatives": {"kind": "in_batch"}},
-    "mixed": {"negatives": {"kind": "mixed"}, "log_q": {"kind": "exact"}},
-    "gbce": {
-        **SHARED_UNIFORM,
-        "objective": {"kind": "gbce"},
-        "sources.uniform.count": 256,
-    },
-    "gbce-dot-product": {
-        **SHARED_UNIFORM,
-        **DOT_PRODUCT,
-        "objective": {"kind": "gbce"},
-        "sources.uniform.count": 256,
-    },
+    # Objective and negatives.
+    "uniform": {**shared_negatives("uniform", 1024), **EXACT_LOG_Q},
+    "popular": {**shared_negatives("popular", 1024), **EXACT_LOG_Q},
+    "in-batch": {**IN_BATCH, **EXACT_LOG_Q},
+    "in-batch-no-log-q": IN_BATCH,
+    "mixed": {"negatives.kind": "mixed", **EXACT_LOG_Q},
     "sigmoid": {
-        **SHARED_UNIFORM,
-        "objective": {"kind": "sigmoid_cross_entropy"},
-        "sources.uniform.count": 256,
+        **shared_negatives("uniform", 256),
+        "objective.kind": "sigmoid_cross_entropy",
     },
-    "smoothing-0.05": {"objectives.softmax.smoothing": 0.05},
-    "smoothing-0.1": {"objectives.softmax.smoothing": 0.1},
-    "smoothing-0.2": {"objectives.softmax.smoothing": 0.2},
     # Scores.
     "temperature-0.04": {"scoring.temperature.start": 0.04},
     "temperature-0.07": {"scoring.temperature.start": 0.07},
     "temperature-0.1": {"scoring.temperature.start": 0.1},
     "temperature-learned": {"scoring.temperature.learned": True},
-    "dot-product": DOT_PRODUCT,
-    # Averages of weights.
-    "ema-0.99": {"averaging": "ema", "averages.ema.momentum": 0.99},
-    "ema-0.999": {"averaging": "ema", "averages.ema.momentum": 0.999},
-    "swa": {"averaging": "swa"},
-    "swa-half": {"averaging": "swa", "averages.swa.from_share": 0.5},
-    # Steps.
+    "dot-product": {"scoring.normalise": False, "scoring.temperature.start": 1.0},
+    # Optimisation.
     "rate-0.001": {"optimizer.learning_rate": 0.001},
     "rate-0.004": {"optimizer.learning_rate": 0.004},
-    "tokens_per_batch-3200": {"batches.tokens_per_batch": 3200},
-    "tokens_per_batch-12800": {"batches.tokens_per_batch": 12800},
-    "tokens_per_batch-25600": {"batches.tokens_per_batch": 25600},
-    "weight-decay": {"optimizer.kind": "adamw", "optimizer.weight_decay": 0.01},
+    "tokens-3200": {"batches.tokens_per_batch": 3200},
+    "tokens-12800": {"batches.tokens_per_batch": 12800},
+    "tokens-25600": {"batches.tokens_per_batch": 25600},
+    "weight-decay": {
+        "optimizer.kind": "adamw",
+        "optimizer.adamw.weight_decay": 0.01,
+    },
 }
 
 
 def notes(settings: Training, best: Mapping[str, Any]) -> Record:
-    """Return the temperature of the best epoch, and whether the request is timed."""
+    """Return the temperature of the best epoch, and whether request time is known."""
     return {
         "temperature": best["temperature"],
         "request_time": settings.history.transformer.request_time,
@@ -168,36 +150,34 @@ def notes(settings: Training, best: Mapping[str, Any]) -> Record:
 
 
 def trained_epochs(runs: Sequence[Record]) -> str:
-    """Return the mean number of epochs, which early stopping makes fewer."""
-    return f"{sum(len(run['epoch_seconds']) for run in runs) / len(runs):.1f}"
+    """Return the mean number of epochs until early stopping or the last epoch."""
+    return f"{np.mean([len(run['epoch_seconds']) for run in runs]):.1f}"
 
 
 def seconds_to_best(runs: Sequence[Record]) -> str:
-    """Return the mean seconds of training to the end of the epoch that was kept."""
+    """Return the mean seconds of training up to the end of the best epoch."""
     seconds = [sum(run["epoch_seconds"][: run["best_epoch"]]) for run in runs]
-    return f"{sum(seconds) / len(runs):.0f}"
+    return f"{np.mean(seconds):.0f}"
 
 
 def seconds_to_target(runs: Sequence[Record]) -> str:
-    """Return the mean seconds to the first validation at `TARGET`, if all got there."""
-    seconds = [seconds_to(run, TARGET) for run in runs]
-    reached = [one for one in seconds if one is not None]
-    return f"{sum(reached) / len(runs):.0f}" if len(reached) == len(runs) else "never"
+    """Return the mean seconds to a validation HR@10 of `TARGET`, if all reach it."""
+    reached = [
+        seconds for run in runs if (seconds := seconds_to(run, TARGET)) is not None
+    ]
+    return f"{np.mean(reached):.0f}" if len(reached) == len(runs) else "never"
 
 
 def seconds_to(run: Record, target: float) -> float | None:
-    """Return the seconds of training until validation HR@10 was as high, or None."""
-    for epoch, found in enumerate(run["epoch_hr@10"], start=1):
-        if found is not None and found >= target:
+    """Return the seconds of training to a validation HR@10; None if never reached."""
+    for epoch, hit_rate in enumerate(run["epoch_hr@10"], start=1):
+        if hit_rate is not None and hit_rate >= target:
             return float(sum(run["epoch_seconds"][:epoch]))
     return None
 
 
 def load_before(runs: Sequence[Record]) -> str:
-    """Return the mean number of processes that ran already: seconds count if it is 0.
-
-    Of machines that others use it is more than that anyhow.
-    """
+    """Return the mean load of the machine before training; seconds are sound near 0."""
     return f"{mean(runs, 'load_before'):.1f}"
 
 
@@ -206,11 +186,11 @@ STUDY = Study(
     preset="transformer",
     variants=VARIANTS,
     epochs=10,
-    shown=FIGURES,
-    order="ndcg@10",
+    test_metrics=METRICS,
+    sort_by="ndcg@10",
     columns={
-        **figure_columns("validation", FIGURES),
-        **figure_columns("test", FIGURES),
+        **metric_columns("validation", METRICS),
+        **metric_columns("test", METRICS),
         "request time": request_time,
         "epochs": trained_epochs,
         "training, s": training_seconds,

@@ -1,4 +1,4 @@
-"""Parameters of a study's variants, as its trainings get them."""
+"""Parameters of a study's variants, resolved without a Kedro session."""
 
 from functools import cache
 
@@ -12,7 +12,7 @@ from two_tower.training.params import Training
 
 @cache
 def configured(preset: str):
-    """Return a preset as the data set's environment has it."""
+    """Return the parameters of a preset in the environment of the data set."""
     loader = ConfigLoader(
         str(ROOT / "conf"),
         env=DATASET,
@@ -23,11 +23,11 @@ def configured(preset: str):
 
 
 def training_of(study: Study, variant: str) -> Training:
-    """Return the parameters of training of a variant.
+    """Return a variant's parameters of training.
 
     Raises:
         ValidationError: if they are not valid.
     """
-    asked = nested(parameters_of(study, variant, 1, epochs=study.epochs))
-    merged = OmegaConf.merge(configured(asked["preset"]), asked["training"])
+    given = nested(parameters_of(study, variant, 1, epochs=study.epochs))
+    merged = OmegaConf.merge(configured(given["preset"]), given["training"])
     return Training.model_validate(OmegaConf.to_container(merged))

@@ -7,21 +7,21 @@ from tests.benchmarks.resolved import training_of
 
 
 def record(variant, seed, hits):
-    figures = dict.fromkeys(("hr@10", "ndcg@10", "hr@50", "hr@200"), hits)
+    metrics = dict.fromkeys(("hr@10", "ndcg@10", "hr@50", "hr@200"), hits)
     shared = dict.fromkeys(("shared_hr@50", "shared_hr@200"), hits)
     return {
         "variant": variant,
         "seed": seed,
         "settings": "a",
-        "validation": figures,
-        "test": figures | shared,
+        "validation": metrics,
+        "test": metrics | shared,
         "heads": 8,
         "head_posterior_min": 0.1,
         "epoch_seconds": [10.0, 12.0],
     }
 
 
-def test_the_table_says_how_even_the_use_of_heads_is():
+def test_the_table_has_the_least_used_head():
     records = [record("base", 1, 0.5), record("base", 2, 0.5), record("unique", 1, 0.6)]
     groups = groups_of(records, current={})
     rows = [line.strip("| ").split(" | ") for line in table(STUDY, groups).split("\n")]
@@ -48,6 +48,6 @@ def test_variants_change_the_preset_and_nothing_else():
 def test_every_variant_has_valid_parameters(variant):
     settings = training_of(STUDY, variant)
     best = {"head_posterior_min": 0.01, "head_posterior_max": 0.2}
-    said = notes(settings, best)
-    assert said["heads"] == settings.history.multi_interest.n_heads
-    assert said["request_time"] == (variant == "request-time")
+    entries = notes(settings, best)
+    assert entries["heads"] == settings.history.multi_interest.n_heads
+    assert entries["request_time"] == (variant == "request-time")

@@ -63,7 +63,11 @@ class Presets:
 
     def parameters(self, given):
         history = {"mean": "mean", "plain": "none"}[given["preset"]]
-        return {"training": SimpleNamespace(history=history, dimension=32)}
+        return {
+            "training": SimpleNamespace(
+                history=SimpleNamespace(kind=history), dimension=32
+            )
+        }
 
 
 def test_a_preset_with_a_history_is_refused():

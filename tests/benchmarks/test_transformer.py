@@ -23,18 +23,18 @@ def base():
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_every_variant_has_valid_parameters_of_its_own(variant, base):
+def test_every_variant_has_valid_parameters_that_differ_from_the_base(variant, base):
     found = training_of(STUDY, variant)
     assert (found == base) == (variant == "base")
-    said = notes(found, {"temperature": 0.05})
-    assert said["request_time"] == variant.endswith("-request")
+    entries = notes(found, {"temperature": 0.05})
+    assert entries["request_time"] == variant.endswith("-request")
 
 
-def test_the_base_is_what_the_environment_trains(base):
+def test_the_base_has_the_parameters_of_the_environment(base):
     assert base.batches.tokens_per_batch == 6400
 
 
-def test_seconds_count_up_to_the_first_validation_that_is_as_good():
+def test_seconds_count_up_to_the_first_validation_at_the_target():
     assert seconds_to(RUN, 0.2) == 21.0
     assert seconds_to(RUN, 0.3) == 41.0
     assert seconds_to(RUN, 0.4) is None
@@ -46,7 +46,7 @@ def columns_of(*runs):
     return dict(zip(*cells, strict=True))
 
 
-def test_the_table_says_how_long_it_took_to_what():
+def test_the_table_has_epochs_seconds_and_metrics():
     found = columns_of(RUN, RUN | {"epoch_seconds": [21.0, 20.0, 20.0, 20.0, 20.0]})
     assert found["epochs"] == "5.0"
     assert found["training, s"] == "76"
@@ -56,11 +56,11 @@ def test_the_table_says_how_long_it_took_to_what():
     assert found["test HR@200"] == "0.2000"
 
 
-def test_the_table_says_where_the_request_time_is_known():
+def test_the_table_says_whether_request_time_is_known():
     assert columns_of(RUN)["request time"] == "no"
     assert columns_of(RUN | {"request_time": True})["request time"] == "known"
 
 
-def test_a_target_that_one_training_missed_has_no_time():
+def test_a_target_missed_by_one_training_has_no_time():
     found = columns_of(RUN, RUN | {"epoch_hr@10": [None, 0.2, None, 0.29, 0.29]})
     assert found["to validation HR@10 0.30, s"] == "never"
