@@ -289,10 +289,10 @@ def read_dimensions(contenders: Sequence[str], project: Project) -> dict[str, in
         training = project.parameters({"preset": preset})["training"]
         if training.history.kind != "none":
             raise ValueError(
-                f"{contender} has a history ({training.history.kind}): its test queries "
-                "know each user's item before the last, which no peer is given, so "
-                "their figures can't be compared; name presets with history.kind none, "
-                f"such as {' and '.join(PRESETS)}"
+                f"{contender} has a history ({training.history.kind}): its test "
+                "queries contain each user's item before the last, which peers do not "
+                "get, so metrics can't be compared; choose presets with history.kind "
+                f"none, such as {' and '.join(PRESETS)}"
             )
         dimensions[contender] = training.dimension
     return dimensions
