@@ -87,7 +87,7 @@ def test_a_look_up_in_the_whole_catalogue_is_embedding_each_item(kind):
 
     def looked_up():
         catalogue = towers.embeds_histories(ops.arange(N_ITEMS, dtype="int32"))
-        batch = {"items": BATCH["items"], "places": np.array([0, 3, 8], np.int32)}
+        batch = {"items": BATCH["items"], "positions": np.array([0, 3, 8], np.int32)}
         alone = towers.queries(batch)
         return ops.stack([towers.queries(batch, catalogue=catalogue), alone])
 
@@ -113,7 +113,7 @@ def test_a_softmax_over_the_catalogue_trains_each_table_by_its_own_side():
     tables = [towers.item_tower.table, towers.history_item_tower.table]
     batch = {
         "items": pad([[3, 5]])["items"],
-        "places": np.array([1], np.int32),
+        "positions": np.array([1], np.int32),
         "labels": np.array([7], np.int32),
         "weights": np.ones(1, np.float32),
     }

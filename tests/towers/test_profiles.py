@@ -122,7 +122,7 @@ def test_places_share_the_profile_of_their_row(kind):
     towers, batch = make_profile_towers(kind), whole_batch()
     rows = np.array([0, 3, 0, 2], np.int32)
     places = np.array([2, 3 * MAX_LENGTH + 1, 0, 4 * MAX_LENGTH], np.int32)
-    asked = {"places": places, "users": WHO, "rows": rows}
+    asked = {"positions": places, "users": WHO, "rows": rows}
     found = evaluated(lambda items: towers.queries({"items": items} | asked))(
         batch["items"]
     )
@@ -134,7 +134,7 @@ def test_places_share_the_profile_of_their_row(kind):
 @EACH_TOWER
 def test_histories_are_looked_up_in_a_catalogue_that_is_there(kind):
     towers = make_profile_towers(kind)
-    batch = whole_batch() | {"places": np.array([3, 8, 32, 31], np.int32)}
+    batch = whole_batch() | {"positions": np.array([3, 8, 32, 31], np.int32)}
     expected = queries_of(towers, whole_batch())
 
     def looked_up(items):
@@ -195,11 +195,11 @@ def test_padding_is_no_part_of_the_fusion_s_statistics():
     rows = np.array([0, 1, 3, 0, 0], np.int32)
     padded = pad(HISTORIES) | {
         "users": WHO,
-        "places": np.array([3, 8, 31, 0, 0], np.int32),
+        "positions": np.array([3, 8, 31, 0, 0], np.int32),
         "rows": rows,
         "weights": np.array([1, 2, 1, 0, 0], np.float32),
     }
-    alone = padded | {n: padded[n][:3] for n in ("places", "rows", "weights")}
+    alone = padded | {n: padded[n][:3] for n in ("positions", "rows", "weights")}
     train = partial(towers.queries, training=True)
     found = evaluated(lambda items: train(padded | {"items": items}))(padded["items"])
     expected = evaluated(lambda items: train(alone | {"items": items}))(alone["items"])

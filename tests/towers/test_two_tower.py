@@ -203,7 +203,7 @@ def test_a_query_of_an_earlier_place_knows_nothing_of_what_came_later(kind):
     towers = shared_towers(kind)
     places = np.array([0, 1, MAX_LENGTH], np.int32)  # row 0 twice, then row 1
     queries = evaluated(
-        lambda items: towers.queries({"items": items, "places": places})
+        lambda items: towers.queries({"items": items, "positions": places})
     )
     found = queries(pad([[3, 5, 7, 4], [4, 2]])["items"])
     expected = queries(pad([[3, 5, 2, 8], [4, 6]])["items"])
@@ -216,7 +216,7 @@ def test_places_of_a_batch_are_row_by_row_and_no_history_behind_them(kind):
     towers = shared_towers(kind)
     newest = np.array([3, MAX_LENGTH, 4 * MAX_LENGTH, 4 * MAX_LENGTH - 1], np.int32)
     queries = evaluated(
-        lambda items: towers.queries({"items": items, "places": newest})
+        lambda items: towers.queries({"items": items, "positions": newest})
     )
     found = queries(pad(HISTORIES)["items"])
     np.testing.assert_allclose(found, queries_of(kind, HISTORIES), 1e-5, 1e-6)
@@ -226,7 +226,7 @@ def test_places_of_a_batch_are_row_by_row_and_no_history_behind_them(kind):
 def test_the_mean_tower_trains_each_place_as_the_history_cut_there():
     towers, places = shared_towers("mean"), np.arange(4, dtype=np.int32)
     queries = evaluated(
-        lambda items: towers.queries({"items": items, "places": places})
+        lambda items: towers.queries({"items": items, "positions": places})
     )
     found = queries(pad([HISTORIES[0]])["items"])
     cut = [HISTORIES[0][: t + 1] for t in range(4)]

@@ -77,7 +77,7 @@ def test_tensorflow_is_told_which_dimensions_vary():
         "rows": (None,),
         "items": (None, None),
         "labels": (None,),
-        "places": (None,),
+        "positions": (None,),
         "weights": (None,),
     }
 

@@ -78,7 +78,7 @@ def test_a_position_of_training_is_what_is_served_when_its_target_comes():
     scatter_weights(towers)
     history = [2, 3, 4, 5, 6, 7, 8]
     (batch,) = feed_of([history], edges=[6], with_ages=True, request_time=True)
-    read = {name: batch[name] for name in ("items", "places", "ages")}
+    read = {name: batch[name] for name in ("items", "positions", "ages")}
     trained = evaluated(lambda: towers.queries(read))()[:6]
     rows = [history[: length + 1] for length in range(6)]
     seconds = [second_of(2, place) for row in rows for place in range(len(row))]

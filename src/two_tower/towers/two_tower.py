@@ -159,7 +159,7 @@ class TwoTower(keras.Model):
         if self.history_encoder is not None and self.query_per_position:
             n_rows, width = ops.shape(batch["items"])[0], ops.shape(batch["items"])[1]
             newest = ops.arange(n_rows, dtype="int32") * width + batch["lengths"] - 1
-            batch["places"] = ops.where(batch["lengths"] > 0, newest, n_rows * width)
+            batch["positions"] = ops.where(batch["lengths"] > 0, newest, n_rows * width)
         return self.queries(batch, training=training)
 
     def queries(
@@ -198,7 +198,7 @@ class TwoTower(keras.Model):
             is_real = ops.not_equal(items, PADDING)
             times = (batch["ages"],) if self.reads_events else ()
             states = self.history_encoder(vectors, is_real, *times, training=training)
-            sides.append(self._at_places(states, batch["places"]))
+            sides.append(self._at_places(states, batch["positions"]))
         if self.profile is not None:
             values = batch.get("values")
             vectors = self.profile(batch["users"], training=training, values=values)

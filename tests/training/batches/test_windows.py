@@ -50,7 +50,7 @@ def pairs_of(batch):
         ()
         if place == n_rows * width
         else tuple(items[place // width][: place % width + 1])
-        for place in batch["places"][real]
+        for place in batch["positions"][real]
     ]
     return Counter(zip(read, batch["labels"][real].tolist(), strict=True))
 
@@ -84,7 +84,7 @@ def test_shapes_depend_on_the_width_alone(shape):
         n_rows, width = batch["items"].shape
         assert width in edges
         assert n_rows == tokens_per_batch // width
-        n_places = len(batch["places"])
+        n_places = len(batch["positions"])
         assert n_places % chunk == 0
         # Room for all positions and all first items, and less than a chunk more.
         assert 0 <= n_places - n_rows * (width + 1) < chunk
@@ -95,7 +95,7 @@ def test_shapes_depend_on_the_width_alone(shape):
             "items": ("int32", (n_rows, width)),
             "users": ("int32", (n_rows,)),
             "rows": ("int32", (n_places,)),
-            "places": ("int32", (n_places,)),
+            "positions": ("int32", (n_places,)),
             "labels": ("int32", (n_places,)),
             "weights": ("float32", (n_places,)),
         }
@@ -132,9 +132,9 @@ def test_each_place_knows_its_user(shape):
     for batch in feed_for(shape):
         real = batch["weights"] == 1
         rows, width = batch["rows"], batch["items"].shape[1]
-        in_history = batch["places"] < batch["items"].size
+        in_history = batch["positions"] < batch["items"].size
         own = rows[real & in_history]
-        assert (own == batch["places"][real & in_history] // width).all()
+        assert (own == batch["positions"][real & in_history] // width).all()
         users, labels = batch["users"][rows[real]], batch["labels"][real]
         pairs = zip(users.tolist(), labels.tolist(), strict=True)
         assert all(label in histories[user - 2] for user, label in pairs)
@@ -209,7 +209,7 @@ def test_a_window_as_long_as_a_bucket_is_not_padded():
     (batch,) = feed_of([[2, 3, 4, 5]], edges=[3], tokens_per_batch=3, chunk=2)
     assert batch["items"].tolist() == [[2, 3, 4]]
     # The places of the row, then the one for "no history yet".
-    assert batch["places"].tolist() == [0, 1, 2, 3]
+    assert batch["positions"].tolist() == [0, 1, 2, 3]
     assert batch["labels"].tolist() == [3, 4, 5, 2]
 
 

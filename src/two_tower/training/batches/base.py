@@ -15,8 +15,8 @@ Batch: TypeAlias = dict[str, npt.NDArray[Any]]
 `rows` `[P]` int32: the row of each place.
 `labels` `[P]` int32, `weights` `[P]` float32: the positive of each place, and 1, or 0
     for padding, which stands last.
-`items` `[B, T]`, `places` `[P]` int32: histories and where in them a query stands, of
-    sequences alone.
+`items` `[B, T]` int32, `positions` `[P]` int32: histories, and the position of each
+    query in them, row · T + column, or B · T for an empty history; of sequences alone.
 `ages` `[B, T]` int32: how old their events are, of sequences for towers that read it.
 `items`, `lengths`, `hours`, `ages`, `ratings`, `asked_hours`: the history of each place
     with its events, of places that are rows of their own (see `span_fields`).

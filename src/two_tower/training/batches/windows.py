@@ -60,7 +60,7 @@ def collate(
     Returns:
         `users`, `rows`, `labels`, `weights`, and `items` `[B, T]` int32, B =
         tokens_per_batch //
-        width, padded behind and below; `places` `[P]` int32, row · T + position of
+        width, padded behind and below; `positions` `[P]` int32, row · T + position of
         each query, or B · T for a query that has no history yet. P is the multiple of
         `chunk` that holds every place.
     """
@@ -85,7 +85,7 @@ def collate(
         "labels": padded(labels, n_places),
         "weights": padded(np.ones(len(labels), np.float32), n_places),
         "items": histories,
-        "places": padded(np.concatenate(places).astype(np.int32), n_places),
+        "positions": padded(np.concatenate(places).astype(np.int32), n_places),
     }
 
 
