@@ -23,8 +23,6 @@ State: TypeAlias = dict[str, npt.NDArray[Any]]
 """What a source of batches or negatives remembers, by name."""
 
 # Names of choices, alike in the parameters and in the code that takes them.
-Repeats: TypeAlias = Literal["all", "first", "last"]
-Ties: TypeAlias = Literal["file_order", "shuffled"]
 Clip: TypeAlias = Literal["global", "each"]
 DeviceKind: TypeAlias = Literal["auto", "cpu", "gpu"]
 Combination: TypeAlias = Literal["sum", "mean", "concat"]

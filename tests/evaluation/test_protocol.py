@@ -1,10 +1,8 @@
-from typing import get_args
-
 import pytest
 
 from tests.evaluation.fabricate import SPLIT_REPORT
 from two_tower.evaluation.protocol import HISTORIES, POSITIVES, describe_protocol
-from two_tower.pipelines.sequencing.params import SplitKind
+from two_tower.sequences.splits import Split
 
 
 def protocol(*, request_time=False, **changes):
@@ -84,7 +82,7 @@ def test_a_random_order_of_equal_timestamps_is_stated_with_its_seed():
 
 
 def test_every_split_has_its_positives_and_histories_described():
-    assert POSITIVES.keys() == HISTORIES.keys() == set(get_args(SplitKind))
+    assert POSITIVES.keys() == HISTORIES.keys() == set(Split.kinds())
 
 
 # covers: X11

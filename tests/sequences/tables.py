@@ -1,4 +1,4 @@
-"""Small tables for the tests, and the outputs that sequencing makes of them."""
+"""Small tables for the tests, and the outputs of sequencing for them."""
 
 from pathlib import Path
 
@@ -10,12 +10,9 @@ import yaml
 
 from two_tower.features.registry import Features
 from two_tower.pipelines.sequencing import nodes
-from two_tower.pipelines.sequencing.params import (
-    ExplicitNegatives,
-    Order,
-    Selection,
-    Split,
-)
+from two_tower.sequences.explicit_negatives import ExplicitNegatives
+from two_tower.sequences.selection import Order, Selection
+from two_tower.sequences.splits import Split
 
 BASE = Path(__file__).parents[2] / "conf" / "base" / "parameters" / "sequencing.yml"
 SCHEMA = ibis.schema(
@@ -66,9 +63,9 @@ FEATURES = {
 
 
 def some_interactions(seed: int = 0) -> ir.Table:
-    """Return 14 users' 3 … 20 interactions with 12 items, with ties and ratings.
+    """Return 16 users' interactions with 12 items, with ties and ratings.
 
-    No user meets an item twice; users 1 and 2 have only one and two interactions.
+    No user has an item twice; users 1 and 2 have one and two interactions.
     """
     random = np.random.default_rng(seed)
     found = [(1, 5, 50, 3.0), (2, 5, 60, 3.0), (2, 6, 60, 4.0)]
@@ -118,7 +115,7 @@ def sequence(  # noqa: PLR0913
 ) -> tuple[dict[str, ir.Table], dict]:
     """Run the nodes one after the other; return their tables and their parameters.
 
-    `grown_from` holds the tables of an earlier call, whose vocabularies grow.
+    `grown_from` holds the tables of an earlier call, whose vocabularies are deployed.
     """
     base = parameters()
     base["selection"]["min_item_interactions"] = 1
@@ -159,24 +156,20 @@ def sequence(  # noqa: PLR0913
         nodes.build_user_vocabulary(split_interactions, deployed_users)
     )
     ids = t["item_vocabulary"], t["user_vocabulary"]
+    described = {
+        name: t[name]
+        for name in ("items", "users", "item_vocabulary", "user_vocabulary")
+    }
     t["feature_vocabulary"] = stored(
         nodes.build_feature_vocabulary(
-            t["items"], t["users"], *ids, declared, deployed_values, deployed_schema
+            declared, deployed_values, deployed_schema, **described
         )
     )
     t["feature_schema"] = schema = nodes.build_feature_schema(
         declared,
         deployed_schema,
-        **{
-            name: t[name]
-            for name in (
-                "items",
-                "users",
-                "item_vocabulary",
-                "user_vocabulary",
-                "feature_vocabulary",
-            )
-        },
+        **described,
+        feature_vocabulary=t["feature_vocabulary"],
     )
     t["item_features"] = stored(
         nodes.encode_item_features(

@@ -31,16 +31,16 @@ EVENTS = interactions(
 )
 
 
-def test_a_validation_query_knows_what_was_trained_on_or_given():
+def test_the_history_of_a_validation_query_is_trained_on_or_given():
     assert rows(build_examples(EVENTS, "validation", ("train", "given"))) == [
         (2, "a", [11], [10], [1.0], [12], [20]),
         (4, "c", [16], [5], [0.5], [17], [6]),
     ]
 
 
-def test_a_test_query_knows_the_validation_item_too():
-    known = ("train", "given", "validation")
-    assert rows(build_examples(EVENTS, "test", known))[0] == (
+def test_the_history_of_a_test_query_has_the_validation_item_too():
+    history = ("train", "given", "validation")
+    assert rows(build_examples(EVENTS, "test", history))[0] == (
         2,
         "a",
         [11, 12],
@@ -52,14 +52,14 @@ def test_a_test_query_knows_the_validation_item_too():
 
 
 # covers: A1
-def test_an_item_without_a_rating_has_none_in_the_list():
+def test_an_item_without_a_rating_has_a_null_in_the_list():
     later = EVENTS.mutate(split=(ibis._.item == 17).ifelse("train", ibis._.split))
     later = later.union(interactions((4, "c", 19, 9, 2, "test")))
     *_, example = rows(build_examples(later, "test", ("train", "given")))
     assert example == (4, "c", [16, 17], [5, 6], [0.5, None], [19], [9])
 
 
-def test_a_query_without_a_past_has_empty_lists():
+def test_a_query_without_a_history_has_empty_lists():
     examples = build_examples(EVENTS, "test", ("train",))
     assert rows(examples)[1] == (3, "b", [], [], [], [15, 14], [5, 5])
 

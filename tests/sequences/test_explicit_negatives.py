@@ -2,11 +2,9 @@ import ibis
 import pyarrow as pa
 import pytest
 
-from tests.sequences.tables import interactions, rows
-from two_tower.sequences.explicit_negatives import (
-    find_explicit_negatives,
-    no_explicit_negatives,
-)
+from tests.sequences.tables import interactions, parameters, rows
+from two_tower.sequences.explicit_negatives import ExplicitNegatives
+from two_tower.sequences.selection import Selection
 
 # Users 1 and 2 are 2 and 3, items 10 … 15 are 2 … 7; item 15 and user 3 are cold.
 ITEMS = ibis.memtable(
@@ -33,15 +31,17 @@ SPLIT = split_interactions(
 )
 
 
-def found(*events, before=None):
-    end = None if before is None else ibis.literal(before)
-    table = find_explicit_negatives(
-        interactions(*events), SPLIT, ITEMS, USERS, max_rating=2.0, before=end
-    )
-    return rows(table)
+def find(*events, max_rating=2.0, training_end=None):
+    end = None if training_end is None else ibis.literal(training_end)
+    rule = ExplicitNegatives(max_rating=max_rating)
+    return rule.find(interactions(*events), SPLIT, ITEMS, USERS, end)
 
 
-def test_low_ratings_are_collected_once_in_order_of_the_dense_id():
+def found(*events, **options):
+    return rows(find(*events, **options))
+
+
+def test_low_ratings_are_collected_once_in_order_of_the_item_index():
     assert found(
         (1, 14, 1, 2.0),
         (1, 13, 2, 0.5),
@@ -53,35 +53,50 @@ def test_low_ratings_are_collected_once_in_order_of_the_dense_id():
 
 
 @pytest.mark.parametrize(("second", "expected"), [(49, [(2, [6])]), (50, []), (55, [])])
-def test_only_what_comes_before_the_first_held_out_moment_is_known(second, expected):
+def test_only_ratings_before_the_first_held_out_interaction_count(second, expected):
     assert found((1, 14, second, 1.0)) == expected
 
 
-def test_a_user_without_targets_is_cut_at_the_moment_for_all():
+def test_ratings_of_a_user_without_targets_end_with_the_training_of_all():
     events = [(2, 10, 70, 1.0), (2, 11, 80, 1.0)]
     assert found(*events) == [(3, [2, 3])]
-    assert found(*events, before=80) == [(3, [2])]
+    assert found(*events, training_end=80) == [(3, [2])]
 
 
-def test_an_item_that_training_has_as_a_positive_is_not_disliked():
+def test_a_positive_of_the_training_is_no_explicit_negative():
     assert found((1, 10, 1, 1.0), (2, 13, 99, 1.0)) == []
 
 
-def test_what_is_held_out_does_not_show_in_what_is_left_out():
-    # Item 11 is a target of user 1; were it missing, training could tell.
+def test_a_held_out_positive_does_not_leak_by_its_absence():
+    # Item 11 is a target of user 1; its absence would give that away.
     assert found((1, 11, 1, 1.0)) == [(2, [3])]
 
 
-def test_users_and_items_that_training_does_not_know_are_left_out():
+def test_users_and_items_without_training_are_left_out():
     assert found((3, 11, 1, 1.0), (1, 15, 1, 1.0), (1, 99, 1, 1.0)) == []
 
 
-def test_no_row_has_the_types_of_some():
-    schema = find_explicit_negatives(
-        interactions((1, 14, 1, 1.0)), SPLIT, ITEMS, USERS, max_rating=2.0, before=None
-    ).schema()
+def test_a_table_without_rows_has_the_same_types():
+    schema = find((1, 14, 1, 1.0)).schema()
     assert schema == ibis.schema({"user": "int32", "items": "array<int32>"})
-    nothing = no_explicit_negatives(USERS)
+    nothing = find((1, 14, 1, 1.0), max_rating=None)
     assert nothing.schema() == schema
     assert nothing.to_pyarrow().schema.field("items").type == pa.list_(pa.int32())
     assert rows(nothing) == []
+
+
+@pytest.mark.parametrize(
+    ("positive", "negative"), [(None, 2.0), (4.0, 4.0), (3.0, 3.5)]
+)
+def test_a_rating_can_not_be_a_positive_and_an_explicit_negative(positive, negative):
+    selection = Selection(**parameters()["selection"] | {"min_rating": positive})
+    with pytest.raises(
+        ValueError, match=r"explicit_negatives\.max_rating .* must be below"
+    ):
+        ExplicitNegatives(max_rating=negative).check_against(selection)
+
+
+@pytest.mark.parametrize(("positive", "negative"), [(None, None), (4.0, 3.5)])
+def test_explicit_negatives_below_the_positives_are_allowed(positive, negative):
+    selection = Selection(**parameters()["selection"] | {"min_rating": positive})
+    ExplicitNegatives(max_rating=negative).check_against(selection)

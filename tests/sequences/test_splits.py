@@ -2,14 +2,21 @@ from collections import Counter
 
 import ibis
 import pytest
+from pydantic import ValidationError
 
-from tests.sequences.tables import interactions, rows
+from tests.sequences.tables import interactions, parameters, rows
 from two_tower.sequences import splits
-from two_tower.sequences.selection import number_positions
+from two_tower.sequences.selection import Order
+
+HALF = {"validation": 0.25, "test": 0.25}
 
 
 def kept(*events):
-    return number_positions(interactions(*events), ties="file_order", seed=0)
+    return Order(ties="file_order", seed=0).number_positions(interactions(*events))
+
+
+def assign(kind, kept, seed=0):
+    return kind.assign(kept, seed=seed)
 
 
 def by_user(split):
@@ -21,7 +28,7 @@ def by_user(split):
 
 def test_leave_one_out_tests_the_last_item_and_validates_on_the_one_before():
     events = [(user, i, i) for user in (1, 2, 3, 4) for i in range(user)]
-    assert by_user(splits.leave_one_out(kept(*events))) == {
+    assert by_user(assign(splits.LeaveOneOut(), kept(*events))) == {
         1: ["train"],
         2: ["train", "test"],
         3: ["train", "validation", "test"],
@@ -33,33 +40,32 @@ def test_temporal_cuts_all_users_at_the_same_moments():
     events = kept(
         (1, 1, 10), (1, 2, 20), (1, 3, 30), (2, 1, 19), (2, 2, 29), (3, 1, 40)
     )
-    assert by_user(splits.temporal(events, validation=20, test=30)) == {
+    dates = {"validation": "1970-01-01T00:00:20", "test": "1970-01-01T00:00:30"}
+    assert by_user(assign(splits.Temporal(**dates), events)) == {
         1: ["train", "validation", "test"],
         2: ["train", "validation"],
         3: ["test"],
     }
 
 
-def test_a_share_cuts_before_the_interaction_at_that_place_in_time():
+def test_a_share_cuts_before_the_interaction_of_that_rank_in_time():
     events = kept(*((1, i, 10 * i) for i in range(10)))
     assert splits.cut_off(events, 0.8).execute() == 80
     assert splits.cut_off(events, 0.55).execute() == 50
-    names = by_user(splits.temporal(events, validation=0.8, test=0.9))[1]
+    names = by_user(assign(splits.Temporal(validation=0.8, test=0.9), events))[1]
     assert names == ["train"] * 8 + ["validation", "test"]
 
 
 def test_interactions_of_the_second_of_a_cut_off_all_come_after_it():
     events = kept(*((1, i, 5 if i > 2 else i) for i in range(10)))
-    names = by_user(splits.temporal(events, validation=0.5, test=0.9))[1]
+    names = by_user(assign(splits.Temporal(validation=0.5, test=0.9), events))[1]
     assert names == ["train"] * 3 + ["test"] * 7
 
 
 def random_split(n=50, seed=0, **shares):
     events = kept(*((i % 7, i, i) for i in range(n)))
-    split = splits.random(
-        events, **{"validation": 0.1, "test": 0.2} | shares, seed=seed
-    )
-    return dict(rows(split, "event_id", "split"))
+    kind = splits.RandomInteractions(**{"validation": 0.1, "test": 0.2} | shares)
+    return dict(rows(assign(kind, events, seed), "event_id", "split"))
 
 
 # covers: N3
@@ -81,18 +87,16 @@ def test_random_follows_its_seed_alone():
 
 def test_random_does_not_depend_on_the_order_of_the_rows():
     events = kept(*((i % 7, i, i) for i in range(50)))
-    shares = {"validation": 0.1, "test": 0.2, "seed": 0}
     backwards = ibis.memtable(events.order_by(ibis.desc("event_id")).to_pyarrow())
-    assert (
-        dict(rows(splits.random(backwards, **shares), "event_id", "split"))
-        == random_split()
-    )
+    kind = splits.RandomInteractions(validation=0.1, test=0.2)
+    found = dict(rows(assign(kind, backwards), "event_id", "split"))
+    assert found == random_split()
 
 
 def new_users_split(lengths, seed=0, **shares):
     events = kept(*((u, i, i) for u, n in enumerate(lengths) for i in range(n)))
     shares = {"validation": 0.1, "test": 0.2, "given": 0.5} | shares
-    return by_user(splits.new_users(events, **shares, seed=seed))
+    return by_user(assign(splits.NewUsers(**shares), events, seed))
 
 
 def test_new_users_are_held_out_whole_in_exact_numbers():
@@ -132,7 +136,7 @@ def new_items_split(n_items, seed=0, **shares):
     )
     shares = {"validation": 0.1, "test": 0.2} | shares
     found = {}
-    split = splits.new_items(events, **shares, seed=seed)
+    split = assign(splits.NewItems(**shares), events, seed)
     for item, name in rows(split.order_by("event_id"), "item_id", "split"):
         found.setdefault(item, []).append(name)
     return found
@@ -161,22 +165,74 @@ def test_new_items_need_no_validation():
 
 
 @pytest.mark.parametrize(
-    ("kind", "target", "known"),
+    ("kind", "target", "expected"),
     [
-        ("leave_one_out", "validation", {"train", "given"}),
-        ("leave_one_out", "test", {"train", "given", "validation"}),
-        ("new_items", "validation", {"train", "given"}),
-        ("new_items", "test", {"train", "given"}),
+        (splits.LeaveOneOut(), "validation", {"train", "given"}),
+        (splits.LeaveOneOut(), "test", {"train", "given", "validation"}),
+        (splits.NewItems(**HALF), "validation", {"train", "given"}),
+        (splits.NewItems(**HALF), "test", {"train", "given"}),
     ],
 )
-def test_a_query_knows_validation_items_unless_these_are_new(kind, target, known):
-    assert set(splits.known_splits(kind, target)) == known
+def test_a_test_history_has_validation_items_unless_these_are_new(
+    kind, target, expected
+):
+    assert set(kind.history_splits(target)) == expected
 
 
 def test_string_ids_are_split_alike():
     events = kept(*((user, i, i) for user in range(10) for i in range(3)))
     named = events.mutate(user_id=ibis._.user_id.cast("string"))
-    shares = {"validation": 0.2, "test": 0.2, "given": 0.5, "seed": 3}
-    numbers = by_user(splits.new_users(events, **shares))
-    texts = by_user(splits.new_users(named, **shares))
+    kind = splits.NewUsers(validation=0.2, test=0.2, given=0.5)
+    numbers = by_user(assign(kind, events, seed=3))
+    texts = by_user(assign(kind, named, seed=3))
     assert {str(user): names for user, names in numbers.items()} == texts
+
+
+YEAR_2000 = 946_684_800
+
+
+@pytest.mark.parametrize(
+    ("validation", "test", "cuts"),
+    [
+        (0.8, 0.9, (0.8, 0.9)),
+        ("2000-01-01", "2000-01-02", (YEAR_2000, YEAR_2000 + 86_400)),
+        ("2000-01-01T01:00:00+01:00", 0.9, (YEAR_2000, 0.9)),
+    ],
+)
+def test_cut_offs_are_shares_or_moments_in_utc(validation, test, cuts):
+    assert splits.Temporal(validation=validation, test=test).cuts == cuts
+
+
+@pytest.mark.parametrize(
+    ("validation", "test"),
+    [
+        (0.9, 0.8),
+        (0.5, 0.5),
+        ("2001-01-01", "2000-01-01"),
+        (0.5, 1.5),
+        (0.5, 978_300_000),
+        (0.5, "soon"),
+    ],
+)
+def test_cut_offs_that_do_not_ascend_or_are_no_dates_are_refused(validation, test):
+    with pytest.raises(ValidationError):
+        splits.Temporal(validation=validation, test=test)
+
+
+@pytest.mark.parametrize(
+    ("group", "more"), [(splits.NewUsers, {"given": 0.5}), (splits.NewItems, {})]
+)
+def test_something_must_be_left_to_train_on(group, more):
+    with pytest.raises(ValidationError, match="left to train on"):
+        group(validation=0.5, test=0.5, **more)
+
+
+def test_an_unknown_kind_is_refused_with_those_that_there_are():
+    options = parameters()["split"] | {"kind": "last"}
+    with pytest.raises(ValidationError, match="leave_one_out, temporal, random, new"):
+        splits.Split(**options)
+
+
+def test_the_split_of_the_chosen_kind_is_assigned():
+    split = splits.Split(**parameters()["split"])
+    assert by_user(split.assign(kept((1, 1, 1), (1, 2, 2)))) == {1: ["train", "test"]}

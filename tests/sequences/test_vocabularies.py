@@ -39,7 +39,7 @@ def test_titles_may_be_missing_altogether(items):
     assert [row[2] for row in rows(vocabulary)] == [None] * 3
 
 
-def test_users_are_numbered_whatever_they_are_held_out_for():
+def test_users_are_numbered_whatever_their_split():
     assert rows(vocabularies.user_vocabulary(EVENTS)) == [
         (2, 7, 1),
         (3, 8, 0),
@@ -64,7 +64,7 @@ def test_string_ids_are_numbered_in_the_order_of_their_code_points():
     ]
 
 
-KNOWN_ITEMS = ibis.memtable(
+DEPLOYED_ITEMS = ibis.memtable(
     {
         "item": [2, 3, 4],
         "item_id": [40, 30, 5],
@@ -75,10 +75,10 @@ KNOWN_ITEMS = ibis.memtable(
 
 
 # covers: L28
-def test_known_items_keep_their_numbers_and_new_ones_come_behind():
+def test_deployed_items_keep_their_index_and_new_ones_come_behind():
     items = ibis.memtable({"item_id": [30, 10], "title": ["C", "A"]})
-    assert rows(vocabularies.item_vocabulary(EVENTS, items, KNOWN_ITEMS)) == [
-        (2, 40, "D", 0),  # known, though the data no longer have it
+    assert rows(vocabularies.item_vocabulary(EVENTS, items, DEPLOYED_ITEMS)) == [
+        (2, 40, "D", 0),  # deployed, and no longer in the data
         (3, 30, "C", 2),
         (4, 5, "gone", 0),
         (5, 10, "A", 0),
@@ -86,27 +86,27 @@ def test_known_items_keep_their_numbers_and_new_ones_come_behind():
     ]
 
 
-def test_known_users_keep_their_numbers_and_new_ones_come_behind():
-    known = ibis.memtable({"user": [2, 3], "user_id": [9, 1], "n_train": [5, 5]})
-    grown = vocabularies.user_vocabulary(EVENTS, known.cast({"user": "int32"}))
+def test_deployed_users_keep_their_index_and_new_ones_come_behind():
+    deployed = ibis.memtable({"user": [2, 3], "user_id": [9, 1], "n_train": [5, 5]})
+    grown = vocabularies.user_vocabulary(EVENTS, deployed.cast({"user": "int32"}))
     assert rows(grown) == [(2, 9, 1), (3, 1, 0), (4, 7, 1), (5, 8, 0)]
 
 
-def test_growing_by_nothing_changes_nothing():
+def test_growing_without_new_users_changes_nothing():
     first = vocabularies.user_vocabulary(EVENTS)
     assert rows(vocabularies.user_vocabulary(EVENTS, first)) == rows(first)
 
 
-def test_ids_of_another_type_than_the_known_are_refused():
+def test_ids_of_another_type_than_the_deployed_ones_are_refused():
     events = EVENTS.cast({"user_id": "string"})
     with pytest.raises(ValueError, match=r"user ids are string.*are int64"):
         vocabularies.user_vocabulary(events, vocabularies.user_vocabulary(EVENTS))
 
 
 # covers: X11
-def test_items_without_interactions_are_added_behind_as_cold_ones():
+def test_new_items_are_added_behind_the_deployed_ones_as_cold_items():
     items = ibis.memtable({"item_id": [50, 30, 45], "title": ["E", "C", None]})
-    assert rows(vocabularies.add_items(KNOWN_ITEMS, items)) == [
+    assert rows(vocabularies.add_items(DEPLOYED_ITEMS, items)) == [
         (2, 40, "D", 3),
         (3, 30, "C", 8),
         (4, 5, "gone", 1),
@@ -115,7 +115,7 @@ def test_items_without_interactions_are_added_behind_as_cold_ones():
     ]
 
 
-def test_dense_ids_are_int32():
+def test_indices_are_int32():
     vocabulary = vocabularies.user_vocabulary(EVENTS)
     assert vocabulary.schema() == ibis.schema(
         {"user": "int32", "user_id": "int64", "n_train": "int64"}

@@ -23,7 +23,7 @@ SCHEMA = pa.schema(
 def training(histories):
     """Return training rows of {user: items}; item i of a user is at second 10 · i.
 
-    It is rated i / 2, but for the first, which is not rated.
+    Its rating is i / 2; the first item has none.
     """
     events = [
         {
@@ -51,13 +51,13 @@ def test_windows_are_cut_from_the_end_and_share_one_item():
 @pytest.mark.parametrize(
     ("n_items", "lengths"), [(0, []), (2, [1]), (4, [3]), (5, [1, 3])]
 )
-def test_n_items_make_n_less_one_pairs(n_items, lengths):
+def test_n_items_make_n_minus_1_pairs(n_items, lengths):
     windows = rows(cut_windows(training({2: [7] * n_items}), 3), "items")
     assert [len(items) for (items,) in windows] == lengths
 
 
 @pytest.mark.parametrize("size", [1, 3])
-def test_a_lone_item_is_a_window_without_a_target(size):
+def test_a_single_item_is_a_window_without_a_target(size):
     windows = rows(cut_windows(training({2: [7], 3: [8, 9]}), size))
     assert windows == [
         (2, 0, [7], [0], [None], [], []),

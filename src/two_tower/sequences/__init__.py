@@ -1,1 +1,1 @@
-"""From interactions to what towers read: splits, histories, windows, ids, features."""
+"""Histories, splits, windows, queries and vocabularies, made of interactions."""

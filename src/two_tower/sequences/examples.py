@@ -1,4 +1,4 @@
-"""Queries with known answers: what a user did before, and what came then."""
+"""Evaluation queries: a user's history and the targets that followed."""
 
 from collections.abc import Collection
 
@@ -9,37 +9,36 @@ from two_tower.sequences.expressions import collect_in_order, or_empty
 
 
 def build_examples(
-    interactions: ir.Table, split: str, known_splits: Collection[str]
+    interactions: ir.Table, target: str, history_splits: Collection[str]
 ) -> ir.Table:
-    """Return one query per user that has targets in `split`.
+    """Return one query per user with targets.
 
     Args:
         interactions: one row per interaction: `user` and `item` (int32), `user_id`,
             `timestamp` (int64, seconds), `rating` (float32 or null), `position` (int32,
             unique per user), `split`.
-        split: of the targets, `validation` or `test`.
-        known_splits: of what the queries look back on.
+        target: split of the targets, `validation` or `test`.
+        history_splits: splits of the history.
 
     Returns:
-        Ordered by user: `user` (int32), `user_id`, `items` (array<int32>, all that is
-        known of the user then, oldest first; may be empty), `timestamps`
-        (array<int64>, seconds) and `ratings` (array<float32>, null where there is none)
-        of the items, `targets` (array<int32>, one or more) and `target_timestamps`
-        (array<int64>), oldest first.
+        Ordered by user: `user` (int32), `user_id`, the history as `items`
+        (array<int32>, oldest first, may be empty), `timestamps` (array<int64>, seconds)
+        and `ratings` (array<float32>, null if missing), and `targets` (array<int32>,
+        one or more, oldest first) with `target_timestamps` (array<int64>).
     """
     targets = collect_in_order(
-        interactions.filter(_.split == split),
+        interactions.filter(_.split == target),
         ["user", "user_id"],
         "position",
         {"targets": "item", "target_timestamps": "timestamp"},
     )
-    known = collect_in_order(
-        interactions.filter(_.split.isin(list(known_splits))),
+    histories = collect_in_order(
+        interactions.filter(_.split.isin(list(history_splits))),
         ["user"],
         "position",
         {"items": "item", "timestamps": "timestamp", "ratings": "rating"},
     )
-    queries = targets.left_join(known, "user")
+    queries = targets.left_join(histories, "user")
     return queries.select(
         "user",
         "user_id",

@@ -1,4 +1,4 @@
-"""Between one row per event and one row per group with lists, on every engine."""
+"""Table expressions that give the same result on every SQL engine."""
 
 from collections.abc import Iterable, Mapping
 
@@ -13,12 +13,12 @@ def collect_in_order(
 
     Args:
         rows: one row per event.
-        by: the columns that name a group.
-        order: a column without ties within a group; the lists ascend in it.
-        lists: name of a list → the column its values come from; nulls are kept.
+        by: the columns of a group.
+        order: column without ties within a group; the lists are in its order.
+        lists: name of a list → the column of its values; nulls are kept.
 
     Returns:
-        The columns `by` and the lists, all of the group's number of rows.
+        The columns `by` and the lists, each as long as the group has rows.
     """
     # Structs, because ordered aggregates are unknown to Spark and slower on DuckDB.
     # The order column comes first, and so decides.
@@ -38,17 +38,17 @@ def unfold(table: ir.Table, keys: Iterable[str], lists: Mapping[str, str]) -> ir
     """Return one row per list entry, the inverse of `collect_in_order`.
 
     Args:
-        table: one row per group; its lists are equally long.
-        keys: the columns to repeat on each row.
-        lists: name of a column to make → the list column its values come from.
+        table: one row per group; its lists have one length.
+        keys: columns that are repeated on each row.
+        lists: name of a new column → the list of its values.
 
     Returns:
-        The keys, `place` (int64, from 0 within the list) and the columns. A group with
-        empty lists has no row.
+        The keys, `position` (int64, from 0 within the list) and the new columns. A
+        group with empty lists has no row.
     """
     first, *others = (table[name] for name in lists.values())
     entries = first.zip(*others) if others else first
-    rows = table.select(*keys, _entry=entries).unnest("_entry", offset="place")
+    rows = table.select(*keys, _entry=entries).unnest("_entry", offset="position")
     fields = (
         [rows["_entry"][f"f{i + 1}"] for i in range(len(lists))]
         if others
@@ -56,27 +56,27 @@ def unfold(table: ir.Table, keys: Iterable[str], lists: Mapping[str, str]) -> ir
     )
     return rows.select(
         *keys,
-        place=rows["place"].cast("int64"),
+        position=rows["position"].cast("int64"),
         **dict(zip(lists, fields, strict=True)),
     )
 
 
 def or_empty(lists: ir.ArrayColumn) -> ir.ArrayColumn:
-    """Return the lists, those that are null as empty ones."""
+    """Return the lists, empty ones in place of null."""
     return lists.fill_null(ibis.literal([], type=lists.type()))
 
 
-def draw(value: ir.Value, *, seed: int, purpose: str) -> ir.StringValue:
-    """Return a pseudo-random text for each value; sort by it to shuffle.
+def random_key(value: ir.Value, *, seed: int, purpose: str) -> ir.StringValue:
+    """Return a pseudo-random sort key for each value: rows sorted by it are shuffled.
 
-    It depends on nothing but its arguments: not on threads, not on the engine, whose
-    own hashes and random numbers differ. Break its ties, all but impossible, by a
-    unique column.
+    The key depends on its arguments alone. Random numbers and hashes of the engines
+    would differ between engines and threads. A second, unique sort column breaks ties
+    of keys, however unlikely.
 
     Args:
-        value: what to draw for: an integer or a string.
-        seed: another seed gives another draw.
-        purpose: keeps draws of one seed apart.
+        value: an integer or a string.
+        seed: seed of the order.
+        purpose: gives orders with one seed different keys.
 
     Returns:
         32 hexadecimal digits, the MD5 of purpose, seed and value.

@@ -1,58 +1,67 @@
-"""Which interactions count, and in which order each user made them."""
+"""Selection of interactions, and their order in each user's history."""
 
 from typing import Literal
 
 import ibis
 import ibis.expr.types as ir
 from ibis import _
+from pydantic import Field
 
-from two_tower.sequences.expressions import draw
-from two_tower.types import Repeats, Ties
-
-
-def selection_steps(
-    interactions: ir.Table,
-    *,
-    min_rating: float | None,
-    repeats: Repeats,
-    min_item_interactions: int,
-    min_user_interactions: int,
-) -> dict[str, ir.Table]:
-    """Return what is left after each step, in order; the last is what is kept.
-
-    The steps follow one another once: users dropped at the end may take an item below
-    its minimum again.
-
-    Args:
-        interactions: `event_id` (int64, unique, the order in the file), `user_id`,
-            `item_id`, `timestamp` (int64, seconds), `rating` (float32 or null).
-        min_rating: lowest rating of a positive; rows without a rating are none then.
-        repeats: which of a user's interactions with one item are kept.
-        min_item_interactions: of the positives, 1 and above.
-        min_user_interactions: of what is left then, 1 and above.
-
-    Returns:
-        Name of the step → its table, with the columns of `interactions`.
-    """
-    read = interactions
-    positive = read if min_rating is None else read.filter(_.rating >= min_rating)
-    single = positive if repeats == "all" else _one_per_pair(positive, repeats)
-    of_items = _frequent(single, "item_id", min_item_interactions)
-    of_users = _frequent(of_items, "user_id", min_user_interactions)
-    return {
-        "read": read,
-        "positive": positive,
-        "without repeats": single,
-        "of items with enough": of_items,
-        "of users with enough": of_users,
-    }
+from two_tower.params import Params
+from two_tower.sequences.expressions import random_key
 
 
-def _one_per_pair(interactions: ir.Table, which: Literal["first", "last"]) -> ir.Table:
-    in_time = [interactions.timestamp, interactions.event_id]
-    order = in_time if which == "first" else [ibis.desc(column) for column in in_time]
-    place = ibis.row_number().over(group_by=["user_id", "item_id"], order_by=order)
-    return interactions.mutate(_place=place).filter(_["_place"] == 0).drop("_place")
+class Selection(Params):
+    """Which interactions are kept."""
+
+    min_rating: float | None = Field(
+        description="minimum rating of a positive; null: all, rated or not"
+    )
+    repeats: Literal["all", "first", "last"] = Field(
+        description="which of a user's interactions with one item are kept"
+    )
+    min_item_interactions: int = Field(
+        ge=1, description="items with fewer interactions are dropped"
+    )
+    min_user_interactions: int = Field(
+        ge=1, description="users with fewer are dropped, after the items"
+    )
+
+    def steps(self, interactions: ir.Table) -> dict[str, ir.Table]:
+        """Return the interactions after each step of the selection; the last are kept.
+
+        Each step runs once. Dropping users at the end may take an item below its
+        minimum again.
+
+        Args:
+            interactions: `event_id` (int64, unique, the order in the file), `user_id`,
+                `item_id`, `timestamp` (int64, seconds), `rating` (float32 or null).
+
+        Returns:
+            Name of the step → its table, with the columns of `interactions`.
+        """
+        positive = interactions
+        if self.min_rating is not None:
+            positive = positive.filter(_.rating >= self.min_rating)
+        single = self._without_repeats(positive)
+        of_items = _frequent(single, "item_id", self.min_item_interactions)
+        of_users = _frequent(of_items, "user_id", self.min_user_interactions)
+        return {
+            "read": interactions,
+            "positive": positive,
+            "without repeats": single,
+            "of items with enough": of_items,
+            "of users with enough": of_users,
+        }
+
+    def _without_repeats(self, interactions: ir.Table) -> ir.Table:
+        if self.repeats == "all":
+            return interactions
+        order = [interactions.timestamp, interactions.event_id]
+        if self.repeats == "last":
+            order = [ibis.desc(column) for column in order]
+        rank = ibis.row_number().over(group_by=["user_id", "item_id"], order_by=order)
+        return interactions.mutate(_rank=rank).filter(_["_rank"] == 0).drop("_rank")
 
 
 def _frequent(interactions: ir.Table, column: str, minimum: int) -> ir.Table:
@@ -64,21 +73,29 @@ def _frequent(interactions: ir.Table, column: str, minimum: int) -> ir.Table:
     )
 
 
-def number_positions(interactions: ir.Table, *, ties: Ties, seed: int) -> ir.Table:
-    """Return the interactions with `position`, from 0 with each user's oldest.
+class Order(Params):
+    """The order of a user's interactions: by time, then as `ties` says."""
 
-    Args:
-        interactions: as in `selection_steps`.
-        ties: what decides within a second: the order in the file, or a draw.
-        seed: of the draw.
+    ties: Literal["file_order", "shuffled"] = Field(
+        description="order of one user's interactions with one timestamp: that of the "
+        "file, or a random one"
+    )
+    seed: int = Field(description="seed of the random order")
 
-    Returns:
-        The columns of `interactions` and `position` (int32), ordered by user and
-        position.
-    """
-    order = [interactions.timestamp, interactions.event_id]
-    if ties == "shuffled":
-        order.insert(1, draw(interactions.event_id, seed=seed, purpose="ties"))
-    place = ibis.row_number().over(group_by="user_id", order_by=order)
-    numbered = interactions.mutate(position=place.cast("int32"))
-    return numbered.order_by("user_id", "position")
+    def number_positions(self, interactions: ir.Table) -> ir.Table:
+        """Return the interactions with their position in the user's history.
+
+        Args:
+            interactions: with the columns that `Selection.steps` reads.
+
+        Returns:
+            The columns of `interactions` and `position` (int32, from 0 with the user's
+            oldest), ordered by user and position.
+        """
+        order = [interactions.timestamp, interactions.event_id]
+        if self.ties == "shuffled":
+            key = random_key(interactions.event_id, seed=self.seed, purpose="ties")
+            order.insert(1, key)
+        position = ibis.row_number().over(group_by="user_id", order_by=order)
+        numbered = interactions.mutate(position=position.cast("int32"))
+        return numbered.order_by("user_id", "position")

@@ -1,4 +1,4 @@
-"""What sequencing did to the data, in counts."""
+"""Counts of what the selection and the split made of the data."""
 
 from collections.abc import Mapping
 
@@ -10,26 +10,60 @@ from two_tower.types import JsonObject
 
 
 def count_steps(steps: Mapping[str, ir.Table]) -> list[JsonObject]:
-    """Return how many interactions, users and items are left after each step.
+    """Return the interactions, users and items after each step of the selection.
 
     Args:
         steps: name of the step → interactions with `user_id` and `item_id`.
     """
     counts = [
         table.agg(
-            place=ibis.literal(place),
+            number=ibis.literal(number),
             step=ibis.literal(name),
             interactions=_.count(),
             users=_.user_id.nunique(),
             items=_.item_id.nunique(),
         )
-        for place, (name, table) in enumerate(steps.items())
+        for number, (name, table) in enumerate(steps.items())
     ]
-    rows = ibis.union(*counts).order_by("place").drop("place")
-    return _rows(rows)
+    return _rows(ibis.union(*counts).order_by("number").drop("number"))
 
 
-def count_splits(split_interactions: ir.Table) -> dict[str, JsonObject]:
+def share_of_ties(kept: ir.Table) -> float:
+    """Return the share of users' consecutive interactions with one timestamp.
+
+    Args:
+        kept: `user_id`, `position`, `timestamp`.
+
+    Returns:
+        A share in [0, 1]; 0 without consecutive interactions.
+    """
+    in_order = ibis.window(group_by="user_id", order_by="position")
+    # The lag of a user's first interaction is null, and so counts for neither.
+    ties = kept.select(tie=_.timestamp == _.timestamp.lag().over(in_order))
+    (row,) = _rows(ties.agg(share=_.tie.mean()))
+    return float(row["share"] or 0.0)
+
+
+def count_outputs(tables: Mapping[str, ir.Table]) -> JsonObject:
+    """Return the counts of each output of sequencing.
+
+    Args:
+        tables: `split_interactions`, `item_vocabulary`, `user_vocabulary`,
+            `train_sequences`, `explicit_negatives`, `validation_examples` and
+            `test_examples`.
+    """
+    return {
+        "splits": _count_splits(tables["split_interactions"]),
+        "items": _count_entities(tables["item_vocabulary"]),
+        "users": _count_entities(tables["user_vocabulary"]),
+        "train_sequences": _count_sequences(tables["train_sequences"]),
+        "explicit_negatives": _count_explicit_negatives(tables["explicit_negatives"]),
+        "validation_examples": _count_examples(tables["validation_examples"]),
+        "test_examples": _count_examples(tables["test_examples"]),
+    }
+
+
+def _count_splits(split_interactions: ir.Table) -> dict[str, JsonObject]:
     """Return interactions, users, items, first and last second of each split."""
     counts = split_interactions.group_by("split").agg(
         interactions=_.count(),
@@ -41,63 +75,53 @@ def count_splits(split_interactions: ir.Table) -> dict[str, JsonObject]:
     return {row.pop("split"): row for row in _rows(counts.order_by("split"))}
 
 
-def share_of_ties(kept: ir.Table) -> float:
-    """Return how many of the users' consecutive pairs share their second.
-
-    Args:
-        kept: `user_id`, `position`, `timestamp`.
-
-    Returns:
-        A share in [0, 1]; 0 where there is no pair.
-    """
-    in_order = ibis.window(group_by="user_id", order_by="position")
-    ties = kept.select(tie=_.timestamp == _.timestamp.lag().over(in_order))
-    (row,) = _rows(ties.agg(share=_.tie.mean()))  # a first position has no pair: null
-    return float(row["share"] or 0.0)
+def _count_entities(vocabulary: ir.Table) -> JsonObject:
+    """Return all items or users, and those without training interactions."""
+    return _totals(
+        vocabulary.agg(all=_.count(), cold=(_.n_train == 0).cast("int64").sum())
+    )
 
 
-def count_sequences(train_sequences: ir.Table) -> JsonObject:
-    """Return windows, users and pairs of the training rows, and the longest row.
-
-    `single_items` counts the users with one item, which makes no pair.
-    """
+def _count_sequences(train_sequences: ir.Table) -> JsonObject:
+    """Return windows, users, pairs, users with one item, and the longest window."""
     lengths = train_sequences.select(
         "user", n=_["items"].length(), n_pairs=_["targets"].length()
     )
-    counts = lengths.agg(
-        windows=_.count(),
-        users=_.user.nunique(),
-        pairs=_.n_pairs.sum(),
-        single_items=(_.n_pairs == 0).cast("int64").sum(),
-        longest=_.n.max(),
+    return _totals(
+        lengths.agg(
+            windows=_.count(),
+            users=_.user.nunique(),
+            pairs=_.n_pairs.sum(),
+            single_items=(_.n_pairs == 0).cast("int64").sum(),
+            longest=_.n.max(),
+        )
     )
-    return _rows(counts.fill_null(0))[0]
 
 
-def count_examples(examples: ir.Table) -> JsonObject:
-    """Return queries, targets, queries without a history and the longest history."""
+def _count_explicit_negatives(explicit_negatives: ir.Table) -> JsonObject:
+    """Return users and (user, item) pairs."""
+    return _totals(
+        explicit_negatives.agg(users=_.count(), pairs=_["items"].length().sum())
+    )
+
+
+def _count_examples(examples: ir.Table) -> JsonObject:
+    """Return queries, targets, queries without a history, and the longest history."""
     lengths = examples.select(
-        n_known=_["items"].length(), n_targets=_["targets"].length()
+        n_items=_["items"].length(), n_targets=_["targets"].length()
     )
-    counts = lengths.agg(
-        queries=_.count(),
-        targets=_.n_targets.sum(),
-        without_history=(_.n_known == 0).cast("int64").sum(),
-        longest_history=_.n_known.max(),
+    return _totals(
+        lengths.agg(
+            queries=_.count(),
+            targets=_.n_targets.sum(),
+            without_history=(_.n_items == 0).cast("int64").sum(),
+            longest_history=_.n_items.max(),
+        )
     )
-    return _rows(counts.fill_null(0))[0]
 
 
-def count_explicit_negatives(explicit_negatives: ir.Table) -> JsonObject:
-    """Return the number of users and of (user, item) pairs among explicit negatives."""
-    counts = explicit_negatives.agg(users=_.count(), pairs=_["items"].length().sum())
-    return _rows(counts.fill_null(0))[0]
-
-
-def count_unknown(vocabulary: ir.Table) -> JsonObject:
-    """Return how many items or users there are, and how many training never meets."""
-    counts = vocabulary.agg(all=_.count(), cold=(_.n_train == 0).cast("int64").sum())
-    return _rows(counts.fill_null(0))[0]
+def _totals(one_row: ir.Table) -> JsonObject:
+    return _rows(one_row.fill_null(0))[0]
 
 
 def _rows(table: ir.Table) -> list[JsonObject]:

@@ -1,19 +1,23 @@
-"""Who learns from which interaction: the five ways to hold interactions out.
+"""Splits: which interactions are trained on, and which are targets of queries.
 
-Each function adds `split` to the kept interactions:
+Each kind of split adds the column `split` to the kept interactions:
 
 - `train`: the towers are trained on it;
-- `given`: known at the time of a query, but never trained on (new users only);
+- `given`: history of a held-out user, never trained on (`new_users` only);
 - `validation`, `test`: a target of a query.
 """
 
-from typing import Final
+from abc import ABC, abstractmethod
+from datetime import UTC, date, datetime
+from typing import Annotated, ClassVar, Final, Self, TypeAlias
 
 import ibis
 import ibis.expr.types as ir
 from ibis import _
+from pydantic import BeforeValidator, Field, model_validator
 
-from two_tower.sequences.expressions import draw
+from two_tower.params import OneOf, Params
+from two_tower.sequences.expressions import random_key
 
 TRAIN: Final = "train"
 GIVEN: Final = "given"
@@ -21,165 +25,239 @@ VALIDATION: Final = "validation"
 TEST: Final = "test"
 
 MIN_HELD_OUT: Final = 2
-"""A user held out whole has one item given and one to find, at least."""
+"""Fewest interactions of a held-out user: one is given and one is a target."""
+
+Share: TypeAlias = Annotated[float, Field(gt=0, lt=1)]
 
 
-def known_splits(kind: str, target: str) -> tuple[str, ...]:
-    """Return what a query may look back on.
+class SplitKind(Params, ABC):
+    """A way to hold interactions out of the training, with its options."""
 
-    Args:
-        kind: of the split, the name of a function here.
-        target: split of the query's targets, `validation` or `test`.
-    """
-    if kind == "new_items" or target == VALIDATION:
-        return (TRAIN, GIVEN)  # a query has never met a new item
-    return (TRAIN, GIVEN, VALIDATION)
+    is_random: ClassVar[bool] = False
+    """Whether a seed decides; such a split changes when the data grow."""
+
+    @abstractmethod
+    def assign(self, kept: ir.Table, *, seed: int) -> ir.Table:
+        """Return the kept interactions with the column `split`.
+
+        Args:
+            kept: `user_id`, `item_id`, `event_id` (unique), `timestamp` (int64,
+                seconds), `position` (int32, from 0 with each user's oldest) and others.
+            seed: seed of a random split.
+        """
+
+    def history_splits(self, target: str) -> tuple[str, ...]:
+        """Return the splits whose interactions are a query's history.
+
+        Args:
+            target: split of the query's targets, `validation` or `test`.
+        """
+        history = (TRAIN, GIVEN)
+        return history if target == VALIDATION else (*history, VALIDATION)
+
+    def cut_offs(self, kept: ir.Table) -> dict[str, ir.IntegerScalar]:
+        """Return the first second of `validation` and `test`; empty: no such moment.
+
+        Args:
+            kept: `timestamp` (int64, seconds) and `event_id` (unique).
+        """
+        return {}
 
 
-def leave_one_out(kept: ir.Table) -> ir.Table:
-    """Hold out each user's last interaction for test, the one before for validation.
+class LeaveOneOut(SplitKind):
+    """Each user's last interaction for test, the one before for validation.
 
     A user with two has no validation target, one with a single interaction no target.
-
-    Args:
-        kept: `user_id`, `event_id`, `position` (int32, from 0 per user) and others.
-
-    Returns:
-        The columns of `kept` and `split`.
     """
-    n = kept.event_id.count().over(group_by="user_id")
-    from_end = n - 1 - kept.position
-    return kept.mutate(
-        split=ibis.cases(
-            ((from_end == 0) & (n >= 2), TEST),  # noqa: PLR2004
-            ((from_end == 1) & (n >= 3), VALIDATION),  # noqa: PLR2004
-            else_=TRAIN,
+
+    def assign(self, kept: ir.Table, *, seed: int) -> ir.Table:
+        n = kept.event_id.count().over(group_by="user_id")
+        from_end = n - 1 - kept.position
+        return kept.mutate(
+            split=ibis.cases(
+                ((from_end == 0) & (n >= 2), TEST),  # noqa: PLR2004
+                ((from_end == 1) & (n >= 3), VALIDATION),  # noqa: PLR2004
+                else_=TRAIN,
+            )
         )
-    )
 
 
-def temporal(kept: ir.Table, *, validation: float | int, test: float | int) -> ir.Table:
-    """Hold out all that happens from a moment on, the same for all users.
+def _text_only(value: object) -> object:
+    if isinstance(value, str | date):  # datetime is a date; numbers are shares
+        return value
+    raise ValueError("a cut-off is a share of the interactions or a date")
 
-    Args:
-        kept: `timestamp` (int64, seconds), `event_id` (unique) and others.
-        validation: first second of the validation targets; see `cut_off`.
-        test: first second of the test targets.
 
-    Returns:
-        The columns of `kept` and `split`.
+CutOff: TypeAlias = Share | Annotated[datetime, BeforeValidator(_text_only)]
+
+
+class Temporal(SplitKind):
+    """All interactions from a cut-off on, the same for all users.
+
+    A cut-off is a date (UTC), or the share of the interactions in order of time that
+    come before it. Interactions of the cut-off's second all come after it.
     """
-    return kept.mutate(
-        split=ibis.cases(
-            (kept.timestamp >= cut_off(kept, test), TEST),
-            (kept.timestamp >= cut_off(kept, validation), VALIDATION),
-            else_=TRAIN,
+
+    validation: CutOff = Field(description="end of the training")
+    test: CutOff = Field(description="end of the validation")
+
+    @model_validator(mode="after")
+    def _cut_offs_ascend(self) -> Self:
+        are_shares = [isinstance(cut, float) for cut in (self.validation, self.test)]
+        if are_shares[0] == are_shares[1] and not self.cuts[0] < self.cuts[1]:
+            raise ValueError(
+                f"temporal.validation ({self.validation}) must lie before "
+                f"temporal.test ({self.test})"
+            )
+        return self
+
+    @property
+    def cuts(self) -> tuple[float | int, float | int]:
+        """Both cut-offs: shares as floats, dates as whole seconds since 1970 (UTC)."""
+        validation, test = (
+            cut if isinstance(cut, float) else _seconds(cut)
+            for cut in (self.validation, self.test)
         )
-    )
+        return validation, test
+
+    def cut_offs(self, kept: ir.Table) -> dict[str, ir.IntegerScalar]:
+        cuts = zip((VALIDATION, TEST), self.cuts, strict=True)
+        return {name: cut_off(kept, at) for name, at in cuts}
+
+    def assign(self, kept: ir.Table, *, seed: int) -> ir.Table:
+        first = self.cut_offs(kept)
+        return kept.mutate(
+            split=ibis.cases(
+                (kept.timestamp >= first[TEST], TEST),
+                (kept.timestamp >= first[VALIDATION], VALIDATION),
+                else_=TRAIN,
+            )
+        )
+
+
+def _seconds(moment: datetime) -> int:
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return int(aware.timestamp())
 
 
 def cut_off(kept: ir.Table, at: float | int) -> ir.IntegerScalar:
-    """Return the moment of a cut-off in seconds since 1970.
+    """Return a cut-off in seconds since 1970 (UTC).
 
     Args:
         kept: `timestamp` (int64, seconds) and `event_id` (unique).
-        at: an int is the moment itself; a float in (0, 1) is the share of the
-            interactions, in time order, that comes before. Interactions of the
-            same second stay together, after the cut.
+        at: seconds as an int, or as a float in (0, 1) the share of the interactions in
+            order of time that come before.
     """
     if isinstance(at, int):
         return ibis.literal(at, "int64")
     in_time = kept.select(
         "timestamp",
-        place=ibis.row_number().over(order_by=["timestamp", "event_id"]),
+        rank=ibis.row_number().over(order_by=["timestamp", "event_id"]),
         n=kept.event_id.count().over(),
     )
-    first_after = in_time.filter(_.place == (_.n * at).floor().cast("int64"))
+    first_after = in_time.filter(_.rank == (_.n * at).floor().cast("int64"))
     return first_after.select("timestamp").as_scalar()
 
 
-def random(kept: ir.Table, *, validation: float, test: float, seed: int) -> ir.Table:
-    """Hold out a random share of all interactions, whoever and whenever.
+class HeldOut(SplitKind):
+    """Random shares that are held out, each rounded to whole rows."""
 
-    Args:
-        kept: `event_id` (unique) and others.
-        validation: share for validation, 0 and above.
-        test: share for test; both are met to the nearest whole interaction.
-        seed: of the draw.
+    is_random: ClassVar[bool] = True
 
-    Returns:
-        The columns of `kept` and `split`.
+    validation: float = Field(ge=0, lt=1, description="share for validation; 0: none")
+    test: Share = Field(description="share for test")
+
+    @model_validator(mode="after")
+    def _training_keeps_some(self) -> Self:
+        if self.validation + self.test >= 1:
+            raise ValueError(
+                f"validation + test is {self.validation + self.test}, so that nothing "
+                "is left to train on; set shares with a sum below 1"
+            )
+        return self
+
+    def roles(self, rows: ir.Table, key: str, *, seed: int, purpose: str) -> ir.Table:
+        """Return rows in random order with `role`: test first, then validation.
+
+        Args:
+            rows: what is held out, one row each.
+            key: its unique column, which the random order depends on.
+            seed: seed of the order.
+            purpose: see `random_key`.
+        """
+        order = [random_key(rows[key], seed=seed, purpose=purpose), rows[key]]
+        ranked = rows.mutate(
+            _rank=ibis.row_number().over(order_by=order), _n=rows[key].count().over()
+        )
+        n_test = (ranked["_n"] * self.test + 0.5).floor()
+        n_validation = (ranked["_n"] * self.validation + 0.5).floor()
+        role = ibis.cases(
+            (ranked["_rank"] < n_test, TEST),
+            (ranked["_rank"] < n_test + n_validation, VALIDATION),
+            else_=TRAIN,
+        )
+        return ranked.mutate(role=role).drop("_rank", "_n")
+
+
+class RandomInteractions(HeldOut):
+    """Shares of all interactions, whichever the user and the time."""
+
+    def assign(self, kept: ir.Table, *, seed: int) -> ir.Table:
+        roles = self.roles(kept, "event_id", seed=seed, purpose="random")
+        return roles.rename(split="role")
+
+
+class NewUsers(HeldOut):
+    """Shares of the users with two interactions or more, held out whole.
+
+    The oldest interactions of a held-out user are given, the others are targets; at
+    least one is given and one is a target.
     """
-    key = draw(kept.event_id, seed=seed, purpose="random")
-    drawn = kept.mutate(
-        _place=ibis.row_number().over(order_by=[key, kept.event_id]),
-        _n=kept.event_id.count().over(),
+
+    given: Share = Field(
+        description="share of a held-out user's interactions that is given, rounded "
+        "down"
     )
-    return drawn.mutate(split=_by_place(drawn, validation, test)).drop("_place", "_n")
+
+    def assign(self, kept: ir.Table, *, seed: int) -> ir.Table:
+        users = kept.group_by("user_id").agg(_n_own=_.event_id.count())
+        eligible = users.filter(_["_n_own"] >= MIN_HELD_OUT)
+        roles = self.roles(eligible, "user_id", seed=seed, purpose="new_users")
+        rows = kept.left_join(roles.select("user_id", "_n_own", "role"), "user_id")
+        n_given = (rows["_n_own"] * self.given).floor().clip(1, rows["_n_own"] - 1)
+        split = ibis.cases(
+            (rows["role"].fill_null(TRAIN) == TRAIN, TRAIN),
+            (rows.position < n_given, GIVEN),
+            else_=rows["role"],
+        )
+        return rows.select(*kept.columns, split=split)
 
 
-def new_users(
-    kept: ir.Table, *, validation: float, test: float, given: float, seed: int
-) -> ir.Table:
-    """Hold out users whole: part of their items is given, the others are targets.
+class NewItems(HeldOut):
+    """Shares of the items, held out whole: all their interactions are targets."""
 
-    Args:
-        kept: `user_id`, `event_id`, `position` (int32, from 0 per user) and others.
-        validation: share, for validation, of the users with two interactions or more.
-        test: share of these users for test.
-        given: share of a held-out user's interactions, from the oldest on, that is
-            given, rounded down; at least one is given and one is a target.
-        seed: of the draw.
+    def assign(self, kept: ir.Table, *, seed: int) -> ir.Table:
+        items = kept.select("item_id").distinct()
+        roles = self.roles(items, "item_id", seed=seed, purpose="new_items")
+        splits = roles.select("item_id", split="role")
+        return kept.inner_join(splits, "item_id").select(*kept.columns, "split")
 
-    Returns:
-        The columns of `kept` and `split`.
-    """
-    users = kept.group_by("user_id").agg(_n_own=_.event_id.count())
-    eligible = users.filter(_["_n_own"] >= MIN_HELD_OUT)
-    key = draw(eligible.user_id, seed=seed, purpose="new_users")
-    drawn = eligible.mutate(
-        _place=ibis.row_number().over(order_by=[key, eligible.user_id]),
-        _n=eligible.user_id.count().over(),
-    )
-    held_out = drawn.mutate(_role=_by_place(drawn, validation, test))
-    rows = kept.left_join(held_out.select("user_id", "_n_own", "_role"), "user_id")
-    n_given = (rows["_n_own"] * given).floor().clip(1, rows["_n_own"] - 1)
-    split = ibis.cases(
-        (rows["_role"].fill_null(TRAIN) == TRAIN, TRAIN),
-        (rows.position < n_given, GIVEN),
-        else_=rows["_role"],
-    )
-    return rows.select(*kept.columns, split=split)
+    def history_splits(self, target: str) -> tuple[str, ...]:
+        """Return training and given interactions: items of validation are new too."""
+        return (TRAIN, GIVEN)
 
 
-def new_items(kept: ir.Table, *, validation: float, test: float, seed: int) -> ir.Table:
-    """Hold out items whole: whoever met them, and whenever, meets them as targets.
+class Split(OneOf[SplitKind]):
+    """Which interactions are held out: `kind` names one of the groups."""
 
-    Args:
-        kept: `item_id`, `event_id` (unique) and others.
-        validation: share of the items for validation, 0 and above.
-        test: share for test; both are met to the nearest whole item.
-        seed: of the draw.
+    seed: int = Field(description="seed of a random split")
+    # It has no options, and so no group in the parameters.
+    leave_one_out: LeaveOneOut = Field(default=LeaveOneOut(), exclude=True)
+    temporal: Temporal
+    random: RandomInteractions
+    new_users: NewUsers
+    new_items: NewItems
 
-    Returns:
-        The columns of `kept` and `split`.
-    """
-    items = kept.select("item_id").distinct()
-    key = draw(items.item_id, seed=seed, purpose="new_items")
-    drawn = items.mutate(
-        _place=ibis.row_number().over(order_by=[key, items.item_id]),
-        _n=items.item_id.count().over(),
-    )
-    roles = drawn.select("item_id", split=_by_place(drawn, validation, test))
-    return kept.inner_join(roles, "item_id").select(*kept.columns, "split")
-
-
-def _by_place(drawn: ir.Table, validation: float, test: float) -> ir.StringValue:
-    """Name the role of each row: test first, then validation, then training."""
-    n_test = (drawn["_n"] * test + 0.5).floor()
-    n_validation = (drawn["_n"] * validation + 0.5).floor()
-    return ibis.cases(
-        (drawn["_place"] < n_test, TEST),
-        (drawn["_place"] < n_test + n_validation, VALIDATION),
-        else_=TRAIN,
-    )
+    def assign(self, kept: ir.Table) -> ir.Table:
+        """Return the kept interactions with `split`; see `SplitKind.assign`."""
+        return self.chosen.assign(kept, seed=self.seed)

@@ -1,7 +1,7 @@
-"""The dense ids of items and users.
+"""Vocabularies: the item index of each item id, the user index of each user id.
 
-A vocabulary can grow from a known one: what is known keeps its number, whether the data
-still have it or not, and what is new comes behind.
+A vocabulary can grow from a deployed one. Deployed ids keep their index, even if the
+data no longer have them; new ids get the indices behind.
 """
 
 import ibis
@@ -13,64 +13,67 @@ from two_tower.types import FIRST_ID
 
 
 def item_vocabulary(
-    split_interactions: ir.Table, items: ir.Table, known: ir.Table | None = None
+    split_interactions: ir.Table, items: ir.Table, deployed: ir.Table | None = None
 ) -> ir.Table:
     """Number the items of all kept interactions, in order of `item_id`.
 
     Args:
         split_interactions: `item_id` and `split`, one row per interaction.
-        items: `item_id` (unique) and, where known, `title`.
-        known: an item vocabulary to grow from.
+        items: `item_id` (unique) and, if the data have it, `title`.
+        deployed: an item vocabulary to grow from.
 
     Returns:
         One row per item, by `item`: `item` (int32, from 2 on), `item_id`, `title`
-        (string or null), `n_train` (int64, training interactions; 0 is a cold item).
+        (string or null), `n_train` (int64, training interactions; 0: cold item).
 
     Raises:
-        ValueError: the ids are of another type than those of `known`.
+        ValueError: the ids are of another type than the deployed ones.
     """
-    numbered = _numbered(_count_training(split_interactions, "item"), "item", known)
-    return _titled(numbered, items, known)
+    counts = _count_training(split_interactions, "item")
+    return _titled(_numbered(counts, "item", deployed), items, deployed)
 
 
 def user_vocabulary(
-    split_interactions: ir.Table, known: ir.Table | None = None
+    split_interactions: ir.Table, deployed: ir.Table | None = None
 ) -> ir.Table:
     """Number the users of all kept interactions, in order of `user_id`.
 
     Args:
         split_interactions: `user_id` and `split`, one row per interaction.
-        known: a user vocabulary to grow from.
+        deployed: a user vocabulary to grow from.
 
     Returns:
         One row per user, by `user`: `user` (int32, from 2 on), `user_id`, `n_train`
-        (int64, training interactions; 0 is a user that training does not know).
+        (int64, training interactions; 0: cold-start user).
 
     Raises:
-        ValueError: the ids are of another type than those of `known`.
+        ValueError: the ids are of another type than the deployed ones.
     """
-    numbered = _numbered(_count_training(split_interactions, "user"), "user", known)
+    counts = _count_training(split_interactions, "user")
+    numbered = _numbered(counts, "user", deployed)
     return numbered.select("user", "user_id", "n_train").order_by("user")
 
 
-def add_items(known: ir.Table, items: ir.Table) -> ir.Table:
-    """Return an item vocabulary with the items it lacks behind it, as cold items.
+def add_items(deployed: ir.Table, items: ir.Table) -> ir.Table:
+    """Return an item vocabulary with new items behind the deployed ones, as cold items.
 
     Args:
-        known: as from `item_vocabulary`.
-        items: `item_id` (unique) and, where known, `title`.
+        deployed: as from `item_vocabulary`.
+        items: `item_id` (unique) and, if the data have it, `title`.
 
     Returns:
-        The columns of `known`; its rows keep their `item` and `n_train`.
+        The columns of `deployed`; its rows keep their `item` and `n_train`.
 
     Raises:
-        ValueError: the ids are of another type than those of `known`.
+        ValueError: the ids are of another type than the deployed ones.
     """
     counts = items.select("item_id", n_train=ibis.literal(0, "int64"))
-    numbered = _numbered(counts, "item", known).drop("n_train")
-    counted = numbered.left_join(known.select("item_id", "n_train"), "item_id")
+    numbered = _numbered(counts, "item", deployed).drop("n_train")
+    counted = numbered.left_join(deployed.select("item_id", "n_train"), "item_id")
     return _titled(
-        counted.select("item", "item_id", n_train=_.n_train.fill_null(0)), items, known
+        counted.select("item", "item_id", n_train=_.n_train.fill_null(0)),
+        items,
+        deployed,
     )
 
 
@@ -80,38 +83,38 @@ def _count_training(split_interactions: ir.Table, entity: str) -> ir.Table:
     )
 
 
-def _numbered(counts: ir.Table, entity: str, known: ir.Table | None) -> ir.Table:
-    """Return `<entity>_id`, `n_train` and `<entity>`, those of `known` first."""
+def _numbered(counts: ir.Table, entity: str, deployed: ir.Table | None) -> ir.Table:
+    """Return `<entity>_id`, `n_train` and `<entity>`, deployed ones first."""
     key = f"{entity}_id"
-    entries = counts.mutate(_known=ibis.null("int32"))
-    if known is not None:
-        _check_type(counts[key], known[key], entity)
-        absent = known.select(
-            key, n_train=ibis.literal(0, "int64"), _known=known[entity]
+    entries = counts.mutate(_deployed=ibis.null("int32"))
+    if deployed is not None:
+        _check_type(counts[key], deployed[key], entity)
+        kept = deployed.select(
+            key, n_train=ibis.literal(0, "int64"), _deployed=deployed[entity]
         )
         entries = (
-            entries.union(absent)
+            entries.union(kept)
             .group_by(key)
-            .agg(n_train=_.n_train.sum(), _known=_["_known"].max())
+            .agg(n_train=_.n_train.sum(), _deployed=_["_deployed"].max())
         )
-    order = [entries["_known"].isnull(), entries["_known"], entries[key]]
-    place = ibis.row_number().over(order_by=order)
-    return entries.select(key, "n_train", **{entity: (place + FIRST_ID).cast("int32")})
+    order = [entries["_deployed"].isnull(), entries["_deployed"], entries[key]]
+    rank = ibis.row_number().over(order_by=order)
+    return entries.select(key, "n_train", **{entity: (rank + FIRST_ID).cast("int32")})
 
 
-def _check_type(found: ir.Column, known: ir.Column, entity: str) -> None:
-    if found.type() != known.type():
+def _check_type(found: ir.Column, deployed: ir.Column, entity: str) -> None:
+    if found.type() != deployed.type():
         raise ValueError(
-            f"the {entity} ids are {found.type()}, but those of the known vocabulary "
-            f"are {known.type()}; read the data with the same type of id, or train "
-            "anew instead of growing"
+            f"the {entity} ids are {found.type()}, but those of the deployed "
+            f"vocabulary are {deployed.type()}: none would be found there. Read the "
+            "ids with the deployed type (ingestion.ids), or train anew: kedro run"
         )
 
 
-def _titled(numbered: ir.Table, items: ir.Table, known: ir.Table | None) -> ir.Table:
-    """Return the items with their present title, or else the known one."""
+def _titled(numbered: ir.Table, items: ir.Table, deployed: ir.Table | None) -> ir.Table:
+    """Return the items with their title in the data, or else the deployed one."""
     titled = numbered.mutate(title=ibis.null("string"))
-    for table in (known, items):  # what comes last is preferred
+    for table in (deployed, items):  # the last title wins
         if table is None or "title" not in table.columns:
             continue
         ids = table.item_id.cast(numbered.item_id.type())
@@ -123,10 +126,17 @@ def _titled(numbered: ir.Table, items: ir.Table, known: ir.Table | None) -> ir.T
     return titled.select("item", "item_id", "title", "n_train").order_by("item")
 
 
-def with_dense_ids(
+def with_indices(
     interactions: ir.Table, item_vocabulary: ir.Table, user_vocabulary: ir.Table
 ) -> ir.Table:
-    """Return the interactions with the columns `item` and `user` (int32)."""
+    """Return the interactions with their item and user index, `item` and `user`.
+
+    Args:
+        interactions: `item_id`, `user_id` and others; ids that a vocabulary lacks are
+            dropped.
+        item_vocabulary: `item_id` and `item` (int32).
+        user_vocabulary: `user_id` and `user` (int32).
+    """
     return interactions.inner_join(
         item_vocabulary.select("item_id", "item"), "item_id"
     ).inner_join(user_vocabulary.select("user_id", "user"), "user_id")

@@ -12,7 +12,7 @@ from tests.conftest import REAL_DATA
 from tests.sequences.tables import rows, sequence
 from two_tower.pipelines.sequencing import nodes
 
-from .test_audit import AUDITED
+from .audit.outputs import AUDITED
 
 pytestmark = pytest.mark.movielens
 

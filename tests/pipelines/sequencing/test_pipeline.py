@@ -18,13 +18,22 @@ from tests.sequences.tables import (
     some_users,
 )
 from two_tower.features.registry import Features
-from two_tower.pipelines.sequencing import params
 from two_tower.pipelines.sequencing.pipeline import (
     create_pipeline,
     create_retraining_pipeline,
 )
+from two_tower.sequences.explicit_negatives import ExplicitNegatives
+from two_tower.sequences.selection import Order, Selection
+from two_tower.sequences.splits import Split
 
 CONF = BASE.parents[2]
+TYPES = {
+    "selection": Selection,
+    "order": Order,
+    "split": Split,
+    "explicit_negatives": ExplicitNegatives,
+    "features": Features,
+}
 
 
 @pytest.fixture
@@ -46,14 +55,7 @@ def catalog_of(monkeypatch, tmp_path):
         catalog = DataCatalog.from_config(dict(config["catalog"]))
         base = parameters() | {"features": FEATURES} | changes
         base["selection"] = base["selection"] | {"min_item_interactions": 1}
-        typed = {
-            "selection": params.Selection,
-            "order": params.Order,
-            "split": params.Split,
-            "explicit_negatives": params.ExplicitNegatives,
-            "features": Features,
-        }
-        for group, model in typed.items():
+        for group, model in TYPES.items():
             catalog[f"params:sequencing.{group}"] = model(**base[group])
         catalog["params:sequencing.window"] = base["window"]
         catalog["interactions"] = some_interactions() if events is None else events
@@ -68,7 +70,7 @@ def run(catalog):
     return catalog
 
 
-def test_everything_that_is_made_is_in_the_catalog_with_its_layer(catalog_of):
+def test_all_outputs_are_in_the_catalog_with_their_layer(catalog_of):
     catalog = catalog_of("a")
     layers = {
         name: catalog[name].metadata["kedro-viz"]["layer"]
@@ -98,12 +100,15 @@ def test_everything_that_is_made_is_in_the_catalog_with_its_layer(catalog_of):
 def test_the_parameters_reach_the_nodes_typed(create):
     found = TypeExtractor({"sequencing": create()})
     assert found.extract_types_from_pipelines() == {
-        "sequencing.selection": params.Selection,
-        "sequencing.order": params.Order,
-        "sequencing.split": params.Split,
-        "sequencing.explicit_negatives": params.ExplicitNegatives,
-        "sequencing.features": Features,
+        f"sequencing.{group}": model for group, model in TYPES.items()
     }
+
+
+def test_the_base_parameters_are_allowed_and_no_group_is_forgotten():
+    base = parameters()
+    assert set(base) == {*TYPES, "window"}
+    for group, model in TYPES.items():
+        model(**base[group])
 
 
 def test_two_runs_write_the_same_bytes(catalog_of, tmp_path):
@@ -123,10 +128,10 @@ def test_two_runs_write_the_same_bytes(catalog_of, tmp_path):
 
 
 # covers: L28
-def test_the_growing_pipeline_makes_the_same_from_known_tables_too(catalog_of):
-    plain, growing = create_pipeline(), create_retraining_pipeline()
-    assert growing.all_outputs() == plain.all_outputs()
-    assert growing.inputs() - plain.inputs() == {
+def test_the_retraining_pipeline_grows_the_deployed_vocabularies(catalog_of):
+    first, retraining = create_pipeline(), create_retraining_pipeline()
+    assert retraining.all_outputs() == first.all_outputs()
+    assert retraining.inputs() - first.inputs() == {
         "deployed_item_vocabulary",
         "deployed_user_vocabulary",
         "deployed_feature_vocabulary",
@@ -134,23 +139,23 @@ def test_the_growing_pipeline_makes_the_same_from_known_tables_too(catalog_of):
         "deployed_rules",
     }
     events = some_interactions()
-    known = run(catalog_of("first", events.filter(ibis._.user_id > 4)))
+    deployed = run(catalog_of("first", events.filter(ibis._.user_id > 4)))
     tables = {
         f"deployed_{name}_vocabulary": ibis.memtable(
-            known[f"{name}_vocabulary"].load().to_pyarrow()
+            deployed[f"{name}_vocabulary"].load().to_pyarrow()
         )
         for name in ("item", "user", "feature")
     }
-    schema = known["feature_schema"].load()
+    schema = deployed["feature_schema"].load()
     catalog = catalog_of("second", events)
     rules = {
         f"sequencing.{group}": catalog[f"params:sequencing.{group}"].load().model_dump()
         for group in ("selection", "order", "split")
     }
     others = {"deployed_feature_schema": schema, "deployed_rules": rules}
-    for name, known_part in (tables | others).items():
-        catalog[name] = known_part
-    SequentialRunner().run(growing, catalog)
+    for name, data in (tables | others).items():
+        catalog[name] = data
+    SequentialRunner().run(retraining, catalog)
     users = [user for (user,) in rows(catalog["user_vocabulary"].load(), "user_id")]
     assert users == [*range(5, 17), 1, 2, 3, 4]
     grown = catalog["feature_schema"].load()
@@ -180,7 +185,7 @@ def test_string_ids_and_no_items_or_users_are_enough(catalog_of):
     )
 
 
-def test_the_schema_counts_padding_and_the_unknown(catalog_of):
+def test_the_schema_counts_reserved_indices(catalog_of):
     schema = run(catalog_of("a"))["feature_schema"].load()
     assert schema["n_items"] == 12 + 2
     assert schema["n_users"] == 16 + 2

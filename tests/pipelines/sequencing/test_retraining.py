@@ -1,11 +1,12 @@
-"""What was trained on must not be held out when the deployed towers are retrained."""
+"""Retraining must not hold out what the deployed towers were trained on."""
 
 import ibis
 import pytest
 
 from tests.sequences.tables import parameters, some_interactions
 from two_tower.pipelines.sequencing.nodes import keep_interactions
-from two_tower.pipelines.sequencing.params import Order, Selection, Split
+from two_tower.sequences.selection import Order, Selection
+from two_tower.sequences.splits import Split
 
 DATED = {"validation": "2001-05-01", "test": "2001-06-01"}
 
@@ -20,8 +21,8 @@ def rules(**changes):
     }
 
 
-def known(**changes):
-    """Return the same as a query tower holds it."""
+def deployed(**changes):
+    """Return the rules as a query tower holds them."""
     names = {"selected": "selection", "order": "order", "split": "split"}
     return {
         f"sequencing.{names[name]}": one.model_dump(mode="json")
@@ -31,7 +32,7 @@ def known(**changes):
 
 def keep(before, now):
     return keep_interactions(
-        some_interactions(), **rules(**now), deployed_rules=known(**before)
+        some_interactions(), **rules(**now), deployed_rules=deployed(**before)
     )
 
 
@@ -49,7 +50,7 @@ def temporal(**cuts):
         (temporal(), temporal(validation="2001-05-20")),
     ],
 )
-def test_the_same_rules_or_later_cut_offs_are_allowed(before, now):
+def test_the_deployed_rules_or_later_cut_offs_are_allowed(before, now):
     assert isinstance(keep(before, now), ibis.Table)
 
 
@@ -71,7 +72,7 @@ def test_other_rules_are_refused_by_name(before, now, named):
 
 # covers: L28 X7
 @pytest.mark.parametrize("kind", ["random", "new_users", "new_items"])
-def test_splits_that_are_drawn_anew_are_refused(kind):
+def test_random_splits_are_refused(kind):
     split = {"split": {"kind": kind}}
-    with pytest.raises(ValueError, match=f"'{kind}', which is drawn anew when"):
+    with pytest.raises(ValueError, match=f"'{kind}', a random split, which changes"):
         keep(split, split)

@@ -1,4 +1,4 @@
-"""Validators that the catalog runs before a table is saved."""
+"""Validator that the catalog runs before a table of sequencing is saved."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -9,17 +9,17 @@ ANY: Final = "any"
 
 
 class HasColumns:
-    """Refuse a table whose columns or types are not those the catalog declares.
+    """Refuses a table with other columns or types than the catalog declares.
 
-    Only the schema is looked at: nothing is executed.
+    It reads the schema alone; nothing is executed.
     """
 
     def __init__(self, columns: Mapping[str, str]) -> None:
         """Declare the table.
 
         Args:
-            columns: by name, in order, the Ibis type, or `any` where it depends on the
-                data (ids are int64 or string; declared features are free).
+            columns: name → Ibis type, or `any` if it depends on the data, as for ids
+                (int64 or string).
         """
         self._columns = dict(columns)
 
@@ -35,5 +35,8 @@ class HasColumns:
             for name, dtype in self._columns.items()
         }
         if found != expected:
-            raise ValueError(f"the columns are {found}, but {expected} are declared")
+            raise ValueError(
+                f"the columns are {found}, but {expected} are declared in the catalog; "
+                "change the declaration or the node that returns the table"
+            )
         return data

@@ -1,33 +1,23 @@
-"""Nodes of the sequencing pipeline: unpack the parameters, call what does the work."""
+"""Nodes of the sequencing pipelines: unpack the parameters, call what does the work."""
 
 import logging
-from collections.abc import Callable
 from dataclasses import asdict
-from functools import partial
 from typing import Final, Literal
 
 import ibis.expr.types as ir
 
-from two_tower.features import mutual_information as information
-from two_tower.features import vocabulary as features
+from two_tower.features import mutual_information, vocabulary
 from two_tower.features.encoding import describe_features, encode_features
 from two_tower.features.registry import Features
-from two_tower.sequences import (
-    explicit_negatives,
-    selection,
-    splits,
-    vocabularies,
-    windows,
-)
-from two_tower.sequences import (
-    split_report as counts,
-)
+from two_tower.sequences import split_report, vocabularies, windows
 from two_tower.sequences.examples import build_examples
+from two_tower.sequences.explicit_negatives import ExplicitNegatives
 from two_tower.sequences.expressions import collect_in_order
+from two_tower.sequences.selection import Order, Selection
+from two_tower.sequences.splits import TEST, TRAIN, VALIDATION, Split
 from two_tower.types import FIRST_ID, JsonObject
 
 from . import audit
-from .params import ExplicitNegatives, Order, Selection, Split
 from .retraining import require_same_rules
 
 logger = logging.getLogger(__name__)
@@ -42,13 +32,13 @@ def keep_interactions(
     split: Split | None = None,
     deployed_rules: JsonObject | None = None,
 ) -> ir.Table:
-    """Return the interactions that count, with each one's position in its history.
+    """Return the selected interactions with their position in the user's history.
 
     Args:
         interactions: `event_id` (int64, unique, the order in the file), `user_id`,
             `item_id`, `timestamp` (int64, seconds), `rating` (float32 or null).
-        selected: what counts.
-        order: what comes first within a second.
+        selected: which interactions are kept.
+        order: order of a user's interactions.
         split: how interactions will be held out; needed with `deployed_rules`.
         deployed_rules: selection, order and split of the deployed towers' training;
             None: a first training.
@@ -58,26 +48,25 @@ def keep_interactions(
         by user and position.
 
     Raises:
-        ValueError: other rules, which may hold out what the deployed towers were
+        ValueError: the rules may hold out interactions that the deployed towers were
             trained on.
     """
     if split is not None and deployed_rules is not None:
         require_same_rules(deployed_rules, selected, order, split)
-    steps = selection.selection_steps(interactions, **selected.model_dump())
-    *_, kept = steps.values()
-    return selection.number_positions(kept, ties=order.ties, seed=order.seed)
+    *_, kept = selected.steps(interactions).values()
+    return order.number_positions(kept)
 
 
 def build_histories(kept_interactions: ir.Table) -> ir.Table:
-    """Collect what each user did, oldest first.
+    """Collect each user's history, oldest first.
 
     Args:
         kept_interactions: as from `keep_interactions`.
 
     Returns:
         One row per user, by `user_id`: `user_id`, `item_ids`, `timestamps`
-        (array<int64>, seconds) and `ratings` (array<float32>, null where there is
-        none), all of the user's number of interactions.
+        (array<int64>, seconds) and `ratings` (array<float32>, null if missing), each as
+        long as the user has interactions.
     """
     lists = {"item_ids": "item_id", "timestamps": "timestamp", "ratings": "rating"}
     histories = collect_in_order(kept_interactions, ["user_id"], "position", lists)
@@ -85,7 +74,7 @@ def build_histories(kept_interactions: ir.Table) -> ir.Table:
 
 
 def assign_splits(kept_interactions: ir.Table, split: Split) -> ir.Table:
-    """Say of each interaction whether it is trained on, given or a target.
+    """Assign each interaction to the training, a query's history or its targets.
 
     Args:
         kept_interactions: as from `keep_interactions`.
@@ -94,19 +83,7 @@ def assign_splits(kept_interactions: ir.Table, split: Split) -> ir.Table:
     Returns:
         The same columns and `split` (see `splits`), ordered by user and position.
     """
-    validation, test = split.temporal.cuts
-    ways: dict[str, Callable[[ir.Table], ir.Table]] = {
-        "leave_one_out": splits.leave_one_out,
-        "temporal": partial(splits.temporal, validation=validation, test=test),
-        "random": partial(splits.random, **split.random.model_dump(), seed=split.seed),
-        "new_users": partial(
-            splits.new_users, **split.new_users.model_dump(), seed=split.seed
-        ),
-        "new_items": partial(
-            splits.new_items, **split.new_items.model_dump(), seed=split.seed
-        ),
-    }
-    return ways[split.kind](kept_interactions).order_by("user_id", "position")
+    return split.assign(kept_interactions).order_by("user_id", "position")
 
 
 def build_item_vocabulary(
@@ -125,51 +102,53 @@ def build_user_vocabulary(
     return vocabularies.user_vocabulary(split_interactions, deployed_users)
 
 
-def build_feature_vocabulary(  # noqa: PLR0913, PLR0917 (its inputs in the catalog)
-    items: ir.Table,
-    users: ir.Table,
-    item_vocabulary: ir.Table,
-    user_vocabulary: ir.Table,
+def build_feature_vocabulary(
     declared: Features,
     deployed_values: ir.Table | None = None,
     deployed_schema: JsonObject | None = None,
+    **tables: ir.Table,
 ) -> ir.Table:
-    """Number the values that training knows of each feature.
+    """Number the values of each feature.
 
     Args:
-        items: `item_id` and the declared columns.
-        users: `user_id` and the declared columns.
-        item_vocabulary: as from `build_item_vocabulary`.
-        user_vocabulary: as from `build_user_vocabulary`.
         declared: the features.
         deployed_values: a feature vocabulary to grow from.
-        deployed_schema: the schema of the same training.
+        deployed_schema: the feature schema of that vocabulary.
+        tables: `items`, `users`, `item_vocabulary` and `user_vocabulary`.
 
     Returns:
         `entity`, `feature`, `value`, `id` (int32), `count` (int64), ordered by entity,
-        feature and id; see `features.feature_vocabulary`.
+        feature and id; see `vocabulary.feature_vocabulary`.
     """
-    of_items, of_users = declared.of("item"), declared.of("user")
-    deployed_items = features.with_columns(item_vocabulary, "item", items, of_items)
-    deployed_users = features.with_columns(user_vocabulary, "user", users, of_users)
-    schema = deployed_schema or {}
-    return (
-        features.feature_vocabulary(
-            deployed_items, "item", of_items, deployed_values, schema.get("item")
+    of_items, of_users = (
+        vocabulary.feature_vocabulary(
+            _with_columns(entity, declared, tables),
+            entity,
+            declared.of(entity),
+            deployed_values,
+            (deployed_schema or {}).get(entity),
         )
-        .union(
-            features.feature_vocabulary(
-                deployed_users, "user", of_users, deployed_values, schema.get("user")
-            )
-        )
-        .order_by("entity", "feature", "id")
+        for entity in ENTITIES
+    )
+    return of_items.union(of_users).order_by("entity", "feature", "id")
+
+
+def _with_columns(
+    entity: Literal["item", "user"], declared: Features, tables: dict[str, ir.Table]
+) -> ir.Table:
+    """Return the items or users of the vocabulary with the declared columns."""
+    return vocabulary.with_columns(
+        tables[f"{entity}_vocabulary"],
+        entity,
+        tables[f"{entity}s"],
+        declared.of(entity),
     )
 
 
 def build_feature_schema(
     declared: Features, deployed_schema: JsonObject | None = None, **tables: ir.Table
 ) -> JsonObject:
-    """Return the sizes of all tables that towers look ids up in.
+    """Return the sizes of all embedding tables, and how features are encoded.
 
     Args:
         declared: the features.
@@ -178,21 +157,20 @@ def build_feature_schema(
             `feature_vocabulary`.
 
     Returns:
-        `item` and `user` (see `feature_codes.describe_features`), `n_items` and
-        `n_users` (the largest dense id and one).
+        `item` and `user` (see `encoding.describe_features`), `n_items` and `n_users`
+        (the greatest index + 1).
     """
     schema: JsonObject = {}
     for entity in ENTITIES:
-        own, vocabulary = declared.of(entity), tables[f"{entity}_vocabulary"]
-        known = features.with_columns(vocabulary, entity, tables[f"{entity}s"], own)
         schema[entity] = describe_features(
-            known,
+            _with_columns(entity, declared, tables),
             entity,
             tables["feature_vocabulary"],
-            own,
+            declared.of(entity),
             (deployed_schema or {}).get(entity),
         )
-        schema[f"n_{entity}s"] = FIRST_ID + int(vocabulary.count().execute())
+        n = int(tables[f"{entity}_vocabulary"].count().execute())
+        schema[f"n_{entity}s"] = FIRST_ID + n
     return schema
 
 
@@ -203,11 +181,11 @@ def encode_item_features(
     feature_schema: JsonObject,
     declared: Features,
 ) -> ir.Table:
-    """Return the items' features as numbers; see `feature_codes.encode_features`."""
+    """Encode the items' features; see `encoding.encode_features`."""
     own = declared.of("item")
-    known = features.with_columns(item_vocabulary, "item", items, own)
+    entities = vocabulary.with_columns(item_vocabulary, "item", items, own)
     return encode_features(
-        known, "item", feature_vocabulary, own, feature_schema["item"]
+        entities, "item", feature_vocabulary, own, feature_schema["item"]
     )
 
 
@@ -218,24 +196,24 @@ def encode_user_features(
     feature_schema: JsonObject,
     declared: Features,
 ) -> ir.Table:
-    """Return the users' features as numbers; see `feature_codes.encode_features`."""
+    """Encode the users' features; see `encoding.encode_features`."""
     own = declared.of("user")
-    known = features.with_columns(user_vocabulary, "user", users, own)
+    entities = vocabulary.with_columns(user_vocabulary, "user", users, own)
     return encode_features(
-        known, "user", feature_vocabulary, own, feature_schema["user"]
+        entities, "user", feature_vocabulary, own, feature_schema["user"]
     )
 
 
 def measure_feature_information(
     item_features: ir.Table, item_vocabulary: ir.Table
 ) -> JsonObject:
-    """Return what the items' features tell of each other; see `information`.
+    """Return the mutual information of the items' features.
 
     Args:
         item_features: as from `encode_item_features`.
         item_vocabulary: as from `build_item_vocabulary`.
     """
-    return information.feature_information(item_features, item_vocabulary)
+    return mutual_information.feature_information(item_features, item_vocabulary)
 
 
 def cut_training_windows(
@@ -253,39 +231,32 @@ def cut_training_windows(
         raise ValueError(
             f"sequencing.window is {window!r}; it must be a whole number above 0"
         )
-    training = split_interactions.filter(split_interactions.split == splits.TRAIN)
-    rows = vocabularies.with_dense_ids(training, item_vocabulary, user_vocabulary)
+    training = split_interactions.filter(split_interactions.split == TRAIN)
+    rows = vocabularies.with_indices(training, item_vocabulary, user_vocabulary)
     return windows.cut_windows(rows, window)
 
 
 def collect_explicit_negatives(
     rule: ExplicitNegatives, selected: Selection, split: Split, **tables: ir.Table
 ) -> ir.Table:
-    """Collect what users rated low before anything of theirs is held out.
+    """Collect the items that users rated low before anything is held out.
 
     Args:
-        rule: what counts as explicit_negatives.
-        selected: what counts as a positive.
+        rule: which ratings are explicit negatives.
+        selected: which interactions are kept.
         split: how interactions are held out.
         tables: `interactions` (all of them), `split_interactions`, `item_vocabulary`
             and `user_vocabulary`.
 
     Returns:
-        `user` (int32) and `items` (array<int32>); see
-        `explicit_negatives.find_explicit_negatives`.
+        `user` (int32) and `items` (array<int32>); see `ExplicitNegatives.find`.
 
     Raises:
         ValueError: a rating would be a positive and an explicit negative at once.
     """
     rule.check_against(selected)
-    if rule.max_rating is None:
-        return explicit_negatives.no_explicit_negatives(tables["user_vocabulary"])
-    before = None
-    if split.kind == "temporal":
-        before = splits.cut_off(tables["split_interactions"], split.temporal.cuts[0])
-    return explicit_negatives.find_explicit_negatives(
-        **tables, max_rating=rule.max_rating, before=before
-    )
+    cut_offs = split.chosen.cut_offs(tables["split_interactions"])
+    return rule.find(**tables, training_end=cut_offs.get(VALIDATION))
 
 
 def build_validation_examples(
@@ -295,11 +266,10 @@ def build_validation_examples(
     split: Split,
 ) -> ir.Table:
     """Return the validation queries; see `examples.build_examples`."""
-    rows = vocabularies.with_dense_ids(
+    rows = vocabularies.with_indices(
         split_interactions, item_vocabulary, user_vocabulary
     )
-    known = splits.known_splits(split.kind, splits.VALIDATION)
-    return build_examples(rows, splits.VALIDATION, known)
+    return build_examples(rows, VALIDATION, split.chosen.history_splits(VALIDATION))
 
 
 def build_test_examples(
@@ -309,81 +279,56 @@ def build_test_examples(
     split: Split,
 ) -> ir.Table:
     """Return the test queries; see `examples.build_examples`."""
-    rows = vocabularies.with_dense_ids(
+    rows = vocabularies.with_indices(
         split_interactions, item_vocabulary, user_vocabulary
     )
-    known = splits.known_splits(split.kind, splits.TEST)
-    return build_examples(rows, splits.TEST, known)
+    return build_examples(rows, TEST, split.chosen.history_splits(TEST))
 
 
 def report_split(
     selected: Selection, order: Order, split: Split, **tables: ir.Table
 ) -> JsonObject:
-    """Count what sequencing did to the data.
+    """Report what the selection and the split made of the data.
 
     Args:
-        selected: what counts.
-        order: what comes first within a second.
+        selected: which interactions are kept.
+        order: order of a user's interactions.
         split: how interactions are held out.
         tables: `interactions` and the outputs of sequencing, by name.
 
     Returns:
-        The kind of split with its shares, seed and cut-offs in seconds (null where
-        there are none), the selection, and counts; the functions of `counts` name
-        their keys.
+        The kind of split with its shares, seed and cut-offs in seconds (null for none),
+        the selection, and counts of `split_report`.
     """
-    steps = selection.selection_steps(tables["interactions"], **selected.model_dump())
-    counted = counts.count_steps(steps)
+    steps = split_report.count_steps(selected.steps(tables["interactions"]))
+    read, kept = steps[0], steps[-1]
     logger.info(
         "kept %d of %d interactions, of %d users and %d items",
-        counted[-1]["interactions"],
-        counted[0]["interactions"],
-        counted[-1]["users"],
-        counted[-1]["items"],
+        kept["interactions"],
+        read["interactions"],
+        kept["users"],
+        kept["items"],
     )
-    kept = tables["split_interactions"]
+    interactions, kind = tables["split_interactions"], split.chosen
+    cut_offs = {
+        name: int(moment.execute())
+        for name, moment in kind.cut_offs(interactions).items()
+    }
     return {
         "kind": split.kind,
-        **_draw(split),
-        "cut_offs": _cut_offs(kept, split),
+        "shares": kind.model_dump() if kind.is_random else None,
+        "seed": split.seed if kind.is_random else None,
+        "cut_offs": cut_offs or None,
         "selection": selected.model_dump(),
-        "steps": counted,
-        "dropped_interactions": counted[0]["interactions"]
-        - counted[-1]["interactions"],
+        "steps": steps,
+        "dropped_interactions": read["interactions"] - kept["interactions"],
         "ties": {
             "handling": order.ties,
             "seed": order.seed if order.ties == "shuffled" else None,
-            "share_of_consecutive_pairs": counts.share_of_ties(kept),
+            "share_of_consecutive_pairs": split_report.share_of_ties(interactions),
         },
-        "splits": counts.count_splits(kept),
-        "items": counts.count_unknown(tables["item_vocabulary"]),
-        "users": counts.count_unknown(tables["user_vocabulary"]),
-        "train_sequences": counts.count_sequences(tables["train_sequences"]),
-        "explicit_negatives": counts.count_explicit_negatives(
-            tables["explicit_negatives"]
-        ),
-        "validation_examples": counts.count_examples(tables["validation_examples"]),
-        "test_examples": counts.count_examples(tables["test_examples"]),
+        **split_report.count_outputs(tables),
     }
-
-
-def _draw(split: Split) -> JsonObject:
-    """Return the shares and the seed of a split that is drawn at random."""
-    drawn = {
-        "random": split.random,
-        "new_users": split.new_users,
-        "new_items": split.new_items,
-    }
-    if split.kind not in drawn:
-        return {"shares": None, "seed": None}
-    return {"shares": drawn[split.kind].model_dump(), "seed": split.seed}
-
-
-def _cut_offs(kept: ir.Table, split: Split) -> JsonObject | None:
-    if split.kind != "temporal":
-        return None
-    cuts = zip(("validation", "test"), split.temporal.cuts, strict=True)
-    return {name: int(splits.cut_off(kept, at).execute()) for name, at in cuts}
 
 
 def audit_leakage(
@@ -395,25 +340,24 @@ def audit_leakage(
     deployed_schema: JsonObject | None = None,
     **tables: ir.Table,
 ) -> JsonObject:
-    """Check that nothing a target would give away has been trained on or is known.
+    """Check that neither the training nor a query's history holds a target.
 
     Args:
-        selected: what counts.
-        order: what comes first within a second.
+        selected: which interactions are kept.
+        order: order of a user's interactions.
         split: how interactions are held out.
         window: most pairs of a training window.
-        rule: what counts as explicit_negatives.
-        deployed_schema: the schema that the features have grown from.
+        rule: which ratings are explicit negatives.
+        deployed_schema: the feature schema that the vocabularies have grown from.
         tables: `interactions` and the outputs of sequencing, by name; and
-            `deployed_items`, `deployed_users` and `deployed_values`, where the
-            vocabularies
-            have grown from these.
+            `deployed_items`, `deployed_users` and `deployed_values`, if the
+            vocabularies have grown from these.
 
     Returns:
         `passed` (true) and `checks`: `name`, `passed` and `detail` of each.
 
     Raises:
-        ValueError: a check failed; the message names each that did.
+        ValueError: checks failed; the message names each of them.
     """
     checks = audit.run_audit(
         tables,
@@ -427,8 +371,10 @@ def audit_leakage(
     failed = [f"{check.name}: {check.detail}" for check in checks if not check.passed]
     if failed:
         raise ValueError(
-            f"the leakage audit failed in {len(failed)} of {len(checks)} checks; "
-            f"nothing must be trained on these tables. {'; '.join(failed)}"
+            f"the leakage audit failed in {len(failed)} of {len(checks)} checks: "
+            f"{'; '.join(failed)}. Nothing may be trained on these tables. Make them "
+            "anew: kedro run --pipelines data. If the audit fails again, sequencing "
+            "has a bug"
         )
     logger.info("the leakage audit passed %d checks", len(checks))
     return {"passed": True, "checks": [asdict(check) for check in checks]}

@@ -1,4 +1,4 @@
-"""The audit's questions that hold for every split; each returns its violations."""
+"""Audit checks that hold for every kind of split; each returns its violations."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -10,14 +10,14 @@ from ibis import _
 from two_tower.sequences.expressions import unfold
 from two_tower.types import FIRST_ID
 
-from .tables import EVENT, Evidence, differences
+from .tables import EVENT, Events, differences
 
 LARGEST_MEAN: Final = 1e-3
-"""Of a standardised float32 column over the entities that training knows."""
+"""Greatest mean of a standardised float32 column over the training."""
 
 
 def empty_outputs(tables: Mapping[str, ir.Table]) -> ir.Table:
-    """Training rows and test queries: without either there is nothing to measure."""
+    """Outputs without a row, of those that training and evaluation need."""
     names = ("train_sequences", "test_examples")
     rows = [
         tables[name].agg(n=_.count()).select("n", empty=ibis.literal(name))
@@ -26,49 +26,54 @@ def empty_outputs(tables: Mapping[str, ir.Table]) -> ir.Table:
     return ibis.union(*rows).filter(_.n == 0)
 
 
-def wrong_histories(evidence: Evidence, *, ties: str) -> ir.Table:
-    """Histories against the interactions that ought to be kept."""
+def wrong_histories(events: Events, *, ties: str) -> ir.Table:
+    """Histories that differ from the interactions that must be kept.
+
+    Args:
+        events: as from `read_events`.
+        ties: whether the file's order within a second must be kept, `file_order`.
+    """
     if ties == "file_order":
-        return differences(evidence.truth, evidence.histories)
-    without_place = [column for column in EVENT if column != "place"]
+        return differences(events.expected, events.histories)
+    unordered = [column for column in EVENT if column != "position"]
     shuffled = differences(
-        evidence.truth.select(without_place), evidence.histories.select(without_place)
+        events.expected.select(unordered), events.histories.select(unordered)
     )
-    return shuffled.select("user").union(_turned_back(evidence.histories))
+    return shuffled.select("user").union(_out_of_order(events.histories))
 
 
-def _turned_back(events: ir.Table) -> ir.Table:
-    in_order = ibis.window(group_by="user", order_by="place")
+def _out_of_order(events: ir.Table) -> ir.Table:
+    in_order = ibis.window(group_by="user", order_by="position")
     before = events.mutate(before=_.timestamp.lag().over(in_order))
     return before.filter(_.before > _.timestamp).select("user")
 
 
-def wrong_ids(tables: Mapping[str, ir.Table]) -> ir.Table:
-    """Dense ids that are not 2, 3, … in order of the ids they stand for.
+def wrong_indices(tables: Mapping[str, ir.Table]) -> ir.Table:
+    """Indices that are not 2, 3, … in order of the ids.
 
-    Where a vocabulary has grown, what was known ought to have kept its id, and the
-    order is that of what is new.
+    In a vocabulary that has grown, deployed ids must keep their index, and new ones
+    follow in their order.
     """
     met = unfold(tables["histories"], ["user_id"], {"item_id": "item_ids"})
     wrong = []
     for entity in ("item", "user"):
         key = f"{entity}_id"
         vocabulary = tables[f"{entity}_vocabulary"].select(entity, key)
-        known = tables.get(f"deployed_{entity}s", vocabulary.limit(0)).select(
+        deployed = tables.get(f"deployed_{entity}s", vocabulary.limit(0)).select(
             entity, key
         )
-        new = vocabulary.anti_join(known, key)
-        first = FIRST_ID + int(known.count().execute())
+        new = vocabulary.anti_join(deployed, key)
+        first = FIRST_ID + int(deployed.count().execute())
         by_id = ibis.row_number().over(order_by=[key, entity]) + first
         misplaced = new.mutate(expected=by_id).filter(_[entity] != _.expected)
         repeated = vocabulary.group_by(key).agg(n=_.count()).filter(_.n > 1)
-        expected = met.select(key).union(known.select(key)).distinct()
+        expected = met.select(key).union(deployed.select(key)).distinct()
         wrong += [
             _named(table, key)
             for table in (
                 misplaced,
                 repeated,
-                known.anti_join(vocabulary, [entity, key]),
+                deployed.anti_join(vocabulary, [entity, key]),
                 expected.anti_join(vocabulary, key),
                 vocabulary.anti_join(expected, key),
             )
@@ -81,7 +86,7 @@ def _named(rows: ir.Table, key: str) -> ir.Table:
 
 
 def unsound_examples(tables: Mapping[str, ir.Table]) -> ir.Table:
-    """Queries without a target, with ill-matched lists or of the wrong user."""
+    """Queries without a target, with lists of unlike lengths, or of another user."""
     users = tables["user_vocabulary"].select("user", expected="user_id")
     wrong = []
     for split in ("validation", "test"):
@@ -101,10 +106,10 @@ def unsound_examples(tables: Mapping[str, ir.Table]) -> ir.Table:
 
 
 def wrong_windows(train_sequences: ir.Table, size: int) -> ir.Table:
-    """Windows of other lengths than asked, or not numbered 0, 1, …."""
-    place = ibis.row_number().over(group_by="user", order_by="window")
+    """Windows of another length than `size`, or not numbered 0, 1, …."""
+    rank = ibis.row_number().over(group_by="user", order_by="window")
     lengths = train_sequences.mutate(
-        expected=place, n=_["items"].length(), n_targets=_["targets"].length()
+        expected=rank, n=_["items"].length(), n_targets=_["targets"].length()
     )
     return lengths.filter(
         (_.window != _.expected)
@@ -118,13 +123,13 @@ def wrong_windows(train_sequences: ir.Table, size: int) -> ir.Table:
     ).select("user", "window", "n")
 
 
-def wrong_pairs(evidence: Evidence) -> ir.Table:
-    """Training pairs against those of the histories that ought to be trained on.
+def wrong_pairs(events: Events) -> ir.Table:
+    """Training pairs that differ from those of the events that must be trained on.
 
-    They have the times of both items. A user's only item makes a pair with no target.
+    A user's only item is a pair without a target.
     """
-    in_order = ibis.window(group_by="user", order_by="place")
-    expected = evidence.training.mutate(
+    in_order = ibis.window(group_by="user", order_by="position")
+    expected = events.training.mutate(
         target=_["item"].lead().over(in_order),
         target_timestamp=_.timestamp.lead().over(in_order),
         n=_.count().over(group_by="user"),
@@ -132,57 +137,63 @@ def wrong_pairs(evidence: Evidence) -> ir.Table:
     columns = [*EVENT, "target", "target_timestamp"]
     return differences(
         expected.filter(_.target.notnull() | (_.n == 1)).select(columns),
-        evidence.positions.select(columns),
+        events.windows.select(columns),
     )
 
 
 def wrong_queries(
-    evidence: Evidence, *, in_time: bool, test_knows_validation: bool
+    events: Events, *, in_time: bool, test_has_validation: bool
 ) -> ir.Table:
-    """Queries whose past and targets are not the user's history, in its order.
+    """Queries whose history and targets are not the user's history, in its order.
 
-    A test query takes up the whole history, or all but the validation targets; a
-    validation query all but the test targets. Where targets are drawn at random there
-    is no before and after: then the events must be the same, and those known in order
-    of time.
+    A test query covers the whole history, or all but the validation targets; a
+    validation query covers all but the test targets.
+
+    Args:
+        events: as from `read_events`.
+        in_time: whether targets follow the query's history in time. Otherwise the
+            events are compared without their positions, and only a query's history and
+            targets must each be in order of time.
+        test_has_validation: whether the history of a test query has the validation
+            targets.
     """
-    known, targets = evidence.known, evidence.targets
-    columns = list(EVENT) if in_time else [c for c in EVENT if c != "place"]
-    histories = evidence.histories.select(columns)
-    test = known["test"].union(targets["test"]).select(columns)
-    validation = known["validation"].union(targets["validation"]).select(columns)
+    past, targets = events.query_histories, events.targets
+    columns = list(EVENT) if in_time else [c for c in EVENT if c != "position"]
+    histories = events.histories.select(columns)
+    test = past["test"].union(targets["test"]).select(columns)
+    validation = past["validation"].union(targets["validation"]).select(columns)
     later = targets["test"].semi_join(targets["validation"], "user").select(columns)
-    if not test_knows_validation:
+    if not test_has_validation:
         others = targets["validation"].semi_join(targets["test"], "user")
         test = test.union(others.select(columns))
     wrong = differences(histories.semi_join(test, "user"), test).union(
         differences(histories.semi_join(validation, "user"), validation.union(later))
     )
-    if in_time:  # then the histories' own order is compared
+    if in_time:  # positions were compared
         return wrong
-    lists = [*known.values(), *targets.values()]
-    return ibis.union(wrong.select("user"), *map(_turned_back, lists))
+    lists = [*past.values(), *targets.values()]
+    return ibis.union(wrong.select("user"), *map(_out_of_order, lists))
 
 
-def leaked_targets(evidence: Evidence) -> ir.Table:
-    """Items that a user's training and targets hold more often than the history.
+def leaked_targets(events: Events) -> ir.Table:
+    """Items that a user has more often in training and targets than in the history.
 
-    Where each pair of user and item is unique, that is a target that the user's
-    training windows hold too, as an input or as a target.
+    If pairs of user and item are unique, these are targets that the user's training
+    windows hold too.
     """
-    allowed = evidence.histories.select("user", "item", n=ibis.literal(-1))
-    tables = [evidence.trained, *evidence.targets.values()]
+    allowed = events.histories.select("user", "item", n=ibis.literal(-1))
+    tables = [events.trained, *events.targets.values()]
     used = [table.select("user", "item", n=ibis.literal(1)) for table in tables]
     counts = ibis.union(allowed, *used).group_by(["user", "item"]).agg(n=_.n.sum())
     return counts.filter(_.n > 0)
 
 
-def wrong_counts(evidence: Evidence, tables: Mapping[str, ir.Table]) -> ir.Table:
-    """Training counts of the vocabularies against the interactions trained on."""
+def wrong_counts(events: Events, tables: Mapping[str, ir.Table]) -> ir.Table:
+    """Training counts of a vocabulary that differ from the events trained on."""
     wrong = []
     for entity in ("item", "user"):
         vocabulary = tables[f"{entity}_vocabulary"].select(entity, "n_train")
-        counts = evidence.training.group_by(entity).agg(n=_.count())
+        counts = events.training.group_by(entity).agg(n=_.count())
         compared = vocabulary.left_join(counts, entity).mutate(n=_.n.fill_null(0))
         faulty = compared.filter(_.n_train != _.n)
         wrong.append(
@@ -194,12 +205,12 @@ def wrong_counts(evidence: Evidence, tables: Mapping[str, ir.Table]) -> ir.Table
 def wrong_features(
     tables: Mapping[str, ir.Table], deployed_schema: Mapping[str, Any]
 ) -> ir.Table:
-    """Feature counts and scales that other entities than training's have shaped.
+    """Features whose counts or means are not those of the training.
 
     Args:
-        tables: the outputs by name; a value that no entity has is one of
+        tables: the outputs by name; values without a training entity must be in
             `deployed_values`.
-        deployed_schema: holds the dense features whose scale is of an earlier training.
+        deployed_schema: has the numeric features that keep an earlier training's mean.
     """
     no_values = tables["feature_vocabulary"].limit(0)
     deployed_values = tables.get("deployed_values", no_values)
@@ -235,7 +246,7 @@ def wrong_features(
 
 
 def _recounted(features: ir.Table, stated: ir.Table) -> ir.Table:
-    """Return `feature`, `id`, `count` of the known values, from the encoded columns."""
+    """Return `feature`, `id`, `count` of vocabulary values in the encoded columns."""
     entity, *names = features.columns
     counts = stated.select("feature", "id", "count").limit(0)
     for name in names:

@@ -1,7 +1,7 @@
-"""What the audit looks at: the outputs as plain rows, and the truth to compare with.
+"""The audited tables: the outputs of sequencing as events, and the expected ones.
 
-Nothing here calls what made the outputs: the truth is derived from `interactions` in
-other ways, so that a mistake there shows.
+The expected events are derived from `interactions` without the code that made the
+outputs, so that a bug there shows.
 """
 
 from collections.abc import Mapping
@@ -11,85 +11,95 @@ import ibis
 import ibis.expr.types as ir
 from ibis import _
 
-from two_tower.pipelines.sequencing.params import Selection
 from two_tower.sequences.expressions import unfold
+from two_tower.sequences.selection import Selection
 
-EVENT = ("user", "place", "item", "timestamp")
+EVENT = ("user", "position", "item", "timestamp")
 
 
 @dataclass(frozen=True)
-class Evidence:
-    """The outputs as rows.
+class Events:
+    """The outputs of sequencing, one row per event.
 
-    Events are `user`, `place` (from 0, oldest first), `item` (dense ids) and
+    Events are `user` and `item` (indices), `position` (from 0, oldest first) and
     `timestamp` (seconds).
 
     Attributes:
-        truth: one event per interaction that ought to be kept.
-        histories: the events of the histories.
-        known: by split, the events that its queries know.
-        targets: by split, the targets as events; places go on after the known ones.
-        training: the events that ought to be trained on, as the examples leave them.
-        positions: an event per position of the training windows, with `window` and
-            `target` and `target_timestamp`, null for a user's only item.
-        trained: `user` and `item` of all that the training windows hold, each
-            interaction once.
+        expected: one event per interaction that must be kept.
+        histories: events of the histories.
+        query_histories: by split, events of the queries' histories.
+        targets: by split, the targets as events; their positions follow the history's.
+        training: events that must be trained on, derived from the queries.
+        windows: one event per position of the training windows, with `window`, `target`
+            and `target_timestamp`, null for a user's only item.
+        trained: `user` and `item` of all items in the training windows, once per
+            interaction.
     """
 
-    truth: ir.Table
+    expected: ir.Table
     histories: ir.Table
-    known: Mapping[str, ir.Table]
+    query_histories: Mapping[str, ir.Table]
     targets: Mapping[str, ir.Table]
     training: ir.Table
-    positions: ir.Table
+    windows: ir.Table
     trained: ir.Table
 
 
-def gather_evidence(
-    tables: Mapping[str, ir.Table], selection: Selection, *, trains_on_queries: bool
-) -> Evidence:
-    """Unfold the outputs and derive the truth; each table is computed once.
+def read_events(
+    tables: Mapping[str, ir.Table], selection: Selection, *, trains_on_histories: bool
+) -> Events:
+    """Unfold the outputs and derive the expected events; each table is computed once.
 
     Args:
         tables: the pipeline's inputs and outputs by name.
-        selection: which interactions ought to be kept.
-        trains_on_queries: whether what a query knows was trained on.
+        selection: which interactions must be kept.
+        trains_on_histories: whether queries' histories are in the training.
     """
     ids = tables["item_vocabulary"], tables["user_vocabulary"]
-    truth = _dense(kept_in_order(tables["interactions"], selection), *ids)
     lists = {"item_id": "item_ids", "timestamp": "timestamps"}
-    histories = unfold(tables["histories"], ["user_id"], lists)
-    evidence_of_histories = _computed(_dense(histories, *ids))
-    examples = {s: tables[f"{s}_examples"] for s in ("validation", "test")}
-    known = {split: _computed(_known(table)) for split, table in examples.items()}
-    positions = _computed(_positions(tables["train_sequences"]))
-    return Evidence(
-        truth=truth,
-        histories=evidence_of_histories,
-        known=known,
+    unfolded = unfold(tables["histories"], ["user_id"], lists)
+    histories = _computed(_with_indices(unfolded, *ids))
+    examples = {split: tables[f"{split}_examples"] for split in ("validation", "test")}
+    query_histories = {
+        split: _computed(_query_histories(table)) for split, table in examples.items()
+    }
+    rest = histories
+    for table in examples.values():
+        rest = rest.anti_join(table, "user")
+    training = (
+        _with_query_histories(rest, query_histories, examples["validation"])
+        if trains_on_histories
+        else rest
+    )
+    windows = _computed(_windows(tables["train_sequences"]))
+    return Events(
+        expected=_with_indices(kept_in_order(tables["interactions"], selection), *ids),
+        histories=histories,
+        query_histories=query_histories,
         targets={
             split: _computed(_targets(table)) for split, table in examples.items()
         },
-        training=_computed(
-            _training(
-                evidence_of_histories,
-                known,
-                examples,
-                trains_on_queries=trains_on_queries,
-            )
-        ),
-        positions=positions,
-        trained=_trained(positions),
+        training=_computed(training),
+        windows=windows,
+        trained=_trained(windows),
     )
 
 
 def _computed(events: ir.Table) -> ir.Table:
-    # Spark numbers places in int32, which shows once a table is computed.
-    return events.cache().cast({"place": "int64"})
+    # Spark numbers positions in int32, which shows once a table is computed.
+    return events.cache().cast({"position": "int64"})
 
 
 def kept_in_order(interactions: ir.Table, selection: Selection) -> ir.Table:
-    """Return `user_id`, `place`, `item_id`, `timestamp` of what ought to be kept."""
+    """Return the interactions that must be kept, with their position.
+
+    Args:
+        interactions: all of them, as `Selection.steps` reads them.
+        selection: which of them must be kept.
+
+    Returns:
+        `user_id`, `item_id`, `timestamp` and `position`.
+    """
     rows = interactions
     if selection.min_rating is not None:
         rows = rows.filter(_.rating.fill_null(float("-inf")) >= selection.min_rating)
@@ -111,55 +121,46 @@ def kept_in_order(interactions: ir.Table, selection: Selection) -> ir.Table:
         rows = rows.semi_join(frequent, key)
     order = ibis.window(group_by="user_id", order_by=["timestamp", "event_id"])
     return rows.select(
-        "user_id", "item_id", "timestamp", place=ibis.row_number().over(order)
+        "user_id", "item_id", "timestamp", position=ibis.row_number().over(order)
     )
 
 
 def differences(first: ir.Table, second: ir.Table) -> ir.Table:
-    """Return the rows that one holds more often than the other, and by how many."""
+    """Return the rows that one table has more often, and by how many (`surplus`)."""
     columns = first.columns
     both = first.mutate(surplus=1).union(second.select(columns).mutate(surplus=-1))
     return both.group_by(columns).agg(surplus=_.surplus.sum()).filter(_.surplus != 0)
 
 
-def _dense(events: ir.Table, items: ir.Table, users: ir.Table) -> ir.Table:
-    """Return events; an id that its vocabulary lacks becomes null."""
+def _with_indices(events: ir.Table, items: ir.Table, users: ir.Table) -> ir.Table:
+    """Return events; ids that a vocabulary lacks have a null index."""
     joined = events.left_join(items.select("item_id", "item"), "item_id").left_join(
         users.select("user_id", "user"), "user_id"
     )
     return joined.select(*EVENT)
 
 
-def _known(examples: ir.Table) -> ir.Table:
-    return unfold(
-        examples, ["user"], {"item": "items", "timestamp": "timestamps"}
-    ).select(*EVENT)
+def _query_histories(examples: ir.Table) -> ir.Table:
+    lists = {"item": "items", "timestamp": "timestamps"}
+    return unfold(examples, ["user"], lists).select(*EVENT)
 
 
 def _targets(examples: ir.Table) -> ir.Table:
-    counted = examples.mutate(n_known=_["items"].length())
+    counted = examples.mutate(n_history=_["items"].length())
     lists = {"item": "targets", "timestamp": "target_timestamps"}
-    events = unfold(counted, ["user", "n_known"], lists)
-    return events.mutate(place=_.place + _.n_known).select(*EVENT)
+    events = unfold(counted, ["user", "n_history"], lists)
+    return events.mutate(position=_.position + _.n_history).select(*EVENT)
 
 
-def _training(
-    histories: ir.Table,
-    known: Mapping[str, ir.Table],
-    examples: Mapping[str, ir.Table],
-    *,
-    trains_on_queries: bool,
+def _with_query_histories(
+    rest: ir.Table, query_histories: Mapping[str, ir.Table], validation: ir.Table
 ) -> ir.Table:
-    """Return what a user's first query knows; without a query, the whole history."""
-    validation, test = examples["validation"], examples["test"]
-    rest = histories.anti_join(validation, "user").anti_join(test, "user")
-    if not trains_on_queries:
-        return rest
-    later = known["test"].anti_join(validation, "user")
-    return rest.union(known["validation"]).union(later)
+    """Return the events with the history of each user's first query."""
+    test_only = query_histories["test"].anti_join(validation, "user")
+    return rest.union(query_histories["validation"]).union(test_only)
 
 
-def _positions(train_sequences: ir.Table) -> ir.Table:
+def _windows(train_sequences: ir.Table) -> ir.Table:
     lists = {
         "item": "items",
         "timestamp": "timestamps",
@@ -167,12 +168,12 @@ def _positions(train_sequences: ir.Table) -> ir.Table:
         "target_timestamp": "target_timestamps",
     }
     rows = unfold(train_sequences, ["user", "window"], lists)
-    order = ibis.window(group_by="user", order_by=["window", "place"])
-    return rows.mutate(place=ibis.row_number().over(order))
+    order = ibis.window(group_by="user", order_by=["window", "position"])
+    return rows.mutate(position=ibis.row_number().over(order))
 
 
-def _trained(positions: ir.Table) -> ir.Table:
-    ends = positions.mutate(last=_.place.max().over(group_by="user"))
-    last = ends.filter((_.place == _.last) & _.target.notnull())
+def _trained(windows: ir.Table) -> ir.Table:
+    ends = windows.mutate(last=_.position.max().over(group_by="user"))
+    last = ends.filter((_.position == _.last) & _.target.notnull())
     targets = last.select("user", item="target")
-    return positions.select("user", "item").union(targets)
+    return windows.select("user", "item").union(targets)

@@ -2,8 +2,8 @@ import pytest
 
 from tests.sequences.tables import interactions, sequence, some_interactions
 from two_tower.pipelines.sequencing import nodes
-from two_tower.sequences import split_report as counts
-from two_tower.sequences.selection import number_positions
+from two_tower.sequences.selection import Order
+from two_tower.sequences.split_report import share_of_ties
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def split_report(outputs):
     return nodes.report_split(**params, **{name: tables[name] for name in names})
 
 
-def test_each_step_says_what_it_left(outputs):
+def test_each_step_of_the_selection_is_counted(outputs):
     found = split_report(outputs)
     interactions = outputs[0]["interactions"].to_pandas()
     positive = interactions[interactions.rating >= 2]
@@ -42,7 +42,7 @@ def test_each_step_says_what_it_left(outputs):
     assert found["dropped_interactions"] == len(interactions) - len(kept)
 
 
-def test_the_parts_add_up(outputs):
+def test_the_splits_add_up(outputs):
     found = split_report(outputs)
     n_kept = found["steps"][-1]["interactions"]
     assert sum(s["interactions"] for s in found["splits"].values()) == n_kept
@@ -71,7 +71,7 @@ def test_a_cut_in_time_has_no_shares_and_no_seed(outputs):
     assert found["ties"]["seed"] is None
 
 
-def test_what_was_kept_and_drawn_is_said_with_its_seeds():
+def test_selection_and_random_split_are_reported_with_their_seeds():
     found = split_report(
         sequence(
             some_interactions(),
@@ -90,7 +90,7 @@ def test_what_was_kept_and_drawn_is_said_with_its_seeds():
     assert (found["seed"], found["ties"]["seed"]) == (5, 9)
 
 
-def test_new_items_are_counted_as_cold_and_dislikes_as_pairs():
+def test_new_items_are_counted_as_cold_and_explicit_negatives_as_pairs():
     tables, params = sequence(
         some_interactions(),
         split={"kind": "new_items", "seed": 5},
@@ -100,16 +100,16 @@ def test_new_items_are_counted_as_cold_and_dislikes_as_pairs():
     found = split_report((tables, params))
     assert found["shares"] == {"validation": 0.1, "test": 0.1}
     assert found["items"] == {"all": 12, "cold": 2}
-    dislikes = tables["explicit_negatives"].to_pyarrow()["items"].to_pylist()
+    negatives = tables["explicit_negatives"].to_pyarrow()["items"].to_pylist()
     assert found["explicit_negatives"] == {
-        "users": len(dislikes),
-        "pairs": sum(map(len, dislikes)),
+        "users": len(negatives),
+        "pairs": sum(map(len, negatives)),
     }
 
 
 def test_ties_are_counted_within_users():
-    # Of user 1's two pairs one ties; user 2 has no pair, though it ties with user 1.
+    # One of user 1's two pairs ties; user 2 has no pair, though it ties with user 1.
     table = interactions((1, 1, 5), (1, 2, 5), (1, 3, 6), (2, 1, 6))
-    kept = number_positions(table, ties="file_order", seed=0)
-    assert counts.share_of_ties(kept) == 0.5
-    assert counts.share_of_ties(kept.filter(kept.user_id == 2)) == 0.0
+    kept = Order(ties="file_order", seed=0).number_positions(table)
+    assert share_of_ties(kept) == 0.5
+    assert share_of_ties(kept.filter(kept.user_id == 2)) == 0.0
