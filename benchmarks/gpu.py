@@ -1,10 +1,10 @@
-"""Train on a bare accelerator machine, from one folder, and measure it.
+"""Train on a bare accelerator machine from one folder, and report speed and metrics.
 
-`python -m benchmarks.gpu pack FOLDER --env ml-1m` writes the folder where the `data`
-pipeline has run: tables of model inputs in Parquet, and the parameters of training.
-`KERAS_BACKEND=jax PYTHONPATH=src python -m benchmarks.gpu train FOLDER` trains on it,
-with the code that the training pipeline runs. It needs Keras, JAX or TensorFlow, NumPy
-and PyArrow, of this project the folders `src` and `benchmarks`, and no network.
+`python -m benchmarks.gpu pack FOLDER --env ml-1m` writes the folder after the `data`
+pipeline: model inputs as Parquet, and the parameters of training.
+`KERAS_BACKEND=jax PYTHONPATH=src python -m benchmarks.gpu train FOLDER` trains on it
+with the code of the training pipeline. It needs Keras, JAX or TensorFlow, NumPy,
+PyArrow and Pydantic, the folders `src` and `benchmarks`, and no network.
 """
 
 import argparse
@@ -20,195 +20,157 @@ from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from benchmarks import shards
 from benchmarks.machine import cpu_name
+from two_tower.training.params import Training
 
-MEASURED_EPOCHS = 2  # with batches out of memory; the faster one counts
+if TYPE_CHECKING:  # importing Keras chooses the back end
+    from two_tower.towers.two_tower import TwoTower
+    from two_tower.training.callbacks import TrainingState
+    from two_tower.training.inputs import ModelInputs
+    from two_tower.training.validation import Examples, Validation
+
+EPOCHS_FROM_MEMORY = 2  # the faster one counts
 KIB, MIB = 1 << 10, 1 << 20
-WITHOUT_DECIMALS = 1000  # figures from here on are shown as whole numbers
+WITHOUT_DECIMALS = 1000  # numbers from here on are written as whole numbers
 
-Figures = dict[str, Any]
+# Option of the command line → the parameters that it replaces.
+OVERRIDES = {
+    "precision": ["precision"],
+    "epochs": ["epochs"],
+    "seed": ["seed"],
+    "tokens_per_batch": ["batches.tokens_per_batch", "validation.tokens_per_batch"],
+    "logits_chunk": ["batches.logits_chunk"],
+    "steps_per_execution": ["steps_per_execution"],
+    "device": ["device"],
+}
+
+Report = dict[str, Any]
 
 
 def main() -> None:
-    """Do what the command line asks for."""
+    """Run the command line."""
     arguments = read_arguments()
-    if arguments.do == "pack":
+    if arguments.command == "pack":
         given = dict(one.split("=", 1) for one in arguments.params)
         shards.pack(arguments.folder, env=arguments.env, given=given)
         return
-    usual = "tensorflow" if find_spec("tensorflow") else "jax"
-    os.environ.setdefault("KERAS_BACKEND", usual)
+    default = "tensorflow" if find_spec("tensorflow") else "jax"
+    os.environ.setdefault("KERAS_BACKEND", default)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    found = train(arguments)
-    written = json.dumps(found, indent=2) + "\n" if arguments.json else table(found)
+    report = train(arguments.folder, read_parameters(arguments))
+    written = json.dumps(report, indent=2) + "\n" if arguments.json else table(report)
     sys.stdout.write(written)
 
 
 def read_arguments() -> argparse.Namespace:
-    """Return the command line's arguments."""
+    """Return the arguments of the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    commands = parser.add_subparsers(dest="do", required=True)
+    commands = parser.add_subparsers(dest="command", required=True)
     packing = commands.add_parser("pack", help="write the folder, with Kedro")
     packing.add_argument("folder", type=Path)
     packing.add_argument("--env", default="ml-1m", help="environment of Kedro")
     packing.add_argument(
-        "--params", nargs="*", default=[], metavar="NAME=VALUE", help="preset=… too"
+        "--params", nargs="*", default=[], metavar="NAME=VALUE", help="also preset=…"
     )
     training = commands.add_parser("train", help="train from the folder")
     training.add_argument("folder", type=Path)
     training.add_argument("--precision", choices=["float32", "mixed_bfloat16"])
-    training.add_argument("--epochs", type=above_zero)
+    training.add_argument("--epochs", type=int)
     training.add_argument("--seed", type=int)
     training.add_argument(
-        "--tokens_per_batch",
-        type=above_zero,
-        help="of a batch, in training and validation, padding included",
+        "--tokens-per-batch",
+        type=int,
+        help="items in a batch of training and validation, padding included",
     )
     training.add_argument(
-        "--chunk", type=above_zero, help="queries with logits at a time"
+        "--logits-chunk", type=int, help="queries whose logits exist at one time"
     )
-    training.add_argument("--steps-per-execution", type=above_zero)
+    training.add_argument("--steps-per-execution", type=int)
     training.add_argument("--device", choices=["auto", "cpu", "gpu"])
-    training.add_argument("--json", action="store_true", help="rather than a table")
+    training.add_argument("--json", action="store_true", help="instead of a table")
     return parser.parse_args()
 
 
-def above_zero(text: str) -> int:
-    """Return a number of the command line that counts something.
-
-    Raises:
-        ValueError: if it is none, which the command line then says.
-    """
-    if (number := int(text)) < 1:
-        raise argparse.ArgumentTypeError(f"{number} is not above 0")
-    return number
-
-
-def read_parameters(arguments: argparse.Namespace) -> Any:
+def read_parameters(arguments: argparse.Namespace) -> Training:
     """Return the folder's parameters of training with those of the command line.
 
     Raises:
-        ValueError: if they don't go together.
+        ValueError: if they are not valid, or tokens per batch are given for batches
+            of pairs.
     """
     import keras
 
-    parameters = shards.read_parameters(arguments.folder)
-    parameters.backend = keras.backend.backend()
-    for name in ("precision", "epochs", "seed", "steps_per_execution", "device"):
-        asked = getattr(arguments, name)
-        if asked is not None:
-            setattr(parameters, name, asked)
-    set_batches(
-        parameters, tokens_per_batch=arguments.tokens_per_batch, chunk=arguments.chunk
-    )
+    changes = {
+        path: value
+        for option, paths in OVERRIDES.items()
+        if (value := getattr(arguments, option)) is not None
+        for path in paths
+    }
+    changes["backend"] = keras.backend.backend()
+    parameters = shards.read_parameters(arguments.folder, changes)
+    history = parameters.history
+    if arguments.tokens_per_batch and not history.chosen.query_per_position:
+        raise ValueError(
+            f"--tokens-per-batch is {arguments.tokens_per_batch}, but history.kind "
+            f"{history.kind!r} trains batches of batches.pairs queries; pack the "
+            "folder with --params training.batches.pairs=…"
+        )
     return parameters
 
 
-def set_batches(
-    parameters: Any, *, tokens_per_batch: int | None, chunk: int | None
-) -> None:
-    """Give batches other sizes, checked as the parameters of the folder were.
+def build(folder: Path, parameters: Training) -> "tuple[ModelInputs, TrainingState]":
+    """Return the inputs of a packed folder, and a training before its first epoch."""
+    from two_tower.training.assembly import build_state, prepare
+    from two_tower.training.batches.registry import build_batches
+    from two_tower.training.inputs import read_inputs
+    from two_tower.training.model import build_towers
 
-    Args:
-        parameters: that are changed.
-        tokens_per_batch: items in a batch of training and of validation; None leaves
-        both.
-        chunk: queries whose logits exist at one time; None leaves it.
-
-    Raises:
-        ValueError: if batches have no tokens_per_batch, a row doesn't fit, or the
-        queue of
-            negatives can't hold a batch.
-    """
-    from two_tower.chunking import count_queries
-    from two_tower.types import ROW_PER_PLACE
-
-    batches = parameters.batches
-    if tokens_per_batch is not None:
-        if parameters.history in ROW_PER_PLACE:
-            raise ValueError(
-                f"--tokens_per_batch is {tokens_per_batch}, but with history "
-                f"{parameters.history!r} a batch "
-                "is of batches.pairs; pack the folder with training.batches.pairs=…"
-            )
-        batches.tokens_per_batch = parameters.validation.tokens_per_batch = (
-            tokens_per_batch
-        )
-    batches.chunk = batches.chunk if chunk is None else chunk
-    if parameters.history in ROW_PER_PLACE:
-        return
-    if batches.tokens_per_batch < batches.buckets[-1]:
-        raise ValueError(
-            f"--tokens_per_batch is {batches.tokens_per_batch}, less than the "
-            "widest of batches.buckets, "
-            f"{batches.buckets[-1]}; a batch holds at least one row"
-        )
-    queue = parameters.negatives.queue
-    places = max(
-        count_queries(
-            width, tokens_per_batch=batches.tokens_per_batch, chunk=batches.chunk
-        )
-        for width in batches.buckets
-    )
-    if parameters.negatives == "queue" and queue.size - queue.hard < places:
-        raise ValueError(
-            f"a batch may have {places} places with --tokens_per_batch "
-            f"{batches.tokens_per_batch} and "
-            f"--chunk {batches.chunk}, but sources.queue has size {queue.size} with "
-            f"{queue.hard} hard ones; lower tokens_per_batch or chunk, or pack the "
-            "folder with a "
-            "larger training.negatives.queue.size"
-        )
+    prepare(parameters)
+    tables: dict[str, Any] = dict(shards.read_tables(folder))
+    schema, information = shards.read_documents(folder).values()
+    inputs = read_inputs(tables, schema, information, parameters)
+    towers = build_towers(parameters, inputs)
+    batches = build_batches(parameters, inputs, towers)
+    return inputs, build_state(parameters, inputs, towers, batches, fingerprint="")
 
 
-def train(arguments: argparse.Namespace) -> Figures:
-    """Return how fast a training was, and what it came to."""
-    from two_tower.training.assembly import (
-        assemble_feed,
-        assemble_state,
-        assemble_towers,
-        assemble_validation,
-        prepare,
-    )
+def train(folder: Path, parameters: Training) -> Report:
+    """Return the speed, memory and metrics of a training."""
+    from two_tower.training.assembly import build_validation
     from two_tower.training.checkpoints import CheckpointStore
     from two_tower.training.fit import fit
-    from two_tower.training.inputs import read_examples, read_inputs
+    from two_tower.training.inputs import read_examples
 
-    parameters = read_parameters(arguments)
-    prepare(parameters)
-    tables = shards.read_tables(arguments.folder)
-    schema, information = shards.read_documents(arguments.folder).values()
-    inputs = read_inputs(tables, schema, information, parameters)
-    towers = assemble_towers(parameters, inputs)
-    feed = assemble_feed(parameters, inputs, towers)
-    state = assemble_state(parameters, inputs, towers, feed, fingerprint="")
-    with TemporaryDirectory() as folder:
+    inputs, state = build(folder, parameters)
+    towers = state.task.towers
+    with TemporaryDirectory() as checkpoints:
         history = fit(
             state,
-            assemble_validation(parameters, inputs.examples, towers),
+            build_validation(parameters, inputs.examples, towers),
             epochs=parameters.epochs,
             validate_every=parameters.validation.every,
-            store=CheckpointStore(Path(folder)),
+            store=CheckpointStore(Path(checkpoints)),
         )
-    test = read_examples(tables["test_examples"], with_events=parameters.reads_events)
-    figures = {
+    table: Any = shards.read_tables(folder)["test_examples"]
+    test = read_examples(table, with_events=parameters.history.chosen.reads_events)
+    report = {
         **setting(parameters),
         "request time": "known" if towers.request_time else "no",
-        **speed([epoch["seconds"] for epoch in history], feed.n_positives),
+        **speed([epoch["seconds"] for epoch in history], state.feed.n_positives),
         **peak_memory(),
-        **best_figures(history, parameters.validation.monitor),
-        **test_figures(assemble_validation(parameters, test, towers), test, towers),
+        **best_metrics(history, parameters.validation.monitor),
+        **test_metrics(build_validation(parameters, test, towers), test, towers),
     }
-    return figures | feeding(state, figures["seconds per epoch"])
+    return report | input_pipeline(state, report["seconds per epoch"])
 
 
-def setting(parameters: Any) -> Figures:
-    """Return what was trained on which device."""
+def setting(parameters: Training) -> Report:
+    """Return the device, and the parameters that speed depends on."""
     import keras
 
     return {
@@ -216,14 +178,14 @@ def setting(parameters: Any) -> Figures:
         "back end": f"{parameters.backend}, Keras {keras.version()}",
         "precision": parameters.precision,
         "seed": parameters.seed,
-        "tokens_per_batch of a batch": parameters.batches.tokens_per_batch,
-        "places in a chunk": parameters.batches.chunk,
+        "tokens per batch": parameters.batches.tokens_per_batch,
+        "logits chunk": parameters.batches.logits_chunk,
         "steps per execution": parameters.steps_per_execution,
     }
 
 
 def device_name() -> str:
-    """Return what the device that trains calls itself."""
+    """Return the name of the device that trains."""
     import keras
 
     if keras.backend.backend() == "jax":
@@ -241,32 +203,32 @@ def device_name() -> str:
 
 
 def jax_device() -> Any:
-    """Return the device that JAX puts arrays on."""
+    """Return the device of new JAX arrays."""
     import jax
 
     return next(iter(jax.numpy.zeros(()).devices()))
 
 
-def speed(seconds: Sequence[float], n_positives: int) -> Figures:
-    """Return how long epochs took.
+def speed(seconds: Sequence[float], n_positives: int) -> Report:
+    """Return the duration of epochs.
 
     Args:
-        seconds: of each epoch's training; the first one traces and compiles too.
-        n_positives: examples of an epoch.
+        seconds: of training in each epoch; the first one also traces and compiles.
+        n_positives: training examples of an epoch.
     """
     later = statistics.median(seconds[1:]) if len(seconds) > 1 else None
-    usual = seconds[0] if later is None else later
+    per_epoch = seconds[0] if later is None else later
     return {
         "epochs": len(seconds),
-        "seconds per epoch": usual,
+        "seconds per epoch": per_epoch,
         "seconds of compilation": None if later is None else seconds[0] - later,
         "seconds of training": sum(seconds),
-        "examples per second": n_positives / usual,
+        "examples per second": n_positives / per_epoch,
     }
 
 
-def peak_memory() -> Figures:
-    """Return the most memory that was in use, of the device where it tells."""
+def peak_memory() -> Report:
+    """Return the peak memory of host and device; None for a device without a count."""
     import keras
 
     peak = None
@@ -285,87 +247,88 @@ def peak_memory() -> Figures:
     }
 
 
-def best_figures(history: Sequence[Mapping[str, Any]], monitor: str) -> Figures:
-    """Return the validation figures of the epoch whose weights were kept.
+def best_metrics(history: Sequence[Mapping[str, Any]], monitor: str) -> Report:
+    """Return the validation metrics of the epoch whose weights were kept.
 
-    That is the last one where nothing was validated.
+    Without validation that is the last epoch.
     """
     name = f"val_{monitor}"
     validated = [epoch for epoch in history if name in epoch]
     best = max(validated, key=lambda epoch: epoch[name], default=history[-1])
-    ranked = {key: value for key, value in best.items() if is_figure(key)}
     return {
         "loss of the last epoch": history[-1]["loss"],
         "epoch kept": best["epoch"],
-        **{key.replace("val_", "validation "): value for key, value in ranked.items()},
+        **hit_rates_and_ndcg(best, "validation"),
     }
 
 
-def is_figure(name: str) -> bool:
-    """Return whether a record's entry is a hit rate or NDCG of the validation."""
-    return name.startswith(("val_hr@", "val_ndcg@"))
-
-
-def test_figures(ranking: Any, test: Any, towers: Any) -> Figures:
-    """Return hit rates and NDCG of the test positives, the whole catalogue ranked.
+def test_metrics(
+    validation: "Validation | None", test: "Examples", towers: "TwoTower"
+) -> Report:
+    """Return hit rates and NDCG of the test positives in the whole catalogue.
 
     Args:
-        ranking: as of validation, which may ask a sample of the users alone.
-        test: examples, of which all are asked.
+        validation: the ranking, of a sample of the users maybe; None for none.
+        test: examples of all users.
         towers: trained.
     """
     from two_tower.towers.encode import encode_items
     from two_tower.types import FIRST_ID
 
-    if ranking is None:
+    if validation is None:
         return {}
     ids = np.arange(FIRST_ID, towers.item_tower.n_entities, dtype=np.int32)
-    everyone = replace(ranking, examples=test)
-    found = everyone.evaluate(towers, encode_items(towers, ids))
+    ranking = replace(validation, examples=test)
+    return hit_rates_and_ndcg(
+        ranking.evaluate(towers, encode_items(towers, ids)), "test"
+    )
+
+
+def hit_rates_and_ndcg(epoch: Mapping[str, Any], split: str) -> Report:
+    """Return the entries `val_hr@k` and `val_ndcg@k`, named after a split."""
     return {
-        name.replace("val_", "test "): value
-        for name, value in found.items()
-        if is_figure(name)
+        name.replace("val_", f"{split} "): value
+        for name, value in epoch.items()
+        if name.startswith(("val_hr@", "val_ndcg@"))
     }
 
 
-def feeding(state: Any, seconds_per_epoch: float) -> Figures:
-    """Return what making batches costs, alone and by what epochs take without it.
+def input_pipeline(state: "TrainingState", seconds_per_epoch: float) -> Report:
+    """Return the cost of making batches, alone and as part of an epoch.
 
-    The towers train on, so this comes last. A training waits for batches no longer than
-    making them takes alone, and as long as that where nothing makes them ahead; batches
-    that lie in memory save what it waits. Where the machine has other work to do, what
-    they save is lost in the noise, and may be below 0.
+    Making them alone takes as long as training can wait for them at most. Epochs over
+    batches in memory are shorter by the time that training waits; on a busy machine
+    this difference is noise, and may be below 0. The towers train on, so this comes
+    last.
     """
-    feed = state.feed
-    feed.begin(len(state.history))
+    state.feed.begin(len(state.history))
     began = time.perf_counter()
-    batches = list(feed)
+    batches = list(state.feed)
     alone = time.perf_counter() - began
-    kept = min(epochs_from_memory(state, batches))
-    figures: Figures = {
-        "batches of an epoch": len(batches),
+    from_memory = min(seconds_from_memory(state, batches))
+    report: Report = {
+        "batches per epoch": len(batches),
         "seconds to make an epoch's batches alone": alone,
-        "share of an epoch that this is": alone / seconds_per_epoch,
-        "seconds per epoch of batches in memory": kept,
-        "seconds per epoch that these save": seconds_per_epoch - kept,
+        "share of an epoch": alone / seconds_per_epoch,
+        "seconds per epoch from memory": from_memory,
+        "seconds per epoch saved by memory": seconds_per_epoch - from_memory,
     }
     if "items" in batches[0]:
-        n_slots = sum(batch["items"].size for batch in batches)
+        n_tokens = sum(batch["items"].size for batch in batches)
         n_items = sum(np.count_nonzero(batch["items"]) for batch in batches)
-        figures["tokens_per_batch per second"] = n_slots / seconds_per_epoch
-        figures["share of padding"] = 1 - n_items / n_slots
-    return figures
+        report["tokens per second"] = n_tokens / seconds_per_epoch
+        report["share of padding"] = 1 - n_items / n_tokens
+    return report
 
 
-def epochs_from_memory(state: Any, batches: list[Any]) -> list[float]:
-    """Return the seconds of epochs that train on batches made beforehand."""
+def seconds_from_memory(state: "TrainingState", batches: list[Any]) -> list[float]:
+    """Return the seconds of epochs over batches in memory."""
     import keras
 
     from two_tower.training.keras_input import as_keras_input
 
     class Clock(keras.callbacks.Callback):
-        """Time epochs, and look at the loss as often as training does."""
+        """Times epochs, and reads the loss as often as training does."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -381,10 +344,10 @@ def epochs_from_memory(state: Any, batches: list[Any]) -> list[float]:
             self.seconds.append(time.perf_counter() - self.began)
 
     clock = Clock()
-    feed: Any = InMemory(batches)
+    in_memory: Any = InMemory(batches)
     state.task.fit(
-        as_keras_input(feed, stack=state.stack),
-        epochs=MEASURED_EPOCHS,
+        as_keras_input(in_memory, stack=state.stack),
+        epochs=EPOCHS_FROM_MEMORY,
         shuffle=False,
         verbose=0,
         callbacks=[clock],
@@ -393,7 +356,7 @@ def epochs_from_memory(state: Any, batches: list[Any]) -> list[float]:
 
 
 class InMemory:
-    """A feed of batches that have been made."""
+    """Batches that are already made."""
 
     def __init__(self, batches: list[Any]) -> None:
         self.batches = batches
@@ -405,15 +368,15 @@ class InMemory:
         return len(self.batches)
 
 
-def table(figures: Figures) -> str:
-    """Return the figures as one Markdown table."""
+def table(report: Report) -> str:
+    """Return the report as one Markdown table."""
     rows = ["| | |", "|---|---:|"]
-    rows += [f"| {name} | {shown(value)} |" for name, value in figures.items()]
+    rows += [f"| {name} | {formatted(value)} |" for name, value in report.items()]
     return "\n".join(rows) + "\n"
 
 
-def shown(value: Any) -> str:
-    """Return a figure as a table shows it."""
+def formatted(value: Any) -> str:
+    """Return the text of a value in a table."""
     if value is None:
         return "not measured"
     if not isinstance(value, float):

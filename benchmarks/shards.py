@@ -1,10 +1,11 @@
-"""Model inputs and parameters in one folder, for a machine without Kedro and Pydantic.
+"""Model inputs and parameters in one folder, for a machine without Kedro and Ibis.
 
-Written from the catalog here, they are read by PyArrow alone there.
+They are written from the catalog, and read by PyArrow and Pydantic alone.
 """
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.project import ROOT, nested
+from two_tower.training.params import Training
 
 TABLES = (
     "train_sequences",
@@ -26,30 +28,27 @@ TABLES = (
 DOCUMENTS = ("feature_schema", "feature_information")
 PARAMETERS = "training"
 
-# Keys of what is written of parameters; a group and a mapping look alike in JSON.
-FIELDS, DERIVED, MAPPING = "fields", "derived", "mapping"
-
 
 def pack(folder: Path, *, env: str, given: Mapping[str, str]) -> None:
-    """Write what a training reads, as the `data` pipeline left it.
+    """Write the inputs of a training, from the output of the `data` pipeline.
 
     Args:
-        folder: to be made, with a folder of Parquet files for each table.
+        folder: a new folder, with a folder of Parquet files for each table.
         env: environment of Kedro.
-        given: dotted name → YAML of parameters over those of the environment.
+        given: changed parameters, dotted path → YAML.
     """
     import yaml
     from kedro.framework.session import KedroSession
     from kedro.framework.startup import bootstrap_project
 
     bootstrap_project(ROOT)
-    asked = nested({name: yaml.safe_load(value) for name, value in given.items()})
-    with KedroSession.create(ROOT, env=env, runtime_params=asked) as session:
+    changes = nested({name: yaml.safe_load(value) for name, value in given.items()})
+    with KedroSession.create(ROOT, env=env, runtime_params=changes) as session:
         context = session.load_context()  # type: ignore[attr-defined]
         for name in TABLES:
             _write_table(folder / name, context.catalog.load(name))
         documents = {name: context.catalog.load(name) for name in DOCUMENTS}
-        documents[PARAMETERS] = describe(context.params[PARAMETERS])
+        documents[PARAMETERS] = context.params[PARAMETERS].model_dump(mode="json")
     for name, content in documents.items():
         (folder / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
 
@@ -62,134 +61,76 @@ def _write_table(folder: Path, table: Any) -> None:
             file.write_batch(batch.cast(schema))
 
 
-def describe(value: Any) -> Any:
-    """Return typed parameters as JSON can hold them, with what they say of themselves.
-
-    Of a group that is its fields, and its properties beside them.
-    """
-    from two_tower.params import Params
-
-    if isinstance(value, Params):
-        kind = type(value)
-        # Those of Pydantic's base say nothing of training.
-        derived = {
-            name: getattr(value, name)
-            for parent in kind.__mro__
-            if issubclass(parent, Params)
-            for name, member in vars(parent).items()
-            if isinstance(member, property)
-        }
-        fields = {name: describe(getattr(value, name)) for name in kind.model_fields}
-        return {FIELDS: fields, DERIVED: derived}
-    if isinstance(value, Mapping):
-        return {MAPPING: {name: describe(one) for name, one in value.items()}}
-    return [describe(one) for one in value] if isinstance(value, list) else value
-
-
-def read_parameters(folder: Path) -> Any:
-    """Return the parameters of training by attribute, as typed ones are read."""
-    return restore(_read_json(folder, PARAMETERS))
-
-
-def restore(value: Any) -> Any:
-    """Return what `describe` was given, with `Group` in place of typed parameters."""
-    match value:
-        case {"fields": fields, "derived": derived}:
-            named = {name: restore(one) for name, one in fields.items()}
-            return Group(named, derived)
-        case {"mapping": mapping}:
-            return {name: restore(one) for name, one in mapping.items()}
-        case list():
-            return [restore(one) for one in value]
-        case _:
-            return value
-
-
-class Group:
-    """A group of parameters that have been checked elsewhere.
+def read_parameters(folder: Path, changes: Mapping[str, Any] | None = None) -> Training:
+    """Return the parameters of training.
 
     Args:
-        fields: name → value, a group maybe.
-        derived: what typed parameters say of themselves.
+        folder: written by `pack`.
+        changes: values that replace those of the folder, by dotted path.
+
+    Raises:
+        ValidationError: if they are not valid.
     """
-
-    def __init__(self, fields: Mapping[str, Any], derived: Mapping[str, Any]) -> None:
-        self._names = list(fields)
-        vars(self).update(fields)
-        vars(self).update(derived)
-
-    def model_dump(self, *, exclude: frozenset[str] | set[str] = frozenset()) -> Any:
-        """Return the fields as plain values, as Pydantic does."""
-        return {
-            name: _plain(getattr(self, name))
-            for name in self._names
-            if name not in exclude
-        }
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Group):
-        return value.model_dump()
-    if isinstance(value, dict):
-        return {name: _plain(one) for name, one in value.items()}
-    return [_plain(one) for one in value] if isinstance(value, list) else value
+    parameters = _read_json(folder, PARAMETERS)
+    for path, value in (changes or {}).items():
+        *groups, name = path.split(".")
+        group = parameters
+        for one in groups:
+            group = group[one]
+        group[name] = value
+    return Training.model_validate(parameters)
 
 
 def read_documents(folder: Path) -> dict[str, Any]:
-    """Return what is known of features."""
+    """Return the feature schema and the information of features."""
     return {name: _read_json(folder, name) for name in DOCUMENTS}
 
 
 def read_tables(folder: Path) -> dict[str, "Shards"]:
-    """Return the tables, of which nothing is read yet.
+    """Return the tables by name, not yet read.
 
     Raises:
-        FileNotFoundError: if there is none of a name.
+        FileNotFoundError: if one is missing.
     """
     missing = [name for name in TABLES if not (folder / name).is_dir()]
     if missing:
         raise FileNotFoundError(
-            f"{folder} has no {', '.join(missing)}; `python -m benchmarks.gpu pack` "
-            "writes a folder with all tables"
+            f"{folder} has no {', '.join(missing)}; write it again by "
+            "`python -m benchmarks.gpu pack`"
         )
     return {name: Shards(folder / name) for name in TABLES}
 
 
+@dataclass(frozen=True)
 class Shards:
-    """A folder of Parquet files: as much of an Ibis table as training asks for.
+    """A folder of Parquet files, with the methods of an Ibis table that training calls.
 
-    Args:
-        folder: which holds the files.
-        columns: to be read; None for all.
-        order: columns that the rows are sorted by.
+    Attributes:
+        folder: of the files.
+        columns: columns to read; None for all.
+        order: columns that sort the rows.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        columns: list[str] | None = None,
-        order: tuple[str, ...] = (),
-    ) -> None:
-        self.folder = folder
-        self.columns = columns
-        self.order = order
+    folder: Path
+    columns: tuple[str, ...] | None = None
+    order: tuple[str, ...] = ()
 
     def order_by(self, *names: str) -> Self:
-        """Return the table with its rows in this order."""
-        return type(self)(self.folder, self.columns, names)
+        """Return the table sorted by these columns."""
+        return replace(self, order=names)
 
     def select(self, *names: str) -> Self:
-        """Return the table with these columns alone; what it is ordered by is one."""
-        return type(self)(self.folder, list(names), self.order)
+        """Return the table with only these columns, which include its sort keys."""
+        return replace(self, columns=names)
 
     def to_pyarrow(self) -> pa.Table:
-        """Read the rows."""
-        table = pq.read_table(self.folder, columns=self.columns)
+        """Return the rows."""
+        table = pq.read_table(self.folder, columns=self.columns and list(self.columns))
         order = [(name, "ascending") for name in self.order]
         return table.sort_by(order) if order else table
 
     def to_pyarrow_batches(self) -> Iterator[pa.RecordBatch]:
-        """Read the rows, and return them batch by batch."""
+        """Read the rows, and yield them batch by batch."""
         return iter(self.to_pyarrow().to_batches())
 
 

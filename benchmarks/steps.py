@@ -1,9 +1,9 @@
-"""Measure the steps of a preset against what the processor can multiply.
+"""Measure the training steps of a preset against the processor's matrix products.
 
 `python -m benchmarks.gpu pack FOLDER --env ml-1m` writes the folder, `python -m
-benchmarks.steps FOLDER` prints one Markdown table. With `--until 0.3` it then trains
-from the start, for as many epochs as the parameters say, and adds how long it took to
-that validation HR@10.
+benchmarks.steps FOLDER` prints one Markdown table. `--until 0.3` then trains from the
+start, for at most the epochs of the parameters, and adds the seconds to that validation
+HR@10.
 """
 
 import argparse
@@ -13,22 +13,27 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from benchmarks import shards
-from benchmarks.gpu import Figures, InMemory, device_name, table
+from benchmarks.gpu import InMemory, Report, build, device_name, table
+from two_tower.training.params import Training
 
-SIZE = 2048  # of the square matrices that the rate is measured with
-REPEATS = 7  # of which the fastest counts
+if TYPE_CHECKING:  # importing Keras chooses the back end
+    from two_tower.training.callbacks import TrainingState
+    from two_tower.training.inputs import ModelInputs
+
+SIZE = 2048  # of the square matrices in the reference product
+REPEATS = 7  # the fastest one counts
 OF_BACKWARD = 2  # a product's gradient is two products as large
 HEAD_PRODUCTS = 3  # logits, gradient of queries, gradient of items
 GIGA = 1e9
 
 
 def main() -> None:
-    """Measure what the command line asks for."""
+    """Run the command line."""
     arguments = read_arguments()
     parameters = shards.read_parameters(arguments.folder)
     os.environ["KERAS_BACKEND"] = parameters.backend
@@ -36,50 +41,34 @@ def main() -> None:
 
 
 def read_arguments() -> argparse.Namespace:
-    """Return the command line's arguments."""
+    """Return the arguments of the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path, help="as `benchmarks.gpu pack` writes it")
+    parser.add_argument("folder", type=Path, help="written by `benchmarks.gpu pack`")
     parser.add_argument("--until", type=float, help="validation HR@10 to train to")
     return parser.parse_args()
 
 
-def measure(folder: Path, parameters: Any, until: float | None) -> Figures:
-    """Return how fast steps are, and where their time goes.
+def measure(folder: Path, parameters: Training, until: float | None) -> Report:
+    """Return the speed of steps, and the shares of their parts.
 
     Raises:
-        ValueError: if the parameters read no histories.
+        ValueError: if the parameters have no history.
     """
-    if parameters.history == "none":
+    if parameters.history.kind == "none":
         raise ValueError(
-            "history is 'none', so batches have no tokens_per_batch of items to be "
-            "measured; pack "
-            "a folder with `--params preset=…` of one that reads histories"
+            "history.kind is 'none', so batches have no tokens to measure; pack a "
+            "folder with --params preset=… of a preset with a history"
         )
-    from two_tower.training.assembly import (
-        assemble_feed,
-        assemble_state,
-        assemble_towers,
-        prepare,
-    )
-    from two_tower.training.inputs import read_inputs
-
-    prepare(parameters)
-    tables = shards.read_tables(folder)
-    schema, information = shards.read_documents(folder).values()
-    inputs = read_inputs(tables, schema, information, parameters)
-    towers = assemble_towers(parameters, inputs)
-    feed = assemble_feed(parameters, inputs, towers)
-    state = assemble_state(parameters, inputs, towers, feed, fingerprint="")
+    inputs, state = build(folder, parameters)
     began = time.perf_counter()
-    batches = list(feed)
+    batches = list(state.feed)
     alone = time.perf_counter() - began
     wall, processor, compiling = seconds_of_an_epoch(state, batches)
-    places = sum(int(batch["weights"].sum()) for batch in batches)
-    tokens_per_batch = sum(batch["items"].size for batch in batches)
-    items = sum(np.count_nonzero(batch["items"]) for batch in batches)
     rates = {precision: rate_of(precision) for precision in ("float32", "bfloat16")}
-    n_candidates = len(inputs.candidate_ids)
-    figures: Figures = {
+    n_queries = sum(int(batch["weights"].sum()) for batch in batches)
+    n_tokens = sum(batch["items"].size for batch in batches)
+    n_items = sum(np.count_nonzero(batch["items"]) for batch in batches)
+    report: Report = {
         "device": device_name(),
         "back end": parameters.backend,
         "XLA": parameters.jit_compile or parameters.backend == "jax",
@@ -87,40 +76,64 @@ def measure(folder: Path, parameters: Any, until: float | None) -> Figures:
             f"matrix products in {precision}, G/s": rate / GIGA
             for precision, rate in rates.items()
         },
-        "batches of an epoch": len(batches),
-        "examples per second": places / wall,
-        "tokens_per_batch per second": tokens_per_batch / wall,
-        "share of padding": 1 - items / tokens_per_batch,
+        "batches per epoch": len(batches),
+        "examples per second": n_queries / wall,
+        "tokens per second": n_tokens / wall,
+        "share of padding": 1 - n_items / n_tokens,
         "seconds per epoch": wall,
         "processor seconds per epoch": processor,
         "seconds that the first epoch took longer": compiling,
         "batches per second, made alone": len(batches) / alone,
     }
-    if parameters.objective == "softmax" and parameters.negatives == "catalogue":
-        head = HEAD_PRODUCTS * product(places, n_candidates, parameters.dimension)
-        body = sum(body_operations(towers, *batch["items"].shape) for batch in batches)
-        of_head = seconds_of_head(parameters, n_candidates) * places
-        figures |= {
-            "operations of the softmax head, share": head / (head + body),
-            "seconds per epoch in the softmax head": of_head,
-            "rate of the softmax head / float32": head / of_head / rates["float32"],
-            "rate of the rest / float32": body / (wall - of_head) / rates["float32"],
-        }
+    if (parameters.objective.kind, parameters.negatives.kind) == (
+        "softmax",
+        "catalogue",
+    ):
+        shapes = [batch["items"].shape for batch in batches]
+        body = sum(body_operations(state.task.towers, *shape) for shape in shapes)
+        n_candidates = len(inputs.candidate_ids)
+        report |= shares(
+            head=HEAD_PRODUCTS * product(n_queries, n_candidates, parameters.dimension),
+            body=body,
+            seconds=wall,
+            seconds_of_head=seconds_of_head(parameters, n_candidates) * n_queries,
+            rate=rates["float32"],
+        )
     if until is not None:
-        figures |= training_until(parameters, inputs, until)
-    return figures
+        report |= training_until(parameters, inputs, until)
+    return report
+
+
+def shares(
+    *, head: int, body: int, seconds: float, seconds_of_head: float, rate: float
+) -> Report:
+    """Return how an epoch divides into the softmax head and the rest.
+
+    Args:
+        head: operations of the softmax head.
+        body: operations of the rest.
+        seconds: of an epoch.
+        seconds_of_head: of them, in the softmax head.
+        rate: operations per second of large products in float32.
+    """
+    return {
+        "operations of the softmax head, share": head / (head + body),
+        "seconds per epoch in the softmax head": seconds_of_head,
+        "rate of the softmax head / float32": head / seconds_of_head / rate,
+        "rate of the rest / float32": body / (seconds - seconds_of_head) / rate,
+    }
 
 
 def product(rows: int, inner: int, columns: int) -> int:
-    """Return the operations of a product of matrices: an addition for each factor."""
+    """Return the operations of a matrix product: its multiplications and additions."""
     return 2 * rows * inner * columns
 
 
 def body_operations(towers: Any, n_rows: int, width: int) -> int:
     """Return the operations of all products between histories and queries.
 
-    Dense layers at each slot, and attention of each slot with each of its row (half of
-    which is masked, and computed all the same); forwards and backwards.
+    They are dense layers at each token, and attention between all tokens of a row (the
+    masked half is computed too), forwards and backwards.
     """
     encoder = towers.history_encoder
     dense = sum(
@@ -128,46 +141,45 @@ def body_operations(towers: Any, n_rows: int, width: int) -> int:
         for weight in encoder.trainable_weights
         if weight.name == "kernel"
     )
-    n_slots = n_rows * width
-    forwards = product(n_slots, dense, 1)
+    n_tokens = n_rows * width
+    forwards = product(n_tokens, dense, 1)
     for block in getattr(encoder, "blocks", []):
         inner = block.attention.n_heads * block.attention.width
-        forwards += 2 * product(n_slots, inner, width)
+        forwards += 2 * product(n_tokens, inner, width)
     return (1 + OF_BACKWARD) * forwards
 
 
 def rate_of(precision: str) -> float:
-    """Return the operations per second of large square products, the best of some."""
+    """Return the operations per second of the fastest large square product."""
     from keras import ops
 
     one = ops.cast(np.ones((SIZE, SIZE), np.float32), precision)
-    fastest = best(lambda: ops.matmul(one, one))
-    return product(SIZE, SIZE, SIZE) / fastest
+    return product(SIZE, SIZE, SIZE) / fastest(lambda: ops.matmul(one, one))
 
 
-def best(run: Callable[[], Any]) -> float:
-    """Return the least seconds of a run, its outcome waited for; the first is no one's.
+def fastest(run: Callable[[], Any]) -> float:
+    """Return the least seconds of several runs after a first one.
 
     Args:
-        run: returns an array, or arrays, of the back end.
+        run: returns an array, or arrays, of the back end; they are waited for.
     """
     import keras
 
     seconds = []
     for _ in range(REPEATS + 1):
         began = time.perf_counter()
-        for found in keras.tree.flatten(run()):
-            np.asarray(found[:1] if found.shape else found)
+        for array in keras.tree.flatten(run()):
+            np.asarray(array[:1] if array.shape else array)
         seconds.append(time.perf_counter() - began)
     return min(seconds[1:])
 
 
 def seconds_of_an_epoch(
-    state: Any, batches: Sequence[Any]
+    state: "TrainingState", batches: Sequence[Any]
 ) -> tuple[float, float, float]:
-    """Return wall and processor time of a second epoch, and what the first had more.
+    """Return wall and processor seconds of a second epoch, and the first one's excess.
 
-    The batches lie in memory: making them is measured by itself.
+    The batches lie in memory; making them is measured separately.
     """
     from two_tower.training.keras_input import as_keras_input
 
@@ -185,30 +197,24 @@ def seconds_of_an_epoch(
     return wall, processor, first - wall
 
 
-def seconds_of_head(parameters: Any, n_candidates: int) -> float:
-    """Return what the softmax and its gradient take for a place, alone.
+def seconds_of_head(parameters: Training, n_candidates: int) -> float:
+    """Return the seconds per query of the softmax and its gradient, alone.
 
-    On random unit vectors: a batch of as many places as tokens_per_batch.
+    The input is random unit vectors, one query per token of a batch.
     """
-    import keras
     from keras import ops
 
     from two_tower.losses.softmax import softmax_cross_entropy
     from two_tower.negatives.base import whole_catalogue
-    from two_tower.towers.vectors import to_unit_length
     from two_tower.types import FIRST_ID
 
-    batches, rng = parameters.batches, np.random.default_rng(0)
-    n_places = max(batches.tokens_per_batch // batches.chunk, 1) * batches.chunk
+    chunk, rng = parameters.batches.logits_chunk, np.random.default_rng(0)
+    n_queries = max(parameters.batches.tokens_per_batch // chunk, 1) * chunk
     known = np.arange(n_candidates + FIRST_ID) >= FIRST_ID
-    labels = rng.integers(FIRST_ID, len(known), n_places).astype(np.int32)
+    labels = rng.integers(FIRST_ID, len(known), n_queries).astype(np.int32)
     queries, vectors = (
-        to_unit_length(
-            ops.convert_to_tensor(
-                rng.normal(size=(n, parameters.dimension)).astype(np.float32)
-            )
-        )
-        for n in (n_places, n_candidates)
+        random_unit_vectors(rng, n, parameters.dimension)
+        for n in (n_queries, n_candidates)
     )
 
     def loss(queries: Any, vectors: Any) -> Any:
@@ -216,50 +222,77 @@ def seconds_of_head(parameters: Any, n_candidates: int) -> float:
             queries,
             ops.take(vectors, labels - FIRST_ID, axis=0),
             ops.convert_to_tensor(labels),
-            ops.ones(n_places),
+            ops.ones(n_queries),
             whole_catalogue(known, ops.convert_to_tensor(labels)),
             vectors,
             temperature=parameters.scoring.temperature.start,
             mask_hits=False,
-            chunk=batches.chunk,
+            chunk=chunk,
         )
+
+    gradients = compiled_gradients(loss, jit_compile=parameters.jit_compile)
+    return fastest(lambda: gradients(queries, vectors)) / n_queries
+
+
+def random_unit_vectors(rng: np.random.Generator, n: int, dimension: int) -> Any:
+    """Return `[n, dimension]` float32, a tensor of the back end."""
+    from keras import ops
+
+    from two_tower.towers.vectors import to_unit_length
+
+    vectors = rng.normal(size=(n, dimension)).astype(np.float32)
+    return to_unit_length(ops.convert_to_tensor(vectors))
+
+
+def compiled_gradients(
+    loss: Callable[[Any, Any], Any], *, jit_compile: bool
+) -> Callable[[Any, Any], Any]:
+    """Return the gradients of a loss by its two arguments, compiled.
+
+    Args:
+        loss: of two tensors, a scalar.
+        jit_compile: whether TensorFlow uses XLA.
+    """
+    import keras
 
     if keras.backend.backend() == "jax":
         import jax
 
-        compiled = jax.jit(jax.grad(loss, argnums=(0, 1)))
-        return best(lambda: compiled(queries, vectors)) / n_places
+        on_jax: Callable[[Any, Any], Any] = jax.jit(jax.grad(loss, argnums=(0, 1)))
+        return on_jax
     import tensorflow as tf
 
-    @tf.function(jit_compile=parameters.jit_compile)
-    def gradients(queries: Any, vectors: Any) -> Any:
+    @tf.function(jit_compile=jit_compile)  # type: ignore[untyped-decorator]
+    def gradients(one: Any, other: Any) -> Any:
         with tf.GradientTape() as tape:
-            tape.watch([queries, vectors])
-            value = loss(queries, vectors)
-        return [
-            tf.convert_to_tensor(g) for g in tape.gradient(value, [queries, vectors])
-        ]
+            tape.watch([one, other])
+            value = loss(one, other)
+        return [tf.convert_to_tensor(g) for g in tape.gradient(value, [one, other])]
 
-    return best(lambda: gradients(queries, vectors)) / n_places
+    on_tensorflow: Callable[[Any, Any], Any] = gradients
+    return on_tensorflow
 
 
-def training_until(parameters: Any, inputs: Any, target: float) -> Figures:
-    """Return how long training took to a validation HR@10, validation left out."""
+def training_until(
+    parameters: Training, inputs: "ModelInputs", target: float
+) -> Report:
+    """Return the seconds of training to a validation HR@10, without validation."""
     from two_tower.training.assembly import train
     from two_tower.training.checkpoints import CheckpointStore
 
     with TemporaryDirectory() as folder:
         towers, history = train(parameters, inputs, "", CheckpointStore(Path(folder)))
-    reached = seconds_until(history, target)
     return {
         "request time": "known" if towers.request_time else "no",
-        f"seconds of training to validation HR@10 {target}": reached,
+        f"seconds of training to validation HR@10 {target}": seconds_until(
+            history, target
+        ),
         "best validation HR@10": max(one.get("val_hr@10", 0.0) for one in history),
     }
 
 
-def seconds_until(history: Sequence[Figures], target: float) -> float | None:
-    """Return the seconds of all epochs up to the first at the target; None for none."""
+def seconds_until(history: Sequence[Report], target: float) -> float | None:
+    """Return the seconds of epochs up to the first at the target; None if never."""
     seconds = 0.0
     for epoch in history:
         seconds += epoch["seconds"]

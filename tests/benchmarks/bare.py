@@ -1,14 +1,14 @@
-"""Run `benchmarks.gpu` as on a machine that has nothing but what it may need."""
+"""Run `benchmarks.gpu` as on a machine with nothing but the packages that it names."""
 
 import builtins
 import runpy
 import sys
 from importlib.abc import MetaPathFinder
 
-# What comes with Keras is there too: Rich draws its progress bars, and ours.
-MAY_IMPORT = {"jax", "keras", "numpy", "pyarrow", "rich", "tensorflow"}
+# Rich comes with Keras.
+MAY_IMPORT = {"jax", "keras", "numpy", "pyarrow", "pydantic", "rich", "tensorflow"}
 OWN = {"__main__", "benchmarks", "two_tower"}
-# What the project needs elsewhere, and libraries try to find.
+# Packages that the project needs elsewhere, and that libraries look for.
 ABSENT = {
     "annoy",
     "duckdb",
@@ -18,7 +18,6 @@ ABSENT = {
     "omegaconf",
     "pandas",
     "plotly",
-    "pydantic",
     "sqlglot",
     "yaml",
 }
@@ -27,7 +26,7 @@ usual_import = builtins.__import__
 
 
 class Absent(MetaPathFinder):
-    """Finds that a package isn't installed."""
+    """Reports packages as not installed."""
 
     def find_spec(self, fullname, path=None, target=None):
         if fullname in ABSENT:
@@ -35,11 +34,11 @@ class Absent(MetaPathFinder):
 
 
 def guarded_import(name, globals=None, locals=None, fromlist=(), level=0):
-    """Import a module, unless our own code asks for what it may not need."""
+    """Import a module, unless our own code imports a package that is not allowed."""
     importer = (globals or {}).get("__name__", "").partition(".")[0]
-    asked = name.partition(".")[0]
+    package = name.partition(".")[0]
     allowed = MAY_IMPORT | OWN | sys.stdlib_module_names
-    if level == 0 and importer in OWN and asked not in allowed:
+    if level == 0 and importer in OWN and package not in allowed:
         raise ImportError(f"{importer} imports {name}, which a bare machine lacks")
     return usual_import(name, globals, locals, fromlist, level)
 

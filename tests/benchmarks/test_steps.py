@@ -1,5 +1,6 @@
 import json
 
+import keras
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -17,7 +18,7 @@ def parameters_of(preset, **changes):
 
 @pytest.fixture(scope="module")
 def packed(tmp_path_factory):
-    """Return a folder as `benchmarks.gpu pack` writes it."""
+    """Return a folder like one of `benchmarks.gpu pack`."""
     folder = tmp_path_factory.mktemp("packed")
     histories = walks(60, tiny.N_ITEMS, seed=5)
     tables = {
@@ -34,7 +35,7 @@ def packed(tmp_path_factory):
     documents = {
         "feature_schema": tiny.FEATURE_SCHEMA,
         "feature_information": tiny.FEATURE_INFORMATION,
-        "training": shards.describe(parameters_of("transformer")),
+        "training": parameters_of("transformer").model_dump(mode="json"),
     }
     for name, content in documents.items():
         (folder / f"{name}.json").write_text(json.dumps(content))
@@ -44,10 +45,7 @@ def packed(tmp_path_factory):
 @pytest.mark.backend
 def test_all_parts_of_a_step_are_measured(packed, monkeypatch):
     monkeypatch.setattr(steps, "SIZE", 64)
-    parameters = shards.read_parameters(packed)
-    import keras
-
-    parameters.backend = keras.backend.backend()
+    parameters = shards.read_parameters(packed, {"backend": keras.backend.backend()})
     found = steps.measure(packed, parameters, until=0.0)
     assert found["seconds per epoch"] > 0
     assert 0 < found["share of padding"] < 1
@@ -57,17 +55,17 @@ def test_all_parts_of_a_step_are_measured(packed, monkeypatch):
     assert found["batches per second, made alone"] > 0
 
 
-def test_a_chunk_may_hold_more_than_the_slots_of_a_batch():
+def test_a_chunk_may_hold_more_than_a_batch():
     parameters = parameters_of(
         "transformer", batches={"tokens_per_batch": 8, "logits_chunk": 32}
     )
     assert steps.seconds_of_head(parameters, n_candidates=40) > 0
 
 
-def test_without_histories_there_is_nothing_to_measure(packed):
-    parameters = shards.read_parameters(packed)
-    parameters.history = "none"
-    with pytest.raises(ValueError, match="batches have no tokens_per_batch of items"):
+def test_a_preset_without_a_history_is_refused(packed):
+    changes = {"history.kind": "none", "profile.use": True}
+    parameters = shards.read_parameters(packed, changes)
+    with pytest.raises(ValueError, match="batches have no tokens to measure"):
         steps.measure(packed, parameters, until=None)
 
 
@@ -87,8 +85,8 @@ def test_operations_are_those_of_dense_layers_and_attention():
             trainable_weights = (Weight, Table)
             blocks = (Block,)
 
-    # Two rows of five tokens: each 48 multiplications, and as many sampler; logits
-    # and sums of 4 numbers with each of 5 tokens; once forwards, twice backwards.
+    # Two rows of five tokens, each with 48 multiplications and as many additions;
+    # logits and sums of 4 numbers with each of 5 tokens; forwards, twice backwards.
     dense, attention = 10 * 48 * 2, 2 * (10 * 5 * 4 * 2)
     assert steps.body_operations(Towers, 2, 5) == 3 * (dense + attention)
 
