@@ -1,4 +1,4 @@
-"""What ranks the catalogue, computed block by block so that it never exists whole."""
+"""Axes of query vectors: one vector per user, or several."""
 
 from typing import Final
 
@@ -6,9 +6,9 @@ import numpy as np
 
 from two_tower.types import FloatArray
 
-AXES_OF_SINGLE: Final = 2  # [B, D], where [B, V, D] holds several vectors of a user
+AXES_OF_SINGLE: Final = 2  # [B, D]; several vectors per user are [B, V, D]
 
 
 def with_vector_axis(queries: FloatArray) -> FloatArray:
-    """Return `[B, V, D]`, the V vectors of each user; `[B, D]` is one of each."""
+    """Return `[B, V, D]`, the V vectors of each user; of `[B, D]` V is 1."""
     return queries[:, np.newaxis] if queries.ndim == AXES_OF_SINGLE else queries

@@ -131,7 +131,7 @@ def test_the_graph_the_tables_the_towers_and_the_plots_are_shown(
         "title",
         "score",
         "vector_index",
-        "because",
+        "similar_history_items",
     ]
     page.locator(".pipeline-metadata-modal__back").click()
 

@@ -60,7 +60,7 @@ def test_a_bundle_that_would_not_load_is_not_saved(dataset, monkeypatch):
     dataset.save(bundle(50))
     broken = bundle(40)
     broken.golden.found.scores[:] -= 0.1
-    with pytest.raises(DatasetError, match="golden queries are answered differently"):
+    with pytest.raises(DatasetError, match="golden queries have other results"):
         dataset.save(broken)
     assert dataset.load().n_items == 50
 

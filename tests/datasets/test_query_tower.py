@@ -29,7 +29,7 @@ def dataset(tmp_path):
 
 @pytest.fixture
 def change_about(dataset, tmp_path):
-    """Return a function that changes what a saved tower says of itself."""
+    """Return a function that edits the description of a saved tower."""
 
     def change(**values):
         path = current_version(tmp_path / "query_tower") / "about.json"
@@ -51,10 +51,10 @@ def test_a_tower_is_loaded_as_it_was_saved(dataset, options):
     loaded = dataset.load()
     assert loaded.vocabularies.items == tower.vocabularies.items
     assert loaded.vocabularies.declared == tower.vocabularies.declared
-    assert (loaded.edges, loaded.tokens_per_batch) == ([2, 4, 8], 16)
+    assert (loaded.bucket_boundaries, loaded.tokens_per_batch) == ([2, 4, 8], 16)
     assert loaded.origin == tower.origin
     for name in ("average", "learned"):
-        found, expected = (t.cold_query(name) for t in (loaded, tower))
+        found, expected = (t.cold_start_query(name) for t in (loaded, tower))
         np.testing.assert_array_equal(found, expected)
     request = (HISTORIES, [10, 99, None], pa.table({"age": [20, 30, 40]}))
     np.testing.assert_array_equal(loaded.encode(*request), tower.encode(*request))
@@ -114,7 +114,7 @@ def test_a_file_that_was_changed_is_refused(dataset, tmp_path, name):
     dataset.save(shared_tower())
     path = current_version(tmp_path / "query_tower") / name
     path.write_bytes(path.read_bytes() + b"\0")
-    with pytest.raises(DatasetError, match="is damaged: its files are not those"):
+    with pytest.raises(DatasetError, match="is damaged: a file differs"):
         dataset.load()
 
 
@@ -127,7 +127,7 @@ def test_a_folder_of_another_format_is_refused(dataset, change_about):
 
 
 # covers: X9
-def test_a_tower_says_what_it_is_made_of(dataset):
+def test_the_preview_describes_the_tower(dataset):
     dataset.save(shared_tower())
     said = json.loads(dataset.preview())
     assert (said["metric"], said["dimension"], said["n_items"]) == ("cosine", 4, 6)
@@ -142,11 +142,11 @@ def test_a_load_before_any_save_says_what_to_run(dataset):
         dataset.load()
 
 
-def test_it_says_where_it_lies(dataset, tmp_path):
+def test_its_name_has_the_path(dataset, tmp_path):
     assert str(tmp_path / "query_tower") in str(dataset)
 
 
-def known(tmp_path, part):
+def deployed(tmp_path, part):
     return DeployedVocabularyDataset(filepath=str(tmp_path / "query_tower"), part=part)
 
 
@@ -154,21 +154,21 @@ def known(tmp_path, part):
 def test_vocabularies_are_read_without_the_model(dataset, tmp_path, monkeypatch):
     dataset.save(shared_tower())
     monkeypatch.delattr(module.KerasModelDataset, "load")
-    items = known(tmp_path, "items").load()
+    items = deployed(tmp_path, "items").load()
     assert items.order_by("item").item_id.to_pyarrow().to_pylist() == ITEM_IDS
-    assert set(known(tmp_path, "values").load().columns) >= {"entity", "value", "id"}
-    assert known(tmp_path, "schema").load() == SCHEMA
-    assert known(tmp_path, "rules").load() == ORIGIN["rules"]
+    assert set(deployed(tmp_path, "values").load().columns) >= {"entity", "value", "id"}
+    assert deployed(tmp_path, "schema").load() == SCHEMA
+    assert deployed(tmp_path, "rules").load() == ORIGIN["rules"]
 
 
 # covers: L28
-def test_a_tower_that_does_not_say_how_its_data_were_split_has_no_rules(
-    dataset, tmp_path
-):
-    untold = {name: ORIGIN[name] for name in ("fingerprints", "parameters")}
-    dataset.save(replace(shared_tower(), origin=untold))
-    with pytest.raises(DatasetError, match=r"doesn't say how .* split; train anew"):
-        known(tmp_path, "rules").load()
+def test_a_tower_without_the_rules_of_its_split_is_refused(dataset, tmp_path):
+    origin = {name: ORIGIN[name] for name in ("fingerprints", "parameters")}
+    dataset.save(replace(shared_tower(), origin=origin))
+    with pytest.raises(
+        DatasetError, match=r"without the parameters .*; train a new model"
+    ):
+        deployed(tmp_path, "rules").load()
 
 
 # covers: X9
@@ -177,38 +177,40 @@ def test_vocabularies_of_a_changed_tower_are_refused(dataset, tmp_path, part):
     dataset.save(shared_tower())
     path = current_version(tmp_path / "query_tower") / "users.parquet"
     path.write_bytes(path.read_bytes() + b"\0")
-    with pytest.raises(DatasetError, match="is damaged: its files are not those"):
-        known(tmp_path, part).load()
+    with pytest.raises(DatasetError, match="is damaged: a file differs"):
+        deployed(tmp_path, part).load()
 
 
 # covers: L28
-def test_a_known_table_outlives_the_tower_it_was_read_from(dataset, tmp_path):
+def test_a_deployed_table_outlives_the_tower_it_was_read_from(dataset, tmp_path):
     dataset.save(shared_tower())
-    users = known(tmp_path, "users").load()
+    users = deployed(tmp_path, "users").load()
     dataset.save(make_query_tower(seed=5))
     assert users.user_id.execute().tolist() == [10, 20, 30]
 
 
-def test_known_vocabularies_change_with_the_tower(dataset, tmp_path):
+def test_deployed_vocabularies_change_with_the_tower(dataset, tmp_path):
     dataset.save(shared_tower())
-    before = known(tmp_path, "items").fingerprint()
+    before = deployed(tmp_path, "items").fingerprint()
     assert before == dataset.fingerprint()
     dataset.save(make_query_tower(seed=5))
-    assert known(tmp_path, "items").fingerprint() != before
+    assert deployed(tmp_path, "items").fingerprint() != before
 
 
 def test_a_part_that_no_tower_has_is_refused(tmp_path):
-    with pytest.raises(DatasetError, match="'films' is none of items, users, values"):
-        known(tmp_path, "films")
+    with pytest.raises(
+        DatasetError, match="'films'; choose one of items, users, values"
+    ):
+        deployed(tmp_path, "films")
 
 
-def test_known_vocabularies_are_only_read(tmp_path):
-    with pytest.raises(DatasetError, match="saved as a query tower, not in parts"):
-        known(tmp_path, "items").save({"schema": {}})
+def test_deployed_vocabularies_are_read_only(tmp_path):
+    with pytest.raises(DatasetError, match="saved as a whole query tower"):
+        deployed(tmp_path, "items").save({"schema": {}})
 
 
-def test_without_a_tower_nothing_is_known(tmp_path):
-    (tmp_path / "query_tower").mkdir()  # of a first save that was cut short
-    assert not known(tmp_path, "items").exists()
+def test_without_a_tower_nothing_is_deployed(tmp_path):
+    (tmp_path / "query_tower").mkdir()  # left by an interrupted first save
+    assert not deployed(tmp_path, "items").exists()
     with pytest.raises(DatasetError, match="there is no query tower in"):
-        known(tmp_path, "items").load()
+        deployed(tmp_path, "items").load()

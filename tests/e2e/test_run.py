@@ -79,9 +79,11 @@ def test_users_with_several_vectors_get_explained_recommendations(project):
     served = table(project, "07_model_output", "recommendations")
     assert served.vector_index.nunique() > 1
     seen = table(project, "03_primary", "histories").set_index("user_id")
-    assert served.because.map(len).max() > 0
+    assert served.similar_history_items.map(len).max() > 0
     for user, rows in served.groupby("user_id"):
-        assert set(rows.because.explode().dropna()) <= set(seen.item_ids[user])
+        assert set(rows.similar_history_items.explode().dropna()) <= set(
+            seen.item_ids[user]
+        )
     report = project.output("08_reporting", "report.md").read_text()
     assert "Interests of sample users" in report
 

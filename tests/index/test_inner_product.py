@@ -64,7 +64,7 @@ def test_a_query_of_nothing_stays_nothing():
 
 
 def test_an_item_longer_than_the_longest_is_refused():
-    with pytest.raises(ValueError, match="2 times as long as the longest"):
+    with pytest.raises(ValueError, match="2 times as long as largest_norm"):
         reduce_items(np.array([[4, 0]], np.float32), 2.0)
 
 

@@ -11,18 +11,18 @@ SCORES = st.floats(-2, 2, width=32)
 
 @settings(deadline=None)
 @given(arrays(np.float32, (2, 7), elements=SCORES), st.integers(1, 7))
-def test_the_order_is_by_score_then_by_position(scores, k):
-    positions = np.tile(np.arange(7), (2, 1))
+def test_the_order_is_by_score_then_by_item_index(scores, k):
+    indices = np.tile(np.arange(7), (2, 1))
     expected = np.argsort(-scores, axis=1, kind="stable")[:, :k]
-    np.testing.assert_array_equal(top_k(positions, scores, k).indices, expected)
+    np.testing.assert_array_equal(top_k(indices, scores, k).indices, expected)
 
 
 @settings(deadline=None)
 @given(arrays(np.float32, (1, 5), elements=SCORES))
-def test_a_key_gives_back_its_score_and_position(scores):
-    positions = np.array([[0, 1, 7, 2**32 - 2, 2**31]])
-    found = unpack(pack(scores, positions))
-    np.testing.assert_array_equal(found.indices, positions)
+def test_a_key_gives_back_its_score_and_item_index(scores):
+    indices = np.array([[0, 1, 7, 2**32 - 2, 2**31]])
+    found = unpack(pack(scores, indices))
+    np.testing.assert_array_equal(found.indices, indices)
     np.testing.assert_array_equal(found.scores, scores)
 
 
@@ -32,9 +32,9 @@ def test_minus_zero_is_no_lower_than_zero():
     assert found.indices.tolist() == [[4, 5]]
 
 
-def test_empty_places_come_last_and_fill_the_row():
-    positions = np.array([[NO_ITEM, 3]])
-    found = top_k(positions, np.array([[0.9, -0.5]], np.float32), 3)
+def test_empty_ranks_come_last_and_fill_the_row():
+    indices = np.array([[NO_ITEM, 3]])
+    found = top_k(indices, np.array([[0.9, -0.5]], np.float32), 3)
     assert found.indices.tolist() == [[3, NO_ITEM, NO_ITEM]]
     assert found.scores.tolist() == [[-0.5, -np.inf, -np.inf]]
 

@@ -2,18 +2,14 @@ import numpy as np
 import pytest
 
 from tests.index.fabricate import unit_vectors
+from two_tower.index.annoy import AnnoyParams
 from two_tower.index.base import NO_ITEM, SearchResult
-from two_tower.index.exact import ExactIndex
-from two_tower.index.tuning import (
-    RecallTargetMissedError,
-    grow_annoy,
-    measure_recall,
-    tune,
-)
+from two_tower.index.exact import ExactIndex, ExactParams
+from two_tower.index.tuning import RecallTargetMissedError, measure_recall, tune
 
 
-def found(positions, scores):
-    return SearchResult(np.array(positions), np.array(scores, np.float32))
+def found(indices, scores):
+    return SearchResult(np.array(indices), np.array(scores, np.float32))
 
 
 def test_recall_is_the_share_of_exact_results_that_were_found():
@@ -22,12 +18,12 @@ def test_recall_is_the_share_of_exact_results_that_were_found():
     assert measure_recall(index, exact) == 0.75  # 1 of 2, then 2 of 2
 
 
-def test_an_item_as_near_as_the_last_exact_one_is_no_miss():
+def test_an_item_that_ties_with_the_last_exact_one_is_a_hit():
     exact = found([[1, 2]], [[0.9, 0.8]])
     assert measure_recall(found([[1, 5]], [[0.9, 0.8]]), exact) == 1.0
 
 
-def test_recall_in_a_small_catalogue_counts_the_items_there_are():
+def test_recall_of_a_small_catalogue_counts_its_items():
     exact = found([[1, 0, NO_ITEM]], [[0.9, 0.8, -np.inf]])
     index = found([[1, NO_ITEM, NO_ITEM]], [[0.9, -np.inf, -np.inf]])
     assert measure_recall(exact, exact) == 1.0
@@ -35,7 +31,8 @@ def test_recall_in_a_small_catalogue_counts_the_items_there_are():
 
 
 def candidates(vectors, n_trees, search_k):
-    return grow_annoy(vectors, n_trees=n_trees, search_k=search_k, at_k=10, seed=1)
+    params = AnnoyParams(n_trees=n_trees, search_k=search_k)
+    return params.candidates(vectors, k=10, seed=1)
 
 
 # covers: X5
@@ -44,7 +41,7 @@ def test_the_first_setting_that_meets_the_target_is_chosen():
     index, trials = tune(
         candidates(items, [20, 2], [4000, 20, 100]), queries, items, k=10, target=0.9
     )
-    # Few trees first, then little search first; all before the last were too poor.
+    # Few trees first, then little search first; all but the last miss the target.
     tried = [(t.parameters["n_trees"], t.parameters["search_k"]) for t in trials]
     assert tried[:3] == [(2, 20), (2, 100), (2, 4000)][: len(tried)]
     assert [trial.recall >= 0.9 for trial in trials] == [False] * (len(tried) - 1) + [
@@ -54,20 +51,14 @@ def test_the_first_setting_that_meets_the_target_is_chosen():
 
 
 # covers: X5
-def test_a_missed_target_says_what_was_reached_and_what_to_do():
+def test_a_missed_target_names_the_best_recall_and_the_remedy():
     items, queries = unit_vectors(1500, 16), unit_vectors(40, 16, seed=1)
     with pytest.raises(RecallTargetMissedError) as error:
         tune(candidates(items, [1], [10, 20]), queries, items, k=10, target=0.95)
     assert "recall@10 of 0." in str(error.value)
     assert "n_trees 1, search_k 20" in str(error.value)
     assert "larger values" in str(error.value)
-    assert "'exact'" in str(error.value)
-
-
-def test_larger_searches_than_the_whole_forest_are_not_tried():
-    # Two trees of 30 items have 60 leaves' worth to look at.
-    tried = list(candidates(unit_vectors(30), [2], [10, 100, 1000, 10_000]))
-    assert [index.search_k for index in tried] == [10, 100]
+    assert "indexing.index.kind to exact" in str(error.value)
 
 
 def test_fewer_items_than_k_are_all_found():
@@ -78,10 +69,9 @@ def test_fewer_items_than_k_are_all_found():
     assert trials[0].recall == 1.0
 
 
-def test_exact_search_passes_the_same_gate():
+def test_exact_search_reaches_a_recall_of_one():
     items = unit_vectors(50)
-    index, trials = tune(
-        [ExactIndex(items)], unit_vectors(3, seed=1), items, k=10, target=1
-    )
-    assert index.backend == "exact"
+    candidates = ExactParams().candidates(items, k=10, seed=1)
+    index, trials = tune(candidates, unit_vectors(3, seed=1), items, k=10, target=1)
+    assert isinstance(index, ExactIndex)
     assert [trial.recall for trial in trials] == [1.0]

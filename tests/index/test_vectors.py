@@ -18,7 +18,7 @@ def batch(item, item_id, vector, kind=None):
     return pa.RecordBatch.from_arrays(arrays, ["item", "item_id", "vector"])
 
 
-def test_items_are_placed_by_their_dense_id_less_two():
+def test_items_are_in_order_of_their_vocabulary_index():
     batches = [
         batch([4, 2], ["c", "a"], [[5, 6], [1, 2]]),
         batch([3], ["b"], [[3, 4]]),
@@ -32,19 +32,19 @@ def test_items_are_placed_by_their_dense_id_less_two():
 @pytest.mark.parametrize(
     ("items", "message"),
     [
-        ([2, 2], "dense item id twice"),
-        ([2, 4], r"dense item id 4; ids of 2 items go from 2 to 3"),
-        ([1, 2], "dense item id 1"),
+        ([2, 2], "item index twice"),
+        ([2, 4], r"item index 4; the indices of 2 items are 2 to 3"),
+        ([1, 2], "item index 1;"),
         ([2], "1 of 2 items"),
     ],
 )
-def test_dense_ids_with_gaps_or_repeats_are_refused(items, message):
+def test_item_indices_with_gaps_or_repeats_are_refused(items, message):
     ids, vectors = list(range(len(items))), [[1.0, 0.0]] * len(items)
     with pytest.raises(ValueError, match=message):
         read_item_vectors([batch(items, ids, vectors)], 2)
 
 
-def test_no_items_at_all_are_refused():
+def test_a_table_without_items_is_refused():
     with pytest.raises(ValueError, match="0 of 0 items"):
         read_item_vectors([], 0)
 
@@ -117,7 +117,7 @@ def test_a_user_with_another_number_of_vectors_is_refused(rows, message):
         read_user_vectors(queries(*((*row, [1.0, 0.0]) for row in rows)))
 
 
-def test_nobody_has_no_vectors():
+def test_a_table_without_users_has_no_vectors():
     table = queries((2, 0, [1.0])).filter(ibis._.user > 2)
     assert read_user_vectors(table).vectors.shape[:2] == (0, 1)
     assert count_vectors(table) == 1
@@ -130,7 +130,7 @@ def test_a_table_of_an_earlier_version_is_refused(read):
         read(ibis.memtable(pa.table(rows)))
 
 
-def test_the_number_of_vectors_may_be_that_of_more_users():
+def test_the_number_of_vectors_may_be_given():
     columns = {"user": [2], "user_id": ["a"], "vector_index": [0], "vector": [[1.0]]}
     rows = pa.table(columns)
     assert group_by_user(rows).vectors.shape == (1, 1, 1)

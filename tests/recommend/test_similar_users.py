@@ -13,34 +13,34 @@ USERS = SimilarUsers(pa.array(["ann", "bob", "cy"]), VECTORS)
 
 
 # covers: L30
-def test_the_nearest_users_leave_the_user_out():
-    nearest = USERS.nearest("bob", 5)
+def test_similar_users_leave_out_the_user():
+    nearest = USERS.find("bob", 5)
     assert [(user.rank, user.user_id) for user in nearest] == [(1, "cy"), (2, "ann")]
     assert [user.score for user in nearest] == pytest.approx([3**0.5 / 2, 0.5])
 
 
 # covers: L29
-def test_an_unknown_user_is_named():
+def test_a_user_without_an_embedding_is_named():
     with pytest.raises(ValueError, match=r"1 of 1 users .*user_embeddings.*\['dee'\]"):
-        USERS.nearest("dee", 1)
+        USERS.find("dee", 1)
 
 
-def test_as_many_ids_as_vectors_are_needed():
+def test_ids_and_vectors_of_different_numbers_are_refused():
     with pytest.raises(ValueError, match="2 user ids and 3 vectors"):
         SimilarUsers(pa.array([1, 2]), VECTORS)
 
 
 # covers: X6
-def test_of_users_of_several_vectors_the_nearest_pair_counts():
+def test_users_of_several_vectors_are_compared_by_their_nearest_pair():
     # In degrees: ann 0 and 90, bob 180 and 80, cy 200 and 270, dee 5 and 84.
     angles = np.deg2rad([[0, 90], [180, 80], [200, 270], [5, 84]])
     vectors = np.stack([np.cos(angles), np.sin(angles)], axis=-1)
     users = SimilarUsers(pa.array(["ann", "bob", "cy", "dee"]), vectors)
-    nearest = users.nearest("ann", 2)
+    nearest = users.find("ann", 2)
     assert [(user.rank, user.user_id) for user in nearest] == [(1, "dee"), (2, "bob")]
     expected = np.cos(np.deg2rad([5, 10]))
     assert [user.score for user in nearest] == pytest.approx(expected)
-    assert [user.user_id for user in users.nearest("ann", 9)] == ["dee", "bob", "cy"]
+    assert [user.user_id for user in users.find("ann", 9)] == ["dee", "bob", "cy"]
 
 
 def rows_of_two_vectors():
@@ -55,9 +55,9 @@ def rows_of_two_vectors():
 
 
 # covers: X6
-def test_the_rows_of_user_embeddings_are_read_as_users():
+def test_rows_of_user_embeddings_are_grouped_by_user():
     users = SimilarUsers.of(read_user_vectors(ibis.memtable(rows_of_two_vectors())))
-    assert [user.user_id for user in users.nearest("ann", 2)] == ["bob", "cy"]
+    assert [user.user_id for user in users.find("ann", 2)] == ["bob", "cy"]
 
 
 def test_repeated_ids_are_named():

@@ -1,4 +1,4 @@
-"""A small model of histories and profiles, with the vocabularies of its ids."""
+"""Small models of histories, profiles and events, with their vocabularies."""
 
 from collections.abc import Callable
 from functools import cache, partial
@@ -15,9 +15,11 @@ from tests.towers.build import (
     scatter_weights,
 )
 from two_tower.features.registry import Features
+from two_tower.ragged import Ragged
 from two_tower.serving.build import assemble_query_tower
 from two_tower.serving.query_tower import QueryTower
 from two_tower.serving.vocabularies import Vocabularies
+from two_tower.towers.events import Events, event_fields
 from two_tower.towers.features import Feature
 from two_tower.towers.multi_interest.tower import MultiInterestUserTower
 from two_tower.towers.two_tower import TwoTower
@@ -81,7 +83,7 @@ USER_VALUES = {
 
 
 def make_vocabularies() -> Vocabularies:
-    """Return items a … f, of which f is cold, and users 10, 20 and 30."""
+    """Return items a … f, where f is cold, and users 10, 20 and 30."""
     entity, feature, value, ids = zip(*VALUES, strict=True)
     return Vocabularies(
         items=pa.table(
@@ -124,16 +126,16 @@ def make_towers(  # noqa: PLR0913
     separate: bool = False,
     **item: Any,
 ) -> TwoTower:
-    """Return towers of histories and profiles for them, built and scattered.
+    """Return towers over these vocabularies, built, with scattered weights.
 
     Args:
         normalise: whether vectors have length 1.
         seed: of the weights.
-        sides: what queries are made of.
+        sides: the inputs of the user tower.
         id_dropout: of the profile.
-        n_vectors: of a user whose events are read.
-        user_id: whether the ids of such users are read too.
-        separate: whether histories have a tower of items' ids to themselves.
+        n_vectors: per user, of towers that read events.
+        user_id: whether such towers read the user id, too.
+        separate: whether histories have an item tower of their own.
         item: options of the item tower.
     """
     items = new_item_tower(
@@ -227,7 +229,7 @@ def _encoders(n_vectors: int, *, user_id: bool) -> dict[str, Callable[[], Any]]:
 
 
 def make_query_tower(**options: Any) -> QueryTower:
-    """Return those towers as they are served; options as of `make_towers`."""
+    """Return a query tower of `make_towers`, which takes the options."""
     users = {
         "user_id": USER_IDS,
         "item_ids": pa.array([["a", "b"], [], ["c"]], pa.list_(pa.string())),
@@ -238,7 +240,7 @@ def make_query_tower(**options: Any) -> QueryTower:
         make_towers(**options),
         make_vocabularies(),
         pa.table(users),
-        buckets=[2, 4],
+        bucket_boundaries=[2, 4],
         tokens_per_batch=16,
         origin=ORIGIN,
     )
@@ -246,7 +248,7 @@ def make_query_tower(**options: Any) -> QueryTower:
 
 @cache
 def shared_tower() -> QueryTower:
-    """Return one for tests that change nothing about it."""
+    """Return a query tower for tests that don't change it."""
     return make_query_tower()
 
 
@@ -256,7 +258,7 @@ def tower_vectors(
     users: list[int],
     values: dict[str, np.ndarray] | None = None,
 ) -> np.ndarray:
-    """Return the model's own answer for dense ids, called as it is."""
+    """Return the model's own vectors for item and user indices."""
     width = tower.towers.max_length
     padded = np.zeros((len(items), width), np.int32)
     for row, history in enumerate(items):
@@ -267,3 +269,34 @@ def tower_vectors(
         "users": np.int32(users),
     }
     return np.asarray(tower.towers(batch | ({"values": values} if values else {})))
+
+
+@cache
+def event_tower(n_vectors=1, *, user_id=False) -> QueryTower:
+    """Return a query tower that reads events."""
+    return make_query_tower(sides="events", n_vectors=n_vectors, user_id=user_id)
+
+
+def id_lists(*histories):
+    return pa.array(histories, pa.list_(pa.string()))
+
+
+def seconds(*rows):
+    return pa.array(rows, pa.list_(pa.int64()))
+
+
+def stars(*rows):
+    return pa.array(rows, pa.list_(pa.float32()))
+
+
+def event_vectors(
+    tower: QueryTower, items, users, timestamps, ratings, asked_at
+) -> np.ndarray:
+    """Return the model's own vectors for item and user indices with their events."""
+    histories = Ragged.from_lists(items)
+    events = Events.from_arrow(
+        seconds(*timestamps), stars(*ratings), pa.array(asked_at, pa.int64())
+    )
+    width = tower.towers.max_length
+    fields = event_fields(histories, events, width, request_time=True)
+    return np.asarray(tower.towers(fields | {"users": np.int32(users)}))

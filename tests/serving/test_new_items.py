@@ -1,4 +1,4 @@
-"""New items by their content, beside known ones that stay as they are."""
+"""New items represented by their features; deployed items stay as they are."""
 
 from dataclasses import replace
 
@@ -20,12 +20,12 @@ from two_tower.towers.features import Feature
 
 pytestmark = pytest.mark.backend
 
-KNOWN = np.arange(2, 8, dtype=np.int32)
+DEPLOYED = np.arange(2, 8, dtype=np.int32)
 CLOSE = {"rtol": 1e-5, "atol": 1e-6}
 
 
 def new_items(**columns):
-    """Return e, which is known, and the new z and y."""
+    """Return the deployed e, and the new z and y."""
     table = {
         "item_id": ["z", "e", "y"],
         "title": ["Zulu", "Film e", None],
@@ -36,7 +36,7 @@ def new_items(**columns):
 
 
 # covers: L28 X11
-def test_new_items_stand_behind_the_known_ones_in_order_of_id():
+def test_new_items_are_appended_in_order_of_id():
     grown = add_items(shared_tower(), new_items())
     rows = grown.vocabularies.items.to_pylist()
     assert rows[:6] == shared_tower().vocabularies.items.to_pylist()
@@ -49,10 +49,12 @@ def test_new_items_stand_behind_the_known_ones_in_order_of_id():
 
 # covers: L28 X11
 @pytest.mark.parametrize("separate", [False, True])
-def test_known_vectors_stay_to_the_bit(separate):
+def test_deployed_vectors_keep_their_bits(separate):
     tower = make_query_tower(separate=separate)
     grown = add_items(tower, new_items())
-    np.testing.assert_array_equal(grown.encode_items(KNOWN), tower.encode_items(KNOWN))
+    np.testing.assert_array_equal(
+        grown.encode_items(DEPLOYED), tower.encode_items(DEPLOYED)
+    )
     history = pa.array([["a", "f"], []], pa.list_(pa.string()))
     np.testing.assert_array_equal(
         grown.encode(history, [20, None]), tower.encode(history, [20, None])
@@ -60,29 +62,29 @@ def test_known_vectors_stay_to_the_bit(separate):
 
 
 # covers: X11
-def test_a_new_item_is_its_content_and_an_unknown_id():
+def test_a_new_item_is_made_of_its_features_and_the_out_of_vocabulary_id():
     tower = shared_tower()
     found = add_items(tower, new_items()).encode_items(np.int32([8, 9]))
     items = tower.towers.item_tower
     genres, year = (
         np.asarray(items.features[n].table, np.float64) for n in ("genres", "year")
     )
-    unknown = np.asarray(items.table, np.float64)[1]
-    # y: an unknown genre, no year. z: genres 2, 3 and 4, year 2 deviations late.
+    no_id = np.asarray(items.table, np.float64)[1]
+    # y: a genre out of vocabulary, no year. z: genres 2 to 4, year 2 deviations late.
     expected = np.stack(
-        [genres[1] + unknown, genres[2:5].mean(axis=0) + 2 * year[0] + unknown]
+        [genres[1] + no_id, genres[2:5].mean(axis=0) + 2 * year[0] + no_id]
     )
     expected /= np.linalg.norm(expected, axis=1, keepdims=True)
     np.testing.assert_allclose(found, expected, **CLOSE)
 
 
-def test_neither_new_nor_cold_items_get_a_row_of_their_own():
+def test_new_and_cold_items_have_no_embedding_of_their_own():
     grown = add_items(shared_tower(), new_items())
     rows = np.asarray(grown.towers.item_tower.id_rows)
     assert rows.tolist() == [1, 1, 2, 3, 4, 5, 6, 1, 1, 1]  # f, y and z have none
 
 
-def test_a_new_item_may_have_more_values_than_any_known_one():
+def test_a_new_item_may_have_more_values_than_deployed_ones():
     grown = add_items(shared_tower(), new_items())
     stored = np.asarray(grown.towers.item_tower.features["genres"].values)
     np.testing.assert_array_equal(stored[:8, :2], ITEM_VALUES["genres"])
@@ -100,12 +102,12 @@ def test_items_can_be_added_again_and_again():
 
 
 # covers: L12
-def test_a_long_new_item_changes_the_scale_of_all_and_the_order_of_none():
+def test_a_long_new_item_rescales_all_vectors_and_keeps_their_order():
     tower = make_query_tower(normalise=False)
     grown = add_items(tower, new_items(year=[9000, 2000, None]))
     assert grown.largest_norm > tower.largest_norm
     query = tower.encode(pa.array([["a"]]), [20])
-    before, after = (t.encode_items(KNOWN) @ query[0] for t in (tower, grown))
+    before, after = (t.encode_items(DEPLOYED) @ query[0] for t in (tower, grown))
     scale = grown.largest_norm / tower.largest_norm
     np.testing.assert_allclose(after * scale, before, rtol=1e-4, atol=1e-6)
 
@@ -117,14 +119,16 @@ def test_new_items_of_another_type_of_id_are_refused():
 
 
 # covers: A2 X11
-def test_a_new_item_hashes_the_unknown_id():
+def test_a_new_item_hashes_the_out_of_vocabulary_id():
     tower = make_query_tower(hashes={"id": [{"buckets": 5, "dimension": 3}]})
     grown = add_items(tower, new_items())
-    np.testing.assert_array_equal(grown.encode_items(KNOWN), tower.encode_items(KNOWN))
+    np.testing.assert_array_equal(
+        grown.encode_items(DEPLOYED), tower.encode_items(DEPLOYED)
+    )
     items = tower.towers.item_tower
     genres, hashed = items.features["genres"].table, items.hashed_id
     row = np.asarray(hashed.tables["table_0"], np.float64)[1 % 5 + 1]
-    # y: an unknown genre, no year.
+    # y: a genre out of vocabulary, no year.
     expected = np.float64(genres)[1] + row @ np.float64(hashed.kernel)
     expected /= np.linalg.norm(expected)
     found = grown.encode_items(np.int32([8]))
@@ -136,7 +140,7 @@ def test_a_new_item_has_the_genre_and_the_set_that_training_would_give_it():
     values = [("primary", "Action", 2), ("primary", "Drama", 3)]
     values += [("set", "Action|Drama", 2), ("set", "Drama", 3)]
     features, names, ids = zip(*values, strict=True)
-    known = make_vocabularies()
+    deployed = make_vocabularies()
     table = {
         "entity": ["item"] * 4,
         "feature": features,
@@ -147,10 +151,10 @@ def test_a_new_item_has_the_genre_and_the_set_that_training_would_give_it():
     declared = {name: {"kind": kinds[name], "column": "genres"} for name in kinds}
     counts = {"counts": {"Action": 1, "Drama": 2}}
     vocabularies = replace(
-        known,
+        deployed,
         values=pa.table(table),
         declared=Features.model_validate({"item": declared, "user": None}),
-        schema=known.schema
+        schema=deployed.schema
         | {"item": {"primary": {"size": 4} | counts, "set": {"size": 4}}},
     )
     towers = history_towers(

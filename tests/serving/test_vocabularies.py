@@ -6,10 +6,10 @@ from tests.serving.build import make_vocabularies
 
 
 @pytest.mark.parametrize("entity", ["items", "users"])
-def test_dense_ids_with_gaps_are_refused(entity):
+def test_indices_with_gaps_are_refused(entity):
     vocabularies = make_vocabularies()
     table = getattr(vocabularies, entity).take([0, 2, 1])
-    with pytest.raises(ValueError, match=f"dense ids of the {entity} don't go from 2"):
+    with pytest.raises(ValueError, match=f"indices of the {entity} don't rise from 2"):
         replace(vocabularies, **{entity: table})
 
 

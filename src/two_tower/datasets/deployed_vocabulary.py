@@ -1,4 +1,4 @@
-"""What the deployed query tower knows, read without its model."""
+"""Kedro dataset of a vocabulary of the deployed query tower, without its model."""
 
 from pathlib import Path
 from typing import Any, NoReturn
@@ -22,9 +22,9 @@ RULES = "rules"
 
 
 class DeployedVocabularyDataset(AbstractDataset[NoReturn, ir.Table | JsonObject]):
-    """Load one part of the vocabularies that a saved query tower holds.
+    """Read-only dataset of one part of a saved query tower's vocabularies.
 
-    It is read whole, so that the query tower may be replaced while the table is used.
+    A load reads the whole part, so the query tower may be replaced while it is in use.
 
     Example:
         ```yaml
@@ -38,21 +38,21 @@ class DeployedVocabularyDataset(AbstractDataset[NoReturn, ir.Table | JsonObject]
     def __init__(
         self, *, filepath: str, part: str, metadata: dict[str, Any] | None = None
     ) -> None:
-        """Describe which part is read; nothing is opened.
+        """Store path and part; nothing is opened.
 
         Args:
             filepath: the folder of a query tower.
-            part: `items`, `users` or `values` for a table, `schema` for the JSON of
-                the features' kinds and sizes, `rules` for that of how the data were
-                selected and split.
+            part: `items`, `users` or `values`: a table; `schema`: JSON of the features'
+                kinds and sizes; `rules`: JSON of the parameters that selected and split
+                the data.
             metadata: for Kedro plugins; not read here.
 
         Raises:
-            DatasetError: there is no such part.
+            DatasetError: if there is no such part.
         """
         parts = [*COLUMNS, SCHEMA, RULES]
         if part not in parts:
-            raise DatasetError(f"part {part!r} is none of {', '.join(parts)}")
+            raise DatasetError(f"part is {part!r}; choose one of {', '.join(parts)}")
         self._folder = Path(filepath)
         self._part = part
         self.metadata = metadata
@@ -66,10 +66,12 @@ class DeployedVocabularyDataset(AbstractDataset[NoReturn, ir.Table | JsonObject]
         return ibis.memtable(read_vocabulary(folder, self._part))
 
     def save(self, data: NoReturn) -> None:
-        raise DatasetError(f"{self._folder} is saved as a query tower, not in parts")
+        raise DatasetError(
+            f"{self._folder} is saved as a whole query tower, not in parts"
+        )
 
     def fingerprint(self) -> str:
-        """Return the name of the version in force, which is a digest of its files."""
+        """Return the name of the current version, a digest of its files."""
         return version_folder(self._folder).name
 
     def _exists(self) -> bool:
@@ -83,7 +85,7 @@ def _read_rules(folder: Path) -> JsonObject:
     origin = read_about(folder)["origin"]
     if RULES not in origin:
         raise DatasetError(
-            f"{folder} doesn't say how its data were selected and split; "
-            "train anew with kedro run"
+            f"{folder} was saved without the parameters that selected and split its "
+            "data; train a new model: kedro run"
         )
     return dict(origin[RULES])

@@ -1,4 +1,4 @@
-"""The catalog's door to an index bundle."""
+"""Kedro dataset of an index bundle."""
 
 import json
 from pathlib import Path
@@ -23,10 +23,10 @@ PREVIEWED: Final = (
 
 
 class IndexBundleDataset(AbstractDataset[IndexBundle, IndexBundle]):
-    """Keep an `IndexBundle` in a folder; a load gives back all of it or an error.
+    """Dataset of an `IndexBundle` in a folder, which loads whole or not at all.
 
-    A save writes a version folder, checks it as a load would, and only then points to
-    it (see `atomic`); a save that fails leaves the old bundle in place.
+    A save writes a new version folder, loads it as a check, and then points to it (see
+    `atomic`); a save that fails leaves the old bundle in place.
 
     Example:
         ```yaml
@@ -39,11 +39,11 @@ class IndexBundleDataset(AbstractDataset[IndexBundle, IndexBundle]):
     def __init__(
         self, *, filepath: str, metadata: dict[str, Any] | None = None
     ) -> None:
-        """Point at a folder, which need not be there yet.
+        """Store the path; nothing is opened.
 
         Args:
-            filepath: a local folder.
-            metadata: ignored by Kedro; read by its plugins.
+            filepath: a local folder, created by the first save.
+            metadata: for Kedro plugins; not read here.
         """
         self._filepath = Path(filepath)
         self.metadata = metadata
@@ -63,7 +63,7 @@ class IndexBundleDataset(AbstractDataset[IndexBundle, IndexBundle]):
             raise DatasetError(str(error)) from error
 
     def preview(self) -> JSONPreview:
-        """Return what the bundle says of itself; the index is not opened."""
+        """Return the description of the bundle, without opening the index."""
         about = read_about(self._version_folder())
         return JSONPreview(json.dumps({name: about[name] for name in PREVIEWED}))
 

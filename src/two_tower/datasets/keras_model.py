@@ -1,4 +1,4 @@
-"""A Keras model of this project in one file."""
+"""Kedro dataset of a Keras model of this project."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 class KerasModelDataset(AbstractDataset["keras.Model", "keras.Model"]):
-    """Keep a model as a `.keras` file that is replaced in one step.
+    """Dataset of a model as a `.keras` file, replaced in one step.
 
-    Loading needs nothing but the file: the towers' classes are registered here. Keras
-    is imported by `load` alone, so that the catalog opens without it.
+    A load registers the towers' classes and needs only the file. Keras is imported by
+    `load` alone, so the catalog opens without it.
 
     Example:
         ```yaml
@@ -30,7 +30,7 @@ class KerasModelDataset(AbstractDataset["keras.Model", "keras.Model"]):
     def __init__(
         self, *, filepath: str, metadata: dict[str, Any] | None = None
     ) -> None:
-        """Describe where the model lies; nothing is opened.
+        """Store the path; nothing is opened.
 
         Args:
             filepath: a local file that ends in `.keras`.

@@ -1,8 +1,8 @@
-"""The query tower with all that reading it needs, in one folder.
+"""Kedro dataset of a query tower in one folder.
 
-`about.json` holds in words what the tower says of itself; beside it lie `towers.keras`
-(the weights without an optimiser), the vocabularies `items.parquet`, `users.parquet`
-and `values.parquet`, and `average_query.npy`.
+The folder holds `about.json` (settings and origin), `towers.keras` (the towers without
+an optimiser), the vocabularies `items.parquet`, `users.parquet` and `values.parquet`,
+and `average_query.npy`.
 """
 
 import json
@@ -25,20 +25,20 @@ from two_tower.types import FIRST_ID, JsonObject
 from .keras_model import KerasModelDataset
 
 FORMAT: Final = 1
-"""Of the folder; raised when an older reader would misread a newer folder."""
+"""Version of the folder's format, raised when older code would misread a new folder."""
 
 MODEL: Final = "towers.keras"
-AVERAGE: Final = "average_query.npy"
+AVERAGE_QUERY: Final = "average_query.npy"
 ABOUT: Final = "about.json"
 
-_AGAIN: Final = (
-    "run: kedro run --pipelines export; where items were added since the training, "
-    "export is refused, so train anew: kedro run"
+_REBUILD: Final = (
+    "run: kedro run --pipelines export, or, where items were added since the training: "
+    "kedro run"
 )
 
 
 class QueryTowerDataset(AbstractDataset[QueryTower, QueryTower]):
-    """Keep a `QueryTower` in a folder; no half is ever read.
+    """Dataset of a `QueryTower` in a folder, which is saved and loaded whole.
 
     Example:
         ```yaml
@@ -51,10 +51,10 @@ class QueryTowerDataset(AbstractDataset[QueryTower, QueryTower]):
     def __init__(
         self, *, filepath: str, metadata: dict[str, Any] | None = None
     ) -> None:
-        """Describe where the tower lies; nothing is opened.
+        """Store the path; nothing is opened.
 
         Args:
-            filepath: a local folder; it is made by the first save.
+            filepath: a local folder, created by the first save.
             metadata: for Kedro plugins; not read here.
         """
         self._folder = Path(filepath)
@@ -66,9 +66,9 @@ class QueryTowerDataset(AbstractDataset[QueryTower, QueryTower]):
         tower = QueryTower(
             towers=KerasModelDataset(filepath=str(folder / MODEL)).load(),
             vocabularies=read_vocabularies(folder),
-            average_query=np.load(folder / AVERAGE),
+            average_query=np.load(folder / AVERAGE_QUERY),
             largest_norm=about["largest_norm"],
-            edges=about["edges"],
+            bucket_boundaries=about["edges"],
             tokens_per_batch=about["slots"],
             origin=about["origin"],
         )
@@ -78,7 +78,7 @@ class QueryTowerDataset(AbstractDataset[QueryTower, QueryTower]):
     def save(self, data: QueryTower) -> None:
         with replace_folder(self._folder) as folder:
             data.towers.save(folder / MODEL)
-            np.save(folder / AVERAGE, data.average_query)
+            np.save(folder / AVERAGE_QUERY, data.average_query)
             for name in COLUMNS:
                 table = getattr(data.vocabularies, name)
                 pq.write_table(table, folder / f"{name}.parquet")
@@ -86,11 +86,11 @@ class QueryTowerDataset(AbstractDataset[QueryTower, QueryTower]):
             (folder / ABOUT).write_text(text + "\n", encoding="utf-8")
 
     def fingerprint(self) -> str:
-        """Return the name of the version in force, which is a digest of its files."""
+        """Return the name of the current version, a digest of its files."""
         return version_folder(self._folder).name
 
     def preview(self) -> JSONPreview:
-        """Return what the tower says of itself; it is not opened."""
+        """Return the description of the tower, without opening it."""
         about = read_about(version_folder(self._folder))
         return JSONPreview(json.dumps({**about, "schema": None, "declared": None}))
 
@@ -102,7 +102,7 @@ class QueryTowerDataset(AbstractDataset[QueryTower, QueryTower]):
 
 
 def describe(tower: QueryTower) -> JsonObject:
-    """Return what a query tower says of itself, as JSON."""
+    """Return the description of a query tower that `about.json` keeps."""
     return {
         "format": FORMAT,
         "metric": METRIC,
@@ -112,7 +112,7 @@ def describe(tower: QueryTower) -> JsonObject:
         "n_users": tower.vocabularies.users.num_rows,
         "reserved_ids": FIRST_ID,
         "largest_norm": tower.largest_norm,
-        "edges": list(tower.edges),
+        "edges": list(tower.bucket_boundaries),
         "slots": tower.tokens_per_batch,
         "schema": tower.vocabularies.schema,
         "declared": tower.vocabularies.declared.model_dump(),
@@ -121,10 +121,10 @@ def describe(tower: QueryTower) -> JsonObject:
 
 
 def version_folder(folder: Path) -> Path:
-    """Return the folder of the version in force.
+    """Return the folder of the current version.
 
     Raises:
-        DatasetError: nothing was saved yet.
+        DatasetError: if nothing was saved yet.
     """
     version = current_version(folder)
     if version is None:
@@ -133,32 +133,32 @@ def version_folder(folder: Path) -> Path:
 
 
 def intact_folder(folder: Path) -> Path:
-    """Return the folder of the version in force, whose files were all hashed.
+    """Return the folder of the current version after checking its files' hashes.
 
     Raises:
-        DatasetError: nothing was saved yet, a file was changed, or the folder is of
+        DatasetError: if nothing was saved yet, a file was changed, or the folder has
             another format.
     """
     version = version_folder(folder)
     read_about(version)
     if not is_intact(version):
         raise DatasetError(
-            f"{version} is damaged: its files are not those that were saved; {_AGAIN}"
+            f"{version} is damaged: a file differs from what was saved; {_REBUILD}"
         )
     return version
 
 
 def read_about(folder: Path) -> JsonObject:
-    """Return what the query tower in a version folder says of itself.
+    """Return the description of the query tower in a version folder.
 
     Raises:
-        DatasetError: the folder is of another format.
+        DatasetError: if the folder has another format.
     """
     about = dict(json.loads((folder / ABOUT).read_text(encoding="utf-8")))
     if about.get("format") != FORMAT:
         raise DatasetError(
             f"{folder} is a query tower of format {about.get('format')}; this version "
-            f"reads format {FORMAT}: {_AGAIN}"
+            f"reads format {FORMAT}: {_REBUILD}"
         )
     return about
 
@@ -167,7 +167,8 @@ def read_vocabularies(folder: Path) -> Vocabularies:
     """Return the vocabularies of a version folder, without the model.
 
     Raises:
-        DatasetError: the folder is of another format, or they are unsound.
+        DatasetError: if the folder has another format, or a vocabulary lacks a column
+            or an index.
     """
     about = read_about(folder)
     tables = {name: read_vocabulary(folder, name) for name in COLUMNS}
@@ -184,15 +185,15 @@ def read_vocabulary(folder: Path, name: str) -> pa.Table:
 
 
 def _require_sizes(tower: QueryTower, folder: Path) -> None:
-    """Refuse a model of other sizes than the vocabularies'."""
-    # Items of histories are as many as those of candidates, whatever embeds them.
+    """Raise an error if the sizes of model and vocabularies differ."""
+    # A history item tower, if any, has the size of the item tower.
     sizes = {"items": (tower.towers.item_tower, tower.vocabularies.items)}
     if tower.towers.profile is not None:
         sizes["users"] = (tower.towers.profile, tower.vocabularies.users)
     for name, (entities, table) in sizes.items():
-        n_known = entities.n_entities - FIRST_ID
-        if n_known != table.num_rows:
+        n_model = entities.n_entities - FIRST_ID
+        if n_model != table.num_rows:
             raise DatasetError(
-                f"{folder} has {table.num_rows} {name} for a model of {n_known}; "
-                f"{_AGAIN}"
+                f"{folder} has {table.num_rows} {name} for a model of {n_model}; "
+                f"{_REBUILD}"
             )

@@ -1,1 +1,1 @@
-"""index."""
+"""Item index: nearest-neighbour search over item vectors."""

@@ -1,14 +1,20 @@
-"""Annoy, a forest of random projection trees, as an index."""
+"""Annoy back end: a forest of random projection trees."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Final, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Self, TypeAlias
 
 import numpy as np
+from pydantic import BeforeValidator, Field, PositiveInt
 
-from two_tower.index.base import NO_ITEM, SearchResult, normalise_queries
+from two_tower.index.base import (
+    NO_ITEM,
+    IndexParams,
+    SearchResult,
+    normalise_queries,
+)
 from two_tower.index.rescoring import rescore
 from two_tower.types import FloatArray
 
@@ -18,22 +24,21 @@ if TYPE_CHECKING:
 FILE_NAME: Final = "trees.ann"
 
 ANNOY_METRIC: Final = "angular"
-"""On unit vectors the order of cosine; Annoy's "dot" loses most of a list."""
+"""Ranks unit vectors by cosine; Annoy's "dot" loses most of a list."""
 
 
 @dataclass(frozen=True, eq=False)
 class AnnoyTrees:
-    """Trees that name the candidates, and vectors that give them exact scores.
+    """Trees that retrieve candidates, and the vectors that score them exactly.
 
     Attributes:
         trees: the Annoy index over `vectors`.
         vectors: `[N, D]` float32, L2-normalised; may be memory-mapped.
-        search_k: nodes looked at per query that asks for up to `at_k` items; a longer
-            list looks at proportionally more.
-        at_k: the length of list that `search_k` was chosen for.
+        search_k: nodes inspected per query for lists of up to `at_k` items; a longer
+            list inspects proportionally more.
+        at_k: length of the lists that `search_k` was chosen for.
     """
 
-    backend: ClassVar[str] = "annoy"
     library: ClassVar[str | None] = "annoy"
 
     trees: "AnnoyIndex"
@@ -45,14 +50,14 @@ class AnnoyTrees:
     def build(
         cls, vectors: FloatArray, *, n_trees: int, search_k: int, at_k: int, seed: int
     ) -> Self:
-        """Return the forest over these vectors, the same to the byte for one seed."""
+        """Return a forest over the vectors; a seed always gives the same bytes."""
         from annoy import AnnoyIndex
 
         trees = AnnoyIndex(vectors.shape[1], ANNOY_METRIC)
         trees.set_seed(seed)
-        for position, vector in enumerate(vectors):
-            trees.add_item(position, vector.tolist())
-        # More than one job would share the seed's generator in no fixed order.
+        for item, vector in enumerate(vectors):
+            trees.add_item(item, vector.tolist())
+        # Several jobs would share the seed's generator in no fixed order.
         trees.build(n_trees, n_jobs=1)
         return cls(trees, vectors, search_k, at_k)
 
@@ -69,26 +74,59 @@ class AnnoyTrees:
         n_trees = self.trees.get_n_trees()
         return {"n_trees": n_trees, "search_k": self.search_k, "at_k": self.at_k}
 
-    def with_search_k(self, search_k: int) -> Self:
-        """Return the same trees with another search effort; nothing is built."""
-        return replace(self, search_k=search_k)
-
     def search(self, queries: FloatArray, k: int) -> SearchResult:
         queries = normalise_queries(queries, self.dimension)
-        effort = -(-self.search_k * max(k, self.at_k) // self.at_k)
-        positions = np.full((len(queries), k), NO_ITEM, np.int64)
+        n_nodes = -(-self.search_k * max(k, self.at_k) // self.at_k)
+        indices = np.full((len(queries), k), NO_ITEM, np.int64)
         for row, query in enumerate(queries):
-            nearby = self.trees.get_nns_by_vector(query.tolist(), k, effort)
-            positions[row, : len(nearby)] = nearby
-        return rescore(queries, self.vectors, positions)
+            nearby = self.trees.get_nns_by_vector(query.tolist(), k, n_nodes)
+            indices[row, : len(nearby)] = nearby
+        return rescore(queries, self.vectors, indices)
 
     def save(self, folder: Path) -> None:
         self.trees.save(os.fspath(folder / FILE_NAME))
 
+
+def _as_list(value: Any) -> Any:
+    """Return one number as a list of one, since --params takes no lists."""
+    return [value] if isinstance(value, int) else value
+
+
+Settings: TypeAlias = Annotated[
+    tuple[PositiveInt, ...], BeforeValidator(_as_list), Field(min_length=1)
+]
+
+
+class AnnoyParams(IndexParams):
+    """Settings that tuning may choose from; one number fixes a setting."""
+
+    n_trees: Settings = Field(
+        description="forest sizes, smallest first; more trees cost memory and build "
+        "time"
+    )
+    search_k: Settings = Field(
+        description="nodes inspected per query for a list of `recall_k` items, fewest "
+        "first; more nodes cost time per query"
+    )
+
+    def candidates(
+        self, vectors: FloatArray, *, k: int, seed: int
+    ) -> Iterator[AnnoyTrees]:
+        """Yield every search effort of a forest before the next larger forest."""
+        efforts = sorted(self.search_k)
+        for n_trees in sorted(self.n_trees):
+            forest = AnnoyTrees.build(
+                vectors, n_trees=n_trees, search_k=efforts[0], at_k=k, seed=seed
+            )
+            for search_k in efforts:
+                yield replace(forest, search_k=search_k)
+                if search_k >= n_trees * len(vectors):
+                    break  # this search inspects every leaf of every tree
+
     @classmethod
     def open(
         cls, folder: Path, vectors: FloatArray, parameters: Mapping[str, int]
-    ) -> Self:
+    ) -> AnnoyTrees:
         from annoy import AnnoyIndex
 
         trees = AnnoyIndex(vectors.shape[1], ANNOY_METRIC)
@@ -104,4 +142,4 @@ class AnnoyTrees:
                 f"{path} holds {trees.get_n_trees()} trees, "
                 f"but was built with {parameters['n_trees']}"
             )
-        return cls(trees, vectors, parameters["search_k"], parameters["at_k"])
+        return AnnoyTrees(trees, vectors, parameters["search_k"], parameters["at_k"])

@@ -1,36 +1,38 @@
-"""What every index over item vectors offers, whichever library is behind it."""
+"""Interface of an index over item vectors, and of the options of a back end."""
 
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import ClassVar, Final, NamedTuple, Protocol, Self
+from typing import ClassVar, Final, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from two_tower.params import Params
 from two_tower.types import FloatArray
 
 NO_ITEM: Final = -1
-"""Position of an empty place in a list of results; its score is -inf."""
+"""Item index of an empty rank; its score is -inf."""
 
 METRIC: Final = "cosine"
-"""How near an item is to a query: the cosine of their vectors, in [-1, 1]."""
+"""Score of an item: the cosine of its vector and the query, in [-1, 1]."""
 
 UNIT_NORM_TOLERANCE: Final = 1e-3
-"""Off by more than this, a vector was not normalised; float32 errs by about 1e-6."""
+"""A norm further from 1 belongs to a raw vector; float32 errs by about 1e-6."""
 
 QUERY_AXES: Final = (2, 3)
 """`[B, D]`, or `[B, V, D]` for users of V vectors each."""
 
 ItemIndices = npt.NDArray[np.int64]
+"""Rows of the item vectors, from 0; the vocabulary counts its items from 2."""
 
 
 class SearchResult(NamedTuple):
-    """The nearest items of each query, nearest first, equal scores by position.
+    """The nearest items of each query, nearest first; ties by item index.
 
     Attributes:
-        indices: `[B, K]` int64, rows of the item vectors; `NO_ITEM` (-1) after the
-            last one when fewer than K were found.
-        scores: `[B, K]` float32, cosines, falling; -inf where nothing was found.
+        indices: `[B, K]` int64; `NO_ITEM` (-1) fills the ranks that no item has.
+        scores: `[B, K]` float32, cosines, falling; -inf beside `NO_ITEM`.
     """
 
     indices: ItemIndices
@@ -38,11 +40,10 @@ class SearchResult(NamedTuple):
 
 
 class Index(Protocol):
-    """Finds the items nearest to a query; position `i` is row `i` of the vectors."""
+    """Nearest-neighbour search over `[N, D]` item vectors."""
 
-    backend: ClassVar[str]
     library: ClassVar[str | None]
-    """The package that wrote the index's file and must read it; None without one."""
+    """Package that writes and reads the index file; None without a file."""
 
     @property
     def n_items(self) -> int: ...
@@ -52,7 +53,7 @@ class Index(Protocol):
 
     @property
     def parameters(self) -> dict[str, int]:
-        """What it was built with and what a search spends; enough to open it again."""
+        """Settings of the build and the search; `IndexParams.open` takes them back."""
         ...
 
     def search(self, queries: FloatArray, k: int) -> SearchResult:
@@ -60,42 +61,62 @@ class Index(Protocol):
 
         Args:
             queries: `[B, D]` float, of any length above 0.
-            k: how many; more than there are items leaves places empty.
+            k: items per query; `NO_ITEM` fills up where there are fewer.
 
         Raises:
-            ValueError: if the queries' dimension is not the index's, or one of them
-                is zero or not finite.
+            ValueError: if the queries have another dimension, or one of them is zero
+                or not finite.
         """
         ...
 
     def save(self, folder: Path) -> None:
-        """Write into the folder what the item vectors don't already hold."""
+        """Write the index into a folder, without the item vectors."""
         ...
+
+
+class IndexParams(Params, ABC):
+    """Options of a back end, which builds indexes and opens saved ones."""
+
+    @abstractmethod
+    def candidates(self, vectors: FloatArray, *, k: int, seed: int) -> Iterable[Index]:
+        """Yield the indexes that tuning may choose from, cheapest first.
+
+        Args:
+            vectors: `[N, D]` float32, L2-normalised.
+            k: length of the lists that tuning measures recall on.
+            seed: of a build that uses random numbers.
+        """
 
     @classmethod
+    @abstractmethod
     def open(
         cls, folder: Path, vectors: FloatArray, parameters: Mapping[str, int]
-    ) -> Self:
-        """Return the index that `save` wrote into the folder.
+    ) -> Index:
+        """Return the index that `Index.save` wrote into a folder.
+
+        Args:
+            folder: holds the index file.
+            vectors: `[N, D]` float32, L2-normalised.
+            parameters: `Index.parameters` of the saved index.
 
         Raises:
-            ValueError: if the file isn't such an index.
+            ValueError: if the file is no such index.
         """
-        ...
 
 
 def normalise_queries(queries: npt.ArrayLike, dimension: int) -> FloatArray:
-    """Return queries of length 1, so that a dot product with an item is the cosine.
+    """Return queries of length 1, whose dot product with an item is the cosine.
 
     Args:
         queries: `[B, D]` float, or `[B, V, D]` for users of V vectors each.
         dimension: D of the index.
 
     Returns:
-        Float32 of the same shape.
+        Float32, shaped like `queries`.
 
     Raises:
-        ValueError: if D is another, or a query is zero or not finite.
+        ValueError: if the queries have another dimension, or one of them is zero or
+            not finite.
     """
     given = np.asarray(queries, np.float32)
     if given.ndim not in QUERY_AXES or given.shape[-1] != dimension:
@@ -115,16 +136,16 @@ def normalise_queries(queries: npt.ArrayLike, dimension: int) -> FloatArray:
 
 
 def require_unit_rows(vectors: FloatArray) -> None:
-    """Refuse item vectors that are not of length 1.
+    """Raise an error if an item vector is not of length 1.
 
     Raises:
-        ValueError: naming the first row whose length isn't 1.
+        ValueError: naming the first such row.
     """
     norms = np.linalg.norm(vectors, axis=1)
     wrong = np.flatnonzero(~(np.abs(norms - 1) <= UNIT_NORM_TOLERANCE))
     if wrong.size:
         raise ValueError(
             f"{wrong.size} of {len(vectors)} item vectors are not of length 1 (first: "
-            f"row {wrong[0]}, length {norms[wrong[0]]:.4g}); the order of an index is "
-            "the model's only for L2-normalised vectors: run the export pipeline again"
+            f"row {wrong[0]}, length {norms[wrong[0]]:.4g}); an index ranks as the "
+            "model does only with L2-normalised vectors: run the export pipeline again"
         )

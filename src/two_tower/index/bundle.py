@@ -1,4 +1,4 @@
-"""An index with all that its file does not hold."""
+"""Index bundle: an index with its vectors, item ids, recall and golden queries."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -10,21 +10,21 @@ from two_tower.index.base import METRIC, Index, SearchResult
 from two_tower.types import FloatArray
 
 GOLDEN_K: Final = 10
-"""Results that are kept of each golden query."""
+"""Results kept per golden query."""
 
 SAME_SCORE: Final = 1e-4
-"""Another processor rounds a cosine by less; a wrong vector is further off."""
+"""Processors round a cosine by less; the score of a wrong vector differs by more."""
 
 
 @dataclass(frozen=True)
 class Recall:
-    """What the index reached against exact search when it was built.
+    """Recall of the index against exact search, measured when it was built.
 
     Attributes:
         at_k: length of the compared lists.
         value: recall@k in [0, 1].
-        target: what was asked for.
-        n_queries: real users' vectors that it was measured on.
+        target: recall@k that the index had to reach.
+        n_queries: vectors of sampled users that were searched for.
     """
 
     at_k: int
@@ -39,7 +39,7 @@ class GoldenQueries:
 
     Attributes:
         queries: `[G, D]` float32.
-        found: positions and scores `[G, 10]`.
+        found: indices and scores `[G, 10]`.
     """
 
     queries: FloatArray
@@ -48,18 +48,21 @@ class GoldenQueries:
 
 @dataclass(frozen=True, eq=False)
 class IndexBundle:
-    """All that serving needs to answer from one index.
+    """Everything that serving needs to search one index.
 
     Attributes:
-        index: finds positions.
-        item_ids: `[N]` int64 or string; `item_ids[i]` is the item at position `i`.
+        backend: kind of the index in the registry.
+        index: searches the item vectors.
+        item_ids: `[N]` int64 or string; `item_ids[i]` is the id of item index `i`.
         vectors: `[N, D]` float32, L2-normalised; may be memory-mapped.
-        recall: how good the index is.
+        recall: measured when the index was built.
         golden: replayed whenever the bundle is opened.
-        seed: that the index was built with.
-        fingerprints: of what it was made from, dataset name → fingerprint.
+        seed: of the sample of users and of the index.
+        fingerprints: name of each dataset it was made from → fingerprint.
+        metric: of the scores.
     """
 
+    backend: str
     index: Index
     item_ids: pa.Array
     vectors: FloatArray
@@ -71,7 +74,7 @@ class IndexBundle:
     metric: str = METRIC
 
     def __post_init__(self) -> None:
-        """Refuse parts that don't belong together.
+        """Check that the parts belong together.
 
         Raises:
             ValueError: naming the sizes that differ.
@@ -98,32 +101,31 @@ class IndexBundle:
         return self.index.dimension
 
 
-def ask_golden_queries(index: Index, queries: FloatArray) -> GoldenQueries:
-    """Return the queries with what the index finds for them now."""
+def search_golden_queries(index: Index, queries: FloatArray) -> GoldenQueries:
+    """Return the `[G, D]` queries with the present results of the index."""
     return GoldenQueries(queries, index.search(queries, GOLDEN_K))
 
 
 def replay_golden_queries(bundle: IndexBundle) -> None:
-    """Refuse an index that no longer answers as it did when it was built.
+    """Raise an error if the index no longer answers as it did when it was built.
 
-    Equal scores may change places, as rounding differs between processors; so it is
-    the scores that are compared, and an item's score is computed from its vector.
+    Ties may change ranks, as processors round differently; so scores are compared.
 
     Raises:
         ValueError: naming the first query that differs.
     """
     expected = bundle.golden.found
     found = bundle.index.search(bundle.golden.queries, expected.indices.shape[1])
-    # Two empty places are equal: the difference of two -inf would be NaN.
+    # Two empty ranks are equal: the difference of two -inf would be NaN.
     with np.errstate(invalid="ignore"):
-        off = np.abs(found.scores - expected.scores) > SAME_SCORE
-    wrong = np.flatnonzero(off.any(axis=1))
+        differs = np.abs(found.scores - expected.scores) > SAME_SCORE
+    wrong = np.flatnonzero(differs.any(axis=1))
     if wrong.size:
         first = wrong[0]
         raise ValueError(
-            f"{wrong.size} of {len(off)} golden queries are answered differently than "
+            f"{wrong.size} of {len(differs)} golden queries have other results than "
             f"when the index was built (query {first}: "
-            f"positions {found.indices[first][:5].tolist()} instead of "
+            f"items {found.indices[first][:5].tolist()} instead of "
             f"{expected.indices[first][:5].tolist()}, "
             f"scores {found.scores[first][:5].tolist()} instead of "
             f"{expected.scores[first][:5].tolist()}); run the indexing pipeline again"

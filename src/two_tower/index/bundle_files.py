@@ -1,9 +1,9 @@
-"""An index bundle as a folder of files: written whole, checked when it is read.
+"""Files of an index bundle: written as a whole, checked when they are read.
 
-`about.json` holds in words what the bundle says of itself, the size of the other files
-and each one's SHA-256: `vectors.npy` (`[N, D]` float32, mapped into memory when read),
-`item_ids.arrow`, `golden_queries.npy`, `golden_positions.npy`, `golden_scores.npy`, and
-what the back end adds (Annoy its `trees.ann`, exact search nothing).
+`about.json` describes the bundle, with the size and the SHA-256 of the other files:
+`vectors.npy` (`[N, D]` float32, memory-mapped when read), `item_ids.arrow`,
+`golden_queries.npy`, `golden_positions.npy` (item indices), `golden_scores.npy`, and
+the file of the back end (Annoy: `trees.ann`; exact search: none).
 """
 
 import json
@@ -17,39 +17,36 @@ import numpy as np
 import pyarrow as pa
 
 from two_tower.atomic import file_sha256
-from two_tower.index.annoy import AnnoyTrees
-from two_tower.index.base import Index, SearchResult
+from two_tower.index.base import SearchResult
 from two_tower.index.bundle import (
     GoldenQueries,
     IndexBundle,
     Recall,
     replay_golden_queries,
 )
-from two_tower.index.exact import ExactIndex
+from two_tower.index.registry import open_index
 from two_tower.types import JsonObject
 
 logger = logging.getLogger(__name__)
 
 FORMAT: Final = 1
-"""Of the folder; raised when an older reader would misread a newer folder."""
+"""Version of the folder's format, raised when older code would misread a new folder."""
 
 ABOUT: Final = "about.json"
 VECTORS: Final = "vectors.npy"
 ITEM_IDS: Final = "item_ids.arrow"
 GOLDEN_QUERIES: Final = "golden_queries.npy"
-GOLDEN_POSITIONS: Final = "golden_positions.npy"
+GOLDEN_INDICES: Final = "golden_positions.npy"
 GOLDEN_SCORES: Final = "golden_scores.npy"
 
-INDEXES: Final[dict[str, type[Index]]] = {
-    index.backend: index for index in (AnnoyTrees, ExactIndex)
-}
+_REBUILD: Final = "run the indexing pipeline again"
 
 
 def write_bundle(bundle: IndexBundle, folder: Path) -> None:
-    """Write a bundle into an empty folder, the same bytes for the same bundle."""
+    """Write a bundle into an empty folder; equal bundles give equal bytes."""
     np.save(folder / VECTORS, bundle.vectors)
     np.save(folder / GOLDEN_QUERIES, bundle.golden.queries)
-    np.save(folder / GOLDEN_POSITIONS, bundle.golden.found.indices)
+    np.save(folder / GOLDEN_INDICES, bundle.golden.found.indices)
     np.save(folder / GOLDEN_SCORES, bundle.golden.found.scores)
     _write_ids(bundle.item_ids, folder / ITEM_IDS)
     bundle.index.save(folder)
@@ -63,12 +60,12 @@ def write_bundle(bundle: IndexBundle, folder: Path) -> None:
 
 
 def describe_bundle(bundle: IndexBundle) -> JsonObject:
-    """Return what a bundle says of itself, as JSON."""
+    """Return the description of a bundle that `about.json` keeps."""
     package = bundle.index.library
     library = package and {"name": package, "version": version(package)}
     return {
         "format": FORMAT,
-        "backend": bundle.index.backend,
+        "backend": bundle.backend,
         "metric": bundle.metric,
         "n_items": bundle.n_items,
         "dimension": bundle.dimension,
@@ -82,7 +79,7 @@ def describe_bundle(bundle: IndexBundle) -> JsonObject:
 
 
 def read_about(folder: Path) -> JsonObject:
-    """Return what the bundle in the folder says of itself.
+    """Return the description of the bundle in a folder.
 
     Raises:
         ValueError: if the folder holds no bundle, or one of another format.
@@ -102,14 +99,14 @@ def read_about(folder: Path) -> JsonObject:
 
 
 def read_bundle(folder: Path) -> IndexBundle:
-    """Return the bundle in the folder after checking all of it.
+    """Return the bundle in a folder after checking all of it.
 
-    Every file's hash, the library's version, the sizes and the metric are compared
-    with what was written down, and the golden queries are asked again. The vectors
-    are mapped into memory, so the folder must stay while the bundle is used.
+    Checks the hash of each file, the version of the library, the sizes and the metric,
+    and replays the golden queries. The vectors are memory-mapped, so the folder must
+    stay while the bundle is in use.
 
     Raises:
-        ValueError: saying what doesn't match and what to do.
+        ValueError: naming what doesn't match, and how to rebuild the index.
     """
     about = read_about(folder)
     try:
@@ -130,17 +127,14 @@ def read_bundle(folder: Path) -> IndexBundle:
 
 
 def _open_bundle(folder: Path, about: JsonObject) -> IndexBundle:
-    if about["backend"] not in INDEXES:
-        raise ValueError(
-            f"{folder} was built with the back end {about['backend']!r}; "
-            f"known are {', '.join(sorted(INDEXES))}"
-        )
+    kind = about["backend"]
     vectors = np.load(folder / VECTORS, mmap_mode="r")
     found = SearchResult(
-        np.load(folder / GOLDEN_POSITIONS), np.load(folder / GOLDEN_SCORES)
+        np.load(folder / GOLDEN_INDICES), np.load(folder / GOLDEN_SCORES)
     )
     return IndexBundle(
-        index=INDEXES[about["backend"]].open(folder, vectors, about["parameters"]),
+        backend=kind,
+        index=open_index(kind, folder, vectors, about["parameters"]),
         item_ids=_read_ids(folder / ITEM_IDS),
         vectors=vectors,
         recall=Recall(**about["recall"]),
@@ -152,10 +146,9 @@ def _open_bundle(folder: Path, about: JsonObject) -> IndexBundle:
 
 
 def _require_library(library: dict[str, str] | None) -> None:
-    """Refuse a file that the installed library may read otherwise.
+    """Raise an error if the installed library may misread the index file.
 
-    A library keeps its format within `major.minor`; the golden queries then show that
-    it did.
+    A library keeps its file format within `major.minor`; the golden queries check it.
     """
     if library is None:
         return
@@ -164,7 +157,7 @@ def _require_library(library: dict[str, str] | None) -> None:
     if built.split(".")[:2] != installed.split(".")[:2]:
         raise ValueError(
             f"the index was built with {name} {built}, but {name} {installed} is "
-            f"installed, which may read it otherwise; install {name} {built}, or "
+            f"installed, which may misread it; install {name} {built}, or "
             f"{_REBUILD}"
         )
     if built != installed:
@@ -191,6 +184,3 @@ def _write_ids(item_ids: pa.Array, path: Path) -> None:
 def _read_ids(path: Path) -> pa.Array:
     with pa.ipc.open_file(str(path)) as file:
         return file.read_all().column("item_id").combine_chunks()
-
-
-_REBUILD: Final = "run the indexing pipeline again"

@@ -1,7 +1,7 @@
-"""Exact cosines of items that a search has named, and lists merged by them.
+"""Exact cosines of retrieved items, and the merge of several vectors' results.
 
-A user of V vectors is as near to an item as the nearest of these vectors is. So V
-searches name the candidates, and each candidate is scored again by all V.
+The score of an item for a user of V vectors is the largest of V cosines. V searches
+retrieve candidates, and each candidate is scored by all V vectors.
 """
 
 from collections.abc import Iterator
@@ -17,43 +17,49 @@ from two_tower.query_vectors import with_vector_axis
 from two_tower.types import FloatArray, Int64Array
 
 PAIRS_PER_BLOCK: Final = 1 << 16
-"""Item vectors gathered at a time to score again: 16 MB of 64 dimensions."""
+"""Item vectors gathered at a time: 16 MB of 64 dimensions."""
 
 
 def rescore(
-    queries: FloatArray, vectors: FloatArray, positions: ItemIndices
+    queries: FloatArray, vectors: FloatArray, indices: ItemIndices
 ) -> SearchResult:
-    """Return the same items with their exact cosines, nearest first.
+    """Return the items with their exact cosines, nearest first.
 
-    A matrix product rounds a score differently with the shape of its block; here a
-    score depends on its query and its item alone. So every back end and batch size
-    gives the same item the same score, to the bit.
+    A matrix product rounds a score by the shape of its block. Here a score depends on
+    its query and its item alone, so every back end and batch size gives the same bits.
 
     Args:
-        queries: `[B, D]` float32, or `[B, V, D]` for users of V vectors each, of which
-            the nearest counts; L2-normalised.
+        queries: `[B, D]` float32, or `[B, V, D]` for users of V vectors, whose largest
+            cosine counts; L2-normalised.
         vectors: `[N, D]` float32, L2-normalised.
-        positions: `[B, L]` int64, `NO_ITEM` where there is none.
+        indices: `[B, L]` int64, or `NO_ITEM`.
+
+    Returns:
+        `[B, L]`.
     """
-    scores = np.full(positions.shape, -np.inf, np.float32)
-    for rows, cosines in cosines_by_vector(queries, vectors, positions):
+    scores = np.full(indices.shape, -np.inf, np.float32)
+    for rows, cosines in cosines_by_vector(queries, vectors, indices):
         scores[rows] = cosines.max(axis=1)
-    return top_k(positions, scores, positions.shape[1])
+    return top_k(indices, scores, indices.shape[1])
 
 
 def nearest_vector(
-    queries: FloatArray, vectors: FloatArray, positions: ItemIndices
+    queries: FloatArray, vectors: FloatArray, indices: ItemIndices
 ) -> Int64Array:
-    """Return `[B, L]`, which of a user's vectors is nearest to each item.
+    """Return `[B, L]`, the index of the user's vector nearest to each item.
 
-    Of equally near ones it is the first; `NO_ITEM` gives `NO_ITEM`.
+    The first of equally near vectors counts; `NO_ITEM` gives `NO_ITEM`.
 
     Args:
         queries: `[B, D]` or `[B, V, D]` float, of any length above 0.
         vectors: `[N, D]` float32, L2-normalised.
-        positions: `[B, L]` int64, `NO_ITEM` where there is none.
+        indices: `[B, L]` int64, or `NO_ITEM`.
     """
-    return _nearest(normalise_queries(queries, vectors.shape[1]), vectors, positions)
+    unit = normalise_queries(queries, vectors.shape[1])
+    nearest = np.full(indices.shape, NO_ITEM, np.int64)
+    for rows, cosines in cosines_by_vector(unit, vectors, indices):
+        nearest[rows] = cosines.argmax(axis=1)
+    return np.where(indices == NO_ITEM, NO_ITEM, nearest)
 
 
 def merge(
@@ -64,67 +70,54 @@ def merge(
     *,
     quota: int | None = None,
 ) -> SearchResult:
-    """Return each user's `k` best of what the user's vectors have found, each once.
-
-    The k best items of a user are among the k best of the user's vectors.
+    """Return each user's `k` best items among the results of the user's vectors.
 
     Args:
         queries: `[B, V, D]` float32, L2-normalised.
         vectors: `[N, D]` float32, L2-normalised.
-        found: `[B · V, L]`, the results of each vector, at least `k` places.
-        k: how many.
-        quota: items that are taken from each vector's own list, before the nearest of
-            the others fill the list. Of all pairs of a vector and an item the one of
-            the greatest cosine comes first, then the next; an item is taken once, and
-            by a vector that has fewer than its quota. None for no limit.
+        found: `[B · V, L]`, the results of each vector, with L of at least `k`.
+        k: items per user.
+        quota: items that each vector takes first, before the nearest of the rest fill
+            the list. Pairs of vector and item are taken by falling cosine: an item
+            once, by a vector that has fewer than its quota. None: no quota.
 
     Returns:
-        `[B, k]`, padded with `NO_ITEM`. With a quota, scores fall among the items
-        within it, and among those behind.
+        `[B, k]`, without repeats, padded with `NO_ITEM`. With a quota, scores fall
+        among the items within it, and again among the items that fill the list.
     """
     n_users, n_vectors, _ = queries.shape
     side_by_side = found.indices.reshape(n_users, n_vectors * found.indices.shape[1])
     candidates = mask_repeats(side_by_side)
     if quota is not None:
-        return _within_quota_first(queries, vectors, candidates, k, quota=quota)
+        return _merge_within_quota(queries, vectors, candidates, k, quota=quota)
     ordered = rescore(queries, vectors, candidates)
     return SearchResult(ordered.indices[:, :k], ordered.scores[:, :k])
 
 
 def cosines_by_vector(
-    queries: FloatArray, vectors: FloatArray, positions: ItemIndices
+    queries: FloatArray, vectors: FloatArray, indices: ItemIndices
 ) -> Iterator[tuple[slice, FloatArray]]:
     """Yield the cosines of each user's vectors with the user's items, block by block.
 
     Args:
         queries: `[B, D]` or `[B, V, D]` float32, L2-normalised.
         vectors: `[N, D]` float32, L2-normalised.
-        positions: `[B, L]` int64.
+        indices: `[B, L]` int64, or `NO_ITEM`.
 
     Yields:
-        Some users, and their `[b, V, L]` float32; -inf where a position is `NO_ITEM`.
+        A slice of users, and their `[b, V, L]` float32 cosines; -inf for `NO_ITEM`.
     """
-    per_user = np.ascontiguousarray(with_vector_axis(queries).swapaxes(0, 1))
-    n_rows = PAIRS_PER_BLOCK // max(1, positions.shape[1])
-    for rows in row_slices(len(positions), n_rows):
-        # An empty place (-1) reads the last vector; its score is thrown away below.
-        nearby = vectors[positions[rows]]
-        scores = [np.einsum("bd,bld->bl", one[rows], nearby) for one in per_user]
-        is_empty = (positions[rows] == NO_ITEM)[:, np.newaxis]
+    per_vector = np.ascontiguousarray(with_vector_axis(queries).swapaxes(0, 1))
+    n_rows = PAIRS_PER_BLOCK // max(1, indices.shape[1])
+    for rows in row_slices(len(indices), n_rows):
+        # NO_ITEM (-1) reads the last vector; its score is masked below.
+        nearby = vectors[indices[rows]]
+        scores = [np.einsum("bd,bld->bl", one[rows], nearby) for one in per_vector]
+        is_empty = (indices[rows] == NO_ITEM)[:, np.newaxis]
         yield rows, np.where(is_empty, np.float32(-np.inf), np.stack(scores, axis=1))
 
 
-def _nearest(
-    queries: FloatArray, vectors: FloatArray, positions: ItemIndices
-) -> Int64Array:
-    """Return `nearest_vector` of normalised queries."""
-    nearest = np.full(positions.shape, NO_ITEM, np.int64)
-    for rows, cosines in cosines_by_vector(queries, vectors, positions):
-        nearest[rows] = cosines.argmax(axis=1)
-    return np.where(positions == NO_ITEM, NO_ITEM, nearest)
-
-
-def _within_quota_first(
+def _merge_within_quota(
     queries: FloatArray,
     vectors: FloatArray,
     candidates: ItemIndices,
@@ -132,46 +125,46 @@ def _within_quota_first(
     *,
     quota: int,
 ) -> SearchResult:
-    """Return `[B, k]`, what `_take_within_quota` takes, then the best of the rest.
+    """Return `[B, k]`: items taken within the quota, then the best of the rest.
 
     Args:
         queries: `[B, V, D]` float32, L2-normalised.
         vectors: `[N, D]` float32, L2-normalised.
-        candidates: `[B, L]` int64, each item once, rising but for `NO_ITEM`. The k best
-            of each vector are enough: at most k items are taken before its next one.
-        k: how many.
+        candidates: `[B, L]` int64, without repeats, rising but for `NO_ITEM`. The k
+            best of each vector suffice: at most k items are taken before its next one.
+        k: items per user.
         quota: items that each vector takes.
     """
-    positions = np.full((len(candidates), k), NO_ITEM, np.int64)
+    indices = np.full((len(candidates), k), NO_ITEM, np.int64)
     scores = np.full((len(candidates), k), -np.inf, np.float32)
     for rows, cosines in cosines_by_vector(queries, vectors, candidates):
-        asked, score = candidates[rows], cosines.max(axis=1)
+        items, score = candidates[rows], cosines.max(axis=1)
         is_taken = _take_within_quota(cosines, k, quota)
-        first = top_k(np.where(is_taken, asked, NO_ITEM), score, k)
-        rest = top_k(np.where(is_taken, NO_ITEM, asked), score, k)
+        first = top_k(np.where(is_taken, items, NO_ITEM), score, k)
+        rest = top_k(np.where(is_taken, NO_ITEM, items), score, k)
         both = np.concatenate([first.indices, rest.indices], axis=1)
         both_scores = np.concatenate([first.scores, rest.scores], axis=1)
-        # Sorted by emptiness alone: the sort is stable.
+        # A stable sort moves empty ranks to the end and keeps all other order.
         order = np.argsort(both == NO_ITEM, axis=1, kind="stable")[:, :k]
-        positions[rows] = np.take_along_axis(both, order, axis=1)
+        indices[rows] = np.take_along_axis(both, order, axis=1)
         scores[rows] = np.take_along_axis(both_scores, order, axis=1)
-    return SearchResult(positions, scores)
+    return SearchResult(indices, scores)
 
 
 def _take_within_quota(
     cosines: FloatArray, k: int, quota: int
 ) -> npt.NDArray[np.bool_]:
-    """Return `[B, L]`, which items the vectors take, up to `quota` each and `k` in all.
+    """Return `[B, L]`, the items that vectors take: `quota` each, at most `k` in all.
 
     Args:
         cosines: `[B, V, L]` float32, -inf where there is no item.
-        k: how many in all.
-        quota: how many for each vector.
+        k: items per user.
+        quota: items per vector.
     """
     n_users, n_vectors, n_items = cosines.shape
     is_taken = np.zeros((n_users, n_items), bool)
     n_taken = np.zeros((n_users, n_vectors), np.int64)
-    left = cosines.swapaxes(1, 2).copy()  # of equal pairs, the first item's is taken
+    left = cosines.swapaxes(1, 2).copy()  # ties go to the first item
     for _ in range(min(k, quota * n_vectors, n_items)):
         pairs = left.reshape(n_users, n_items * n_vectors)
         best = pairs.argmax(axis=1)

@@ -1,35 +1,34 @@
-"""Choose the cheapest index that meets a recall target."""
+"""Index tuning: the cheapest setting that meets a recall target."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Final
 
 import numpy as np
 
-from two_tower.index.annoy import AnnoyTrees
 from two_tower.index.base import NO_ITEM, Index, SearchResult
 from two_tower.index.exact import search_exactly
 from two_tower.types import FloatArray
 
 TIE: Final = np.float32(1e-6)
-"""Cosines nearer than this are one: float32 doesn't tell them apart."""
+"""Cosines that differ by less are equal: float32 can't separate them."""
 
 
 def measure_recall(found: SearchResult, exact: SearchResult) -> float:
-    """Return recall@K: the share of the exact results that the index found, too.
+    """Return recall@K: the share of the exact results that the index found.
 
-    `mean_b |{found of b that are as near as the last exact one of b}| / |exact of b|`.
-    An item as near as the last exact one counts although exact search, which had to
-    stop at K, left it out: a tie is no miss.
+    `mean_b |{found items of b at least as near as its last exact item}| / |exact_b|`.
+    An item that ties with the last exact one is a hit, although exact search had to
+    leave it out to stop at K.
 
     Args:
         found: `[B, K]` of the index, with exact scores.
-        exact: `[B, K]` of exact search for the same queries; fewer than K items only
-            where the catalogue has no more.
+        exact: `[B, K]` of exact search for these queries; fewer than K items only in a
+            smaller catalogue.
 
     Returns:
-        A share in [0, 1]; 1 if there are no queries.
+        A share in [0, 1]; 1 without queries.
 
     References:
         Aumüller et al., ANN-Benchmarks, Information Systems 2020, section 3.
@@ -58,7 +57,7 @@ class Trial:
 
 
 class RecallTargetMissedError(ValueError):
-    """No setting that was tried has the recall that was asked for."""
+    """No candidate index reaches the recall target."""
 
 
 def tune(
@@ -69,17 +68,17 @@ def tune(
     k: int,
     target: float,
 ) -> tuple[Index, list[Trial]]:
-    """Return the first index that meets the target, with all trials up to it.
+    """Return the first index that meets the target, and all trials up to it.
 
     Args:
-        candidates: indexes over `vectors`, cheapest first; made one at a time.
-        queries: `[B, D]` float32, a sample of real users' vectors.
+        candidates: indexes over `vectors`, cheapest first; built one at a time.
+        queries: `[B, D]` float32, vectors of sampled users.
         vectors: `[N, D]` float32, L2-normalised.
-        k: length of the lists that are compared; all items if there are fewer.
+        k: length of the compared lists; a smaller catalogue is compared whole.
         target: recall@k to reach, in [0, 1].
 
     Raises:
-        RecallTargetMissedError: with the best that was reached, and what to change.
+        RecallTargetMissedError: with the best trial, and how to raise recall.
     """
     exact = search_exactly(queries, vectors, k)
     trials: list[Trial] = []
@@ -92,45 +91,11 @@ def tune(
         if recall >= target:
             return index, trials
     best = max(trials, key=lambda trial: trial.recall)
+    settings = ", ".join(f"{name} {value}" for name, value in best.parameters.items())
     raise RecallTargetMissedError(
-        f"the index reaches a recall@{k} of {best.recall:.3f} against exact search, "
-        f"below the target of {target:g} (best of {len(trials)} settings: "
-        f"{_named(best.parameters)}; {len(vectors)} items, {len(queries)} queries). "
-        "Allow larger values in the parameters of this back end, lower recall_target, "
-        "or choose the back end 'exact'"
+        f"recall@{k} of {best.recall:.3f} against exact search is below the target of "
+        f"{target:g} (best of {len(trials)} settings: {settings or 'none'}; "
+        f"{len(vectors)} items, {len(queries)} queries). Allow larger values in "
+        "indexing.index, lower indexing.recall_target, or set indexing.index.kind to "
+        "exact"
     )
-
-
-def grow_annoy(
-    vectors: FloatArray,
-    *,
-    n_trees: Sequence[int],
-    search_k: Sequence[int],
-    at_k: int,
-    seed: int,
-) -> Iterator[AnnoyTrees]:
-    """Yield Annoy indexes, cheapest first: few trees, then little search.
-
-    Trees cost memory and time to build, so a larger forest is grown only when no
-    allowed search of the smaller one was enough.
-
-    Args:
-        vectors: `[N, D]` float32, L2-normalised.
-        n_trees: sizes of forest.
-        search_k: nodes to look at per query for a list of `at_k` items.
-        at_k: the length of list that `search_k` is meant for.
-        seed: of the forest.
-    """
-    for size in sorted(n_trees):
-        efforts = sorted(search_k)
-        trees = AnnoyTrees.build(
-            vectors, n_trees=size, search_k=efforts[0], at_k=at_k, seed=seed
-        )
-        for effort in efforts:
-            yield trees.with_search_k(effort)
-            if effort >= size * len(vectors):
-                break  # every leaf of every tree has been looked at
-
-
-def _named(parameters: dict[str, int]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in parameters.items()) or "none"

@@ -1,4 +1,4 @@
-"""Vectors out of Arrow batches, in the order of the index."""
+"""Vectors and ids of items and users, read from tables into arrays."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ ITEMS_PER_BATCH: Final = 1 << 16
 
 @dataclass(frozen=True, eq=False)
 class ItemVectors:
-    """The items of a catalogue by position, which is the dense id less 2.
+    """Ids and vectors of all items, in order of the vocabulary.
 
     Attributes:
-        item_ids: `[N]` int64 or string, the ids as the data gave them.
+        item_ids: `[N]` int64 or string, raw ids.
         vectors: `[N, D]` float32.
     """
 
@@ -35,11 +35,11 @@ class ItemVectors:
 
 
 def read_item_embeddings(item_embeddings: ir.Table) -> ItemVectors:
-    """Return every item's id and vector; errors as of `read_item_vectors`.
+    """Return the id and vector of every item; raises what `read_item_vectors` raises.
 
     Args:
-        item_embeddings: one row per item: `item` (int32, dense ids from 2 without
-            gaps), `item_id`, `vector` (array<float32>), in any order.
+        item_embeddings: one row per item: `item` (int32, vocabulary index from 2
+            without gaps), `item_id`, `vector` (array<float32>), in any order.
     """
     n_items = int(item_embeddings.count().to_pyarrow().as_py())
     batches = item_embeddings.to_pyarrow_batches(chunk_size=ITEMS_PER_BATCH)
@@ -48,11 +48,11 @@ def read_item_embeddings(item_embeddings: ir.Table) -> ItemVectors:
 
 @dataclass(frozen=True, eq=False)
 class UserVectors:
-    """The query vectors of some users, in order of `user`.
+    """Query vectors of users, in order of `user`.
 
     Attributes:
-        users: `[B]`, dense ids, rising.
-        user_ids: `[B]`, the ids as the data gave them.
+        users: `[B]` int32, vocabulary indices, rising.
+        user_ids: `[B]` int64 or string, raw ids.
         vectors: `[B, V, D]` float32.
     """
 
@@ -61,20 +61,20 @@ class UserVectors:
     vectors: FloatArray
 
     def take(self, rows: npt.NDArray[np.int64]) -> UserVectors:
-        """Return these users, in this order."""
+        """Return the users of these rows, in this order."""
         ids = self.user_ids.take(pa.array(rows))
         return UserVectors(self.users[rows], ids, self.vectors[rows])
 
 
 def read_user_vectors(queries: ir.Table) -> UserVectors:
-    """Return every user's id and vectors; errors as of `group_by_user`.
+    """Return every user's id and vectors; raises what `group_by_user` raises, too.
 
     Args:
         queries: one row per vector: `user` (int32), `user_id`, `vector_index` (int32,
             from 0 for each user) and `vector` (array<float32>), in any order.
 
     Raises:
-        ValueError: also if there is no `vector_index`.
+        ValueError: if there is no `vector_index`.
     """
     require_vector_index(queries)
     columns = queries.select("user", "user_id", "vector_index", "vector")
@@ -82,14 +82,14 @@ def read_user_vectors(queries: ir.Table) -> UserVectors:
 
 
 def require_vector_index(queries: ir.Table) -> None:
-    """Raise an error if a table of users' vectors does not number them.
+    """Raise an error if a table of user vectors does not number them.
 
     Raises:
         ValueError: if there is no column `vector_index`.
     """
     if "vector_index" not in queries.columns:
         raise ValueError(
-            "the table of users' vectors (user_embeddings or test_queries) has no "
+            "the table of user vectors (user_embeddings or test_queries) has no "
             "column vector_index: it was exported by an earlier version; run the "
             "export pipeline again"
         )
@@ -101,11 +101,10 @@ def group_by_user(rows: pa.Table, n_vectors: int | None = None) -> UserVectors:
     Args:
         rows: `user`, `user_id`, `vector_index` and `vector`, in order of `user` and
             `vector_index`.
-        n_vectors: V, of each user; None for as many as these rows number.
+        n_vectors: V of each user; None: the largest number in these rows.
 
     Raises:
-        ValueError: if a user has another number of vectors than the others, or the
-            vectors of one are not numbered from 0 on.
+        ValueError: if a user has not V vectors, numbered from 0.
     """
     users, starts = np.unique(rows["user"].to_numpy(), return_index=True)
     index = rows["vector_index"].to_numpy()
@@ -113,7 +112,7 @@ def group_by_user(rows: pa.Table, n_vectors: int | None = None) -> UserVectors:
         n_vectors = int(index.max(initial=0)) + 1
     expected = np.tile(np.arange(n_vectors), len(users))
     if not np.array_equal(index, expected):
-        raise ValueError(_what_is_missing(rows, users, n_vectors))
+        raise ValueError(_describe_missing(rows, users, n_vectors))
     vectors = stack_vectors(rows["vector"])
     return UserVectors(
         users=users,
@@ -123,7 +122,7 @@ def group_by_user(rows: pa.Table, n_vectors: int | None = None) -> UserVectors:
 
 
 def count_vectors(queries: ir.Table) -> int:
-    """Return V, how many vectors each user has; 1 if there is no user.
+    """Return V, the number of vectors per user; 1 without users.
 
     Args:
         queries: one row per vector: `vector_index` (int32, from 0 for each user).
@@ -137,37 +136,37 @@ def count_vectors(queries: ir.Table) -> int:
 
 
 def read_item_vectors(batches: Iterable[pa.RecordBatch], n_items: int) -> ItemVectors:
-    """Return every item's id and vector, streamed into one array.
+    """Return the id and vector of every item, streamed into one array.
 
     Args:
-        batches: of `item` (int32, dense id from 2), `item_id` (integer or string) and
-            `vector` (list<float>, D numbers each), in any order.
-        n_items: the number of rows in all.
+        batches: `item` (int32, vocabulary index from 2), `item_id` (integer or string)
+            and `vector` (list<float>, D numbers each), in any order.
+        n_items: rows of all batches.
 
     Raises:
-        ValueError: if there is no item, a dense id is missing, repeated or below 2,
-            or the vectors' lengths differ.
+        ValueError: if there is no item, a vocabulary index is missing, repeated or
+            below 2, or the lengths of vectors differ.
     """
     vectors = np.empty((0, 0), np.float32)
     filled = np.zeros(n_items, bool)
-    dense: list[npt.NDArray[np.int64]] = []
+    indices: list[npt.NDArray[np.int64]] = []
     ids: list[pa.Array] = []
     for batch in batches:
         rows = stack_vectors(batch.column("vector"))
-        positions = batch.column("item").to_numpy().astype(np.int64) - FIRST_ID
+        items = batch.column("item").to_numpy().astype(np.int64) - FIRST_ID
         if not vectors.size:
             vectors = np.empty((n_items, rows.shape[1]), np.float32)
-        _require_positions(positions, filled)
-        filled[positions] = True
-        vectors[positions] = _of_dimension(rows, vectors.shape[1])
-        dense.append(positions)
+        _require_new_items(items, filled)
+        filled[items] = True
+        vectors[items] = _require_dimension(rows, vectors.shape[1])
+        indices.append(items)
         ids.append(plain_ids(batch.column("item_id")))
-    if not dense or not filled.all():
+    if not indices or not filled.all():
         raise ValueError(
             f"item_embeddings has {int(filled.sum())} of {n_items} items; "
             "run the export pipeline again"
         )
-    order = np.argsort(np.concatenate(dense))
+    order = np.argsort(np.concatenate(indices))
     return ItemVectors(pa.concat_arrays(ids).take(pa.array(order)), vectors)
 
 
@@ -209,39 +208,39 @@ def plain_ids(ids: Any) -> pa.Array:
     raise ValueError(f"ids are of type {ids.type}; they must be integers or strings")
 
 
-def _what_is_missing(
+def _describe_missing(
     rows: pa.Table, users: npt.NDArray[np.int32], n_vectors: int
 ) -> str:
-    """Return what to say where a user lacks a vector, or has one twice."""
-    place = np.searchsorted(users, rows["user"].to_numpy())
-    at = place * n_vectors + rows["vector_index"].to_numpy()
-    n_found = np.bincount(at, minlength=len(users) * n_vectors)
+    """Return the message about users who lack a vector, or have one twice."""
+    row_user = np.searchsorted(users, rows["user"].to_numpy())
+    flat = row_user * n_vectors + rows["vector_index"].to_numpy()
+    n_found = np.bincount(flat, minlength=len(users) * n_vectors)
     wrong = np.flatnonzero((n_found.reshape(-1, n_vectors) != 1).any(axis=1))
-    first = int(np.searchsorted(place, wrong[0]))
-    found = rows["vector_index"].to_numpy()[place == wrong[0]].tolist()
+    first = int(np.searchsorted(row_user, wrong[0]))
+    found = rows["vector_index"].to_numpy()[row_user == wrong[0]].tolist()
     return (
         f"{len(wrong)} of {len(users)} users do not have the vectors 0 to "
         f"{n_vectors - 1}, each once (first: {rows['user_id'][first].as_py()!r}, whose "
-        f"vector_index are {found}); all users have as many vectors as the model "
-        "makes: run the export pipeline again"
+        f"vector_index are {found}); the model gives every user as many vectors: run "
+        "the export pipeline again"
     )
 
 
-def _require_positions(
-    positions: npt.NDArray[np.int64], filled: npt.NDArray[np.bool_]
+def _require_new_items(
+    items: npt.NDArray[np.int64], filled: npt.NDArray[np.bool_]
 ) -> None:
-    outside = (positions < 0) | (positions >= len(filled))
+    outside = (items < 0) | (items >= len(filled))
     if outside.any():
-        found = positions[outside][0] + FIRST_ID
         raise ValueError(
-            f"item_embeddings has the dense item id {found}; ids of "
-            f"{len(filled)} items go from {FIRST_ID} to {len(filled) + FIRST_ID - 1}"
+            f"item_embeddings has the item index {items[outside][0] + FIRST_ID}; the "
+            f"indices of {len(filled)} items are {FIRST_ID} to "
+            f"{len(filled) + FIRST_ID - 1}"
         )
-    if len(np.unique(positions)) < len(positions) or filled[positions].any():
-        raise ValueError("item_embeddings has a dense item id twice")
+    if len(np.unique(items)) < len(items) or filled[items].any():
+        raise ValueError("item_embeddings has an item index twice")
 
 
-def _of_dimension(vectors: FloatArray, dimension: int) -> FloatArray:
+def _require_dimension(vectors: FloatArray, dimension: int) -> FloatArray:
     if vectors.shape[1] != dimension:
         raise ValueError(
             f"item_embeddings has vectors of {dimension} and of {vectors.shape[1]} "

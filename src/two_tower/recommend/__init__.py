@@ -1,1 +1,1 @@
-"""recommend."""
+"""Recommendations from an item index: filters, order and explanations."""

@@ -1,10 +1,11 @@
-"""Where raw ids stand in a list of them."""
+"""Raw ids: their indices in a list, their rows in a table, their type."""
+
+from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cached_property
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -12,16 +13,19 @@ import pyarrow as pa
 from two_tower.index.base import NO_ITEM, ItemIndices
 from two_tower.params import RawId
 
+if TYPE_CHECKING:
+    import ibis.expr.types as ir  # serving does without it
+
 NAMED_IN_ERRORS: Final = 5
 
 
 class IdLookup:
-    """Finds ids in the order of a vocabulary; it is hashed once, at the first question.
+    """Indices of raw ids in a list, which is hashed at the first lookup.
 
     Attributes:
-        ids: `[N]` int64 or string, each once; position i is the i-th.
-        what: what the ids are of, in the plural, for errors.
-        where: what holds them, for errors.
+        ids: `[N]` int64 or string, without repeats.
+        what: plural noun of the ids for errors, such as "items".
+        where: holder of the ids for errors, such as "the index".
     """
 
     def __init__(self, ids: pa.Array, *, what: str, where: str) -> None:
@@ -30,75 +34,75 @@ class IdLookup:
         self.where = where
 
     @cached_property
-    def _index(self) -> "pd.Index[Any]":
+    def _index(self) -> pd.Index[Any]:
         index: pd.Index[Any] = pd.Index(self.ids.to_pandas())
         return index
 
-    def find(self, asked: Any) -> ItemIndices:
-        """Return the positions of these ids, `NO_ITEM` for those that are unknown.
+    def find(self, ids: Any) -> ItemIndices:
+        """Return the index of each id, `NO_ITEM` where the list lacks it.
 
         Args:
-            asked: `[M]` list, NumPy array or Arrow array of raw ids.
+            ids: `[M]` list, NumPy array or Arrow array of raw ids.
 
         Returns:
             `[M]` int64.
         """
-        if isinstance(asked, pa.Array | pa.ChunkedArray):
-            asked = asked.to_pandas()
-        if not len(asked):
+        if isinstance(ids, pa.Array | pa.ChunkedArray):
+            ids = ids.to_pandas()
+        if not len(ids):
             return np.empty(0, np.int64)
-        return np.asarray(self._index.get_indexer(pd.Index(asked)), np.int64)
+        return np.asarray(self._index.get_indexer(pd.Index(ids)), np.int64)
 
-    def require(self, asked: Iterable[Any]) -> ItemIndices:
-        """Return the positions of these ids, all of them known.
+    def require(self, ids: Iterable[Any]) -> ItemIndices:
+        """Return the `[M]` index of each id.
 
         Raises:
-            ValueError: naming the first ids that are unknown, and what ids are like.
+            ValueError: naming the first ids that the list lacks, and its type of id.
         """
-        ids = list(asked)
-        positions = self.find(ids)
-        unknown = [ids[i] for i in np.flatnonzero(positions == NO_ITEM)]
-        if unknown:
+        given = list(ids)
+        indices = self.find(given)
+        missing = [given[i] for i in np.flatnonzero(indices == NO_ITEM)]
+        if missing:
             raise ValueError(
-                f"{len(unknown)} of {len(ids)} {self.what} are not among the "
+                f"{len(missing)} of {len(given)} {self.what} are not among the "
                 f"{len(self.ids)} of {self.where} (first: "
-                f"{unknown[:NAMED_IN_ERRORS]}; its ids are of type {self.ids.type}, "
+                f"{missing[:NAMED_IN_ERRORS]}; its ids are of type {self.ids.type}, "
                 f"such as {self.ids[0].as_py()!r}); drop them from the request, or "
                 "run the pipelines on data that have them"
             )
-        return positions
+        return indices
 
 
 def rows_of_ids(
     table: ir.Table, column: str, ids: Iterable[RawId]
 ) -> tuple[ir.Table, list[str]]:
-    """Return the rows of these ids, and the ids that have none.
+    """Return the table's rows of these ids, and the ids without a row.
 
     Args:
-        table: holds the ids.
+        table: has the column of ids.
         column: int64 or string.
-        ids: matched by how they read.
+        ids: matched as text.
 
     Returns:
-        The rows in no order, and as texts, each once and in the order asked, the ids
-        that are not among them.
+        The rows in no order, and the missing ids as text, without repeats, in the
+        order given.
     """
     texts = list(dict.fromkeys(str(one) for one in ids))
-    chosen = table.filter(table[column].cast("string").isin(texts))
-    found = set(chosen[column].cast("string").to_pyarrow().to_pylist())
-    return chosen, [text for text in texts if text not in found]
+    rows = table.filter(table[column].cast("string").isin(texts))
+    found = set(rows[column].cast("string").to_pyarrow().to_pylist())
+    return rows, [text for text in texts if text not in found]
 
 
 def ids_of_type(ids: Iterable[RawId], kind: pa.DataType, *, parameter: str) -> pa.Array:
-    """Return ids as the data have them, by how they read.
+    """Return ids in the type of the data, converted as text.
 
     Args:
-        ids: any of them.
+        ids: numbers or text.
         kind: int64 or string.
-        parameter: that named them, for the error.
+        parameter: name of the parameter that lists them, for the error.
 
     Raises:
-        ValueError: if one is no whole number where ids are.
+        ValueError: if `kind` is int64 and an id is no whole number.
     """
     texts = [str(one) for one in ids]
     try:
@@ -106,5 +110,6 @@ def ids_of_type(ids: Iterable[RawId], kind: pa.DataType, *, parameter: str) -> p
     except pa.ArrowInvalid as error:
         odd = [text for text in texts if not text.removeprefix("-").isdecimal()]
         raise ValueError(
-            f"{parameter} names {odd[:NAMED_IN_ERRORS]}, but ids are whole numbers here"
+            f"{parameter} names {odd[:NAMED_IN_ERRORS]}, but the ids of the data are "
+            "whole numbers"
         ) from error

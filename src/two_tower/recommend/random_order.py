@@ -1,13 +1,14 @@
-"""Recommendations drawn at random, the better ones more often."""
+"""Order of a list: best first, or sampled at random with the better items likelier."""
 
-from typing import Final
+from abc import ABC, abstractmethod
+from typing import ClassVar, Final
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
 from two_tower.index.base import NO_ITEM, ItemIndices, SearchResult
-from two_tower.params import Params
+from two_tower.params import OneOf, Params
 
 # The constants of SplitMix64 (Steele, Lea and Flood, Fast Splittable Pseudorandom
 # Number Generators, OOPSLA 2014): a step, and two odd factors that mix all bits.
@@ -17,21 +18,95 @@ _SECOND: Final = np.uint64(0x94D049BB133111EB)
 _MANTISSA: Final = np.uint64(11)  # 64 - 53: a float64 keeps 53 bits
 
 
-class Drawn(Params):
-    """Items drawn at random, with probability softmax(score / temperature).
+class Order(Params, ABC):
+    """How a list is chosen from the best allowed items of its user."""
 
-    Popular ones, which unknown users may get, are drawn with their shares as
-    probabilities: the temperature is for cosines.
+    takes_quota: ClassVar[bool]
+    """Whether `recommendation.quota` may order the list, too."""
+
+    @abstractmethod
+    def n_candidates(self, k: int) -> int:
+        """Return how many of the best items a list of `k` is chosen from."""
+
+    @abstractmethod
+    def choose(
+        self,
+        found: SearchResult,
+        users: npt.NDArray[np.int64],
+        k: int,
+        *,
+        by_popularity: bool,
+    ) -> SearchResult:
+        """Return `[B, k]` items of the candidates.
+
+        Args:
+            found: `[B, n_candidates]`, best first.
+            users: `[B]` int64, a number per user.
+            k: items per user.
+            by_popularity: whether scores are popularity shares, not cosines.
+        """
+
+
+class BestFirst(Order):
+    """The best items, best first."""
+
+    takes_quota: ClassVar[bool] = True
+
+    def n_candidates(self, k: int) -> int:
+        return k
+
+    def choose(
+        self,
+        found: SearchResult,
+        users: npt.NDArray[np.int64],
+        k: int,
+        *,
+        by_popularity: bool,
+    ) -> SearchResult:
+        return found
+
+
+class RandomOrder(Order):
+    """Items sampled without replacement, likelier with softmax(score / temperature).
+
+    Popular items for cold-start users are sampled by their shares; the temperature
+    scales cosines only.
     """
 
+    takes_quota: ClassVar[bool] = False
+
     temperature: float = Field(
-        gt=0, description="large: any item; small: nearly the best ones alone"
+        gt=0, description="large: nearly uniform; small: nearly best first"
     )
-    among: int = Field(ge=1, description="so many of the best items are drawn from")
-    seed: int = Field(ge=0, description="another gives every user other items")
+    among: int = Field(ge=1, description="the best items that a list is sampled from")
+    seed: int = Field(ge=0, description="another seed gives every user another list")
+
+    def n_candidates(self, k: int) -> int:
+        return self.among
+
+    def choose(
+        self,
+        found: SearchResult,
+        users: npt.NDArray[np.int64],
+        k: int,
+        *,
+        by_popularity: bool,
+    ) -> SearchResult:
+        if by_popularity:
+            return sample_by_popularity(found, users, k, seed=self.seed)
+        return sample_by_score(
+            found, users, k, temperature=self.temperature, seed=self.seed
+        )
 
 
-def draw_by_score(
+class ListOrder(OneOf[Order]):
+    """Order of the recommended items."""
+
+    best: BestFirst
+    random: RandomOrder
+
+
+def sample_by_score(
     found: SearchResult,
     users: npt.NDArray[np.int64],
     k: int,
@@ -39,51 +114,51 @@ def draw_by_score(
     temperature: float,
     seed: int,
 ) -> SearchResult:
-    """Return `k` items of each list, drawn with probability softmax(score / τ).
+    """Return `k` items per list, sampled with probability softmax(score / τ).
 
-    They are drawn one after the other and not put back: the k greatest of
-    score / τ + Gumbel noise are distributed so. The noise depends on the seed, the user
-    and the item alone, so a user's items don't change with the users asked about
-    beside.
+    Items are sampled without replacement: the k greatest sums of score / τ and Gumbel
+    noise have this distribution. The noise depends on the seed, the user and the item
+    only, so the list of a user is independent of the other users of the run.
 
     Args:
-        found: `[B, L]`, the items to draw from.
-        users: `[B]` int64, a number for each user.
-        k: items to draw, of at most L.
-        temperature: τ above 0; small ones draw nearly the best items alone.
+        found: `[B, L]`, the items to sample from.
+        users: `[B]` int64, a number per user.
+        k: items per list, at most L.
+        temperature: τ above 0.
         seed: of the noise.
 
     Returns:
-        `[B, k]` in the order of the draws, with their scores as they were.
+        `[B, k]` in the order of sampling, with the scores of `found`.
 
     References:
         Kool, van Hoof and Welling, Stochastic Beams and Where to Find Them: The
         Gumbel-Top-k Trick for Sampling Sequences Without Replacement, ICML 2019.
     """
     logits = found.scores.astype(np.float64) / temperature
-    return _draw(found, logits, users, k, seed=seed)
+    return _sample(found, logits, users, k, seed=seed)
 
 
-def draw_by_share(
+def sample_by_popularity(
     found: SearchResult, users: npt.NDArray[np.int64], k: int, *, seed: int
 ) -> SearchResult:
-    """Return the same where scores are shares: each is a probability to be drawn.
+    """Return `k` items per list, sampled with their popularity shares as probabilities.
 
-    Shares differ by factors, cosines by differences, so that no temperature fits both.
+    Shares differ by factors and cosines by differences, so one temperature can't fit
+    both.
 
     Args:
-        found: as of `draw_by_score`, with scores in [0, 1]; 0 is drawn last.
-        users: as of `draw_by_score`.
-        k: as of `draw_by_score`.
-        seed: as of `draw_by_score`.
+        found: `[B, L]`, with scores in [0, 1]; items of score 0 are sampled last.
+        users: `[B]` int64, a number per user.
+        k: items per list, at most L.
+        seed: of the noise, see `sample_by_score`.
     """
     shares = np.maximum(found.scores.astype(np.float64), 0)
     with np.errstate(divide="ignore"):
         logits = np.log(shares)
-    return _draw(found, logits, users, k, seed=seed)
+    return _sample(found, logits, users, k, seed=seed)
 
 
-def _draw(
+def _sample(
     found: SearchResult,
     logits: npt.NDArray[np.float64],
     users: npt.NDArray[np.int64],
@@ -93,33 +168,33 @@ def _draw(
 ) -> SearchResult:
     noise = gumbel_noise(users[:, np.newaxis], found.indices, seed=seed)
     keys = np.where(found.indices == NO_ITEM, -np.inf, logits + noise)
-    drawn = np.argsort(-keys, axis=1, kind="stable")[:, :k]
+    order = np.argsort(-keys, axis=1, kind="stable")[:, :k]
     return SearchResult(
-        np.take_along_axis(found.indices, drawn, axis=1),
-        np.take_along_axis(found.scores, drawn, axis=1),
+        np.take_along_axis(found.indices, order, axis=1),
+        np.take_along_axis(found.scores, order, axis=1),
     )
 
 
 def gumbel_noise(
-    users: npt.NDArray[np.int64], positions: ItemIndices, *, seed: int
+    users: npt.NDArray[np.int64], items: ItemIndices, *, seed: int
 ) -> npt.NDArray[np.float64]:
-    """Return one number of the standard Gumbel distribution per user and item.
+    """Return a number of the standard Gumbel distribution per user and item.
 
     Args:
         users: `[…]` int64.
-        positions: `[…]` int64 that broadcast to them.
-        seed: others give other numbers.
+        items: `[…]` int64, broadcast to the users.
+        seed: another seed gives other numbers.
     """
     state = _mixed(np.full(1, seed, np.uint64))
     state = _mixed(state ^ users.astype(np.uint64))
-    bits = _mixed(state ^ positions.astype(np.uint64)) >> _MANTISSA
+    bits = _mixed(state ^ items.astype(np.uint64)) >> _MANTISSA
     # Half a step from 0 and from 1, where the logarithms below have no value.
     uniform = (bits.astype(np.float64) + 0.5) / 2**53
     return -np.log(-np.log(uniform))
 
 
 def _mixed(state: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """Return 64 bits that look random, others for each state."""
+    """Return 64 pseudorandom bits for each state."""
     with np.errstate(over="ignore"):
         mixed = state + _STEP
         mixed = (mixed ^ (mixed >> np.uint64(30))) * _FIRST

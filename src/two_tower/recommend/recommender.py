@@ -1,8 +1,8 @@
-"""Recommendations from a bundle, in raw ids and titles."""
+"""Recommender: lists of an index bundle, by item index in bulk or by raw id for one."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -20,53 +20,59 @@ from two_tower.types import FloatArray
 
 ItemId: TypeAlias = int | str
 
+UNLEARNED_COLD_START: Final = (
+    "these towers read profiles alone and were trained with "
+    "training.profile.id_dropout at 0, so they have not learned a query for cold-start "
+    "users; choose average or popular, or train with id_dropout above 0"
+)
+
 
 def rank_popular(
     counts: npt.NDArray[np.int64], k: int, *, seen: Ragged, item_filter: ItemFilter
 ) -> SearchResult:
-    """Return the `k` most popular items that may be shown to each user.
+    """Return the `k` most popular unseen, allowed items of each user.
 
     Args:
-        counts: `[N]` int64 by position, interactions of the training.
-        k: items to return, at least 1.
-        seen: B rows of positions that are hidden from one user; `NO_ITEM` hides none.
+        counts: `[N]` int64, training interactions of each item.
+        k: items per user, at least 1.
+        seen: B rows of item indices, masked for one user; `NO_ITEM` masks none.
         item_filter: masks items for all users.
 
     Returns:
-        `[B, k]`, equal counts by position, padded with `NO_ITEM`; the scores are
-        shares of all interactions, in [0, 1].
+        `[B, k]`, ties by item index, padded with `NO_ITEM`; the scores are shares of
+        all training interactions, in [0, 1].
 
     Raises:
-        ValueError: if no item was ever met.
+        ValueError: if all counts are 0.
     """
     if not counts.any():
         raise ValueError(
-            "it is not known how popular the items are; give the recommender the "
-            "items' n_train, as item_vocabulary has it"
+            "the recommender has no counts of training interactions, so no item is "
+            "popular; pass it the column n_train of item_vocabulary"
         )
     shares = (counts / counts.sum()).astype(np.float32)
-    chosen = item_filter.allowed_indices
-    open_items = np.arange(len(counts)) if chosen is None else chosen
-    # What a user has seen can hide at most so many of the best.
-    enough = min(k + int(seen.lengths.max(initial=0)), len(open_items))
-    order = np.lexsort((open_items, -counts[open_items]))[:enough]
-    best = np.tile(open_items[order], (len(seen), 1))
-    left = item_filter.mask(best, seen)
-    return top_k(left, np.where(left == NO_ITEM, -np.inf, shares[best]), k)
+    allowed = item_filter.allowed_indices
+    allowed = np.arange(len(counts)) if allowed is None else allowed
+    # A user has seen at most so many of the most popular items.
+    enough = min(k + int(seen.lengths.max(initial=0)), len(allowed))
+    order = np.lexsort((allowed, -counts[allowed]))[:enough]
+    best = np.tile(allowed[order], (len(seen), 1))
+    unmasked = item_filter.mask(best, seen)
+    return top_k(unmasked, np.where(unmasked == NO_ITEM, -np.inf, shares[best]), k)
 
 
 @dataclass(frozen=True)
 class RecommendedItem:
-    """One place in a list.
+    """One item of a list.
 
     Attributes:
         rank: from 1.
-        item_id: as the data gave it.
+        item_id: raw id.
         title: None where there is none.
-        score: cosine, in [-1, 1]; of popular items, the share of the training's
+        score: cosine, in [-1, 1]; of a popular item its share of the training
             interactions, in [0, 1].
-        vector_index: which of a user's several vectors is nearest to it; None where
-            the query is a single one, or none.
+        vector_index: the user's vector nearest to the item; None for a single query
+            vector or none.
     """
 
     rank: int
@@ -77,28 +83,27 @@ class RecommendedItem:
 
 
 class Recommender:
-    """Answers from one bundle: by position in bulk, by raw id at its edge.
+    """Recommends items of one bundle, by item index in bulk or by raw id for one user.
 
     Attributes:
         bundle: the index and its items.
-        titles: `[N]` Arrow strings by position, null where an item has none.
-        counts: `[N]` int64 by position, how often training has met each item.
+        titles: `[N]` Arrow strings, null where an item has none.
+        counts: `[N]` int64, training interactions of each item.
     """
 
     def __init__(self, bundle: IndexBundle, items: pa.Table | None = None) -> None:
-        """Make ready to answer.
+        """Read titles and counts into the order of the index.
 
         Args:
             bundle: the index and its items.
-            items: what is known of them, in any order: `item_id` and, where there is
-                any, `title` (string, null where there is none) and `n_train` (int64,
-                interactions of the training). Items that the index lacks are passed
-                over.
+            items: `item_id` and optionally `title` (string or null) and `n_train`
+                (int64, training interactions), in any order; items that the index
+                lacks are skipped.
         """
         self.bundle = bundle
         self._lookup = IdLookup(bundle.item_ids, what="items", where="the index")
-        self.titles = pa.array(self._by_position(items, "title", None), pa.string())
-        self.counts = self._by_position(items, "n_train", 0).astype(np.int64)
+        self.titles = pa.array(self._read_column(items, "title", None), pa.string())
+        self.counts = self._read_column(items, "n_train", 0).astype(np.int64)
 
     def recommend(
         self,
@@ -110,22 +115,21 @@ class Recommender:
         exclude: ItemIndices | None = None,
         quota: int | None = None,
     ) -> SearchResult:
-        """Return the `k` best items of each query that may be shown to its user.
+        """Return the `k` best unseen, allowed items of each user.
 
         Args:
             queries: `[B, D]` float, of any length above 0; or `[B, V, D]` for users of
-                V vectors each, the nearest of which counts.
-            seen: B rows of positions that are hidden from one user; `NO_ITEM`, an item
-                that the index lacks, hides none.
-            k: items to return, at least 1.
-            allow: `[M]` int64, the only positions to show; None for all.
-            exclude: `[M]` int64, positions to show to nobody.
-            quota: items that are taken from each vector's own list before the best of
-                the others fill the list; None for no limit.
+                V vectors, where the score of an item is the largest of V cosines.
+            seen: B rows of item indices, masked for one user; `NO_ITEM` masks none.
+            k: items per user, at least 1.
+            allow: `[M]` int64, the only items to recommend; None: all items.
+            exclude: `[M]` int64, items never to recommend.
+            quota: items taken from each vector's own list before the best of the rest
+                fill the list; None: no quota.
 
         Returns:
-            `[B, k]`, every item once; padded with `NO_ITEM` only if no further item
-            may be shown.
+            `[B, k]`, without repeats; padded with `NO_ITEM` only if no other item is
+            left for the user.
         """
         return search_filtered(
             self.bundle,
@@ -152,14 +156,14 @@ class Recommender:
 
         Args:
             query: `[D]` or `[V, D]` float.
-            seen: ids to hide; one that the index doesn't hold is hidden anyway.
+            seen: raw ids never to recommend; ids that the index lacks are skipped.
             k: items to return, at least 1.
-            allow: the only ids to show; None for all.
-            exclude: ids not to show.
-            quota: as of `recommend`.
+            allow: the only raw ids to recommend; None: all items.
+            exclude: raw ids never to recommend.
+            quota: see `recommend`.
 
         Raises:
-            ValueError: if an id of `allow` or `exclude` is not in the index.
+            ValueError: if the index lacks an id of `allow` or `exclude`.
         """
         queries = np.asarray(query, np.float32)[np.newaxis]
         found = self.recommend(
@@ -170,22 +174,22 @@ class Recommender:
             exclude=None if exclude is None else self.require_indices(exclude),
             quota=quota,
         )
-        items = self.named(found)
+        items = self.name_items(found)
         if queries.ndim > AXES_OF_SINGLE:
             (nearest,) = nearest_vector(queries, self.bundle.vectors, found.indices)
-            numbered = zip(items, nearest.tolist(), strict=False)  # empty places last
+            numbered = zip(items, nearest.tolist(), strict=False)  # empty ranks last
             return [replace(item, vector_index=index) for item, index in numbered]
         return items
 
     def nearest_items(self, item_id: ItemId, k: int) -> list[RecommendedItem]:
-        """Return at most `k` items nearest to an item, itself left out.
+        """Return at most `k` items nearest to an item, without that item.
 
         Raises:
-            ValueError: if the item is not in the index.
+            ValueError: if the index lacks the item.
         """
-        position = self.require_indices([item_id])
-        seen = Ragged.from_lists([position], np.int64)
-        return self.named(self.recommend(self.bundle.vectors[position], seen, k))
+        item = self.require_indices([item_id])
+        seen = Ragged.from_lists([item], np.int64)
+        return self.name_items(self.recommend(self.bundle.vectors[item], seen, k))
 
     def recommend_popular(
         self,
@@ -195,22 +199,19 @@ class Recommender:
         allow: ItemIndices | None = None,
         exclude: ItemIndices | None = None,
     ) -> SearchResult:
-        """Return the `k` most popular items that may be shown to each user.
-
-        It is for users of whom nothing is known, so that no query can be made.
+        """Return the `k` most popular unseen, allowed items of each cold-start user.
 
         Args:
-            seen: B rows of positions that are hidden from one user.
-            k: items to return, at least 1.
-            allow: `[M]` int64, the only positions to show; None for all.
-            exclude: `[M]` int64, positions to show to nobody.
+            seen: B rows of item indices, masked for one user.
+            k: items per user, at least 1.
+            allow: `[M]` int64, the only items to recommend; None: all items.
+            exclude: `[M]` int64, items never to recommend.
 
         Returns:
-            `[B, k]` as `recommend`; the scores are shares of the training's
-            interactions, in [0, 1].
+            See `rank_popular`.
 
         Raises:
-            ValueError: if the items' counts were not given.
+            ValueError: if the recommender has no counts.
         """
         return rank_popular(
             self.counts,
@@ -222,44 +223,44 @@ class Recommender:
         )
 
     def require_indices(self, item_ids: Iterable[ItemId]) -> ItemIndices:
-        """Return the positions of these items.
+        """Return the item indices of raw ids.
 
         Raises:
-            ValueError: naming the items that are not in the index.
+            ValueError: naming the ids that the index lacks.
         """
         return self._lookup.require(item_ids)
 
     def find_indices(self, item_ids: Any) -> ItemIndices:
-        """Return the positions of these items, `NO_ITEM` for those not in the index.
+        """Return the item indices of raw ids, `NO_ITEM` where the index lacks one.
 
         Args:
-            item_ids: a list, NumPy array or Arrow array of raw ids.
+            item_ids: list, NumPy array or Arrow array of raw ids.
         """
         return self._lookup.find(item_ids)
 
-    def _by_position(
-        self, items: pa.Table | None, column: str, default: Any
-    ) -> npt.NDArray[np.object_]:
-        """Return `[N]`, a column of the items by position."""
-        values = np.full(self.bundle.n_items + 1, default, object)
-        if items is not None and column in items.column_names:
-            positions = self.find_indices(items["item_id"])
-            # An item that the index lacks (-1) writes to the last place.
-            values[positions] = np.asarray(items[column], object)
-        return values[:NO_ITEM]
-
-    def named(self, found: SearchResult) -> list[RecommendedItem]:
-        """Return the only row of `found` in raw ids, with titles."""
+    def name_items(self, found: SearchResult) -> list[RecommendedItem]:
+        """Return the only row of a search result with raw ids and titles."""
         return [
             RecommendedItem(
                 rank=rank,
-                item_id=self.bundle.item_ids[position].as_py(),
-                title=self.titles[position].as_py(),
+                item_id=self.bundle.item_ids[item].as_py(),
+                title=self.titles[item].as_py(),
                 score=score,
             )
-            for rank, (position, score) in enumerate(
+            for rank, (item, score) in enumerate(
                 zip(found.indices[0].tolist(), found.scores[0].tolist(), strict=True),
                 start=1,
             )
-            if position != NO_ITEM
+            if item != NO_ITEM
         ]
+
+    def _read_column(
+        self, items: pa.Table | None, column: str, default: Any
+    ) -> npt.NDArray[np.object_]:
+        """Return `[N]`, a column of the items in the order of the index."""
+        values = np.full(self.bundle.n_items + 1, default, object)
+        if items is not None and column in items.column_names:
+            indices = self.find_indices(items["item_id"])
+            # An item that the index lacks (-1) writes to the surplus last element.
+            values[indices] = np.asarray(items[column], object)
+        return values[:NO_ITEM]

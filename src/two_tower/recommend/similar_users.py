@@ -1,4 +1,4 @@
-"""The users who are most like a user."""
+"""Similar users: exact search among the users' query vectors."""
 
 from dataclasses import dataclass
 
@@ -16,11 +16,11 @@ from two_tower.types import FloatArray
 
 @dataclass(frozen=True)
 class SimilarUser:
-    """One place in a list of users.
+    """One entry of a list of similar users.
 
     Attributes:
         rank: from 1.
-        user_id: as the data gave it.
+        user_id: raw id.
         score: cosine, in [-1, 1].
     """
 
@@ -30,21 +30,21 @@ class SimilarUser:
 
 
 class SimilarUsers:
-    """Finds users by exact search among the users' vectors.
+    """Finds the users whose vectors are nearest to a user's.
 
-    Of users with several vectors, the nearest pair counts: they have that in common.
+    The similarity of two users of several vectors is that of their nearest pair.
     """
 
     def __init__(self, user_ids: pa.Array, vectors: FloatArray) -> None:
-        """Make ready to answer.
+        """Normalise the vectors.
 
         Args:
             user_ids: `[N]` int64 or string.
             vectors: `[N, D]` or `[N, V, D]` float32, the users' query vectors.
 
         Raises:
-            ValueError: if there are not as many ids as vectors, an id is repeated, or a
-                vector is zero.
+            ValueError: if the numbers of ids and vectors differ, an id is repeated, or
+                a vector is zero.
         """
         if len(user_ids) != len(vectors):
             raise ValueError(
@@ -58,30 +58,30 @@ class SimilarUsers:
 
     @classmethod
     def of(cls, users: UserVectors) -> "SimilarUsers":
-        """Return the finder over these users, as `read_user_vectors` gives them."""
+        """Return the finder over the users that `read_user_vectors` has read."""
         return cls(users.user_ids, users.vectors)
 
-    def nearest(self, user_id: int | str, k: int) -> list[SimilarUser]:
-        """Return at most `k` users nearest to a user, that one left out.
+    def find(self, user_id: int | str, k: int) -> list[SimilarUser]:
+        """Return at most `k` users nearest to a user, without that user.
 
         Raises:
-            ValueError: if the user is unknown.
+            ValueError: if there is no such user.
         """
         (user,) = self._lookup.require([user_id])
         own = user * self._n_vectors + np.arange(self._n_vectors)
         others = np.delete(np.arange(len(self._vectors)), own)
-        # So many vectors belong to k users at least.
+        # So many vectors belong to at least k users.
         n_found = min(k * self._n_vectors, len(others))
         query = self._vectors[own][np.newaxis]
         found = search_exactly(query, self._vectors, n_found, among=others)
-        nearest = _first_of_each(found.indices[0] // self._n_vectors)[:k]
+        users = found.indices[0] // self._n_vectors
         return [
             SimilarUser(
                 rank,
-                self._lookup.ids[found.indices[0, place] // self._n_vectors].as_py(),
-                float(found.scores[0, place]),
+                self._lookup.ids[users[first]].as_py(),
+                float(found.scores[0, first]),
             )
-            for rank, place in enumerate(nearest, start=1)
+            for rank, first in enumerate(_first_of_each(users)[:k], start=1)
         ]
 
 
@@ -90,13 +90,13 @@ def _require_distinct(user_ids: pa.Array) -> None:
     repeated = counts.filter(pc.greater(counts.field("counts"), 1)).field("values")
     if len(repeated):
         raise ValueError(
-            f"{len(repeated)} user ids stand there more than once (first: "
+            f"{len(repeated)} user ids are repeated (first: "
             f"{repeated[:NAMED_IN_ERRORS].to_pylist()}); user_embeddings has a row for "
-            "each vector of a user: read it with read_user_vectors and give the "
-            "users to SimilarUsers.of"
+            "each vector of a user: read it with read_user_vectors and pass the result "
+            "to SimilarUsers.of"
         )
 
 
 def _first_of_each(values: ItemIndices) -> ItemIndices:
-    """Return the places at which a value stands for the first time, rising."""
+    """Return the index of the first occurrence of each value, rising."""
     return np.sort(np.unique(values, return_index=True)[1])

@@ -1,1 +1,1 @@
-"""What turns a request in raw ids and values into a query vector."""
+"""Serving: query vectors and recommendations for requests in raw ids and values."""

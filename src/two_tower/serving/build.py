@@ -1,4 +1,4 @@
-"""Put a query tower together from a trained model and what its ids stand for."""
+"""Build a query tower from a trained model and its vocabularies."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def assemble_query_tower(
     vocabularies: Vocabularies,
     users: pa.Table,
     *,
-    buckets: Sequence[int],
+    bucket_boundaries: Sequence[int],
     tokens_per_batch: int,
     origin: JsonObject,
 ) -> QueryTower:
@@ -36,12 +36,12 @@ def assemble_query_tower(
 
     Args:
         towers: the trained model, built.
-        vocabularies: what its dense ids stand for.
-        users: `user_id` and `item_ids` (list of raw ids) of those that the average
-            query is made from, with `timestamps` and `ratings` (lists as long) for
-            towers that read events.
-        buckets: widths that histories are padded to; those that the model can't read
-            are left out.
+        vocabularies: raw ids and feature values of its indices.
+        users: `user_id` and `item_ids` (list of raw ids) of the users whose mean is
+            the average query; towers that read events need `timestamps` and `ratings`
+            (equally long lists).
+        bucket_boundaries: rising widths of padded histories; wider ones than the
+            model reads are left out.
         tokens_per_batch: items in a batch, padding included.
         origin: see `QueryTower`.
     """
@@ -50,8 +50,8 @@ def assemble_query_tower(
         towers=towers,
         vocabularies=vocabularies,
         average_query=np.empty(0, np.float32),
-        largest_norm=measure_items(towers, vocabularies.items.num_rows),
-        edges=[*(width for width in buckets if width < longest), longest],
+        largest_norm=longest_item_norm(towers, vocabularies.items.num_rows),
+        bucket_boundaries=[*(w for w in bucket_boundaries if w < longest), longest],
         tokens_per_batch=tokens_per_batch,
         origin=origin,
     )
@@ -60,11 +60,11 @@ def assemble_query_tower(
 
 
 def encode_users(tower: QueryTower, users: pa.Table) -> FloatArray:
-    """Return the users' query vectors, as of their newest interaction.
+    """Return the query vectors of the users' whole histories.
 
     Args:
         tower: raw ids in, vectors out.
-        users: as of `assemble_query_tower`.
+        users: see `assemble_query_tower`.
     """
     histories = users["item_ids"].combine_chunks()
     if not tower.towers.reads_events:
@@ -73,64 +73,65 @@ def encode_users(tower: QueryTower, users: pa.Table) -> FloatArray:
     return tower.encode(histories, users["user_id"], events=RequestEvents(*lists))
 
 
-def measure_items(towers: TwoTower, n_items: int) -> float | None:
-    """Return the length of the longest item vector; None if all have length 1."""
+def longest_item_norm(towers: TwoTower, n_items: int) -> float | None:
+    """Return the length of the longest item vector; None if the towers normalise."""
     if towers.normalise:
         return None
-    ids = np.arange(FIRST_ID, FIRST_ID + n_items, dtype=np.int32)
-    return find_largest_norm(encode_items(towers, ids))
+    items = np.arange(FIRST_ID, FIRST_ID + n_items, dtype=np.int32)
+    return find_largest_norm(encode_items(towers, items))
 
 
 def average_direction(queries: FloatArray) -> FloatArray:
     """Return the mean of `[R, D]` or `[R, V, D]` unit vectors, scaled to length 1.
 
     Raises:
-        ValueError: if there is no query, or they cancel out.
+        ValueError: if there is no query, or the queries cancel out.
     """
     vectors = queries.reshape(-1, queries.shape[-1])
     mean = vectors.mean(axis=0, dtype=np.float64) if len(vectors) else np.zeros(1)
     length = np.linalg.norm(mean)
     if not length > 0:
         raise ValueError(
-            f"the {len(queries)} users' queries have no mean direction, so there is "
-            "no average query; train on data with users"
+            f"the query vectors of {len(queries)} users have no mean direction, so "
+            "there is no average query; train on data with users"
         )
     return (mean / length).astype(np.float32)
 
 
 def sample_users(user_vocabulary: ir.Table, *, n: int, seed: int) -> ir.Table:
-    """Return the rows of `n` users drawn at random, all if there are fewer.
+    """Return the rows of `n` randomly sampled users, all if there are fewer.
 
     Args:
         user_vocabulary: `user` (int32, unique).
-        n: how many.
-        seed: of the draw.
+        n: users to sample.
+        seed: of the sample.
     """
     users = user_vocabulary.order_by("user").user.to_pyarrow().to_numpy()
     if len(users) <= n:
         return user_vocabulary
-    drawn = np.random.default_rng(seed).choice(users, n, replace=False)
-    return user_vocabulary.filter(_.user.isin(drawn.tolist()))
+    sampled = np.random.default_rng(seed).choice(users, n, replace=False)
+    return user_vocabulary.filter(_.user.isin(sampled.tolist()))
 
 
 def describe_origin(lineage: LineageStore) -> JsonObject:
-    """Return what the present model was made from and with.
+    """Return the data, parameters and split rules of the trained model.
 
     Args:
-        lineage: holds the record of `two_tower_model`.
+        lineage: holds the records of `two_tower_model` and of its data.
 
     Returns:
-        `fingerprints` of the model and of all data that it came from, the `parameters`
-        of its training, and the `rules` by which its data were selected and split.
+        `fingerprints` of the model and of the data it was trained on, the `parameters`
+        of the training, and the `rules` that selected and split the data.
 
     Raises:
-        ValueError: if there is no such record, or none of those data.
+        ValueError: if the model has no record, or its data were replaced since.
     """
     record = lineage.find("two_tower_model")
     if record is None:
         raise ValueError(
-            "nothing is known of where two_tower_model came from; "
-            "run the training pipeline again"
+            "two_tower_model has no lineage record: the run that wrote it was "
+            "interrupted, or the file was copied by hand; run the training pipeline "
+            "again"
         )
     return {
         "fingerprints": {**record.ancestors, "two_tower_model": record.fingerprint},
@@ -142,14 +143,14 @@ def describe_origin(lineage: LineageStore) -> JsonObject:
 def _describe_rules(
     lineage: LineageStore, ancestors: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Return the parameters of the tables that a model was made from."""
+    """Return the parameters of the tables that the model was trained on."""
     rules: dict[str, Any] = {}
     for name in ("kept_interactions", "split_interactions"):
         record = lineage.find(name)
         if record is None or record.fingerprint != ancestors.get(name):
             raise ValueError(
-                f"two_tower_model was made from another {name} than the present one; "
-                "run the training pipeline again"
+                f"two_tower_model was trained on another version of {name}; run the "
+                "training pipeline again"
             )
         rules |= record.parameters
     return rules

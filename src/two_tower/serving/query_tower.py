@@ -1,4 +1,4 @@
-"""The query tower as it is served: raw ids and values in, query vectors out."""
+"""Query tower of a deployed model: raw ids and values in, query vectors out."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from two_tower.index.base import NO_ITEM
 from two_tower.index.inner_product import reduce_items, reduce_queries
 from two_tower.ragged import Ragged
 from two_tower.recommend.ids import IdLookup
+from two_tower.recommend.recommender import UNLEARNED_COLD_START
 from two_tower.serving.requests import (
     RequestEvents,
     encode_values,
@@ -37,13 +38,13 @@ if TYPE_CHECKING:  # Kedro opens what uses this module, and must not import Kera
 
 
 class Requests(NamedTuple):
-    """What towers read of R requests.
+    """Inputs of the towers for R requests.
 
     Attributes:
-        histories: R rows of dense int32 item ids.
-        users: `[R]` int32 dense user ids, 1 for unknown ones.
-        values: name of the feature → `[R, width]`, in place of stored ones.
-        events: of the histories; None for towers that read none.
+        histories: R rows of item indices (int32).
+        users: `[R]` int32 user indices, 1 out of vocabulary.
+        values: name of a feature → `[R, width]`, in place of the stored values.
+        events: of the histories; None for towers that read no events.
     """
 
     histories: Ragged
@@ -54,39 +55,39 @@ class Requests(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class QueryTower:
-    """Towers with all that a request, or another training, needs to know of them.
+    """Trained towers with the vocabularies and settings of serving and retraining.
 
-    All vectors that come out have length 1, so that an angular index keeps the model's
-    order. Towers that don't normalise are served with one more dimension (`reduction`).
+    All vectors that it returns have length 1, so an angular index ranks as the model
+    does. Towers that don't normalise get one more dimension (`index.inner_product`).
 
     Attributes:
         towers: the trained model, built.
-        vocabularies: what its dense ids stand for.
+        vocabularies: raw ids and feature values of its indices.
         average_query: `[D]` float32 of length 1, the direction of the mean of all
-            vectors of the users.
+            user vectors.
         largest_norm: length of the longest item vector of towers that don't
-            normalise; None of others.
-        edges: rising widths that histories are padded to; the last is the most items
-            of a history that count.
+            normalise; None for others.
+        bucket_boundaries: rising widths that histories are padded to; the last is
+            the number of newest items that towers read.
         tokens_per_batch: items in a batch, padding included.
-        origin: `fingerprints` of the data and the model, the `parameters` that it was
-            trained with, and the `rules` by which its data were selected and split.
+        origin: `fingerprints` of the data and the model, the `parameters` of the
+            training, and the `rules` that selected and split its data.
     """
 
     towers: TwoTower
     vocabularies: Vocabularies
     average_query: FloatArray
     largest_norm: float | None
-    edges: Sequence[int]
+    bucket_boundaries: Sequence[int]
     tokens_per_batch: int
     origin: JsonObject
 
     @property
     def has_learned_cold_start(self) -> bool:
-        """Whether training has taught the towers a query for nobody.
+        """Whether training has taught the towers a query for cold-start users.
 
-        Histories leave out a first item's past, and id dropout the user; of a profile
-        alone without it, nothing is ever unknown.
+        It has if towers read histories, since a first item has an empty history, or
+        if id dropout hid users from a profile.
         """
         profile = self.towers.profile
         if self.towers.history_encoder is not None or profile is None:
@@ -95,7 +96,7 @@ class QueryTower:
 
     @property
     def dimension(self) -> int:
-        """D of all vectors that come out."""
+        """D of the vectors that it returns."""
         return self.towers.item_tower.dimension + (self.largest_norm is not None)
 
     def encode(
@@ -109,27 +110,26 @@ class QueryTower:
     ) -> FloatArray:
         """Return the query vectors of R requests.
 
-        What is unknown is no error: an unknown item of a history says nothing and is
-        left out, an unknown user or value counts as any unknown one.
+        Items out of vocabulary are skipped; users and values out of vocabulary get the
+        out-of-vocabulary embedding.
 
         Args:
-            histories: R lists of raw item ids, oldest first; an empty or null one is a
-                user without a history.
-            users: R raw user ids (list or Arrow array), null for a user without one;
+            histories: R lists of raw item ids, oldest first; an empty or null list is
+                a user without a history.
+            users: R raw user ids (list or Arrow array), null for a user without an id;
                 None if no user has one.
-            features: R rows of columns that user features are read from (see the
-                declared features); they take the place of what is stored of a known
-                user, who keeps the features whose column is not among them.
+            features: R rows of the columns of declared user features. They replace the
+                stored values of a user; a feature without its column keeps them.
             events: times and ratings of the histories' items; towers that read items
-                alone read none of them.
-            strict: refuse unknown items, users and values.
+                alone ignore them.
+            strict: raise an error for items, users and values out of vocabulary.
 
         Returns:
-            `[R, D]` float32 of length 1, or `[R, V, D]` of towers that answer with V
-            vectors.
+            `[R, D]` float32 of length 1, or `[R, V, D]` from towers of V vectors per
+            user.
 
         Raises:
-            ValueError: as `read`.
+            ValueError: see `read`.
         """
         requests = self.read(histories, users, features, events=events, strict=strict)
         return self.encode_indices(*requests)
@@ -143,66 +143,67 @@ class QueryTower:
         events: RequestEvents | None = None,
         strict: bool = False,
     ) -> Requests:
-        """Return what the towers read of R requests.
+        """Return the inputs of the towers for R requests.
 
         Args:
-            histories: as of `encode`.
-            users: as of `encode`.
-            features: as of `encode`.
-            events: as of `encode`.
-            strict: as of `encode`.
+            histories: see `encode`.
+            users: see `encode`.
+            features: see `encode`.
+            events: see `encode`.
+            strict: see `encode`.
 
         Raises:
             ValueError: if the arguments differ in length, ids are of another type
-                than the model's, the towers read no feature from a column, or
-                (`strict`) something is unknown.
+                than the model's, no feature is read from a column, or (`strict`) an
+                item, user or value is out of vocabulary.
         """
         _require_lengths(histories, users, features)
         profile = self.towers.profile
         names = () if profile is None else profile.features
-        dense = self._dense_histories(histories, strict=strict)
-        is_known = dense.values >= FIRST_ID
+        items = self._history_indices(histories, strict=strict)
+        in_vocabulary = items.values >= FIRST_ID
         return Requests(
-            dense.keep(is_known),
-            self._dense_users(users, len(histories), strict=strict),
+            items.keep(in_vocabulary),
+            self._user_indices(users, len(histories), strict=strict),
             {}
             if features is None
             else encode_values(
                 features, self.vocabularies, "user", names, strict=strict
             ),
-            read_events(dense, events or RequestEvents()).keep(is_known)
+            read_events(items, events or RequestEvents()).keep(in_vocabulary)
             if self.towers.reads_events
             else None,
         )
 
     def find_cold_start_users(self, requests: Requests) -> npt.NDArray[np.bool_]:
-        """Return `[R]` bool, of whom the towers read nothing that tells them apart.
+        """Return the mask `[R]` bool of cold-start requests.
 
-        An item of the history tells, if the towers read histories; an id, if the user
-        has a row of their own; a feature, stored or given, if its value is neither
-        missing nor unknown.
+        A request is warm if the towers read an item of its history, an embedding of
+        the user's id, or a feature value, stored or given, that is neither missing nor
+        out of vocabulary.
         """
-        is_known = np.zeros(len(requests.users), bool)
+        is_warm = np.zeros(len(requests.users), bool)
         if self.towers.history_encoder is not None:
-            is_known |= requests.histories.lengths > 0
+            is_warm |= requests.histories.lengths > 0
         if self._hashes_users:
             n_train = self.vocabularies.users["n_train"].to_numpy()
             is_trained = np.concatenate([np.zeros(FIRST_ID, bool), n_train > 0])
-            is_known |= is_trained[requests.users]
+            is_warm |= is_trained[requests.users]
         profile = self.towers.profile
         if profile is None:
-            return ~is_known
+            return ~is_warm
         if profile.use_id:
             rows = np.asarray(profile.id_rows)[requests.users]
-            is_known |= rows != OUT_OF_VOCABULARY
+            is_warm |= rows != OUT_OF_VOCABULARY
         for name, feature in profile.features.items():
             given = requests.values.get(name)
             stored = np.asarray(feature.values)
             values = stored[requests.users] if given is None else given
-            # The number 0 is a missing one, or the mean.
-            tells = values != 0 if feature.feature.is_dense else values >= FIRST_ID
-            is_known |= tells.any(axis=1)
-        return ~is_known
+            # The number 0 is missing, or the mean.
+            is_dense = feature.feature.is_dense
+            has_value = values != 0 if is_dense else values >= FIRST_ID
+            is_warm |= has_value.any(axis=1)
+        return ~is_warm
 
     def encode_indices(
         self,
@@ -211,13 +212,13 @@ class QueryTower:
         values: Mapping[str, np.ndarray] | None = None,
         events: Events | None = None,
     ) -> FloatArray:
-        """Return the same for dense ids and encoded values.
+        """Return the query vectors of indices and encoded values; see `encode`.
 
         Args:
-            histories: R rows of dense int32 item ids.
-            users: `[R]` int32 dense user ids; None for unknown users.
-            values: name of the feature → `[R, width]`, in place of stored ones.
-            events: of the histories; None if no time and no rating is known.
+            histories: R rows of item indices (int32).
+            users: `[R]` int32 user indices; None: all out of vocabulary.
+            values: name of a feature → `[R, width]`, in place of the stored values.
+            events: of the histories; None without times and ratings.
         """
         if users is None:
             users = np.full(len(histories), OUT_OF_VOCABULARY, np.int32)
@@ -225,67 +226,63 @@ class QueryTower:
             self.towers,
             histories,
             users,
-            edges=self.edges,
+            edges=self.bucket_boundaries,
             tokens_per_batch=self.tokens_per_batch,
             values=values or None,
             events=events,
         )
         return vectors if self.largest_norm is None else reduce_queries(vectors)
 
-    def encode_items(self, ids: IntArray) -> FloatArray:
-        """Return the `[N, D]` float32 unit vectors of `[N]` int32 dense item ids."""
-        vectors = encode_items(self.towers, ids)
+    def encode_items(self, items: IntArray) -> FloatArray:
+        """Return the `[N, D]` float32 unit vectors of `[N]` int32 item indices."""
+        vectors = encode_items(self.towers, items)
         if self.largest_norm is None:
             return vectors
         return reduce_items(vectors, self.largest_norm)
 
-    def cold_query(self, policy: Literal["learned", "average"]) -> FloatArray:
-        """Return the query for a user of whom nothing is known.
+    def cold_start_query(self, policy: Literal["learned", "average"]) -> FloatArray:
+        """Return the query of cold-start users.
 
         Args:
-            policy: `learned` is what the towers say of nobody, `[D]` or `[V, D]`;
-                `average` the `[D]` direction of the mean of all users' vectors.
+            policy: `learned`: the towers' output without history, user and features,
+                `[D]` or `[V, D]`; `average`: `average_query`, `[D]`.
 
         Raises:
-            ValueError: the towers have never learned to say anything of nobody.
+            ValueError: if the policy is `learned` and the towers have not learned it.
         """
         if policy == "average":
             return self.average_query
         if not self.has_learned_cold_start:
-            raise ValueError(
-                "cold_start is 'learned', but these towers read profiles alone and "
-                "were trained without training.profile.id_dropout, so that their query "
-                "for nobody is not trained; choose average or popular, or train with "
-                "id_dropout above 0"
-            )
+            raise ValueError(f"cold_start is 'learned', but {UNLEARNED_COLD_START}")
         (query,) = self.encode_indices(Ragged.from_lists([[]]))
         return np.asarray(query)
 
     @property
     def _hashes_users(self) -> bool:
-        """Whether events are read with an embedding of the user's id."""
+        """Whether the history encoder reads a hashed embedding of the user's id."""
         if self.towers.query_per_position:
             return False
         return self.towers.history_encoder.events.user_id is not None
 
-    def _dense_histories(self, histories: pa.ListArray, *, strict: bool) -> Ragged:
-        """Return dense ids, 1 for unknown items."""
+    def _history_indices(self, histories: pa.ListArray, *, strict: bool) -> Ragged:
+        """Return R rows of item indices, 1 out of vocabulary."""
         lookup = self.vocabularies.item_lookup
-        # A column without any item has values of no type at all.
-        items = _cast(pc.list_flatten(histories), lookup)
-        dense = _dense(items, lookup, strict=strict)
+        ids = _cast(pc.list_flatten(histories), lookup)
+        indices = _vocabulary_indices(ids, lookup, strict=strict)
         offsets = np.cumsum(list_lengths(histories), dtype=np.int64)
-        return Ragged(dense, np.concatenate([[0], offsets]))
+        return Ragged(indices, np.concatenate([[0], offsets]))
 
-    def _dense_users(self, users: Any, n_rows: int, *, strict: bool) -> IntArray:
-        dense = np.full(n_rows, OUT_OF_VOCABULARY, np.int32)
+    def _user_indices(self, users: Any, n_rows: int, *, strict: bool) -> IntArray:
+        """Return `[n_rows]` int32 user indices, 1 for users out of vocabulary."""
+        indices = np.full(n_rows, OUT_OF_VOCABULARY, np.int32)
         if users is None:
-            return dense
+            return indices
         lookup = self.vocabularies.user_lookup
         column = users if isinstance(users, pa.Array) else _combined(users)
-        named = column.is_valid().to_numpy(zero_copy_only=False)
-        dense[named] = _dense(_cast(column.drop_null(), lookup), lookup, strict=strict)
-        return dense
+        has_id = column.is_valid().to_numpy(zero_copy_only=False)
+        ids = _cast(column.drop_null(), lookup)
+        indices[has_id] = _vocabulary_indices(ids, lookup, strict=strict)
+        return indices
 
 
 def _combined(users: Any) -> pa.Array:
@@ -295,7 +292,7 @@ def _combined(users: Any) -> pa.Array:
 
 
 def _cast(ids: pa.Array, lookup: IdLookup) -> pa.Array:
-    """Return ids of the vocabulary's type, as 32 bits may have become 64."""
+    """Return ids in the type of the vocabulary; an empty column may have no type."""
     try:
         return ids.cast(lookup.ids.type)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
@@ -305,11 +302,11 @@ def _cast(ids: pa.Array, lookup: IdLookup) -> pa.Array:
         ) from error
 
 
-def _dense(ids: pa.Array, lookup: IdLookup, *, strict: bool) -> IntArray:
-    """Return dense int32 ids, 1 for unknown ones."""
-    positions = lookup.require(ids.to_pylist()) if strict else lookup.find(ids)
-    dense = np.where(positions == NO_ITEM, OUT_OF_VOCABULARY, positions + FIRST_ID)
-    return dense.astype(np.int32)
+def _vocabulary_indices(ids: pa.Array, lookup: IdLookup, *, strict: bool) -> IntArray:
+    """Return int32 vocabulary indices, 1 out of vocabulary."""
+    rows = lookup.require(ids.to_pylist()) if strict else lookup.find(ids)
+    indices = np.where(rows == NO_ITEM, OUT_OF_VOCABULARY, rows + FIRST_ID)
+    return indices.astype(np.int32)
 
 
 def _require_lengths(histories: pa.ListArray, users: Any, features: Any) -> None:
@@ -320,5 +317,6 @@ def _require_lengths(histories: pa.ListArray, users: Any, features: Any) -> None
     }
     if len(set(lengths.values())) > 1:
         raise ValueError(
-            f"a request has one row per user in everything, but there are {lengths}"
+            "histories, users and features need one row per request, but have "
+            f"{lengths} rows"
         )

@@ -1,4 +1,4 @@
-"""Features that come with a request, in place of those that are stored."""
+"""Features and events that a request brings along."""
 
 from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
@@ -31,26 +31,25 @@ def encode_values(
     *,
     strict: bool,
 ) -> dict[str, np.ndarray]:
-    """Return raw values as the numbers that the towers read.
+    """Return raw feature values encoded as the towers' inputs.
 
-    They are encoded by the same expressions as for training: cut into words, cut to a
-    prefix, looked up, standardised.
+    The expressions of training encode them: words, prefixes, lookup, standardisation.
 
     Args:
-        rows: R rows of the columns that features are read from, any of them.
-        vocabularies: what the model knows.
-        entity: whose features they are.
+        rows: R rows of any columns that features are read from.
+        vocabularies: of the model.
+        entity: item or user.
         names: the features that the towers read.
-        strict: refuse a value that training does not know; otherwise it counts as any
-            unknown one.
+        strict: raise an error for a value out of vocabulary, which otherwise gets the
+            out-of-vocabulary index.
 
     Returns:
-        Name of the feature → `[R, width]` int32 ids or float32 numbers, for the
-        features whose column is there; null is a missing value.
+        Name of a feature → `[R, width]` int32 indices or float32 numbers, for the
+        features whose column is given; null is a missing value.
 
     Raises:
-        ValueError: a column that the towers read no feature from, one of a type that
-            its feature can't take, or (`strict`) an unknown value.
+        ValueError: if no feature is read from a column, a column has a type that its
+            feature can't take, or (`strict`) a value is out of vocabulary.
     """
     every = vocabularies.declared.of(entity)
     declared = {name: every[name] for name in names}
@@ -58,18 +57,18 @@ def encode_values(
     encoded = _encode(rows, vocabularies, entity, given)
     if strict:
         for name, one in given.items():
-            raw, ids = rows[one.source_column(name)], feature_rows(encoded[name])
-            unseen = one.find_unseen(raw, ids, vocabularies.schema[entity][name])
-            _require_seen(raw, unseen, name)
+            raw, indices = rows[one.source_column(name)], feature_rows(encoded[name])
+            unseen = one.find_unseen(raw, indices, vocabularies.schema[entity][name])
+            _require_in_vocabulary(raw, unseen, name)
     return {name: feature_rows(encoded[name]) for name in given}
 
 
 def feature_rows(column: pa.ChunkedArray, width: int = 1) -> np.ndarray:
-    """Return a column of a feature as `[R, width]`, wider if a list is longer.
+    """Return a column of a feature as `[R, ≥ width]`.
 
     Args:
-        column: int32 ids, float32 numbers or lists of int32 ids.
-        width: the least width; rows with fewer ids end in zeros.
+        column: int32 indices, float32 numbers or lists of int32 indices.
+        width: least width; shorter rows are padded with zeros.
     """
     if not pa.types.is_list(column.type):
         return np.asarray(column)[:, np.newaxis]
@@ -80,12 +79,12 @@ def feature_rows(column: pa.ChunkedArray, width: int = 1) -> np.ndarray:
 def _given(
     rows: pa.Table, declared: Mapping[str, FeatureKind], entity: Entity
 ) -> dict[str, FeatureKind]:
-    """Return the features whose column is there."""
+    """Return the declared features whose column is given."""
     readers = {one.source_column(name) for name, one in declared.items()}
     if unread := sorted(set(rows.column_names) - readers):
         raise ValueError(
             f"no {entity} feature is read from {unread[:NAMED_IN_ERRORS]}; the towers "
-            f"read the columns {sorted(readers)}; leave others out, or train with a "
+            f"read the columns {sorted(readers)}: leave others out, or train with a "
             "profile that has them"
         )
     return {
@@ -101,14 +100,14 @@ def _encode(
     entity: Entity,
     given: Mapping[str, FeatureKind],
 ) -> pa.Table:
-    place = pa.array(np.arange(rows.num_rows, dtype=np.int32))
+    row = pa.array(np.arange(rows.num_rows, dtype=np.int32))
     zero = pa.array(np.zeros(rows.num_rows, np.int64))
-    asked = ibis.memtable(
-        pa.table({entity: place, f"{entity}_id": place, "n_train": zero})
+    entities = ibis.memtable(
+        pa.table({entity: row, f"{entity}_id": row, "n_train": zero})
     )
-    table = ibis.memtable(rows.append_column(f"{entity}_id", place))
+    table = ibis.memtable(rows.append_column(f"{entity}_id", row))
     return encode_features(
-        with_columns(asked, entity, table, given),
+        with_columns(entities, entity, table, given),
         entity,
         ibis.memtable(vocabularies.values),
         given,
@@ -116,29 +115,28 @@ def _encode(
     ).to_pyarrow()
 
 
-def _require_seen(
+def _require_in_vocabulary(
     raw: pa.ChunkedArray, unseen: npt.NDArray[np.bool_], name: str
 ) -> None:
     rows = np.flatnonzero(unseen)
     if len(rows):
-        some = raw.take(pa.array(rows[:NAMED_IN_ERRORS])).to_pylist()
+        examples = raw.take(pa.array(rows[:NAMED_IN_ERRORS])).to_pylist()
         raise ValueError(
             f"{len(rows)} of {len(unseen)} values of {name} are out of vocabulary "
-            f"(first: {some}): they, or values in them, are not in the training. Leave "
-            "them out, encode without `strict`, or retrain: kedro run --pipelines "
-            "retrain"
+            f"(first: {examples}): they, or values in them, are not in the training "
+            "data. Leave them out, encode without `strict`, or retrain: kedro run "
+            "--pipelines retrain"
         )
 
 
 class RequestEvents(NamedTuple):
-    """What is known of R requests beside items and users; None where nothing is.
+    """Times and ratings of R requests; None where no request has any.
 
     Attributes:
-        timestamps: R lists, the second since 1970 (UTC, a whole number) of each item
-            of the history; null in a list is unknown.
+        timestamps: R lists, whole seconds since 1970 (UTC) of each history item; null
+            for an unknown time.
         ratings: R lists of numbers, null for an item without a rating.
-        asked_at: R seconds, when it is asked; null stands for the time of the newest
-            item.
+        asked_at: R whole seconds, the request time; null: the time of the newest item.
     """
 
     timestamps: pa.ListArray | None = None
@@ -147,15 +145,15 @@ class RequestEvents(NamedTuple):
 
 
 def read_events(histories: Ragged, given: RequestEvents) -> Events:
-    """Return what comes with requests as towers read it.
+    """Return the events of R requests as towers read them.
 
     Args:
-        histories: R rows, of as many values as the lists have.
-        given: with the R requests.
+        histories: R rows of history items.
+        given: times and ratings of these items.
 
     Raises:
-        ValueError: if a list is of another length than its history, or holds no whole
-            seconds or no numbers.
+        ValueError: if a list and its history differ in length, times are not whole
+            seconds, or ratings are not numbers.
     """
     events = Events.unknown(histories)
     if given.timestamps is not None:
@@ -170,7 +168,7 @@ def read_events(histories: Ragged, given: RequestEvents) -> Events:
         if len(given.asked_at) != len(histories):
             raise ValueError(
                 f"asked_at has {len(given.asked_at)} entries for {len(histories)} "
-                "requests; give one of each, null where it is unknown"
+                "requests; give one per request, null where it is unknown"
             )
         _require_seconds(given.asked_at.type, "asked_at")
         events = events._replace(asked_at=read_seconds(given.asked_at))
@@ -178,7 +176,7 @@ def read_events(histories: Ragged, given: RequestEvents) -> Events:
 
 
 def list_lengths(lists: pa.ListArray) -> np.ndarray:
-    """Return `[R]` int, how long each list is; null is an empty one."""
+    """Return `[R]` int, the length of each list; 0 for null."""
     return np.asarray(pc.fill_null(pc.list_value_length(lists), 0))
 
 
@@ -187,25 +185,25 @@ def _require_lengths(histories: Ragged, lists: pa.ListArray, name: str) -> None:
     if len(found) != len(expected):
         raise ValueError(
             f"{name} has {len(found)} lists for {len(expected)} histories; give one "
-            "for each"
+            "list per history"
         )
     wrong = np.flatnonzero(found != expected)
     if len(wrong):
         row = wrong[0]
         raise ValueError(
             f"{name} of request {row} has {found[row]} entries for {expected[row]} "
-            "items; give one for each item, null where it is unknown"
+            "items; give one per item, null where it is unknown"
         )
 
 
 def _require_seconds(found: Any, name: str) -> None:
     if not (pa.types.is_integer(found) or pa.types.is_null(found)):
         raise ValueError(
-            f"{name} are {found}; give whole seconds since 1970 (UTC), as the data have"
+            f"{name} are of type {found}; give whole seconds since 1970 (UTC)"
         )
 
 
 def _require_numbers(found: Any) -> None:
     is_number = pa.types.is_integer(found) or pa.types.is_floating(found)
     if not (is_number or pa.types.is_null(found)):
-        raise ValueError(f"ratings are {found}; give numbers")
+        raise ValueError(f"ratings are of type {found}; give numbers")

@@ -1,4 +1,4 @@
-"""Recommendations for one user at a time, from a request in raw ids and values."""
+"""Retrieval service: recommendations for one request in raw ids and values."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,17 +16,17 @@ from two_tower.types import FIRST_ID
 
 ColdStart: TypeAlias = Literal["learned", "average", "popular"]
 
-ASKED_ITEMS: Final = 16
-"""Items whose vectors are made again: another model differs in every one of them."""
+COMPARED_ITEMS: Final = 16
+"""Item vectors to recompute: those of another model differ in every item."""
 
-_AGAIN: Final = (
+_REBUILD: Final = (
     "run: kedro run --pipelines export,indexing, or, where items were added since the "
     "training, kedro run --pipelines add_items"
 )
 
 
 def require_pair(tower: QueryTower, bundle: IndexBundle) -> None:
-    """Refuse an index that holds other items, or another model's vectors.
+    """Raise an error if the index has other items, or vectors of another model.
 
     Raises:
         ValueError: saying what differs.
@@ -34,32 +34,32 @@ def require_pair(tower: QueryTower, bundle: IndexBundle) -> None:
     ids = tower.vocabularies.item_lookup.ids
     if not ids.equals(bundle.item_ids):
         raise ValueError(
-            f"the index has {bundle.n_items} items and the query tower {len(ids)}, or "
-            f"they are others; {_AGAIN}"
+            f"the {bundle.n_items} items of the index are not the {len(ids)} items of "
+            f"the query tower; {_REBUILD}"
         )
-    asked = np.linspace(0, bundle.n_items - 1, min(ASKED_ITEMS, bundle.n_items))
-    positions = asked.astype(np.int32)
-    vectors = tower.encode_items(positions + FIRST_ID)
-    found = np.asarray(bundle.vectors[positions])
+    n_compared = min(COMPARED_ITEMS, bundle.n_items)
+    items = np.linspace(0, bundle.n_items - 1, n_compared).astype(np.int32)
+    vectors = tower.encode_items(items + FIRST_ID)
+    found = np.asarray(bundle.vectors[items])
     if vectors.shape != found.shape or np.abs(vectors - found).max() > SAME_SCORE:
         raise ValueError(
-            "the index holds other item vectors than the query tower makes; both must "
-            f"come of one model; {_AGAIN}"
+            "the item vectors of the index are not those of the query tower, so the "
+            f"two come from different models; {_REBUILD}"
         )
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is known of a user when they ask.
+    """A user's request for recommendations.
 
     Attributes:
         history: raw item ids, oldest first.
-        user_id: None for a user without one.
-        features: column → raw value, in place of what is stored of the user.
-        timestamps: second since 1970 (UTC) of each item of the history, None where it
-            is unknown; None for all.
-        ratings: of each item of the history, None where there is none; None for all.
-        asked_at: second of the request; None for the time of the newest item.
+        user_id: raw id; None for a user without one.
+        features: column → raw value, in place of the stored value.
+        timestamps: whole seconds since 1970 (UTC) of each history item, None where
+            unknown; None: all unknown.
+        ratings: of each history item, None where unknown; None: all unknown.
+        asked_at: second of the request; None: the time of the newest item.
     """
 
     history: Sequence[ItemId] = ()
@@ -71,17 +71,17 @@ class Request:
 
 
 class RetrievalService:
-    """Encodes a request and searches the index; item vectors are made beforehand."""
+    """Encodes a request and searches the index of precomputed item vectors."""
 
     def __init__(self, tower: QueryTower, bundle: IndexBundle) -> None:
-        """Make ready to answer.
+        """Check that query tower and index belong together.
 
         Raises:
-            ValueError: if the tower and the index are not of one model.
+            ValueError: if they come from different models.
         """
         require_pair(tower, bundle)
-        # A batch of one user: the rows of a larger one would be computed in vain.
-        self.tower = replace(tower, tokens_per_batch=tower.edges[-1])
+        # One request is a batch of its own: more rows would be padding.
+        self.tower = replace(tower, tokens_per_batch=tower.bucket_boundaries[-1])
         self.recommender = Recommender(bundle, tower.vocabularies.items)
 
     def recommend(
@@ -98,25 +98,26 @@ class RetrievalService:
         Args:
             request: of one user.
             k: items to return, at least 1.
-            cold_start: what a user gets of whom the towers read nothing: the query
-                that they have `learned` for nobody, the `average` query, or the most
-                `popular` items.
-            quota: items that are taken from each vector's own list before the best of
-                the others fill the list; None for no limit.
-            strict: refuse unknown items, users and values.
+            cold_start: policy for cold-start requests: the `learned` query of the
+                towers, the `average` query, or the most `popular` items.
+            quota: items taken from each vector's own list before the best of the rest
+                fill the list; None: no quota.
+            strict: raise an error for items, users and values out of vocabulary.
 
         Raises:
-            ValueError: as of `QueryTower.read` and `QueryTower.cold_query`.
+            ValueError: see `QueryTower.read` and `QueryTower.cold_start_query`.
         """
-        asked = self._read(request, strict=strict)
-        if not self.tower.find_cold_start_users(asked).any():
-            (query,) = self.tower.encode_indices(*asked)
-            return self.recommender.recommend_to(query, request.history, k, quota=quota)
-        if cold_start == "popular":
+        inputs = self._read(request, strict=strict)
+        if not self.tower.find_cold_start_users(inputs).any():
+            (query,) = self.tower.encode_indices(*inputs)
+        elif cold_start == "popular":
             seen = self.recommender.find_indices(list(request.history))
-            hidden = Ragged.from_lists([seen], np.int64)
-            return self.recommender.named(self.recommender.recommend_popular(hidden, k))
-        query = self.tower.cold_query(cold_start)
+            found = self.recommender.recommend_popular(
+                Ragged.from_lists([seen], np.int64), k
+            )
+            return self.recommender.name_items(found)
+        else:
+            query = self.tower.cold_start_query(cold_start)
         return self.recommender.recommend_to(query, request.history, k, quota=quota)
 
     def _read(self, request: Request, *, strict: bool) -> Requests:

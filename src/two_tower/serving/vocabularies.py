@@ -1,4 +1,4 @@
-"""What the dense ids of a model stand for."""
+"""Vocabularies: raw ids and feature values of a model's indices."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,11 +23,11 @@ COLUMNS: Final[dict[str, tuple[str, ...]]] = {
 
 @dataclass(frozen=True, eq=False)
 class Vocabularies:
-    """Items, users and feature values with their dense ids.
+    """Items, users and feature values with their indices.
 
     Attributes:
         items: `item` (int32, from 2 without gaps, rising), `item_id`, `title` (string
-            or null), `n_train` (int64, interactions of the training; 0 is a cold item).
+            or null), `n_train` (int64, training interactions; 0 is a cold item).
         users: `user` (int32, as `item`), `user_id`, `n_train`.
         values: `entity` ("item" or "user"), `feature`, `value` (strings), `id`
             (int32, from 2), `count` (int64).
@@ -42,7 +42,7 @@ class Vocabularies:
     declared: Features
 
     def __post_init__(self) -> None:
-        """Refuse tables that lack a column, or dense ids with gaps.
+        """Check that no column is missing and no index is skipped.
 
         Raises:
             ValueError: naming the table.
@@ -52,21 +52,21 @@ class Vocabularies:
             if missing:
                 raise ValueError(f"the vocabulary of {name} lacks {sorted(missing)}")
         for name, key in (("items", "item"), ("users", "user")):
-            dense = getattr(self, name)[key].to_numpy()
-            if not np.array_equal(dense, np.arange(len(dense)) + FIRST_ID):
+            indices = getattr(self, name)[key].to_numpy()
+            if not np.array_equal(indices, np.arange(len(indices)) + FIRST_ID):
                 raise ValueError(
-                    f"the dense ids of the {name} don't go from {FIRST_ID} on without "
-                    "gaps; run the sequencing pipeline again"
+                    f"the {key} indices of the {name} don't rise from {FIRST_ID} "
+                    "without gaps; run the sequencing pipeline again"
                 )
 
     @cached_property
     def item_lookup(self) -> IdLookup:
-        """Finds items; their dense id is the position and 2."""
+        """Finds the row of an item; its vocabulary index is the row plus 2."""
         ids = plain_ids(self.items["item_id"])
         return IdLookup(ids, what="items", where="the model")
 
     @cached_property
     def user_lookup(self) -> IdLookup:
-        """Finds users; their dense id is the position and 2."""
+        """Finds the row of a user; its vocabulary index is the row plus 2."""
         ids = plain_ids(self.users["user_id"])
         return IdLookup(ids, what="users", where="the model")

@@ -33,7 +33,7 @@ def add(items="all"):
 
 
 # covers: L28 X11
-def test_all_new_items_are_added_behind_the_known_ones(caplog):
+def test_all_new_items_are_appended(caplog):
     caplog.set_level(logging.INFO)
     tower, ids = add()
     assert ids == [*"abcdef", "y", "z"]
@@ -41,33 +41,31 @@ def test_all_new_items_are_added_behind_the_known_ones(caplog):
     assert "added 2 items to 6" in caplog.text
 
 
-def test_only_the_items_asked_for_are_added():
+def test_only_listed_items_are_added():
     assert add(["z", "a"])[1] == [*"abcdef", "z"]
 
 
-def test_nothing_new_changes_nothing(caplog):
+def test_deployed_items_are_not_added_again(caplog):
     caplog.set_level(logging.INFO)
     assert add(["a"])[1] == [*"abcdef"]
     assert "added 0 items to 6" in caplog.text
 
 
-def test_items_that_are_not_there_are_named():
-    with pytest.raises(ValueError, match=r"1 of 2 items .* were read: nowhere"):
+def test_listed_items_without_a_row_are_named():
+    with pytest.raises(ValueError, match=r"1 of 2 items .* not in raw_items: nowhere"):
         add(["z", "nowhere"])
 
 
 # covers: L1
-def test_a_model_that_knows_items_by_their_ids_alone_takes_no_new_ones():
+def test_a_model_without_item_features_takes_no_new_items():
     tower = make_query_tower()
     tower.towers.item_tower.features = {}
-    with pytest.raises(
-        ValueError, match=r"by their ids alone.*train with item features"
-    ):
+    with pytest.raises(ValueError, match=r"no item features.*train with item features"):
         add_new_items(tower, ITEMS, AddItems(items="all"))
 
 
 @pytest.mark.parametrize("items", [[], "some", [True]])
-def test_parameters_that_make_no_sense_are_refused(items):
+def test_invalid_parameters_are_refused(items):
     with pytest.raises(ValidationError):
         AddItems.model_validate({"items": items})
 

@@ -1,4 +1,4 @@
-"""Tables of users whose towers read events and answer with several vectors."""
+"""Tables of towers that read events and have several vectors per user."""
 
 import ibis
 import numpy as np
@@ -13,9 +13,9 @@ from two_tower.serving.requests import RequestEvents
 from two_tower.towers.events import UNKNOWN_TIME, Events
 
 CLOSE = {"rtol": 1e-5, "atol": 1e-6}
-USERS = [20, 10, 30]  # of dense ids 3, 2 and 4
+USERS = [20, 10, 30]  # of user indices 3, 2 and 4
 ITEMS = [["a", "b", "c"], ["d"], []]
-DENSE = [[2, 3, 4], [5], []]
+INDICES = [[2, 3, 4], [5], []]
 TIMES = [[10, 7200, 90_000], [50], []]
 RATINGS = [[1.0, None, 5.0], [None], []]
 
@@ -44,7 +44,7 @@ def examples(asked_at=(90_100, 51, 7)):
     columns = {
         "user": pa.array([3, 2, 4], pa.int32()),
         "user_id": USERS,
-        "items": column(DENSE, pa.int32()),
+        "items": column(INDICES, pa.int32()),
         **EVENTS,
         "targets": column([[7, 6]] * 3, pa.int32()),
         "target_timestamps": column([[at, 10**9] for at in asked_at], pa.int64()),
@@ -72,11 +72,11 @@ def vectors_of(batches, n_vectors):
 
 # covers: A52 A1
 @pytest.mark.parametrize("size", [1, 50])
-def test_each_vector_of_a_user_has_a_row_made_of_the_users_events(tower, size):
+def test_each_vector_of_a_user_has_a_row(tower, size):
     n_vectors = tower.towers.n_vectors
     found = vectors_of(
         nodes.export_user_embeddings(
-            tower, histories(), user_vocabulary(), parameters(users_per_piece=size)
+            tower, histories(), user_vocabulary(), parameters(users_per_chunk=size)
         ),
         n_vectors,
     )
@@ -88,7 +88,7 @@ def test_each_vector_of_a_user_has_a_row_made_of_the_users_events(tower, size):
 
 
 # covers: A52 A1
-def test_test_queries_are_asked_at_the_time_of_the_first_target(tower):
+def test_test_queries_have_the_time_of_the_first_target(tower):
     n_vectors = tower.towers.n_vectors
     found = vectors_of(
         nodes.export_test_queries(tower, examples(), parameters()), n_vectors
@@ -97,27 +97,29 @@ def test_test_queries_are_asked_at_the_time_of_the_first_target(tower):
     ratings = [np.nan if r is None else r for row in RATINGS for r in row]
     asked_at = np.int64([90_100, 51, 7])
     events = Events(np.int64(times), np.float32(ratings), asked_at)
-    lists = Ragged.from_lists(DENSE)
+    lists = Ragged.from_lists(INDICES)
     expected = tower.encode_indices(lists, np.int32([3, 2, 4]), events=events)
     expected = expected.reshape(3, n_vectors, -1)[[1, 0, 2]]
     np.testing.assert_allclose(found, expected, **CLOSE)
     # Another hour of the request makes another query.
     later = nodes.export_test_queries(tower, examples([180_000] * 3), parameters())
     assert np.abs(vectors_of(later, n_vectors) - found).max() > 1e-5
-    nobody = events._replace(asked_at=np.full(3, UNKNOWN_TIME))
-    unasked = tower.encode_indices(lists, np.int32([3, 2, 4]), events=nobody)
-    assert np.abs(unasked.reshape(3, n_vectors, -1)[[1, 0, 2]] - found).max() > 1e-5
+    untimed = events._replace(asked_at=np.full(3, UNKNOWN_TIME))
+    without_time = tower.encode_indices(lists, np.int32([3, 2, 4]), events=untimed)
+    assert (
+        np.abs(without_time.reshape(3, n_vectors, -1)[[1, 0, 2]] - found).max() > 1e-5
+    )
 
 
-def test_queries_say_when_they_are_asked_where_towers_know(tower):
+def test_queries_keep_the_request_time_that_towers_read(tower):
     (batch,) = nodes.export_test_queries(tower, examples(), parameters())
     of_each = np.repeat([51, 90_100, 7], tower.towers.n_vectors)
     assert batch["asked_at"].to_pylist() == of_each.tolist()
 
 
-def test_the_learned_cold_query_has_a_list_for_each_of_several_vectors(tower):
+def test_the_learned_cold_start_query_has_a_list_per_vector(tower):
     found = nodes.export_cold_queries(tower)
     assert np.shape(found["average"]) == (4,)
-    learned = tower.cold_query("learned")
+    learned = tower.cold_start_query("learned")
     assert np.shape(found["learned"]) == ((4,), (2, 4))[tower.towers.n_vectors - 1]
     np.testing.assert_array_equal(np.float32(found["learned"]), learned)

@@ -1,4 +1,4 @@
-"""Embeddings of towers as they were born: what they are of, not how good they are."""
+"""Embeddings of untrained towers: their rows and order, not their quality."""
 
 import ibis
 import numpy as np
@@ -10,21 +10,19 @@ from two_tower.features.registry import Features
 from two_tower.lineage.records import LineageStore, Record
 from two_tower.pipelines.export import nodes
 from two_tower.pipelines.export.params import Export
-from two_tower.serving.build import average_direction, describe_origin
 
 INT_LISTS = pa.list_(pa.int32())
 SIZES = {
-    "items_per_piece": 50,
-    "users_per_piece": 50,
+    "items_per_chunk": 50,
+    "users_per_chunk": 50,
     "tokens_per_batch": 12,
-    "buckets": [2, 4],
+    "bucket_boundaries": [2, 4],
     "average_users": 50,
     "seed": 1,
 }
-SMALL_PIECES = {"items_per_piece": 3, "users_per_piece": 2}
+SMALL_CHUNKS = {"items_per_chunk": 3, "users_per_chunk": 2}
 
-# Raw ids of dense ids 2, 3, …; users of dense ids 2, 3, … in no order, one of them
-# without a history.
+# Raw ids of item indices 2, 3, …; users by index, unordered, one without a history.
 NUMBERS = [100 + i for i in range(N_ITEMS - 2)]
 WORDS = [f"film {i}" for i in range(N_ITEMS - 2)]
 DENSE = {5: [3, 4, 5], 2: [6], 4: [], 3: [9, 8, 7, 6, 5, 4], 6: [2, 2]}
@@ -164,9 +162,7 @@ def expected_queries(towers):
 
 
 # covers: L12 X11
-def test_item_embeddings_are_unit_vectors_in_the_order_of_dense_ids(
-    towers, query_tower
-):
+def test_item_embeddings_are_unit_vectors_in_order_of_item_index(towers, query_tower):
     batches = nodes.export_item_embeddings(query_tower, parameters())
     table, vectors = table_of(batches)
     assert table["item"].to_pylist() == list(range(2, N_ITEMS))
@@ -178,7 +174,7 @@ def test_item_embeddings_are_unit_vectors_in_the_order_of_dense_ids(
     np.testing.assert_allclose(vectors, expected, rtol=1e-5, atol=1e-6)
 
 
-def test_user_embeddings_are_of_whole_histories(towers, query_tower):
+def test_user_embeddings_are_made_of_whole_histories(towers, query_tower):
     batches = nodes.export_user_embeddings(
         query_tower, histories(), user_vocabulary(), parameters()
     )
@@ -209,7 +205,7 @@ def test_a_user_without_interactions_gets_the_vector_of_no_history(towers, query
     np.testing.assert_allclose(without_row[2], expected, rtol=1e-5)
 
 
-def test_test_queries_are_of_the_examples_items(towers, query_tower):
+def test_test_queries_are_made_of_the_items_of_the_examples(towers, query_tower):
     batches = nodes.export_test_queries(query_tower, examples_of(), parameters())
     table, vectors = table_of(batches)
     columns = ["user", "user_id", "asked_at", "vector_index", "vector"]
@@ -234,50 +230,47 @@ def test_ids_may_be_strings(towers, export_tower):
 
 
 @pytest.mark.parametrize("what", ["items", "users", "queries"])
-def test_the_size_of_the_pieces_changes_nothing(what, query_tower):
+def test_the_chunk_size_changes_nothing(what, query_tower):
     def export(**changes):
-        asked = parameters(**changes)
+        sizes = parameters(**changes)
         match what:
             case "items":
-                found = nodes.export_item_embeddings(query_tower, asked)
+                found = nodes.export_item_embeddings(query_tower, sizes)
             case "users":
                 found = nodes.export_user_embeddings(
-                    query_tower, histories(), user_vocabulary(), asked
+                    query_tower, histories(), user_vocabulary(), sizes
                 )
             case _:
-                found = nodes.export_test_queries(query_tower, examples_of(), asked)
+                found = nodes.export_test_queries(query_tower, examples_of(), sizes)
         return list(found)
 
-    pieces, whole = export(**SMALL_PIECES), export()
-    assert len(pieces) > len(whole) == 1
-    assert [piece.num_rows for piece in pieces[:-1]] == [pieces[0].num_rows] * (
-        len(pieces) - 1
-    )
-    (one, one_vectors), (other, other_vectors) = table_of(pieces), table_of(whole)
+    chunks, whole = export(**SMALL_CHUNKS), export()
+    assert len(chunks) > len(whole) == 1
+    assert len({chunk.num_rows for chunk in chunks[:-1]}) == 1
+    (one, one_vectors), (other, other_vectors) = table_of(chunks), table_of(whole)
     assert one.drop(["vector"]) == other.drop(["vector"])
     np.testing.assert_allclose(one_vectors, other_vectors, rtol=1e-5, atol=1e-6)
 
 
 def test_no_example_gives_an_empty_table_of_the_same_columns(query_tower):
-    nobody = examples_of(users=())
-    (batch,) = nodes.export_test_queries(query_tower, nobody, parameters())
+    no_user = examples_of(users=())
+    (batch,) = nodes.export_test_queries(query_tower, no_user, parameters())
     assert batch.num_rows == 0
     assert batch.schema.field("vector").type == pa.list_(pa.float32())
 
 
 @pytest.mark.parametrize(
-    ("buckets", "edges"), [([2], [2, 4]), ([2, 4], [2, 4]), ([3, 50], [3, 4])]
+    ("given", "kept"), [([2], [2, 4]), ([2, 4], [2, 4]), ([3, 50], [3, 4])]
 )
-def test_as_much_of_a_history_counts_as_in_training(
-    buckets, edges, towers, export_tower
-):
-    assert export_tower(towers, buckets=buckets, tokens_per_batch=50).edges == edges
+def test_towers_read_as_many_items_as_in_training(given, kept, towers, export_tower):
+    tower = export_tower(towers, bucket_boundaries=given, tokens_per_batch=50)
+    assert tower.bucket_boundaries == kept
 
 
 # covers: L8
 def test_towers_without_histories_are_exported(export_tower):
     tower = export_tower(build_towers("profile"))
-    assert tower.edges == [1]
+    assert tower.bucket_boundaries == [1]
     _, vectors = table_of(
         nodes.export_user_embeddings(
             tower, histories(), user_vocabulary(), parameters()
@@ -289,7 +282,7 @@ def test_towers_without_histories_are_exported(export_tower):
 
 
 # covers: X9
-def test_the_query_tower_says_what_it_was_made_from(query_tower):
+def test_the_query_tower_keeps_its_origin(query_tower):
     assert query_tower.origin == {
         "fingerprints": MADE | {"two_tower_model": "m"},
         "parameters": {"training": {"epochs": 3}},
@@ -300,22 +293,8 @@ def test_the_query_tower_says_what_it_was_made_from(query_tower):
     }
 
 
-# covers: L28
-def test_a_model_of_another_split_than_the_present_one_is_not_exported(tmp_path):
-    store = LineageStore(tmp_path)
-    store.write("two_tower_model", Record("m", "node", "run", {}, {}, MADE))
-    store.write("kept_interactions", Record("other", "node", "run", {}, {}, {}))
-    with pytest.raises(ValueError, match="from another kept_interactions than the"):
-        describe_origin(store)
-
-
-def test_a_model_of_unknown_origin_is_not_exported(tmp_path):
-    with pytest.raises(ValueError, match="where two_tower_model came from; run"):
-        describe_origin(LineageStore(tmp_path))
-
-
 # covers: L30
-def test_the_average_query_is_made_of_as_many_users_as_asked_for(
+def test_the_average_query_is_made_of_a_sample_of_users(
     towers, export_tower, query_tower
 ):
     mean = expected_queries(towers).mean(axis=0)
@@ -328,23 +307,16 @@ def test_the_average_query_is_made_of_as_many_users_as_asked_for(
     assert (distances < 1e-4).sum() == 1
 
 
-def test_users_who_cancel_out_have_no_average():
-    opposite = np.float32([[1, 0], [-1, 0]])
-    for queries in (opposite, opposite[:0]):
-        with pytest.raises(ValueError, match="no mean direction"):
-            average_direction(queries)
-
-
 # covers: L30
-def test_the_cold_queries_are_those_of_the_query_tower(query_tower):
+def test_the_cold_start_queries_are_those_of_the_query_tower(query_tower):
     found = nodes.export_cold_queries(query_tower)
     for policy in ("learned", "average"):
-        expected = query_tower.cold_query(policy)
+        expected = query_tower.cold_start_query(policy)
         np.testing.assert_array_equal(np.float32(found[policy]), expected)
 
 
 # covers: L12
-def test_towers_that_do_not_normalise_give_unit_vectors_of_one_more_dimension(
+def test_towers_that_do_not_normalise_export_unit_vectors_of_one_more_dimension(
     export_tower,
 ):
     tower = export_tower(build_towers("mean", max_length=4, normalise=False))

@@ -11,24 +11,24 @@ IN_CONF = yaml.safe_load(FILE.read_text())["export"]
 
 
 def test_the_parameters_in_conf_are_sound():
-    assert Export.model_validate(IN_CONF).buckets[-1] == 200
+    assert Export.model_validate(IN_CONF).bucket_boundaries[-1] == 200
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"items_per_piece": 0}, "greater than or equal to 1"),
-        ({"users_per_piece": 0}, "greater than or equal to 1"),
+        ({"items_per_chunk": 0}, "greater than or equal to 1"),
+        ({"users_per_chunk": 0}, "greater than or equal to 1"),
         ({"average_users": 0}, "greater than or equal to 1"),
         (
             {"tokens_per_batch": 199},
-            "tokens_per_batch is 199, less than the widest of buckets, 200",
+            "tokens_per_batch is 199, less than the last of bucket_boundaries, 200",
         ),
-        ({"buckets": [50, 25]}, "rising widths above 0"),
-        ({"buckets": []}, "at least 1 item"),
+        ({"bucket_boundaries": [50, 25]}, "rising widths above 0"),
+        ({"bucket_boundaries": []}, "at least 1 item"),
         ({"chunk": 5}, "Extra inputs are not permitted"),
     ],
 )
-def test_a_value_that_makes_no_sense_is_refused(change, message):
+def test_an_invalid_value_is_refused(change, message):
     with pytest.raises(ValidationError, match=message):
         Export.model_validate(IN_CONF | change)

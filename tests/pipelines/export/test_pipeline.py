@@ -22,7 +22,7 @@ def test_the_pipeline_takes_a_model_and_gives_embeddings_and_the_query_tower():
         "params:sequencing.features",
         "params:export",
     }
-    # The query tower makes embeddings too, and is an output all the same.
+    # Other nodes read the query tower, so Kedro does not count it as an output.
     assert pipeline.outputs() | {"query_tower"} == {
         "query_tower",
         "item_embeddings",
@@ -32,7 +32,7 @@ def test_the_pipeline_takes_a_model_and_gives_embeddings_and_the_query_tower():
     }
 
 
-def test_embeddings_come_of_the_query_tower_alone():
+def test_embeddings_come_from_the_query_tower_alone():
     inputs = create_embedding_pipeline().inputs()
     assert "two_tower_model" not in inputs
     assert "item_vocabulary" not in inputs
@@ -53,5 +53,5 @@ def test_kedro_sees_the_type_of_the_parameters():
     }
 
 
-def test_all_of_export_asks_for_a_gpu():
+def test_all_of_export_is_tagged_gpu():
     assert all(node.tags == {"gpu"} for node in create_pipeline().nodes)

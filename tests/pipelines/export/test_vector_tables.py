@@ -1,4 +1,4 @@
-"""Vectors behind the rows they were made from, piece by piece."""
+"""Vectors beside their rows, chunk by chunk."""
 
 import logging
 
@@ -23,21 +23,21 @@ def embed(rows):
     return np.float32([rows["user"].to_pylist(), lengths]).T.reshape(-1, 2)
 
 
-def test_vectors_stand_behind_their_rows():
-    pieces = list(embed_rows(users(10), size=4, embed=embed, keep=1))
-    assert [piece.num_rows for piece in pieces] == [4, 4, 2]
-    table = pa.Table.from_batches(pieces)
+def test_vectors_are_beside_their_rows():
+    chunks = list(embed_rows(users(10), size=4, embed=embed, keep=1))
+    assert [chunk.num_rows for chunk in chunks] == [4, 4, 2]
+    table = pa.Table.from_batches(chunks)
     assert table.column_names == ["user", "vector"]
     assert table["user"].to_pylist() == list(range(10))
     assert table["vector"].to_pylist() == [[user, user % 3] for user in range(10)]
 
 
 @pytest.mark.parametrize("keep", [1, 2])
-def test_no_row_gives_one_empty_piece_with_all_columns(keep):
-    (piece,) = embed_rows(users(0), size=4, embed=embed, keep=keep)
-    assert piece.num_rows == 0
-    assert piece.schema.names == [*SCHEMA.names[:keep], "vector"]
-    assert piece.schema.field("vector").type == pa.list_(pa.float32())
+def test_no_row_gives_one_empty_chunk_with_all_columns(keep):
+    (chunk,) = embed_rows(users(0), size=4, embed=embed, keep=keep)
+    assert chunk.num_rows == 0
+    assert chunk.schema.names == [*SCHEMA.names[:keep], "vector"]
+    assert chunk.schema.field("vector").type == pa.list_(pa.float32())
 
 
 def embed_twice(rows):
@@ -46,10 +46,10 @@ def embed_twice(rows):
 
 
 # covers: A52
-def test_vectors_of_a_user_stand_together_in_their_order():
-    pieces = list(embed_users(users(5), size=2, embed=embed_twice, keep=1))
-    assert [piece.num_rows for piece in pieces] == [4, 4, 2]
-    table = pa.Table.from_batches(pieces)
+def test_the_vectors_of_a_user_are_numbered_rows():
+    chunks = list(embed_users(users(5), size=2, embed=embed_twice, keep=1))
+    assert [chunk.num_rows for chunk in chunks] == [4, 4, 2]
+    table = pa.Table.from_batches(chunks)
     assert table.column_names == ["user", "vector_index", "vector"]
     assert table["user"].to_pylist() == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
     assert table["vector_index"].to_pylist() == [0, 1] * 5
@@ -60,10 +60,10 @@ def test_vectors_of_a_user_stand_together_in_their_order():
 
 
 @pytest.mark.parametrize("n_vectors", [1, 2])
-def test_no_user_gives_one_empty_piece_with_all_columns(n_vectors):
+def test_no_user_gives_one_empty_chunk_with_all_columns(n_vectors):
     nothing = np.zeros((0, n_vectors, 2), np.float32)
-    (piece,) = embed_users(users(0), size=4, embed=lambda _: nothing, keep=1)
-    types = {field.name: field.type for field in piece.schema}
+    (chunk,) = embed_users(users(0), size=4, embed=lambda _: nothing, keep=1)
+    types = {field.name: field.type for field in chunk.schema}
     assert types == {
         "user": pa.int32(),
         "vector_index": pa.int32(),
@@ -72,7 +72,7 @@ def test_no_user_gives_one_empty_piece_with_all_columns(n_vectors):
 
 
 # covers: A52
-def test_each_piece_is_made_when_it_is_asked_for_and_logged(caplog):
+def test_each_chunk_is_computed_when_consumed_and_logged(caplog):
     caplog.set_level(logging.INFO)
     sizes = []
 
@@ -80,15 +80,15 @@ def test_each_piece_is_made_when_it_is_asked_for_and_logged(caplog):
         sizes.append(rows.num_rows)
         return embed(rows)
 
-    pieces = embed_rows(users(10), size=4, embed=noted, keep=1)
-    next(pieces)
+    chunks = embed_rows(users(10), size=4, embed=noted, keep=1)
+    next(chunks)
     assert sizes == [4]
-    list(pieces)
+    list(chunks)
     logged = [record.getMessage() for record in caplog.records]
     assert logged == [f"embedded {n} of 10 users" for n in (4, 8, 10)]
 
 
-def test_the_log_says_how_many_vectors_each_user_has(caplog):
+def test_the_log_counts_the_vectors_of_each_user(caplog):
     caplog.set_level(logging.INFO)
     list(embed_users(users(1500), size=1200, embed=embed_twice, keep=1))
     assert [record.getMessage() for record in caplog.records] == [

@@ -30,7 +30,7 @@ def test_kedro_sees_the_type_of_the_parameters():
 def test_the_parameters_in_conf_are_sound():
     text = (CONF / "parameters" / "recommendation.yml").read_text()
     parameters = Recommendation.model_validate(yaml.safe_load(text)["recommendation"])
-    assert parameters.wanted_users == "all"
+    assert parameters.listed_users == "all"
 
 
 def test_the_output_is_in_the_catalog_with_its_layer():

@@ -1,1 +1,1 @@
-"""New items into the deployed model's embeddings and index, with no training."""
+"""New items for the deployed model and index, without training."""

@@ -1,4 +1,4 @@
-"""Give the deployed model the items that it lacks."""
+"""Add new items to the deployed model."""
 
 import logging
 
@@ -19,38 +19,39 @@ def add_new_items(
     """Return the query tower with new items, and its item vocabulary.
 
     Args:
-        deployed_query_tower: as it was exported; it stays as it is.
+        deployed_query_tower: is not changed.
         items: `item_id` (unique), `title` and the columns of item features.
         parameters: which items are added.
 
     Returns:
-        The query tower, and `item` (int32, known ids as they were), `item_id`,
+        The query tower, and `item` (int32, unchanged for deployed items), `item_id`,
         `title`, `n_train` (int64; 0 for new items).
 
     Raises:
-        ValueError: if an item that the parameters name is not among `items`, or the
-            model can't tell new items apart.
+        ValueError: if a listed item is not among `items`, or the model has no item
+            features.
     """
     grown = add_items(deployed_query_tower, choose_items(items, parameters))
-    n_known = deployed_query_tower.vocabularies.items.num_rows
+    n_deployed = deployed_query_tower.vocabularies.items.num_rows
     table = grown.vocabularies.items
-    logger.info("added %d items to %d", table.num_rows - n_known, n_known)
+    logger.info("added %d items to %d", table.num_rows - n_deployed, n_deployed)
     return grown, ibis.memtable(table).order_by("item")
 
 
 def choose_items(items: ir.Table, parameters: AddItems) -> ir.Table:
-    """Return the rows of the items that may be added.
+    """Return the rows of the listed items, or all.
 
     Raises:
-        ValueError: naming items that are not there.
+        ValueError: naming listed items without a row.
     """
     if parameters.items == "all":
         return items
-    chosen, unknown = rows_of_ids(items, "item_id", parameters.items)
-    if unknown:
-        n_asked = len({str(item) for item in parameters.items})
+    rows, missing = rows_of_ids(items, "item_id", parameters.items)
+    if missing:
+        n_listed = len({str(item) for item in parameters.items})
         raise ValueError(
-            f"{len(unknown)} of {n_asked} items of add_items.items are not among "
-            f"the items that were read: {', '.join(unknown[:NAMED_IN_ERRORS])}"
+            f"{len(missing)} of {n_listed} items of add_items.items are not in "
+            f"raw_items: {', '.join(missing[:NAMED_IN_ERRORS])}; correct the list, or "
+            "add them to the data"
         )
-    return chosen
+    return rows

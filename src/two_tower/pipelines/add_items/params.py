@@ -1,4 +1,4 @@
-"""Parameters of adding items."""
+"""Parameters of the add_items pipeline."""
 
 from typing import Literal
 
@@ -8,7 +8,7 @@ from two_tower.params import Ids, Params
 
 
 class AddItems(Params):
-    """Which new items are added; ids are matched by how they read."""
+    """Which new items are added; ids are matched as text."""
 
     items: Literal["all"] | Ids = Field(
         description="raw ids, or all items that the deployed model lacks"

@@ -1,1 +1,1 @@
-"""Apply the trained towers: item, user and query embeddings, and the query tower."""
+"""Item embeddings, user embeddings, test queries and the query tower."""

@@ -1,7 +1,7 @@
 """Apply the trained towers to all items, users and test queries.
 
-The nodes return iterators, which the datasets drain in one save; a generator node would
-be saved once per piece.
+The nodes return iterators, which the datasets drain in one save; Kedro would save each
+chunk of a generator node by itself.
 """
 
 from collections.abc import Iterable
@@ -40,19 +40,19 @@ def export_query_tower(  # noqa: PLR0913, PLR0917 (its inputs in the catalog)
     declared: Features,
     parameters: Export,
 ) -> QueryTower:
-    """Return the query tower as it is served: raw ids and values in, vectors out.
+    """Return the query tower for serving: raw ids and values in, vectors out.
 
     Args:
         two_tower_model: the trained towers.
-        item_vocabulary: `item` (int32, dense ids from 2 without gaps), `item_id`,
-            `title`, `n_train`.
+        item_vocabulary: `item` (int32, vocabulary index from 2 without gaps),
+            `item_id`, `title`, `n_train`.
         user_vocabulary: `user` (int32, as `item`), `user_id`, `n_train`.
         feature_vocabulary: `entity`, `feature`, `value`, `id`, `count`.
         feature_schema: kind and size of each feature.
         histories: one row per user: `user_id`, `item_ids`, `timestamps` (array<int64>)
             and `ratings` (array<float32>), oldest first.
-        lineage: what the model was made from.
-        declared: which columns the features are read from.
+        lineage: records of the model and its data.
+        declared: the columns of the features.
         parameters: of the export.
     """
     vocabularies = Vocabularies(
@@ -62,14 +62,14 @@ def export_query_tower(  # noqa: PLR0913, PLR0917 (its inputs in the catalog)
         schema=feature_schema,
         declared=declared,
     )
-    drawn = sample_users(
+    sample = sample_users(
         user_vocabulary, n=parameters.average_users, seed=parameters.seed
     )
     return assemble_query_tower(
         two_tower_model,
         vocabularies,
-        with_histories(drawn, histories).to_pyarrow(),
-        buckets=parameters.bucket_boundaries,
+        with_histories(sample, histories).to_pyarrow(),
+        bucket_boundaries=parameters.bucket_boundaries,
         tokens_per_batch=parameters.tokens_per_batch,
         origin=describe_origin(lineage),
     )
@@ -81,7 +81,7 @@ def export_item_embeddings(
     """Return `item` (int32), `item_id` and `vector` of all items.
 
     Args:
-        query_tower: the towers and their items.
+        query_tower: encodes items.
         parameters: of the export.
 
     Returns:
@@ -90,7 +90,7 @@ def export_item_embeddings(
     items = ibis.memtable(query_tower.vocabularies.items)
     return embed_rows(
         items.order_by("item").select("item", "item_id"),
-        size=parameters.items_per_piece,
+        size=parameters.items_per_chunk,
         embed=lambda rows: query_tower.encode_items(rows["item"].to_numpy()),
         keep=2,
     )
@@ -102,24 +102,24 @@ def export_user_embeddings(
     user_vocabulary: ir.Table,
     parameters: Export,
 ) -> Iterable[pa.RecordBatch]:
-    """Return the vectors of all users, as of their newest interaction.
+    """Return the vectors of all users, made of their whole histories.
 
     Args:
-        query_tower: raw ids in, vectors out.
+        query_tower: encodes users.
         histories: one row per user: `user_id`, `item_ids`, `timestamps` (array<int64>)
             and `ratings` (array<float32>), oldest first.
-        user_vocabulary: `user` (int32), `user_id`; one without a row in `histories` is
-            a user without a history.
+        user_vocabulary: `user` (int32), `user_id`; a user without a row in `histories`
+            has an empty history.
         parameters: of the export.
 
     Returns:
-        Batches of one row per vector, ordered by `user` and `vector_index`: `user`
-        (int32), `user_id`, `vector_index` (int32, from 0) and `vector`, list<float32>
-        of length 1.
+        Batches with one row per vector, ordered by `user` and `vector_index`: `user`
+        (int32), `user_id`, `vector_index` (int32, from 0) and `vector` (list<float32>
+        of length 1).
     """
     return embed_users(
         with_histories(user_vocabulary, histories),
-        size=parameters.users_per_piece,
+        size=parameters.users_per_chunk,
         embed=lambda rows: encode_users(query_tower, rows),
         keep=2,
     )
@@ -128,18 +128,18 @@ def export_user_embeddings(
 def export_test_queries(
     query_tower: QueryTower, test_examples: ir.Table, parameters: Export
 ) -> Iterable[pa.RecordBatch]:
-    """Return the users' vectors as of just before the first test item.
+    """Return the users' vectors just before the first test item.
 
     Args:
-        query_tower: histories and users in, vectors out.
-        test_examples: `user` (int32), `user_id`, `items` (array<int32>, dense ids),
+        query_tower: encodes histories and users.
+        test_examples: `user` (int32), `user_id`, `items` (array<int32>, item indices),
             `timestamps` (array<int64>) and `ratings` (array<float32>) of the items,
             and `target_timestamps` (array<int64>, one or more).
         parameters: of the export.
 
     Returns:
-        As `export_user_embeddings`, and behind `user_id` the time of the request that
-        the vectors know of, `asked_at` (int64): null of towers that don't read it.
+        The columns of `export_user_embeddings` and, after `user_id`, `asked_at`
+        (int64): the request time that the towers read, null if they read none.
     """
     examples = test_examples.order_by("user").select(
         _.user,
@@ -149,13 +149,15 @@ def export_test_queries(
         _.timestamps,
         _.ratings,
     )
-    pieces = embed_users(
+    queries = embed_users(
         examples,
-        size=parameters.users_per_piece,
+        size=parameters.users_per_chunk,
         embed=lambda rows: _encode_examples(query_tower, rows),
         keep=3,
     )
-    return pieces if query_tower.towers.request_time else map(_unasked, pieces)
+    if query_tower.towers.request_time:
+        return queries
+    return map(_without_request_time, queries)
 
 
 def _encode_examples(query_tower: QueryTower, examples: pa.Table) -> FloatArray:
@@ -167,37 +169,37 @@ def _encode_examples(query_tower: QueryTower, examples: pa.Table) -> FloatArray:
     )
 
 
-def _unasked(queries: pa.RecordBatch) -> pa.RecordBatch:
-    """Return the queries without the times of their requests."""
-    place = queries.schema.get_field_index("asked_at")
-    times = pa.nulls(queries.num_rows, pa.int64())
-    return queries.set_column(place, "asked_at", times)
+def _without_request_time(queries: pa.RecordBatch) -> pa.RecordBatch:
+    """Return the queries with null in `asked_at`."""
+    column = queries.schema.get_field_index("asked_at")
+    nulls = pa.nulls(queries.num_rows, pa.int64())
+    return queries.set_column(column, "asked_at", nulls)
 
 
 def export_cold_queries(query_tower: QueryTower) -> JsonObject:
-    """Return the queries for users of whom nothing is known.
+    """Return the queries of cold-start users.
 
-    They lie apart from the query tower, so that users can be served without its model.
+    A dataset of their own lets a pipeline serve these users without the model.
 
     Returns:
         `average` → D numbers and, if the towers have it, `learned` → D numbers, or V
-        lists of D; see `QueryTower.cold_query`.
+        lists of D; see `QueryTower.cold_start_query`.
     """
-    queries = {"average": query_tower.cold_query("average").tolist()}
+    queries = {"average": query_tower.cold_start_query("average").tolist()}
     if query_tower.has_learned_cold_start:
-        queries["learned"] = query_tower.cold_query("learned").tolist()
+        queries["learned"] = query_tower.cold_start_query("learned").tolist()
     return queries
 
 
 def with_histories(users: ir.Table, histories: ir.Table) -> ir.Table:
-    """Return the users with what they did, by `user`.
+    """Return the users with their histories, in order of `user`.
 
     Returns:
         `user`, `user_id`, `item_ids`, `timestamps` and `ratings`; the lists are empty
         without a history.
     """
     lists = ("item_ids", "timestamps", "ratings")
-    known = users.select("user", "user_id")
-    joined = known.left_join(histories.select("user_id", *lists), "user_id")
+    ids = users.select("user", "user_id")
+    joined = ids.left_join(histories.select("user_id", *lists), "user_id")
     filled = joined.mutate(**{name: or_empty(joined[name]) for name in lists})
     return filled.order_by("user").select("user", "user_id", *lists)

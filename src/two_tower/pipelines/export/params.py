@@ -1,4 +1,4 @@
-"""Parameters of the export: how much is handled at a time."""
+"""Parameters of the export pipeline."""
 
 from pydantic import Field
 
@@ -6,15 +6,15 @@ from two_tower.params import PaddedBatches
 
 
 class Export(PaddedBatches):
-    """Sizes of the pieces that stream through the towers.
+    """Sizes of the chunks and batches that stream through the towers.
 
-    No vector but the average query depends on them: how much of a history counts is up
-    to the model.
+    Only the average query depends on them. The model says how much of a history it
+    reads.
     """
 
-    items_per_piece: int = Field(ge=1)
-    users_per_piece: int = Field(ge=1)
+    items_per_chunk: int = Field(ge=1, description="items encoded at a time")
+    users_per_chunk: int = Field(ge=1, description="users encoded at a time")
     average_users: int = Field(
-        ge=1, description="users drawn at random, whose mean the average query is"
+        ge=1, description="users sampled at random for the average query"
     )
-    seed: int = Field(ge=0, description="of that draw")
+    seed: int = Field(ge=0, description="of the sample of users")

@@ -1,4 +1,4 @@
-"""Tables of vectors, made a piece at a time."""
+"""Tables of vectors, computed chunk by chunk."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -18,40 +18,40 @@ logger = logging.getLogger(__name__)
 def embed_rows(
     rows: ir.Table, *, size: int, embed: Callable[[pa.Table], FloatArray], keep: int
 ) -> Iterator[pa.RecordBatch]:
-    """Yield the first columns of a table with a column `vector` behind them.
+    """Yield the first columns of a table and a column `vector`.
 
     Args:
-        rows: in the order that they are to have.
-        size: rows that are embedded at a time.
-        embed: from up to `size` rows to `[rows, D]` float32.
-        keep: how many columns stay; those behind are for `embed` alone.
+        rows: in the order of the output.
+        size: rows per chunk.
+        embed: maps up to `size` rows to `[rows, D]` float32.
+        keep: number of columns to keep; only `embed` reads the others.
     """
-    for piece, vectors in _embedded(rows, size, embed):
-        columns = [column.combine_chunks() for column in piece.columns[:keep]]
-        names = [*piece.column_names[:keep], "vector"]
+    for chunk, vectors in _embed_chunks(rows, size, embed):
+        columns = [column.combine_chunks() for column in chunk.columns[:keep]]
+        names = [*chunk.column_names[:keep], "vector"]
         yield pa.RecordBatch.from_arrays([*columns, as_lists(vectors)], names)
 
 
 def embed_users(
     rows: ir.Table, *, size: int, embed: Callable[[pa.Table], FloatArray], keep: int
 ) -> Iterator[pa.RecordBatch]:
-    """Yield a row for each vector of each user, a user's vectors in their order.
+    """Yield a row for each vector of each user.
 
     Args:
-        rows: one per user, in the order that they are to have.
-        size: users that are embedded at a time.
-        embed: from up to `size` users to `[users, D]` or `[users, V, D]` float32.
-        keep: how many columns stay; those behind are for `embed` alone.
+        rows: one per user, in the order of the output.
+        size: users per chunk.
+        embed: maps up to `size` users to `[users, D]` or `[users, V, D]` float32.
+        keep: number of columns to keep; only `embed` reads the others.
 
     Yields:
-        The columns, `vector_index` (int32, from 0 for each user) and `vector`.
+        The kept columns, `vector_index` (int32, from 0 for each user) and `vector`.
     """
-    for piece, vectors in _embedded(rows, size, embed):
+    for chunk, vectors in _embed_chunks(rows, size, embed):
         several = with_vector_axis(vectors)
         n_users, n_vectors, dimension = several.shape
         users = pa.array(np.repeat(np.arange(n_users), n_vectors))
         index = np.tile(np.arange(n_vectors, dtype=np.int32), n_users)
-        kept = piece.select(piece.column_names[:keep]).take(users)
+        kept = chunk.select(chunk.column_names[:keep]).take(users)
         columns = [column.combine_chunks() for column in kept.columns]
         yield pa.RecordBatch.from_arrays(
             [
@@ -69,18 +69,18 @@ def as_lists(vectors: FloatArray) -> pa.ListArray:
     return pa.ListArray.from_arrays(offsets, pa.array(vectors.ravel()))
 
 
-def _embedded(
+def _embed_chunks(
     rows: ir.Table, size: int, embed: Callable[[pa.Table], FloatArray]
 ) -> Iterator[tuple[pa.Table, FloatArray]]:
-    """Yield pieces of up to `size` rows with their vectors, and log how far it is."""
+    """Yield chunks of up to `size` rows with their vectors, and log the progress."""
     n_rows = int(rows.count().to_pyarrow().as_py())
     batches = rows.to_pyarrow_batches(chunk_size=size)
     n_done = 0
-    for piece in cut_tables(batches, rows.schema().to_pyarrow(), repeat(size)):
-        vectors = embed(piece)
-        yield piece, vectors
-        n_done += piece.num_rows
-        kind = piece.column_names[0]
+    for chunk in cut_tables(batches, rows.schema().to_pyarrow(), repeat(size)):
+        vectors = embed(chunk)
+        yield chunk, vectors
+        n_done += chunk.num_rows
+        kind = chunk.column_names[0]
         line = f"embedded {n_done:,} of {n_rows:,} {kind}s"
         n_vectors = with_vector_axis(vectors).shape[1]
         logger.info(

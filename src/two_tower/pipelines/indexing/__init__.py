@@ -1,1 +1,1 @@
-"""From item embeddings to an index that is known to be good enough."""
+"""An item index that meets its recall target."""

@@ -1,7 +1,6 @@
-"""Build the item index, and hold it to its recall target."""
+"""Build the item index, and check its recall."""
 
 import logging
-from collections.abc import Iterable
 from time import perf_counter
 from typing import Final
 
@@ -9,10 +8,9 @@ import ibis.expr.types as ir
 import numpy as np
 from ibis import _
 
-from two_tower.index.base import Index, require_unit_rows
-from two_tower.index.bundle import IndexBundle, Recall, ask_golden_queries
-from two_tower.index.exact import ExactIndex
-from two_tower.index.tuning import Trial, grow_annoy, tune
+from two_tower.index.base import require_unit_rows
+from two_tower.index.bundle import IndexBundle, Recall, search_golden_queries
+from two_tower.index.tuning import Trial, tune
 from two_tower.index.vectors import (
     read_item_embeddings,
     read_user_vectors,
@@ -38,37 +36,36 @@ def build_item_index(
     lineage: LineageStore,
     parameters: Indexing,
 ) -> tuple[IndexBundle, JsonObject]:
-    """Return an index over all items, and what it reaches.
+    """Return an index over all items, and a report of its recall.
 
     Args:
-        item_embeddings: one row per item: `item` (int32, dense ids from 2 without
-            gaps), `item_id`, `vector` (array<float32>, L2-normalised).
+        item_embeddings: one row per item: `item` (int32, vocabulary index from 2
+            without gaps), `item_id`, `vector` (array<float32>, L2-normalised).
         user_embeddings: one row per vector of a user: `user` (int32), `user_id`,
             `vector_index` (int32, from 0) and `vector` (array<float32>).
-        lineage: the fingerprints to stamp the bundle with.
+        lineage: holds the fingerprints for the bundle.
         parameters: of this pipeline.
 
     Returns:
-        The bundle, and a report: the settings, `recall@<k>` and its `target`, the
-        `sample_users` and their `n_queries`, `n_items`, `vector_bytes`,
-        `build_seconds` with all trials, `queries_per_second` of one thread, and the
-        `trials`. The bundle's size on disk is known once it is saved; its `about.json`
-        says it.
+        The bundle, and the report of `report_index` with `sample_users` and
+        `build_seconds` (all trials).
 
     Raises:
-        ValueError: if the item vectors are unsound or of unknown origin, or no
-            setting that may be tried meets the recall target.
+        ValueError: if the item vectors are not of length 1 or have no lineage record,
+            or no candidate index meets the recall target.
     """
     items = read_item_embeddings(item_embeddings)
     require_unit_rows(items.vectors)
     sample = sample_queries(user_embeddings, parameters)
-    # The index answers one vector at a time, so that is what it is measured on.
+    # A search takes one vector, so recall is measured on vectors.
     queries = sample.reshape(-1, sample.shape[2])
     n_golden = min(parameters.golden_users, len(sample)) * sample.shape[1]
 
     start = perf_counter()
     index, trials = tune(
-        _candidates(items.vectors, parameters),
+        parameters.index.chosen.candidates(
+            items.vectors, k=parameters.recall_k, seed=parameters.seed
+        ),
         queries,
         items.vectors,
         k=parameters.recall_k,
@@ -76,6 +73,7 @@ def build_item_index(
     )
     build_seconds = perf_counter() - start
     bundle = IndexBundle(
+        backend=parameters.index.kind,
         index=index,
         item_ids=items.item_ids,
         vectors=items.vectors,
@@ -85,36 +83,36 @@ def build_item_index(
             target=parameters.recall_target,
             n_queries=len(queries),
         ),
-        golden=ask_golden_queries(index, queries[:n_golden]),
+        golden=search_golden_queries(index, queries[:n_golden]),
         seed=parameters.seed,
         fingerprints=find_origin(lineage),
     )
     logger.info(
         "%s index of %d items: recall@%d is %.3f on %s, after %d trials",
-        index.backend,
+        bundle.backend,
         bundle.n_items,
         bundle.recall.at_k,
         bundle.recall.value,
-        _said_of(sample),
+        _describe_sample(sample),
         len(trials),
     )
     measured = {"sample_users": len(sample), "build_seconds": build_seconds}
-    return bundle, report_on(bundle, trials) | measured
+    return bundle, report_index(bundle, trials) | measured
 
 
 def find_origin(lineage: LineageStore) -> dict[str, str]:
-    """Return the fingerprints of the item embeddings and of what they came from.
+    """Return the fingerprints of the item embeddings and of their origin.
 
-    The data and the model are those that made the embeddings, which a later run may
-    have replaced since.
+    The origin comes from the lineage record of the embeddings: data and model may have
+    been replaced since.
 
     Args:
         lineage: holds the record of `item_embeddings`.
 
     Returns:
-        `item_embeddings`, `query_tower` and, of these, what they came from, → their
-        fingerprint: `interactions` and `two_tower_model`, or, of embeddings to which
-        items were added, the `deployed_query_tower`.
+        `item_embeddings`, `query_tower` and either `interactions` and
+        `two_tower_model` or, after items were added, `deployed_query_tower` → their
+        fingerprints.
 
     Raises:
         ValueError: if there is no such record.
@@ -122,56 +120,61 @@ def find_origin(lineage: LineageStore) -> dict[str, str]:
     record = lineage.find("item_embeddings")
     if record is None:
         raise ValueError(
-            "nothing is known of where item_embeddings came from; "
-            "run the export pipeline again"
+            "item_embeddings has no lineage record: the run that wrote it was "
+            "interrupted, or the files were copied by hand; run the export pipeline "
+            "again"
         )
-    came_from = [name for name in ORIGINS if name in record.ancestors]
+    origins = [name for name in ORIGINS if name in record.ancestors]
     return {
-        **{name: record.ancestors[name] for name in came_from},
+        **{name: record.ancestors[name] for name in origins},
         "item_embeddings": record.fingerprint,
     }
 
 
 def sample_queries(user_embeddings: ir.Table, parameters: Indexing) -> FloatArray:
-    """Return the vectors of users drawn at random, in order of `user`.
+    """Return the vectors of randomly sampled users, in order of `user`.
 
     Args:
         user_embeddings: `user` (int32), `user_id`, `vector_index` (int32, from 0) and
             `vector` (array<float32>).
-        parameters: `sample_users` to draw, all if there are fewer, and the `seed`.
+        parameters: `sample_users` and the `seed`.
 
     Returns:
         `[≤ sample_users, V, D]` float32.
 
     Raises:
-        ValueError: if there is no user, one has another number of vectors, or there is
-            no `vector_index`.
+        ValueError: if there is no user, users have different numbers of vectors, or
+            there is no `vector_index`.
     """
     require_vector_index(user_embeddings)
-    users = user_embeddings.select("user").distinct().order_by("user")
-    known = users.user.to_pyarrow().to_numpy()
-    if not len(known):
+    distinct = user_embeddings.select("user").distinct().order_by("user")
+    users = distinct.user.to_pyarrow().to_numpy()
+    if not len(users):
         raise ValueError(
             "user_embeddings is empty, so the index's recall can't be measured; "
             "run the export pipeline on data with users"
         )
-    draw = np.random.default_rng(parameters.seed).permutation(len(known))
-    chosen = known[draw[: parameters.sample_users]].tolist()
-    return read_user_vectors(user_embeddings.filter(_.user.isin(chosen))).vectors
+    order = np.random.default_rng(parameters.seed).permutation(len(users))
+    sampled = users[order[: parameters.sample_users]].tolist()
+    return read_user_vectors(user_embeddings.filter(_.user.isin(sampled))).vectors
 
 
-def report_on(bundle: IndexBundle, trials: list[Trial]) -> JsonObject:
-    """Return what the index reaches and what was tried, as JSON.
+def report_index(bundle: IndexBundle, trials: list[Trial]) -> JsonObject:
+    """Return the report of an index, as JSON.
 
     Args:
-        bundle: of the index that was chosen.
+        bundle: of the chosen index.
         trials: all settings tried; the last one was chosen.
+
+    Returns:
+        The `backend` and its settings, `recall@<k>` and its `target`, `n_queries`,
+        `n_items`, `dimension`, `vector_bytes`, `queries_per_second` of one thread,
+        and the `trials`.
     """
     recall = f"recall@{bundle.recall.at_k}"
     return {
-        "backend": bundle.index.backend,
-        "n_trees": bundle.index.parameters.get("n_trees"),
-        "search_k": bundle.index.parameters.get("search_k"),
+        "backend": bundle.backend,
+        **bundle.index.parameters,
         recall: bundle.recall.value,
         "target": bundle.recall.target,
         "n_queries": bundle.recall.n_queries,
@@ -187,21 +190,8 @@ def report_on(bundle: IndexBundle, trials: list[Trial]) -> JsonObject:
     }
 
 
-def _said_of(sample: FloatArray) -> str:
-    """Return in words what `[B, V, D]` queries are."""
+def _describe_sample(sample: FloatArray) -> str:
+    """Return in words the size of `[B, V, D]` queries."""
     n_users, n_vectors, _ = sample.shape
     users = f"{n_users} users"
     return users if n_vectors == 1 else f"{n_users * n_vectors} vectors of {users}"
-
-
-def _candidates(vectors: FloatArray, parameters: Indexing) -> Iterable[Index]:
-    """Return the indexes that may be tried, cheapest first."""
-    if parameters.backend == "exact":
-        return [ExactIndex(vectors)]
-    return grow_annoy(
-        vectors,
-        n_trees=parameters.annoy.n_trees,
-        search_k=parameters.annoy.search_k,
-        at_k=parameters.recall_k,
-        seed=parameters.seed,
-    )

@@ -1,1 +1,1 @@
-"""From an index and users' embeddings to the items to show them."""
+"""Recommendations of all or listed users."""

@@ -1,0 +1,34 @@
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.index.fabricate import ragged, unit_vectors, users_of
+from two_tower.index.base import NO_ITEM
+from two_tower.recommend.explanations import similar_history_items
+
+N_ITEMS = 80
+VECTORS = unit_vectors(N_ITEMS)
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    st.lists(st.lists(st.integers(-1, N_ITEMS - 1), max_size=20), min_size=1),
+    st.integers(1, 3),
+    st.integers(1, 5),
+)
+def test_each_vector_has_the_nearest_of_the_history_items_assigned_to_it(
+    histories, n_vectors, k
+):
+    users = users_of(len(histories), n_vectors, seed=3)
+    found = similar_history_items(5 * users, VECTORS, ragged(*histories), k)
+    for user, history in enumerate(histories):
+        items = np.array(sorted(set(history) - {NO_ITEM}), int)
+        cosines = users[user].astype(float) @ VECTORS[items].T.astype(float)
+        for vector in range(n_vectors):
+            own = np.flatnonzero(cosines.argmax(axis=0) == vector)
+            order = own[np.argsort(-cosines[vector, own])][:k]
+            indices = found.indices[user, vector]
+            scores = found.scores[user, vector, : len(order)]
+            np.testing.assert_array_equal(indices[: len(order)], items[order])
+            np.testing.assert_allclose(scores, cosines[vector, order], 1e-5, 1e-6)
+            assert (indices[len(order) :] == NO_ITEM).all()
