@@ -106,17 +106,13 @@ def _bucketed_demographics(users: Users) -> dict[str, Sequence[str]]:
 
 def _movies(simulation: Simulation) -> Iterator[bytes]:
     table = simulation.release.movies
-    whole_stars = simulation.release.scale.step == 1
     movies = simulation.movies
+    is_modern = simulation.release.scale.step < 1
+    genres = map(_modern_spelling, movies.genres) if is_modern else movies.genres
     rows = (
-        _movie(
-            table,
-            str(movie_id),
-            title,
-            genres if whole_stars else _modern_spelling(genres),
-        )
-        for movie_id, title, genres in zip(
-            movies.movie_id, movies.title, movies.genres, strict=True
+        _movie(table, str(movie_id), title, own)
+        for movie_id, title, own in zip(
+            movies.movie_id, movies.title, genres, strict=True
         )
     )
     header = "" if table.header is None else table.header + _line_end(table)
