@@ -1,4 +1,4 @@
-"""Virtual environments of their own: what is compared must be installed alike."""
+"""Virtual environments of the libraries that are compared."""
 
 import hashlib
 import re
@@ -12,13 +12,13 @@ OF_JAX = ("jax==", "jaxlib==")
 
 
 def own_requirements(backend: str, lock: str, dev_lock: str) -> str:
-    """Return what this project needs to train with one back end on a CPU, and no more.
+    """Return the requirements of this project for training with one back end on a CPU.
 
     Args:
-        backend: `tensorflow`, which becomes the build without GPU, or `jax`, which
-            takes TensorFlow's place.
-        lock: the project's requirements, all of them.
-        dev_lock: where those of JAX are.
+        backend: `tensorflow`, replaced by its build without GPU, or `jax`, which
+            replaces TensorFlow.
+        lock: all requirements of the project.
+        dev_lock: requirements of development, with those of JAX.
     """
     lines = lock.splitlines()
     if backend == "tensorflow":
@@ -31,17 +31,18 @@ def own_requirements(backend: str, lock: str, dev_lock: str) -> str:
 
 
 def make_environment(folder: Path, requirements: str, *, whole: bool) -> Path:
-    """Return the Python of an environment with these requirements, made if need be.
+    """Return the Python of an environment with these requirements; create it if needed.
 
     Args:
-        folder: of the environment; another one's, or an unfinished one, is replaced.
-        requirements: in pip's format, exact versions.
-        whole: they name every package, and pip adds none that they depend on. Keras'
-            and TFRS' packages ask for `tensorflow`, which `tensorflow-cpu` isn't.
+        folder: of the environment; an unfinished or different one is replaced.
+        requirements: exact versions in pip's format.
+        whole: whether they name every package, so that pip adds no dependencies: those
+            of Keras and TFRS name `tensorflow`, which would come beside
+            `tensorflow-cpu`.
 
     Raises:
-        FileNotFoundError: there is no Python 3.11 on the path.
-        subprocess.CalledProcessError: pip could not install a requirement.
+        FileNotFoundError: if there is no Python 3.11 on the path.
+        subprocess.CalledProcessError: if pip fails.
     """
     python = folder / "bin" / "python"
     stamp = folder / "installed"
@@ -56,7 +57,7 @@ def make_environment(folder: Path, requirements: str, *, whole: bool) -> Path:
     subprocess.run([base, "-m", "venv", "--clear", folder], check=True)
     listed = folder / "requirements.txt"
     listed.write_text(requirements, encoding="utf-8")
-    # Isolated: what this process's own environment adds to the path is not theirs.
+    # Isolated from the paths of this process.
     pip = [str(python), "-I", "-m", "pip", "install", "--quiet"]
     alone = ["--no-deps"] if whole else []
     subprocess.run([*pip, *alone, "--requirement", str(listed)], check=True)

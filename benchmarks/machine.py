@@ -1,4 +1,4 @@
-"""What figures depend on beside the code that is measured: machine and commit."""
+"""Machine and commit of a measurement."""
 
 import os
 import platform
@@ -13,7 +13,7 @@ from benchmarks.project import ROOT
 
 
 def describe_machine() -> dict[str, Any]:
-    """Return what timings depend on."""
+    """Return processor, cores, system and Python."""
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()
     return {
         "cpu": cpu_name(),
@@ -25,7 +25,7 @@ def describe_machine() -> dict[str, Any]:
 
 
 def cpu_name() -> str:
-    """Return the processor's name, as far as the system tells it."""
+    """Return the name of the processor, or what the system knows of it."""
     listing = Path("/proc/cpuinfo")
     text = listing.read_text(encoding="utf-8") if listing.exists() else ""
     found = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
@@ -33,7 +33,7 @@ def cpu_name() -> str:
 
 
 def describe_commit() -> str | None:
-    """Return the commit, with `-dirty` behind it if files differ; none without git."""
+    """Return the commit, with suffix `-dirty` if files differ; None without git."""
     git = shutil.which("git")
     if git is None:
         return None

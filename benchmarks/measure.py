@@ -1,6 +1,6 @@
-"""Run a command and write how much memory it needed: `measure.py REPORT COMMAND…`.
+"""Run a command and write its peak memory: `measure.py REPORT COMMAND…`.
 
-A process of its own, and a small one: a child's peak begins with its parent's.
+This process is small on purpose: the peak of a child starts at that of its parent.
 """
 
 import json
@@ -14,17 +14,17 @@ KIB = 1024  # of getrusage on Linux; macOS counts in bytes
 
 
 def main() -> int:
-    """Return the command's exit status, once its peak and duration are written."""
+    """Write the command's peak memory and duration, and return its exit status."""
     report, *command = sys.argv[1:]
     began = time.perf_counter()
     status = subprocess.run(command, check=False).returncode
     seconds = time.perf_counter() - began
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    figures = {
+    measured = {
         "peak_bytes": peak * (1 if sys.platform == "darwin" else KIB),
         "process_seconds": seconds,
     }
-    Path(report).write_text(json.dumps(figures), encoding="utf-8")
+    Path(report).write_text(json.dumps(measured), encoding="utf-8")
     return status
 
 

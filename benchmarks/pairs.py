@@ -1,4 +1,4 @@
-"""What every contender is given, and how its vectors are judged."""
+"""Training pairs of all contenders, and the evaluation of their vectors."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,12 +24,12 @@ ITEM_BLOCK = 8192
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """Who did what in training, in numbers from 0.
+    """Training interactions and features, as numbers from 0.
 
     Attributes:
         users, items: `[P]` int32, one training interaction each.
-        user_features: `[U, 3]` int32, the value's number of each of `USER_FEATURES`.
-        genres: `[N, G]` int32, the numbers of an item's genres, 0 behind the last.
+        user_features: `[U, 3]` int32, a user's values of `USER_FEATURES`.
+        genres: `[N, G]` int32, an item's genres, padded with 0.
     """
 
     users: npt.NDArray[np.int32]
@@ -38,12 +38,12 @@ class Pairs:
     genres: npt.NDArray[np.int32]
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """Return all of it by name, as contenders read it."""
+        """Return all arrays by name, as the scripts of contenders read them."""
         return {**vars(self), "user_feature_names": np.array(USER_FEATURES)}
 
 
 def only_shared_features() -> dict[str, Any]:
-    """Return the parameters that switch off features which the peers don't get."""
+    """Return the parameters that switch off features which peers do not get."""
     path = ROOT / "conf" / "base" / "parameters" / "sequencing.yml"
     declared = yaml.safe_load(path.read_text(encoding="utf-8"))
     features = declared["sequencing"]["features"]
@@ -60,7 +60,7 @@ def read_pairs(
     vocabularies: Sequence[ir.Table],
     features: Sequence[ir.Table],
 ) -> Pairs:
-    """Return the training pairs, ordered by user and time, with their features.
+    """Return the training pairs with their features, sorted by user and time.
 
     Args:
         split_interactions: `user_id`, `item_id`, `position`, `split`.
@@ -68,7 +68,7 @@ def read_pairs(
         features: of users (`user` and `USER_FEATURES`) and items (`item`, `genres`).
 
     Raises:
-        ValueError: a user or an item is in no pair, which not every peer bears.
+        ValueError: if a user or an item is in no pair, which not every peer can train.
     """
     users, items = vocabularies
     train = split_interactions.filter(split_interactions.split == "train")
@@ -78,47 +78,45 @@ def read_pairs(
     columns = user_features.order_by("user").select(*USER_FEATURES).to_pyarrow()
     genres = item_features.order_by("item").select("genres").to_pyarrow()["genres"]
     lists = Ragged.from_arrow(genres)
-    # `pad` leaves zeros behind the values.
-    padded = lists.pad(int(lists.lengths.max(initial=1)))
-    known = Pairs(
+    found = Pairs(
         users=_from_zero(pairs["user"]),
         items=_from_zero(pairs["item"]),
         user_features=np.column_stack(
             [columns[name].to_numpy() for name in USER_FEATURES]
         ).astype(np.int32),
-        genres=padded.astype(np.int32),
+        genres=lists.pad(int(lists.lengths.max(initial=1))).astype(np.int32),
     )
     for name, ids, rows in (
-        ("users", known.users, known.user_features),
-        ("items", known.items, known.genres),
+        ("users", found.users, found.user_features),
+        ("items", found.items, found.genres),
     ):
         missing = len(rows) - len(np.unique(ids))
         if missing:
             raise ValueError(
-                f"{missing} of {len(rows)} {name} have no training pair, and "
-                "LibRecommender knows none but those of pairs; compare on a split "
-                "that leaves every one something, such as ML-1M's leave_one_out"
+                f"{missing} of {len(rows)} {name} have no training pair, which "
+                "LibRecommender can't train; compare on a split with pairs of all, "
+                "such as leave_one_out of ML-1M"
             )
-    return known
+    return found
 
 
-def judge(
-    users: FloatArray, items: FloatArray, cases: EvaluationQueries
+def evaluate(
+    users: FloatArray, items: FloatArray, queries: EvaluationQueries
 ) -> dict[str, float]:
-    """Return hit rates and NDCG of the dot products, among all items not seen.
+    """Return hit rates and NDCG of a ranking of all unseen items by dot product.
 
     Args:
-        users: `[B, D]` float32, in the order of the cases.
-        items: `[N, D]` float32, by position.
-        cases: the test queries.
+        users: `[B, D]` float32, in the order of the queries.
+        items: `[N, D]` float32, by item index from 0.
+        queries: the test queries.
     """
     ranks = dot_product_ranks(
-        users, items, cases.targets, cases.seen, item_block=ITEM_BLOCK
+        users, items, queries.targets, queries.seen, item_block=ITEM_BLOCK
     )
-    by_query = Ragged(ranks, cases.targets.offsets)
-    figures = mean_metrics(query_metrics(by_query, cutoffs=CUTOFFS))
-    return {name: figures[name] for name in (*(f"hr@{k}" for k in CUTOFFS), "ndcg@10")}
+    by_query = Ragged(ranks, queries.targets.offsets)
+    metrics = mean_metrics(query_metrics(by_query, cutoffs=CUTOFFS))
+    return {name: metrics[name] for name in (*(f"hr@{k}" for k in CUTOFFS), "ndcg@10")}
 
 
-def _from_zero(dense_ids: Any) -> npt.NDArray[np.int32]:
-    return np.asarray(dense_ids.to_numpy() - FIRST_ID, np.int32)
+def _from_zero(indices: Any) -> npt.NDArray[np.int32]:
+    return np.asarray(indices.to_numpy() - FIRST_ID, np.int32)

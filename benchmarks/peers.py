@@ -1,9 +1,9 @@
 """Compare this project with other libraries: `python -m benchmarks.peers`.
 
-Every contender trains on the same pairs, those of this project's leave-one-out split of
-MovieLens 1M, in a process of its own, and all their vectors are judged alike: each
-user's last item ranked among all items that the user has not had, ties as the worst
-rank. `docs/benchmarks.md` says how, and which settings each library has.
+Each contender trains in its own process on the same pairs, those of this project's
+leave-one-out split of MovieLens 1M. One evaluation ranks each user's last item among
+all unseen items, ties at the worst rank. `docs/benchmarks.md` describes the comparison
+and the settings of each library.
 """
 
 import argparse
@@ -20,7 +20,7 @@ import numpy as np
 
 from benchmarks.environments import make_environment, own_requirements
 from benchmarks.machine import describe_commit, describe_machine
-from benchmarks.pairs import CUTOFFS, judge, only_shared_features, read_pairs
+from benchmarks.pairs import CUTOFFS, evaluate, only_shared_features, read_pairs
 from benchmarks.project import DATASET, ROOT, Project
 from two_tower import __version__
 from two_tower.evaluation.queries import (
@@ -67,16 +67,16 @@ PRESETS = ("libreco-two-tower", "tfrs-basic")
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """What a training left.
+    """Result of a training.
 
     Attributes:
-        users: `[B, D]` float32, a vector for each test query.
+        users: `[B, D]` float32, a vector per test query.
         items: `[N, D]` float32.
-        dimension: of the towers' vectors; those of a preset without unit length carry
-            one more for the search, which the towers know nothing of.
-        n_pairs: that an epoch trained on.
-        epoch_seconds: of each epoch's training loop.
-        versions: of the libraries that matter.
+        dimension: of the towers' output; exported vectors of a preset without unit
+            length have one more entry, for inner-product search.
+        n_pairs: training pairs of an epoch.
+        epoch_seconds: of the training loop of each epoch.
+        versions: of the relevant libraries.
     """
 
     users: FloatArray
@@ -88,9 +88,9 @@ class Trained:
 
 
 def main() -> None:
-    """Train and judge all contenders, print the table, and write the results."""
+    """Train and evaluate all contenders, print the table, and write the results."""
     arguments = read_arguments()
-    commit = describe_commit()  # before the first training: it may move meanwhile
+    commit = describe_commit()  # it may change during the trainings
     project = Project(arguments.work)
     project.set_up(arguments.archive, only_shared_features())
     dimensions = read_dimensions(arguments.contenders, project)
@@ -105,13 +105,13 @@ def main() -> None:
     )
     pairs = read_pairs(tables[0], tables[1:3], tables[3:])
     np.savez(arguments.work / "pairs.npz", **pairs.arrays())  # type: ignore[arg-type]
-    cases = read_evaluation_queries(test_examples)
+    queries = read_evaluation_queries(test_examples)
 
     runs = []
     for name in arguments.contenders:
         for seed in arguments.seeds:
             say(f"{name}, seed {seed}")
-            run = run_contender(name, seed, cases, arguments, dimensions)
+            run = run_contender(name, seed, queries, arguments, dimensions)
             say(json.dumps(run))
             runs.append(run)
     results = {
@@ -123,7 +123,7 @@ def main() -> None:
             "pairs": len(pairs.users),
             "users": len(pairs.user_features),
             "items": len(pairs.genres),
-            "test_queries": len(cases.users),
+            "test_queries": len(queries.users),
         },
         "epochs": arguments.epochs,
         "seeds": arguments.seeds,
@@ -135,7 +135,7 @@ def main() -> None:
 
 
 def read_arguments() -> argparse.Namespace:
-    """Return the command line's arguments."""
+    """Return the arguments of the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "contenders",
@@ -160,25 +160,25 @@ def read_arguments() -> argparse.Namespace:
 def run_contender(
     name: str,
     seed: int,
-    cases: EvaluationQueries,
+    queries: EvaluationQueries,
     arguments: argparse.Namespace,
     dimensions: Mapping[str, int],
 ) -> dict[str, Any]:
-    """Return one contender's figures with one seed.
+    """Return the metrics and timings of one contender with one seed.
 
     Raises:
-        subprocess.CalledProcessError: its training failed.
+        subprocess.CalledProcessError: if its training fails.
     """
     report = arguments.work / "process.json"
     if name in PEERS:
-        trained = train_peer(PEERS[name], seed, cases, report, arguments)
+        trained = train_peer(PEERS[name], seed, queries, report, arguments)
     else:
-        trained = train_preset(name, seed, cases, report, (arguments, dimensions[name]))
+        trained = train_preset(name, seed, queries, report, arguments, dimensions[name])
     process = json.loads(report.read_text(encoding="utf-8"))
     return {
         "contender": name,
         "seed": seed,
-        **judge(trained.users, trained.items, cases),
+        **evaluate(trained.users, trained.items, queries),
         **speed(trained.n_pairs, trained.epoch_seconds),
         **process,
         "dimension": trained.dimension,
@@ -190,11 +190,11 @@ def run_contender(
 def train_peer(
     peer: Peer,
     seed: int,
-    cases: EvaluationQueries,
+    queries: EvaluationQueries,
     report: Path,
     arguments: argparse.Namespace,
 ) -> Trained:
-    """Return what a peer's script has trained."""
+    """Return the result of a peer's training script."""
     scripts = HERE / "peers"
     python = make_environment(
         arguments.work / "environments" / peer.environment,
@@ -207,7 +207,7 @@ def train_peer(
     measure([str(part) for part in command], report)
     with np.load(out) as vectors, np.load(data) as pairs:
         return Trained(
-            users=vectors["users"][cases.users - FIRST_ID],
+            users=vectors["users"][queries.users - FIRST_ID],
             items=vectors["items"],
             dimension=vectors["items"].shape[1],
             n_pairs=len(pairs["users"]),
@@ -219,15 +219,15 @@ def train_peer(
 def train_preset(
     contender: str,
     seed: int,
-    cases: EvaluationQueries,
+    queries: EvaluationQueries,
     report: Path,
-    of: tuple[argparse.Namespace, int],
+    arguments: argparse.Namespace,
+    dimension: int,
 ) -> Trained:
-    """Return what this project's training has left, its last epoch's vectors.
+    """Return the result of this project's training after its last epoch.
 
-    The vectors are made in the same process, as a peer's script makes its own.
+    The same process exports the vectors, as in the scripts of peers.
     """
-    arguments, dimension = of
     preset, backend = preset_and_backend(contender)
     python = make_environment(
         arguments.work / "environments" / f"two-tower-{backend}",
@@ -242,17 +242,17 @@ def train_preset(
         "training.backend": backend,
         "training.epochs": arguments.epochs,
         "training.seed": seed,
-        # After the last epoch alone: its weights are kept, whatever came before.
+        # Only after the last epoch, so that its weights are kept.
         "training.validation.every": arguments.epochs,
     }
     project.forget_training()
     measure(project.command("training,export", parameters), report)
-    history, embeddings, queries = project.load(
+    history, embeddings, test_queries = project.load(
         "training_history", "item_embeddings", "test_queries"
     )
     first = history[0]
     return Trained(
-        users=read_query_vectors(queries, cases.users).vectors,
+        users=read_query_vectors(test_queries, queries.users).vectors,
         items=read_item_embeddings(embeddings).vectors,
         dimension=dimension,
         n_pairs=round(first["examples_per_second"] * first["seconds"]),
@@ -262,10 +262,10 @@ def train_preset(
 
 
 def preset_and_backend(contender: str) -> tuple[str, str]:
-    """Return the parts of `preset@backend`; without the second, TensorFlow.
+    """Return the parts of `preset@backend`, whose back end defaults to TensorFlow.
 
     Raises:
-        ValueError: there is no such back end.
+        ValueError: if there is no such back end.
     """
     preset, _, backend = contender.partition("@")
     backend = backend or "tensorflow"
@@ -278,8 +278,8 @@ def read_dimensions(contenders: Sequence[str], project: Project) -> dict[str, in
     """Return the dimension of each contender that is a preset.
 
     Raises:
-        ValueError: a preset has a history. Its test queries end with the item before
-            the last, which no peer has seen.
+        ValueError: if a preset has a history: its test queries contain each user's
+            item before the last, which peers do not get.
     """
     dimensions = {}
     for contender in contenders:
@@ -299,24 +299,24 @@ def read_dimensions(contenders: Sequence[str], project: Project) -> dict[str, in
 
 
 def measure(command: Sequence[str], report: Path) -> None:
-    """Run a command, and have its peak of memory and its duration written."""
-    around = [sys.executable, "-S", str(HERE / "measure.py"), str(report)]
+    """Run a command, and write its peak memory and duration."""
+    wrapper = [sys.executable, "-S", str(HERE / "measure.py"), str(report)]
     variables = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"}
-    subprocess.run([*around, *command], check=True, cwd=ROOT, env=variables)
+    subprocess.run([*wrapper, *command], check=True, cwd=ROOT, env=variables)
 
 
 def speed(n_pairs: int, epoch_seconds: Sequence[float]) -> dict[str, float]:
-    """Return pairs per second after the first epoch, and how much longer that took.
+    """Return the pairs per second after the first epoch, and its extra seconds.
 
-    Tracing, compiling, filling caches: all happens in the first epoch.
+    The first epoch also traces, compiles and fills caches.
     """
     first, *later = epoch_seconds
-    usual = sum(later) / len(later)
-    return {"pairs_per_second": n_pairs / usual, "start_seconds": first - usual}
+    mean = sum(later) / len(later)
+    return {"pairs_per_second": n_pairs / mean, "start_seconds": first - mean}
 
 
 def table(runs: Sequence[Mapping[str, Any]]) -> str:
-    """Return a Markdown table, one row per contender: the means over its seeds."""
+    """Return a Markdown table of means over seeds, one row per contender."""
     hits = [f"hr@{k}" for k in CUTOFFS]
     head = ["", *(name.upper() for name in hits), "NDCG@10"]
     head += ["pairs/s", "start, s", "memory, MB"]
@@ -324,14 +324,14 @@ def table(runs: Sequence[Mapping[str, Any]]) -> str:
     for name in dict.fromkeys(run["contender"] for run in runs):
         own = [run for run in runs if run["contender"] == name]
 
-        def mean(figure: str, own: Sequence[Mapping[str, Any]] = own) -> float:
-            return float(np.mean([run[figure] for run in own]))
+        def mean(name: str, own: Sequence[Mapping[str, Any]] = own) -> float:
+            return float(np.mean([run[name] for run in own]))
 
         title = PEERS[name].name if name in PEERS else f"two-tower, `{name}`"
         lines.append(
             [
                 title,
-                *(f"{mean(figure):.3f}" for figure in (*hits, "ndcg@10")),
+                *(f"{mean(metric):.3f}" for metric in (*hits, "ndcg@10")),
                 f"{mean('pairs_per_second'):,.0f}",
                 f"{mean('start_seconds'):.1f}",
                 f"{mean('peak_bytes') / 1e6:,.0f}",
@@ -341,7 +341,7 @@ def table(runs: Sequence[Mapping[str, Any]]) -> str:
 
 
 def own_versions(python: Path, backend: str) -> list[str]:
-    """Return the versions of this project and of what it computes with there."""
+    """Return the versions of this project and of its numerical libraries."""
     code = (
         "import sys; from importlib.metadata import version; "
         "print(*(f'{name} {version(name)}' for name in sys.argv[1:]), sep='\\n')"
@@ -352,7 +352,7 @@ def own_versions(python: Path, backend: str) -> list[str]:
 
 
 def say(line: str) -> None:
-    """Tell how far it is, beside the table that goes to the standard output."""
+    """Report progress on standard error; standard output gets only the table."""
     sys.stderr.write(f"{line}\n")
 
 

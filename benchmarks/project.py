@@ -1,4 +1,4 @@
-"""This project's own pipelines on files of the benchmark's, not the user's."""
+"""The pipelines of this project, run on the files of a benchmark."""
 
 import shutil
 import subprocess
@@ -15,11 +15,11 @@ DATASET = "ml-1m"
 
 @dataclass(frozen=True)
 class Project:
-    """The project with a data folder of its own.
+    """The project with its own folder of data and configuration.
 
     Attributes:
-        folder: which holds that data, and configuration that points to it.
-        python: which runs the pipelines, this process's own unless said otherwise.
+        folder: of data, and of the configuration that points to it.
+        python: runs the pipelines; by default that of this process.
     """
 
     folder: Path
@@ -31,12 +31,12 @@ class Project:
         return self.folder / "data"
 
     def set_up(self, archive: Path, parameters: Mapping[str, Any] | None) -> None:
-        """Make the configuration, and put the archive where ingestion looks for it.
+        """Write the configuration, and copy the archive to the raw data.
 
         Args:
             archive: of MovieLens.
-            parameters: take the place of those of the data set's environment, without
-                which presets are as they are; None leaves the environment its own.
+            parameters: replace all parameters of the data set's environment; None
+                keeps those.
         """
         shutil.rmtree(self.folder / "conf", ignore_errors=True)
         shutil.copytree(ROOT / "conf", self.folder / "conf")
@@ -51,7 +51,7 @@ class Project:
         shutil.copy(archive, raw / f"{DATASET}.zip")
 
     def command(self, pipelines: str, parameters: Mapping[str, Any]) -> list[str]:
-        """Return the command that runs these pipelines."""
+        """Return the command that runs these pipelines with these parameters."""
         given = ",".join(
             f"{name}={'null' if value is None else value}"
             for name, value in parameters.items()
@@ -63,20 +63,20 @@ class Project:
         ]
 
     def run(self, pipelines: str, parameters: Mapping[str, Any]) -> None:
-        """Run these pipelines in a process of their own.
+        """Run these pipelines in another process.
 
         Raises:
-            subprocess.CalledProcessError: they failed.
+            subprocess.CalledProcessError: if they fail.
         """
         subprocess.run(self.command(pipelines, parameters), check=True, cwd=ROOT)
 
     @property
     def checkpoints(self) -> Path:
-        """Where a training that was cut short goes on from."""
+        """Folder from which an interrupted training resumes."""
         return self.data / "06_models" / DATASET / "training_checkpoints"
 
     def forget_training(self) -> None:
-        """Remove the checkpoint, or the same training would not be done again."""
+        """Remove the checkpoint, so that a training starts anew."""
         shutil.rmtree(self.checkpoints, ignore_errors=True)
 
     def load(self, *names: str) -> list[Any]:
@@ -86,7 +86,7 @@ class Project:
             return [catalog.load(name) for name in names]
 
     def parameters(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Return all parameters, by what the command line would be given."""
+        """Return all parameters of a run with these ones on the command line."""
         with self._context(nested(given)) as context:
             return dict(context.params)
 
@@ -110,14 +110,14 @@ def nested(given: Mapping[str, Any]) -> dict[str, Any]:
     nested: dict[str, Any] = {}
     for path, value in given.items():
         *groups, name = path.split(".")
-        place = nested
-        for group in groups:
-            place = place.setdefault(group, {})
-        place[name] = value
+        group = nested
+        for one in groups:
+            group = group.setdefault(one, {})
+        group[name] = value
     return nested
 
 
 def _write(path: Path, content: Mapping[str, Any]) -> None:
-    import yaml  # here, so that what only looks for ROOT needs no package
+    import yaml  # here, because a bare machine imports this module without it
 
     path.write_text(yaml.safe_dump(content), encoding="utf-8")

@@ -1,8 +1,8 @@
-"""Do heads find the interests that the simulator gave its users?
+"""Compare the heads of `multi-interest` with the interests of simulated users.
 
-`kedro run --pipelines simulation` makes the data and the truth, `kedro run --params
-preset=multi-interest` the model; `python -m benchmarks.recovered` prints how much the
-head that an item is routed to tells of the interest that the rating followed.
+After `kedro run --pipelines simulation` and `kedro run --params preset=multi-interest`,
+`python -m benchmarks.recovered` prints the mutual information between the head of a
+rated item and the interest behind the rating.
 """
 
 import json
@@ -19,16 +19,16 @@ from two_tower.types import FIRST_ID
 
 
 def main() -> None:
-    """Print the normalised mutual information of interests and heads, by router."""
+    """Print the normalised mutual information of interests and heads per router."""
     bootstrap_project(ROOT)
     with KedroSession.create(ROOT) as session:
         catalog = session.load_context().catalog  # type: ignore[attr-defined]
         towers = catalog.load("two_tower_model")
         vocabulary = catalog.load("item_vocabulary").order_by("item")
         interests = catalog.load("simulated_interests")
-    followed = interests.filter(interests.interest.notnull())
-    ratings = followed.inner_join(
-        vocabulary, followed.movie_id == vocabulary.item_id
+    of_interest = interests.filter(interests.interest.notnull())
+    ratings = of_interest.inner_join(
+        vocabulary, of_interest.movie_id == vocabulary.item_id
     ).select("item", "interest")
     rows = ratings.to_pyarrow()
     _, interest = np.unique(rows["interest"].to_numpy(), return_inverse=True)
@@ -42,7 +42,7 @@ def main() -> None:
             towers.categories(ids)
         ),
     }
-    found = {
+    information = {
         name: normalised_information(np.asarray(logs).argmax(axis=1)[item], interest)
         for name, logs in routed.items()
     }
@@ -50,7 +50,7 @@ def main() -> None:
         "ratings": len(item),
         "interests": len(np.unique(interest)),
         "heads": encoder.n_heads,
-        "normalised mutual information": found,
+        "normalised mutual information": information,
     }
     sys.stdout.write(json.dumps(result, indent=2) + "\n")
 
@@ -58,11 +58,11 @@ def main() -> None:
 def normalised_information(
     one: npt.NDArray[np.integer], other: npt.NDArray[np.integer]
 ) -> float:
-    """Return the mutual information of two labellings over their mean entropy.
+    """Return mutual information of two labellings over their mean entropy, 0 to 1.
 
     Args:
-        one: `[n]` int, a label of each rating.
-        other: `[n]` int.
+        one: `[n]` int, a label per rating.
+        other: `[n]` int, another label per rating.
     """
     columns = np.column_stack([one, other])
     matrix = mutual_information(columns, np.ones(len(columns), np.int64))

@@ -1,11 +1,11 @@
-"""Train keras-rs' retrieval examples on the benchmark's pairs; run by its own Python.
+"""Train keras-rs' retrieval examples on the benchmark's pairs, in its own environment.
 
-Its basic example has two tables of embeddings of 32, but learns ratings by mean squared
-error; its sequential example has the in-batch softmax, with AdamW 0.05 and batches of
-4,096. This is the towers of the first with the loss, optimiser and batches of the
-second. The library's layer for accidental hits isn't used in either, and changes
-nothing in 0.4.0: it adds 1e-40 to a logit. Steps are compiled by XLA, which is
-faster here than the choice that Keras makes by itself.
+Its basic example has two embedding tables of 32, but learns ratings by mean squared
+error; its sequential example has an in-batch softmax, with AdamW 0.05 and batches of
+4,096. This script has the towers of the first, and loss, optimiser and batches of the
+second. Neither uses the library's layer for accidental hits, which has no effect in
+0.4.0: it adds 1e-40 to a logit. Steps are compiled by XLA, which is faster here than
+the default of Keras.
 """
 
 import argparse
@@ -23,7 +23,7 @@ LEARNING_RATE = 0.05
 
 
 class Retrieval(keras.Model):
-    """Two tables of embeddings, an in-batch softmax and the library's retrieval."""
+    """Two embedding tables, an in-batch softmax and the library's retrieval."""
 
     def __init__(self, n_users: int, n_items: int) -> None:
         super().__init__()
@@ -44,14 +44,14 @@ class Retrieval(keras.Model):
         return users if training else self.retrieval(users)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, **_):
-        """Return the batch's loss."""
+        """Return the loss of the batch."""
         scores = keras.ops.matmul(y_pred, keras.ops.transpose(self.items(y)))
         labels = keras.ops.eye(keras.ops.shape(scores)[0])
         return self.loss_fn(labels, scores, sample_weight)
 
 
 class EpochSeconds(keras.callbacks.Callback):
-    """How long each epoch took."""
+    """Records the seconds of each epoch."""
 
     def __init__(self) -> None:
         super().__init__()

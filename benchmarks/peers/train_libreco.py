@@ -1,14 +1,13 @@
-"""Train LibRecommender's TwoTower on the benchmark's pairs; run by its own Python.
+"""Train LibRecommender's TwoTower on the benchmark's pairs, in its own environment.
 
-Its defaults, whole: embeddings of 16, layers of 128, 64 and 32 with batch norm, Adam
-1e-3, batches of 256, in-batch softmax corrected by item frequencies. `--recommended`
-follows the advice in its documentation: unit vectors and a temperature in the middle
-of the range that it calls typical, 0.1.
+All settings are its defaults: embeddings of 16, layers of 128, 64 and 32 with batch
+norm, Adam 1e-3, batches of 256, in-batch softmax corrected by item frequencies.
+`--recommended` follows its documentation: unit vectors and a temperature in the middle
+of the typical range, 0.1.
 
-Users have their features as sparse columns, items their genres as one multi-valued
-field: all of them, where the library's own MovieLens examples keep three. Nothing is
-printed or evaluated while it trains; batches are made in the process itself, as is its
-default (`num_workers=0`).
+User features are sparse columns; one multi-valued field has all genres of an item,
+where the library's own MovieLens examples keep three. Training prints and evaluates
+nothing; the process itself makes the batches, the default (`num_workers=0`).
 """
 
 import argparse
@@ -27,9 +26,9 @@ MISSING = 0
 
 
 def read_pairs(data: dict[str, np.ndarray]) -> tuple[pd.DataFrame, dict[str, list]]:
-    """Return one row per pair with its features, and which column is what."""
+    """Return one row per pair with its features, and the roles of columns."""
     user_columns = [str(name) for name in data["user_feature_names"]]
-    item_columns = [f"genre{place}" for place in range(1, data["genres"].shape[1] + 1)]
+    item_columns = [f"genre{i}" for i in range(1, data["genres"].shape[1] + 1)]
     users, items = data["users"], data["items"]
     frame = pd.DataFrame({"user": users, "item": items, "label": 1})
     frame[user_columns] = data["user_features"][users]
@@ -44,7 +43,7 @@ def read_pairs(data: dict[str, np.ndarray]) -> tuple[pd.DataFrame, dict[str, lis
 
 @contextmanager
 def timed(seconds: list[float]) -> Iterator[None]:
-    """Add how long the block took."""
+    """Append the seconds of the block."""
     began = time.perf_counter()
     yield
     seconds.append(time.perf_counter() - began)
@@ -68,7 +67,7 @@ def main() -> None:
         raise SystemExit("every user and item must be in a training pair")
     del pairs
 
-    # The trainer wraps nothing but an epoch's loop over batches in it.
+    # The trainer uses it only around an epoch's loop over batches.
     epoch_seconds: list[float] = []
     tf_trainer.time_block = lambda *_: timed(epoch_seconds)
     options = {"norm_embed": True, "temperature": 0.1} if arguments.recommended else {}
@@ -78,7 +77,7 @@ def main() -> None:
     model.fit(train_data, neg_sampling=True, verbose=0, shuffle=True)
     np.savez(
         arguments.out,
-        # Ids were dense, so the library's own numbering of them is the same.
+        # Ids run from 0 without gaps, so the library numbers them alike.
         users=model.user_embeds_np[:n_users],
         items=model.item_embeds_np[:n_items],
         epoch_seconds=epoch_seconds,

@@ -1,10 +1,9 @@
-"""Train TFRS' basic retrieval model on the benchmark's pairs; run by its own Python.
+"""Train TFRS' basic retrieval model on the benchmark's pairs, in its own environment.
 
-All of it is the tutorial's: embeddings of 32, Adagrad 0.1, batches of 8,192, in-batch
-softmax summed over the batch, the shuffled batches cached. Where the tutorial is slower
-than it needs to be, it is left: ids come as integers and skip its string lookups, its
-top-k metrics, which it advises to switch off while training, are off, and steps are
-compiled by XLA.
+Settings are those of the tutorial: embeddings of 32, Adagrad 0.1, batches of 8,192, an
+in-batch softmax summed over the batch, shuffled batches cached. What only slows it down
+is left out: ids are integers without string lookups, top-k metrics are off while
+training, as the tutorial advises, and steps are compiled by XLA.
 """
 
 import argparse
@@ -24,7 +23,7 @@ LEARNING_RATE = 0.1
 
 
 class Retrieval(tfrs.Model):
-    """Two tables of embeddings and the library's retrieval task."""
+    """Two embedding tables and the library's retrieval task."""
 
     def __init__(self, n_users: int, n_items: int) -> None:
         super().__init__()
@@ -33,7 +32,7 @@ class Retrieval(tfrs.Model):
         self.task = tfrs.tasks.Retrieval()
 
     def compute_loss(self, inputs, training=False):  # noqa: FBT002
-        """Return the batch's loss."""
+        """Return the loss of the batch."""
         return self.task(
             self.users(inputs["user"]),
             self.items(inputs["item"]),
@@ -42,7 +41,7 @@ class Retrieval(tfrs.Model):
 
 
 class EpochSeconds(tf.keras.callbacks.Callback):
-    """How long each epoch took."""
+    """Records the seconds of each epoch."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -69,7 +68,7 @@ def main() -> None:
         users, items = data["users"], data["items"]
         n_users, n_items = len(data["user_features"]), len(data["genres"])
     pairs = tf.data.Dataset.from_tensor_slices({"user": users, "item": items})
-    # The tutorial's buffer held its whole data set; pairs come sorted by user here.
+    # The buffer holds all pairs, as in the tutorial; they are sorted by user here.
     batches = pairs.shuffle(len(users), seed=arguments.seed).batch(BATCH).cache()
 
     model = Retrieval(n_users, n_items)

@@ -2,7 +2,7 @@ import ibis
 import numpy as np
 import pytest
 
-from benchmarks.pairs import judge, read_pairs
+from benchmarks.pairs import evaluate, read_pairs
 from two_tower.evaluation.queries import EvaluationQueries
 from two_tower.ragged import Ragged
 
@@ -29,9 +29,9 @@ def interactions(**changed):
     return ibis.memtable(columns | changed)
 
 
-def test_contenders_get_the_training_pairs_by_user_and_time():
+def test_training_pairs_are_sorted_by_user_and_time():
     pairs = read_pairs(interactions(), vocabularies(), features())
-    # User 9 is number 0 and item "a" is number 0; user 9 had "a" in test alone.
+    # User 9 is number 0 and item "a" is number 0; user 9 has "a" only in test.
     assert pairs.users.tolist() == [0, 1, 1]
     assert pairs.items.tolist() == [1, 1, 0]
     assert pairs.user_features.tolist() == [[2, 5, 4], [3, 6, 2]]
@@ -44,16 +44,16 @@ def test_an_item_without_a_training_pair_is_refused():
         read_pairs(held_out, vocabularies(), features())
 
 
-def test_vectors_are_judged_on_items_not_seen_with_ties_as_the_worst_rank():
-    cases = EvaluationQueries(
+def test_unseen_items_are_ranked_with_ties_at_the_worst_rank():
+    queries = EvaluationQueries(
         users=np.array([2, 3], np.int32),
         seen=Ragged.from_lists([[0], []]),
         targets=Ragged.from_lists([[1], [2]]),
     )
     users = np.array([[1.0, 0.0], [0.0, 1.0]], np.float32)
-    # Query 0: item 0 is seen, so its item 1 is the first of all. Query 1: all 11 other
-    # items have the score of its item 2, so that is the twelfth.
+    # Query 0: item 0 is seen, so item 1 ranks first. Query 1: all 11 other items have
+    # the score of item 2, which ranks twelfth.
     items = np.tile(np.array([[0.0, 1.0]], np.float32), (12, 1))
     items[:2] = [[9.0, 1.0], [5.0, 1.0]]
-    figures = judge(users, items, cases)
-    assert figures == {"hr@10": 0.5, "hr@50": 1.0, "hr@100": 1.0, "ndcg@10": 0.5}
+    metrics = evaluate(users, items, queries)
+    assert metrics == {"hr@10": 0.5, "hr@50": 1.0, "hr@100": 1.0, "ndcg@10": 0.5}

@@ -12,11 +12,11 @@ from benchmarks.peers import preset_and_backend, read_dimensions, speed, table
 
 
 def run(contender, seed, hits):
-    figures = {f"hr@{k}": hits for k in (10, 50, 100)}
+    metrics = {f"hr@{k}": hits for k in (10, 50, 100)}
     return {
         "contender": contender,
         "seed": seed,
-        **figures,
+        **metrics,
         "ndcg@10": hits / 2,
         "pairs_per_second": 1000.0 * seed,
         "start_seconds": 2.0,
@@ -24,15 +24,15 @@ def run(contender, seed, hits):
     }
 
 
-def test_the_first_epoch_is_no_part_of_the_speed():
-    # 100 pairs in (4 + 6) / 2 seconds; the first epoch took 7 seconds more than those.
+def test_speed_excludes_the_first_epoch():
+    # 100 pairs in (4 + 6) / 2 seconds; the first epoch took 7 seconds more.
     assert speed(100, [12.0, 4.0, 6.0]) == {
         "pairs_per_second": 20.0,
         "start_seconds": 7.0,
     }
 
 
-def test_the_table_has_a_row_per_contender_with_the_means_over_its_seeds():
+def test_the_table_has_a_row_of_means_per_contender():
     lines = table([run("tfrs", 1, 0.1), run("tfrs", 2, 0.2), run("mine", 1, 0.3)])
     rows = [[cell.strip() for cell in line.split("|")] for line in lines.splitlines()]
     assert rows[2][1:-1] == [
@@ -47,19 +47,19 @@ LOCK = "# locked\nkeras==3.1\ntensorflow==2.9.1\nwrapt==1.0\n"
 DEV_LOCK = "jax==0.5 ; python_version < '3.12'\njaxlib==0.5\ntensorflow==2.9.1\n"
 
 
-def test_this_project_has_the_locked_versions_and_tensorflow_without_gpu():
+def test_requirements_are_locked_with_tensorflow_without_gpu():
     lines = own_requirements("tensorflow", LOCK, DEV_LOCK).split("\n")
     assert lines == ["# locked", "keras==3.1", "tensorflow-cpu==2.9.1", "wrapt==1.0"]
 
 
-def test_this_project_trains_with_jax_where_there_is_no_tensorflow():
+def test_requirements_of_jax_have_no_tensorflow():
     lines = own_requirements("jax", LOCK, DEV_LOCK).split("\n")
     assert lines[1:3] == ["keras==3.1", "wrapt==1.0"]
     assert lines[3:] == ["jax==0.5 ; python_version < '3.12'", "jaxlib==0.5"]
 
 
 class Presets:
-    """Stands for the project: `mean` has a history, `plain` has none."""
+    """A project whose preset `mean` has a history and `plain` has none."""
 
     def parameters(self, given):
         history = {"mean": "mean", "plain": "none"}[given["preset"]]
@@ -75,12 +75,12 @@ def test_a_preset_with_a_history_is_refused():
         read_dimensions(["tfrs", "plain", "mean@jax"], Presets())
 
 
-def test_a_presets_dimension_is_that_of_its_towers():
+def test_the_dimension_of_a_preset_is_read_from_its_parameters():
     names = ["tfrs", "plain", "plain@jax"]
     assert read_dimensions(names, Presets()) == {"plain": 32, "plain@jax": 32}
 
 
-def test_a_preset_names_its_back_end_behind_it():
+def test_a_contender_may_name_a_back_end():
     assert preset_and_backend("plain") == ("plain", "tensorflow")
     assert preset_and_backend("plain@jax") == ("plain", "jax")
     with pytest.raises(ValueError, match="torch is none of tensorflow, jax"):
@@ -88,7 +88,7 @@ def test_a_preset_names_its_back_end_behind_it():
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no peak of memory to read")
-def test_a_commands_peak_of_memory_and_its_failure_are_seen(tmp_path):
+def test_peak_memory_and_exit_status_of_a_command_are_reported(tmp_path):
     report = tmp_path / "report.json"
     megabytes = 300
     code = f"import sys; x = bytearray({megabytes} << 20); sys.exit(3)"
