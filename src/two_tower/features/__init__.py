@@ -1,1 +1,1 @@
-"""features."""
+"""Features of items and users: kinds, vocabulary and encoding."""

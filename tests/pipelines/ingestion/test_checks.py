@@ -52,7 +52,7 @@ def test_sound_interactions_pass(interactions):
 @pytest.mark.parametrize(
     ("column", "values", "message"),
     [
-        ("event_id", [0, 1, 1], r"event_id must be unique, but \[1\] come more than"),
+        ("event_id", [0, 1, 1], r"event_id must be unique, but \[1\] are repeated"),
         ("event_id", [0, 1, None], "1 without event_id"),
         ("user_id", ["a", None, None], "2 without user_id, the first with event_id 1"),
         ("item_id", [None, 7, 7], "1 without item_id, the first with event_id 0"),
@@ -64,17 +64,17 @@ def test_sound_interactions_pass(interactions):
             [978_300_760_000] * 3,
             r"milliseconds\? see ingestion.timestamps",
         ),
-        ("rating", [1.0, math.nan, math.inf], "2 with a rating that is no finite"),
+        ("rating", [1.0, math.nan, math.inf], "2 with a rating that is not finite"),
     ],
 )
-def test_faulty_interactions_are_refused_by_number(
+def test_faulty_interactions_are_counted_and_refused(
     interactions, column, values, message
 ):
     with pytest.raises(ValueError, match=message):
         interactions_are_sound(interactions(**{column: values}))
 
 
-def test_no_interactions_at_all_are_refused(interactions):
+def test_a_table_without_interactions_is_refused(interactions):
     with pytest.raises(ValueError, match="there are no interactions"):
         interactions_are_sound(
             interactions(**{name: [] for name in INTERACTIONS.names})
@@ -85,7 +85,7 @@ def test_no_interactions_at_all_are_refused(interactions):
 def test_a_column_of_another_type_is_refused(interactions, name):
     index = INTERACTIONS.get_field_index(name)
     schema = INTERACTIONS.set(index, pa.field(name, pa.int16()))
-    with pytest.raises(ValueError, match=f"interactions.{name} is int16; allowed is"):
+    with pytest.raises(ValueError, match=f"interactions.{name} is int16, but later"):
         interactions_are_sound(interactions(schema, **{name: [1, 2, 3]}))
 
 
@@ -103,9 +103,9 @@ def test_sound_and_absent_items_and_users_pass(tmp_path):
 
 @pytest.mark.parametrize(
     ("ids", "message"),
-    [([1, 2, 1, 2], r"unique, but \[1, 2\] come"), ([1, None], "1 without item_id")],
+    [([1, 2, 1, 2], r"unique, but \[1, 2\] are"), ([1, None], "1 without item_id")],
 )
-def test_items_without_an_id_of_their_own_are_refused(tmp_path, ids, message):
+def test_items_without_a_unique_id_are_refused(tmp_path, ids, message):
     items = table(tmp_path, ITEMS, {"item_id": ids, "title": ["A"] * len(ids)})
     with pytest.raises(ValueError, match=message):
         items_are_sound(items)
@@ -113,8 +113,8 @@ def test_items_without_an_id_of_their_own_are_refused(tmp_path, ids, message):
 
 @pytest.mark.parametrize(
     ("ids", "message"),
-    [(["a", "a"], r"unique, but \['a'\] come"), (["a", None], "1 without user_id")],
+    [(["a", "a"], r"unique, but \['a'\] are"), (["a", None], "1 without user_id")],
 )
-def test_users_without_an_id_of_their_own_are_refused(tmp_path, ids, message):
+def test_users_without_a_unique_id_are_refused(tmp_path, ids, message):
     with pytest.raises(ValueError, match=message):
         users_are_sound(table(tmp_path, USERS, {"user_id": ids}))

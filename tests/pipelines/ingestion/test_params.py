@@ -21,7 +21,7 @@ def feature(name, column="c", kind="text"):
     return {"name": name, "column": column, "type": kind}
 
 
-def test_sound_parameters_are_taken():
+def test_sound_parameters_pass():
     assert Ingestion.model_validate(SOUND).columns.interactions.item_id == "i"
 
 
@@ -34,12 +34,21 @@ def test_sound_parameters_are_taken():
         ({"colums": {}}, "colums"),
         ({"features": {"items": [feature("a", kind="words")], "users": []}}, "type"),
         ({"features": {"items": [feature("a", column="")], "users": []}}, "column"),
-        ({"features": {"items": [feature("title")], "users": []}}, "title again"),
-        ({"features": {"items": [], "users": [feature("user_id")]}}, "user_id again"),
-        ({"features": {"items": [feature("a"), feature("a")], "users": []}}, "a again"),
+        (
+            {"features": {"items": [feature("title")], "users": []}},
+            "the names title",
+        ),
+        (
+            {"features": {"items": [], "users": [feature("user_id")]}},
+            "the names user_id",
+        ),
+        (
+            {"features": {"items": [feature("a"), feature("a")], "users": []}},
+            "the names a;",
+        ),
     ],
 )
-def test_what_can_not_be_is_refused_by_name(changed, named):
+def test_unfit_parameters_are_refused_by_name(changed, named):
     with pytest.raises(ValidationError, match=named):
         Ingestion.model_validate(SOUND | changed)
 

@@ -1,1 +1,1 @@
-"""Ingestion: tables as any source has them → typed interactions, items and users."""
+"""Ingestion: any source's tables as typed interactions, items and users."""

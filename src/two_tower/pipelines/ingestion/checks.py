@@ -1,4 +1,4 @@
-"""What ingestion promises of its outputs; the catalog runs these on save."""
+"""Validators that the catalog runs before an output of ingestion is saved."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -7,8 +7,7 @@ import ibis
 import ibis.expr.types as ir
 
 LATEST_TIMESTAMP: Final = 4_102_444_800
-"""The year 2100 in seconds since 1970: no event has happened so late, while the same
-time in milliseconds stands for a moment far beyond."""
+"""The year 2100 in seconds since 1970. Times of today in milliseconds are greater."""
 
 _IDS = ("int64", "string")
 _SHOWN = 5  # examples in a message
@@ -18,9 +17,9 @@ def interactions_are_sound(interactions: ir.Table) -> None:
     """Refuse interactions that later pipelines would misread.
 
     Raises:
-        ValueError: there are none, columns or types differ, an id or a time is missing,
-            an `event_id` comes twice, a rating is infinite or no number, or a time is
-            before 1970 or after 2100.
+        ValueError: no interactions, another column or type, a missing id or time, a
+            repeated `event_id`, a rating that is not finite, or a time before 1970 or
+            after 2100.
     """
     types = {
         "event_id": ("int64",),
@@ -41,20 +40,21 @@ def interactions_are_sound(interactions: ir.Table) -> None:
         "after 2100 (in milliseconds? see ingestion.timestamps)": (
             timestamp > LATEST_TIMESTAMP
         ),
-        "with a rating that is no finite number": rating.isnan() | rating.isinf(),
+        "with a rating that is not finite": rating.isnan() | rating.isinf(),
     }
     if _count_faults(interactions, faults, "interactions") == 0:
         raise ValueError(
-            "there are no interactions; is raw_interactions the right file?"
+            "there are no interactions: raw_interactions has no rows; correct its "
+            "filepath in the catalog"
         )
     _require_unique(interactions, "event_id", "interactions")
 
 
 def items_are_sound(items: ir.Table) -> None:
-    """Refuse items without a type, without an id, or with one that comes twice.
+    """Refuse items that later pipelines would misread.
 
     Raises:
-        ValueError: they are so.
+        ValueError: another column or type, or a missing or repeated `item_id`.
     """
     _require_types(items, {"item_id": _IDS, "title": ("string",)}, "items")
     _count_faults(items, {"without item_id": items.item_id.isnull()}, "items")
@@ -62,10 +62,10 @@ def items_are_sound(items: ir.Table) -> None:
 
 
 def users_are_sound(users: ir.Table) -> None:
-    """Refuse users without an id, or with one that comes twice.
+    """Refuse users that later pipelines would misread.
 
     Raises:
-        ValueError: they are so.
+        ValueError: another type of id, or a missing or repeated `user_id`.
     """
     _require_types(users, {"user_id": _IDS}, "users")
     _count_faults(users, {"without user_id": users.user_id.isnull()}, "users")
@@ -81,28 +81,32 @@ def _require_types(
     for column, allowed in types.items():
         if found.get(column) not in allowed:
             raise ValueError(
-                f"{name}.{column} is {found.get(column, 'missing')}; allowed is "
-                f"{' or '.join(allowed)}"
+                f"{name}.{column} is {found.get(column, 'missing')}, but later "
+                f"pipelines read {' or '.join(allowed)}; return it from the node of "
+                "ingestion"
             )
 
 
 def _count_faults(
     table: ir.Table, faults: Mapping[str, ir.BooleanColumn], name: str
 ) -> int:
-    """Return the number of rows, none of which has a fault, in one pass over them."""
+    """Refuse rows with a fault, and return the number of rows; reads them once."""
     key = table[table.columns[0]]
     counts = {f"n {fault}": is_faulty.sum() for fault, is_faulty in faults.items()}
     firsts = {f"1 {fault}": key.min(where=faults[fault]) for fault in faults}
     aggregate = table.aggregate(rows=table.count(), **counts, **firsts)
     found = aggregate.to_pyarrow().to_pylist()[0]
-    told = [
+    faulty = [
         f"{found[f'n {fault}']:,} {fault}, the first with {key.get_name()} "
         f"{found[f'1 {fault}']}"
         for fault in faults
         if found[f"n {fault}"]
     ]
-    if told:
-        raise ValueError(f"of {found['rows']:,} {name}, {'; '.join(told)}")
+    if faulty:
+        raise ValueError(
+            f"of {found['rows']:,} {name}, {'; '.join(faulty)}; correct these rows of "
+            "the source, or ingestion's parameters"
+        )
     return int(found["rows"])
 
 
@@ -116,5 +120,6 @@ def _require_unique(table: ir.Table, column: str, name: str) -> None:
     found = shown.to_pyarrow()[column].to_pylist()
     if found:
         raise ValueError(
-            f"{name}.{column} must be unique, but {found} come more than once"
+            f"{name}.{column} must be unique, but {found} are repeated; remove the "
+            "repeated rows from the source"
         )

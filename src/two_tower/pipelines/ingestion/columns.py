@@ -1,4 +1,4 @@
-"""Columns brought to the types that the later pipelines count on."""
+"""Conversion of source columns to the types that later pipelines read."""
 
 from collections.abc import Iterable
 
@@ -14,35 +14,36 @@ _WHOLE_NUMBER = r"^\s*[+-]?[0-9]+\s*$"
 def require_columns(
     table: ir.Table, columns: Iterable[str | None], source: str
 ) -> None:
-    """Refuse a table without one of the columns.
+    """Refuse a table that lacks a column.
 
     Args:
-        table: as the source has it.
-        columns: those needed; None stands for one that isn't.
-        source: what to call the table.
+        table: a table of the source.
+        columns: names of the needed columns; None is skipped.
+        source: name of the table in messages.
 
     Raises:
-        ValueError: one or more are missing.
+        ValueError: naming the missing columns.
     """
     missing = sorted({name for name in columns if name} - set(table.columns))
     if missing:
         raise ValueError(
             f"{source} has no column {', '.join(missing)}; it has "
-            f"{', '.join(table.columns)}. Set ingestion.columns and ingestion.features"
+            f"{', '.join(table.columns)}. Name these in ingestion.columns and "
+            "ingestion.features"
         )
 
 
 def as_id(column: ir.Column, id_type: IdType) -> ir.Column:
-    """Return ids as int64 or string, never changing one.
+    """Return ids as int64 or string, unchanged.
 
     Args:
-        column: the ids, whole numbers or text.
-        id_type: what they are to be; text that is no whole number fails as an integer
+        column: whole numbers or text.
+        id_type: type of the result. Text that is no whole number fails as an integer
             when the table is computed.
 
     Raises:
-        ValueError: the ids were read as another type, which may have changed them
-            already: "007" read as a number is 7.
+        ValueError: the source has another type, which may have changed ids already:
+            "007" read as a number is 7.
     """
     found = column.type()
     if id_type == "text":
@@ -52,20 +53,20 @@ def as_id(column: ir.Column, id_type: IdType) -> ir.Column:
 
 
 def as_seconds(column: ir.Column, written: TimestampFormat) -> ir.Column:
-    """Return times as int64 seconds since 1970 in UTC, fractions cut off.
+    """Return times as int64 seconds since 1970 (UTC), without fractions.
 
     Args:
-        column: numbers or text of them; for `datetime` dates, timestamps, or text as
-            ISO 8601 writes them, in UTC unless they say otherwise.
-        written: which of them.
+        column: numbers, or numbers as text; for `datetime` dates, timestamps or ISO
+            8601 text, in UTC unless they have an offset.
+        written: format of the times.
 
     Raises:
-        ValueError: the column was read as another type.
+        ValueError: the source has another type.
     """
     found = column.type()
     if written == "datetime":
         _require(column, found.is_temporal() or found.is_string(), "dates and times")
-        # A cast of text to a plain timestamp would drop "+02:00" without a word.
+        # A cast of text to a timestamp without a zone would ignore "+02:00".
         moment = column.cast("timestamp('UTC')")
         epoch = ibis.literal("1970-01-01T00:00:00Z", type="timestamp('UTC')")
         return moment.delta(epoch, unit="second").cast("int64")
@@ -77,17 +78,17 @@ def as_seconds(column: ir.Column, written: TimestampFormat) -> ir.Column:
 
 
 def as_feature(column: ir.Column, kept: FeatureType, separator: str) -> ir.Column:
-    """Return a feature's values.
+    """Return a feature's values, unchanged.
 
     Args:
-        column: of a type that can be kept so; text can be kept as any.
+        column: values of a type that `kept` can hold; text can be kept as any type.
         kept: `text` (string), `integer` (int64), `number` (float32) or `list`
-            (array<string>, without blanks and never null). Text that is none of the
-            numbers asked for fails when the table is computed.
-        separator: between the values of a list that is given as text.
+            (array<string>, without blanks, never null). Text that is no number fails
+            when the table is computed.
+        separator: text between the values of a list that is given as text.
 
     Raises:
-        ValueError: the column was read as a type that can't be kept so unchanged.
+        ValueError: the source has a type that can't be kept as `kept`.
     """
     found = column.type()
     if kept == "list":
@@ -107,21 +108,21 @@ def _as_integer(column: ir.Column) -> ir.Column:
     _require(column, found.is_integer() or found.is_string(), "whole numbers")
     if found.is_integer():
         return column.cast("int64")
-    # A cast would round "1.5" and take "1e3" for 1000. Of any other text it fails and
-    # shows it: so of these, with a reason.
+    # A cast would round "1.5" and read "1e3" as 1000. The text put in place of these
+    # makes the cast fail, with a message that shows it.
     refused = ibis.literal(f"{column.get_name()} is no whole number: ") + column
     return column.re_search(_WHOLE_NUMBER).ifelse(column, refused).cast("int64")
 
 
 def _as_list(values: ir.ArrayValue) -> ir.ArrayValue:
     texts = values.cast("array<string>").map(lambda value: value.strip())
-    known = texts.filter(lambda text: text.length() > 0)
-    return ibis.coalesce(known, ibis.literal([], type="array<string>"))
+    present = texts.filter(lambda text: text.length() > 0)
+    return ibis.coalesce(present, ibis.literal([], type="array<string>"))
 
 
 def _require(column: ir.Column, is_met: bool, wanted: str) -> None:  # noqa: FBT001
     if not is_met:
         raise ValueError(
-            f"column {column.get_name()} was read as {column.type()}, but ingestion's "
-            f"parameters say {wanted}: correct them, or the type in the source"
+            f"column {column.get_name()} has the type {column.type()}, but ingestion's "
+            f"parameters declare {wanted}; correct the parameters or the source"
         )

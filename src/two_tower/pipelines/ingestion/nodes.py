@@ -1,4 +1,4 @@
-"""Bring the tables of any source to the columns and types of interactions and items."""
+"""Nodes of ingestion: any source's tables as interactions, items and users."""
 
 from collections.abc import Iterable
 
@@ -10,21 +10,21 @@ from .params import FeatureColumn, Ingestion
 
 
 def type_interactions(raw_interactions: ir.Table, parameters: Ingestion) -> ir.Table:
-    """Return who met what, when, and how they liked it.
+    """Return the interactions: user, item, time and rating.
 
     Args:
-        raw_interactions: one row per interaction, under the source's own names.
-        parameters: what those are, and how ids and times are written.
+        raw_interactions: one row per interaction, with the source's column names.
+        parameters: the source's column names, and formats of ids and times.
 
     Returns:
         One row per interaction, in the order of `event_id` (int64, unique):
         `user_id` and `item_id` (int64 or string), `timestamp` (int64, seconds since
-        1970, UTC), `rating` (float32, null without one).
+        1970, UTC), `rating` (float32, null if missing).
     """
     columns, ids = parameters.columns.interactions, parameters.ids
     source = raw_interactions
     require_columns(source, columns.model_dump().values(), "raw_interactions")
-    # Without a column for it, the rows' own order in the file: DuckDB keeps that.
+    # Without a column for it, the order of rows in the file, which DuckDB keeps.
     event_id = (
         as_id(source[columns.event_id], "integer")
         if columns.event_id
@@ -41,16 +41,15 @@ def type_interactions(raw_interactions: ir.Table, parameters: Ingestion) -> ir.T
 
 
 def type_items(raw_items: ir.Table, parameters: Ingestion) -> ir.Table:
-    """Return what is known of the items.
+    """Return the items with their title and features.
 
     Args:
-        raw_items: one row per item, under the source's own names; may have no rows.
-        parameters: what those are, and which columns to keep.
+        raw_items: one row per item, with the source's column names; may have no rows.
+        parameters: the source's column names, and the columns to keep.
 
     Returns:
         One row per item, in the order of `item_id` (int64 or string, unique): `title`
-        (string, null without one) and each feature under its name, as `as_feature`
-        returns it.
+        (string, null if missing) and a column per feature, see `as_feature`.
     """
     columns, features = parameters.columns.items, parameters.features.items
     needed = [*columns.model_dump().values(), *(feature.column for feature in features)]
@@ -64,15 +63,15 @@ def type_items(raw_items: ir.Table, parameters: Ingestion) -> ir.Table:
 
 
 def type_users(raw_users: ir.Table, parameters: Ingestion) -> ir.Table:
-    """Return what is known of the users.
+    """Return the users with their features.
 
     Args:
-        raw_users: one row per user, under the source's own names; may have no rows.
-        parameters: what those are, and which columns to keep.
+        raw_users: one row per user, with the source's column names; may have no rows.
+        parameters: the source's column names, and the columns to keep.
 
     Returns:
-        One row per user, in the order of `user_id` (int64 or string, unique), with
-        each feature under its name, as `as_feature` returns it.
+        One row per user, in the order of `user_id` (int64 or string, unique), with a
+        column per feature, see `as_feature`.
     """
     columns, features = parameters.columns.users, parameters.features.users
     needed = [columns.user_id, *(feature.column for feature in features)]

@@ -1,4 +1,4 @@
-"""Parameters of ingestion: what a source calls its columns, and how it writes them."""
+"""Parameters of ingestion: a source's column names and formats."""
 
 from collections import Counter
 from typing import Annotated, Literal, Self
@@ -14,7 +14,7 @@ FeatureType = Literal["text", "integer", "number", "list"]
 
 
 class Ids(Params):
-    """What ids are. Text keeps them as written: "007" is another id than "7"."""
+    """Types of the ids. As text, "007" and "7" are two ids."""
 
     user_id: IdType
     item_id: IdType
@@ -24,30 +24,30 @@ class InteractionColumns(Params):
     """The source's column for each column of `interactions`."""
 
     event_id: Column | None = Field(
-        description="whole numbers, unique, the order of events that share a time; "
-        "null takes the order of the rows in the file"
+        description="unique whole numbers, the order of interactions with one time; "
+        "null: the order of the rows in the file"
     )
     user_id: Column
     item_id: Column
     timestamp: Column
-    rating: Column | None = Field(description="null if the source has no ratings")
+    rating: Column | None = Field(description="null: the source has no ratings")
 
 
 class ItemColumns(Params):
-    """The source's column for each column of `items` but the features."""
+    """The source's column for each column of `items`, features apart."""
 
     item_id: Column
-    title: Column | None = Field(description="null if the source has no titles")
+    title: Column | None = Field(description="null: the source has no titles")
 
 
 class UserColumns(Params):
-    """The source's column for each column of `users` but the features."""
+    """The source's column for each column of `users`, features apart."""
 
     user_id: Column
 
 
 class Columns(Params):
-    """What the source calls its columns."""
+    """The source's column names."""
 
     interactions: InteractionColumns
     items: ItemColumns
@@ -55,14 +55,14 @@ class Columns(Params):
 
 
 class FeatureColumn(Params):
-    """A column of items or users to keep; sequencing's parameters say what it means.
+    """A column of items or users to keep for a feature of `sequencing.features`.
 
-    `type` says how it is kept: `text` and `integer` suit categories, `number`
-    (float32) amounts, `list` several texts at once.
+    `text` and `integer` suit categories, `number` (float32) amounts, `list` several
+    texts.
     """
 
     name: Column
-    column: Column = Field(description="what the source calls it")
+    column: Column = Field(description="name in the source")
     type: FeatureType
 
 
@@ -79,8 +79,9 @@ class Features(Params):
             taken = sorted(n for n, times in names.items() if times > 1 or n in own)
             if taken:
                 raise ValueError(
-                    f"features.{table} names {', '.join(taken)} again; each name may "
-                    f"come once, and {', '.join(sorted(own))} not at all"
+                    f"features.{table} repeats the names {', '.join(taken)}; choose "
+                    f"names that differ from each other and from "
+                    f"{', '.join(sorted(own))}"
                 )
         return self
 
@@ -90,11 +91,11 @@ class Ingestion(Params):
 
     ids: Ids
     timestamps: TimestampFormat = Field(
-        description="since 1970 in UTC, or dates and times as ISO 8601 writes them, "
-        "which are UTC unless they say otherwise"
+        description="since 1970 (UTC); datetime: dates and times, ISO 8601 as text, "
+        "in UTC unless they have an offset"
     )
     separator: str = Field(
-        min_length=1, description="between the values of a list that is given as text"
+        min_length=1, description="text between the values of a list given as text"
     )
     columns: Columns
     features: Features

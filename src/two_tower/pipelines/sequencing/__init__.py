@@ -1,1 +1,1 @@
-"""From interactions to histories, vocabularies, features and model inputs."""
+"""Sequencing: interactions as histories, windows, queries, vocabularies, features."""

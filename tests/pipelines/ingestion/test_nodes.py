@@ -1,4 +1,4 @@
-"""The user's own tables: the example of conf/own-data, and what can go wrong."""
+"""Ingestion of the user's own tables, from the example of conf/own-data."""
 
 import datetime as dt
 
@@ -77,12 +77,12 @@ def test_the_example_is_ingested(ingest):
     }
 
 
-def test_the_examples_purchases_are_all_of_known_books_and_customers(ingest):
+def test_all_books_and_customers_of_the_examples_purchases_are_in_their_tables(ingest):
     catalog = ingest("own-data")
     interactions = catalog.load("interactions")
     for name, key in (("items", "item_id"), ("users", "user_id")):
-        unknown = interactions.anti_join(catalog.load(name), key)
-        assert unknown.count().execute() == 0
+        missing = interactions.anti_join(catalog.load(name), key)
+        assert missing.count().execute() == 0
 
 
 def save_checked(data, interactions):
@@ -147,7 +147,7 @@ def test_times_of_day_and_zone_are_read(read, own):
         (pa.scalar(dt.date(1970, 1, 2)), "datetime", 86400),
     ],
 )
-def test_times_are_seconds_however_they_are_written(read, own, time, written, expected):
+def test_times_become_seconds_from_every_format(read, own, time, written, expected):
     columns = {"customer": ["a"], "book": ["b"], "stars": ["5"]}
     raw = read("a.parquet", columns | {"bought_at": pa.array([time])})
     typed = type_interactions(raw, own(timestamps=written))
@@ -208,7 +208,7 @@ def test_items_and_users_may_be_absent(own):
     assert rows(items) == rows(users) == []
 
 
-def test_a_missing_column_is_named_with_those_there(read, own):
+def test_a_missing_column_is_named_with_those_that_there_are(read, own):
     raw = read("a.csv", "client,book,bought_at,stars\na,b,2024-01-01,\n")
     with pytest.raises(ValueError, match="no column customer; it has client, book"):
         type_interactions(raw, own())
@@ -217,12 +217,14 @@ def test_a_missing_column_is_named_with_those_there(read, own):
 @pytest.mark.parametrize(
     ("column", "values", "message"),
     [
-        ("customer", [7], "customer was read as int64, but .* say text"),
-        ("book", [7.0], "book was read as float64, but .* say text"),
-        ("bought_at", [7], "bought_at was read as int64, but .* say dates"),
+        ("customer", [7], "customer has the type int64, but .* declare text"),
+        ("book", [7.0], "book has the type float64, but .* declare text"),
+        ("bought_at", [7], "bought_at has the type int64, but .* declare dates"),
     ],
 )
-def test_a_column_read_as_another_type_is_refused(read, own, column, values, message):
+def test_a_column_of_another_type_than_declared_is_refused(
+    read, own, column, values, message
+):
     sound = {"customer": ["a"], "book": ["b"], "bought_at": ["2024-01-01"]}
     raw = read("a.parquet", sound | {"stars": ["5"]} | {column: values})
     with pytest.raises(ValueError, match=message):
@@ -232,13 +234,15 @@ def test_a_column_read_as_another_type_is_refused(read, own, column, values, mes
 @pytest.mark.parametrize(
     ("kind", "values", "message"),
     [
-        ("list", [1], "read as int64, but .* say lists"),
-        ("text", [["a"]], "read as array<string>, but .* say text"),
-        ("integer", [1.5], "read as float64, but .* say whole numbers"),
-        ("number", [dt.date(2024, 1, 1)], "read as date, but .* say numbers"),
+        ("list", [1], "the type int64, but .* declare lists"),
+        ("text", [["a"]], "the type array<string>, but .* declare text"),
+        ("integer", [1.5], "the type float64, but .* declare whole numbers"),
+        ("number", [dt.date(2024, 1, 1)], "the type date, but .* declare numbers"),
     ],
 )
-def test_a_feature_read_as_another_type_is_refused(read, own, kind, values, message):
+def test_a_feature_of_another_type_than_declared_is_refused(
+    read, own, kind, values, message
+):
     kept = [{"name": "x", "column": "x", "type": kind}]
     raw = read("a.parquet", {"customer": ["a"], "x": values})
     with pytest.raises(ValueError, match=message):
@@ -256,7 +260,7 @@ def test_a_feature_read_as_another_type_is_refused(read, own, kind, values, mess
         ("a,b,,5", "1 without timestamp, the first with event_id 1"),
         ("a,b,1969-12-31,5", "1 before 1970, the first with event_id 1"),
         ("a,b,2101-01-01,5", "1 after 2100"),
-        ("a,b,2024-01-01,inf", "1 with a rating that is no finite number"),
+        ("a,b,2024-01-01,inf", "1 with a rating that is not finite"),
     ],
 )
 def test_a_bad_line_stops_the_run(data, own, read, line, message):

@@ -1,4 +1,4 @@
-"""Numbers that a source gives as text: kept as they are, cut or refused, never rounded.
+"""Numbers as text in a source: unchanged, truncated or refused, never rounded.
 
 The text is what `CSVTableDataset` reads: every column of it is a string.
 """
