@@ -10,16 +10,14 @@ ANNOY = {"n_trees": 3, "search_k": 100}
 
 
 def test_a_back_end_is_chosen_by_its_kind():
-    backend = IndexBackend.model_validate(
-        {"kind": "exact", "annoy": ANNOY, "exact": {}}
-    )
+    backend = IndexBackend.model_validate({"kind": "exact", "annoy": ANNOY})
     (index,) = backend.chosen.candidates(unit_vectors(5), k=10, seed=1)
     assert isinstance(index, ExactIndex)
 
 
 def test_an_unknown_back_end_is_refused_with_the_registered_ones():
     with pytest.raises(ValidationError, match="'faiss'; choose one of annoy, exact"):
-        IndexBackend.model_validate({"kind": "faiss", "annoy": ANNOY, "exact": {}})
+        IndexBackend.model_validate({"kind": "faiss", "annoy": ANNOY})
 
 
 def test_a_saved_index_is_opened_by_its_kind(tmp_path):

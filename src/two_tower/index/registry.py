@@ -14,7 +14,7 @@ class IndexBackend(OneOf[IndexParams]):
     """Back end of the item index."""
 
     annoy: AnnoyParams
-    exact: ExactParams
+    exact: ExactParams = ExactParams()
 
 
 def open_index(

@@ -102,7 +102,7 @@ class RandomOrder(Order):
 class ListOrder(OneOf[Order]):
     """Order of the recommended items."""
 
-    best: BestFirst
+    best: BestFirst = BestFirst()
     random: RandomOrder
 
 

@@ -27,7 +27,7 @@ ANNOY = {"n_trees": [1, 8], "search_k": [10, 500]}
 
 
 def parameters(kind="annoy", annoy=ANNOY, **changes):
-    index = {"kind": kind, "annoy": annoy, "exact": {}}
+    index = {"kind": kind, "annoy": annoy}
     return Indexing.model_validate({"index": index} | SETTINGS | changes)
 
 

@@ -20,7 +20,6 @@ SETTINGS = {
     "cold_start": "refuse",
     "order": {
         "kind": "best",
-        "best": {},
         "random": {"temperature": 1.0, "among": 3, "seed": 1},
     },
     "quota": None,
