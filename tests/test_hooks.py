@@ -56,9 +56,11 @@ def test_a_checkpoint_is_removed_once_the_last_output_of_its_training_is_saved(
 ):
     store = CheckpointStore(tmp_path)
     store.save(Checkpoint("of these data", {}, {}))
-    training = Node(lambda store: (1, 2), "training_checkpoints", ["model", "history"])
+    training = Node(
+        lambda store: (1, 2), "params:training_checkpoints", ["model", "history"]
+    )
     checkpoint_hooks = CheckpointHooks()
-    checkpoint_hooks.before_node_run(inputs={"training_checkpoints": store})
+    checkpoint_hooks.before_node_run(inputs={"params:training_checkpoints": store})
     checkpoint_hooks.after_dataset_saved(dataset_name="model", node=training)
     assert store.load("of these data")
     checkpoint_hooks.after_dataset_saved(dataset_name="history", node=training)

@@ -12,6 +12,8 @@ from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 from kedro.pipeline.node import Node
 from kedro.validation.type_extractor import TypeExtractor
+from kedro_viz.data_access import DataAccessManager
+from kedro_viz.server import populate_data
 
 PROJECT = Path(__file__).parents[1]
 FOLDERS = {
@@ -24,7 +26,7 @@ FOLDERS = {
     "model_output": "07_model_output",
     "reporting": "08_reporting",
 }
-# Drawn in another layer than they lie in: their own would close a cycle.
+# Drawn in another layer than that of their folder; the catalog says why.
 DRAWN_ELSEWHERE = {
     "deployed_query_tower",
     "item_index",
@@ -34,7 +36,8 @@ DRAWN_ELSEWHERE = {
     "deployed_item_vocabulary",
     "deployed_user_vocabulary",
     "leakage_audit",
-    "lineage",
+    "recommendations",
+    "split_report",
 }
 ENVIRONMENTS = sorted(
     folder.name
@@ -75,14 +78,12 @@ def test_the_default_is_everything_from_ingestion_on():
     assert {node.name for node in pipelines["__default__"].nodes} == expected
 
 
-def test_the_default_reads_only_raw_tables_and_stores():
+def test_the_default_pipeline_reads_only_raw_tables():
     inputs = pipelines["__default__"].inputs()
     assert {name for name in inputs if not name.startswith("params:")} == {
         "raw_interactions",
         "raw_items",
         "raw_users",
-        "lineage",
-        "training_checkpoints",
     }
 
 
@@ -131,8 +132,11 @@ def test_every_parameter_of_a_node_is_typed_and_checked():
         for name in asked - {*groups}
         if name.startswith("params:") and not name.startswith(options)
     }
-    # A whole number, which its node checks by itself.
-    assert unchecked <= {"params:sequencing.window"}
+    assert unchecked == {
+        "params:sequencing.window",  # a whole number, which its node checks by itself
+        "params:lineage",  # two stores of the catalog
+        "params:training_checkpoints",
+    }
 
 
 def layer_of(entry: dict[str, Any]) -> str:
@@ -146,13 +150,22 @@ def test_a_dataset_lies_in_the_folder_of_its_layer(name, config):
     assert (place == expected) == (name not in DRAWN_ELSEWHERE)
 
 
-@pytest.mark.parametrize("node", all_nodes(), ids=lambda node: node.name)
-def test_no_node_leads_back_to_an_earlier_layer(node, config):
-    # Kedro-Viz draws no layers at all where they form a cycle.
-    order = list(FOLDERS)
-    inputs = [name for name in node.inputs if not name.startswith("params:")]
-    reached = max((order.index(layer_of(config[name])) for name in inputs), default=0)
-    assert all(order.index(layer_of(config[name])) >= reached for name in node.outputs)
+@pytest.fixture(scope="module")
+def viz(context) -> DataAccessManager:
+    """What Kedro-Viz knows of the project."""
+    manager = DataAccessManager()
+    populate_data(manager, context.catalog, dict(pipelines), {})
+    return manager
+
+
+@pytest.mark.parametrize("name", sorted(pipelines))
+def test_kedro_viz_draws_the_layers_of_each_pipeline_in_order(name, config, viz):
+    names = [part for part in pipelines[name].datasets() if part in config]
+    drawn = {layer_of(config[part]) for part in names}
+    found = viz.get_sorted_layers_for_registered_pipeline(name)
+    assert [layer for layer in found if layer in drawn] == [
+        layer for layer in FOLDERS if layer in drawn
+    ]
 
 
 def test_outputs_of_each_data_set_lie_apart(config):

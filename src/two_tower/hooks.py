@@ -66,7 +66,7 @@ class CheckpointHooks:
 
     @hook_impl
     def before_node_run(self, inputs: dict[str, Any]) -> None:
-        self._store = inputs.get("training_checkpoints")
+        self._store = inputs.get("params:training_checkpoints")
 
     @hook_impl
     def after_dataset_saved(self, dataset_name: str, node: Node) -> None:

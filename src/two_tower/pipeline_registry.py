@@ -49,7 +49,7 @@ def register_pipelines() -> dict[str, Pipeline]:
         + retraining()
         + serving
         + findings,
-        "add_items": stages["ingestion"].only_nodes("ingestion.type_items")
+        "add_items": stages["ingestion"].only_nodes("data.ingestion.type_items")
         + add_items()
         + export_embeddings()
         + stages["indexing"],

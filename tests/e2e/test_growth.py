@@ -59,7 +59,7 @@ def retrained(finished_project, tmp_path_factory) -> Project:
 def with_new_movie(finished_project, tmp_path_factory) -> tuple[Project, int]:
     """A finished project with one new movie, and the movie that it copies."""
     project = finished_project.copy(tmp_path_factory.mktemp("added") / "project")
-    vocabulary = table(project, "03_primary", "item_vocabulary")
+    vocabulary = table(project, "04_feature", "item_vocabulary")
     like = int(vocabulary.sort_values("n_train").item_id.iloc[-1])
     add_movie(archive(project), NEW_MOVIE, like=like)
     project.run("--pipelines", "add_items")
@@ -72,7 +72,7 @@ def test_existing_ids_keep_their_indices_and_new_ones_are_appended(
     entity, finished_project, retrained
 ):
     before, after = (
-        table(project, "03_primary", f"{entity}_vocabulary").set_index(entity)
+        table(project, "04_feature", f"{entity}_vocabulary").set_index(entity)
         for project in (finished_project, retrained)
     )
     existing = after.loc[before.index]
@@ -86,7 +86,7 @@ def test_new_feature_values_are_appended_to_the_existing_ones(
     finished_project, retrained
 ):
     def ids(project):
-        rows = table(project, "03_primary", "feature_vocabulary")
+        rows = table(project, "04_feature", "feature_vocabulary")
         return rows.set_index(["entity", "feature", "value"]).id
 
     before, after = ids(finished_project), ids(retrained)
@@ -132,7 +132,7 @@ def test_the_lineage_of_a_retrained_model_holds_the_deployed_one(retrained):
     record = json.loads(
         retrained.output("08_reporting", "lineage/two_tower_model.json").read_text()
     )
-    assert record["made_by"] == "training.train_two_tower"
+    assert record["made_by"] == "model.training.train_two_tower"
     assert "deployed_query_tower" in record["inputs"]
 
 

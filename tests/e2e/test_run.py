@@ -41,7 +41,7 @@ def test_a_run_saves_each_kind_of_output(finished_project, layer, name):
 
 def test_every_user_gets_unseen_items_by_falling_score(finished_project):
     served = table(finished_project, "07_model_output", "recommendations")
-    seen = table(finished_project, "03_primary", "histories").set_index("user_id")
+    seen = table(finished_project, "04_feature", "histories").set_index("user_id")
     assert set(served.user_id) == set(seen.index)
     for user, rows in served.groupby("user_id"):
         assert list(rows["rank"]) == list(range(1, len(rows) + 1))
@@ -78,7 +78,7 @@ def test_users_with_several_vectors_get_explained_recommendations(project):
     assert set(users.groupby("user_id").vector_index.agg(tuple)) == {(0, 1, 2, 3)}
     served = table(project, "07_model_output", "recommendations")
     assert served.vector_index.nunique() > 1
-    seen = table(project, "03_primary", "histories").set_index("user_id")
+    seen = table(project, "04_feature", "histories").set_index("user_id")
     assert served.similar_history_items.map(len).max() > 0
     for user, rows in served.groupby("user_id"):
         assert set(rows.similar_history_items.explode().dropna()) <= set(
@@ -104,7 +104,7 @@ def test_equal_seeds_give_equal_results(finished_project, tmp_path):
 
 
 def test_one_user_is_served_by_a_parameter(project):
-    user = int(table(project, "03_primary", "histories").user_id[3])
+    user = int(table(project, "04_feature", "histories").user_id[3])
     project.run(
         "--pipelines", "recommendation", "--params", f"recommendation.user_id={user}"
     )
@@ -124,7 +124,10 @@ def test_an_output_without_lineage_record_is_refused(project):
     project.output("08_reporting", "lineage/item_index.json").unlink()
     message = project.refusal("--pipelines", "recommendation")
     assert "item_index has no lineage record" in message
-    assert "run: kedro run --env test --from-nodes indexing.build_item_index" in message
+    assert (
+        "run: kedro run --env test --from-nodes model.indexing.build_item_index"
+        in message
+    )
 
 
 def test_a_misspelt_parameter_is_refused_by_name(project):

@@ -92,7 +92,7 @@ def make_catalog(
             **{name: json_file(name) for name in FILES},
             **({"raw": raw} if raw else {}),
             "run_record": json_file("run_record"),
-            "lineage": {
+            "params:lineage": {
                 "type": "two_tower.datasets.stores.LineageStoreDataset",
                 "filepath": str(folder / "lineage"),
                 "metadata": {"lineage": False},

@@ -43,7 +43,7 @@ class ParquetShardsDataset(FileDataset):
         ```yaml
         histories:
           type: two_tower.datasets.parquet_shards.ParquetShardsDataset
-          filepath: ${globals:data}/03_primary/${globals:dataset}/histories
+          filepath: ${globals:data}/04_feature/${globals:dataset}/histories
           connection: ${globals:connections.${runtime_params:engine,duckdb}}
         ```
     """

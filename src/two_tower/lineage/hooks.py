@@ -26,6 +26,8 @@ from two_tower.lineage.records import (
 )
 from two_tower.lineage.run_record import describe_run
 
+STORE = "params:lineage"
+
 
 @dataclass(frozen=True)
 class _NodeRun:
@@ -58,11 +60,12 @@ class LineageHooks:
     def before_node_run(
         self, node: Node, catalog: DataCatalog, inputs: dict[str, Any], run_id: str
     ) -> None:
-        store = catalog["lineage"].load()
+        store = catalog[STORE].load()
+        tracked = [name for name in sorted(inputs) if _has_lineage(catalog[name])]
         origins = {
             name: self._origin(name, catalog, store)
-            for name in sorted(inputs)
-            if not _is_parameter(name) and _has_lineage(catalog[name])
+            for name in tracked
+            if not _is_parameter(name)
         }
         if conflicts := find_conflicts(origins):
             raise ValueError(self._refusal(node, conflicts, store))
@@ -70,8 +73,8 @@ class LineageHooks:
             store=store,
             run=run_id,
             parameters={
-                name.removeprefix("params:"): _plain(value)
-                for name, value in inputs.items()
+                name.removeprefix("params:"): _plain(inputs[name])
+                for name in tracked
                 if _is_parameter(name)
             },
             inputs={name: origin[name] for name, origin in origins.items()},
@@ -184,7 +187,7 @@ def _as_text(value: Any) -> str:
 
 def _find_records(pipeline: Pipeline, catalog: DataCatalog) -> list[Record]:
     """Return the records of a pipeline's outputs, as far as there are any."""
-    store = catalog["lineage"].load()
+    store = catalog[STORE].load()
     records = (store.find(name) for name in sorted(pipeline.all_outputs()))
     return [record for record in records if record]
 

@@ -63,20 +63,6 @@ def test_the_parameters_in_conf_are_valid():
     assert found["report"].headline in found["ranking"].cutoffs
 
 
-def test_every_output_is_in_the_catalog_with_a_layer():
-    text = (CONF / "base" / "catalog" / "evaluation.yml").read_text()
-    catalog = {
-        name: entry
-        for name, entry in yaml.safe_load(text).items()
-        if not name.startswith("_")
-    }
-    assert catalog.keys() == create_pipeline().all_outputs()
-    for entry in catalog.values():
-        assert entry["metadata"]["kedro-viz"] == {"layer": "reporting"}
-    assert catalog["metrics"]["filepath"].endswith("${globals:dataset}/metrics.json")
-    assert "versioned" not in catalog["metrics"]
-
-
 @pytest.fixture
 def catalog(tmp_path):
     """The pipeline's own catalog, with its data in a scratch folder."""
@@ -126,7 +112,7 @@ def fingerprints(folder, monkeypatch, **changes):
     pipeline, world = create_pipeline(), World()
     monkeypatch.setattr(lineage, "pipelines", {"__default__": pipeline})
     store = LineageStore(folder)
-    catalog = DataCatalog({"lineage": MemoryDataset(store, copy_mode="assign")})
+    catalog = DataCatalog({"params:lineage": MemoryDataset(store, copy_mode="assign")})
     for name in pipeline.inputs():
         if name.startswith("params:"):
             catalog[name] = parameter(name, **changes)

@@ -17,7 +17,7 @@ def test_the_pipeline_takes_a_model_and_gives_embeddings_and_the_query_tower():
         "feature_vocabulary",
         "feature_schema",
         "histories",
-        "lineage",
+        "params:lineage",
         "test_examples",
         "params:sequencing.features",
         "params:export",
@@ -40,7 +40,7 @@ def test_embeddings_come_from_the_query_tower_alone():
 
 # covers: A52
 def test_item_embeddings_can_be_exported_alone():
-    alone = create_pipeline().only_nodes("export.export_item_embeddings")
+    alone = create_pipeline().only_nodes("model.export.export_item_embeddings")
     assert alone.inputs() == {"query_tower", "params:export"}
     assert alone.outputs() == {"item_embeddings"}
 

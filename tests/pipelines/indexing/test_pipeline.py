@@ -14,7 +14,7 @@ def test_the_pipeline_takes_embeddings_and_gives_an_index_and_its_report():
     assert pipeline.inputs() == {
         "item_embeddings",
         "user_embeddings",
-        "lineage",
+        "params:lineage",
         "params:indexing",
     }
     assert pipeline.outputs() == {"item_index", "index_report"}
@@ -29,12 +29,3 @@ def test_the_parameters_in_conf_are_sound():
     text = (CONF / "parameters" / "indexing.yml").read_text()
     parameters = Indexing.model_validate(yaml.safe_load(text)["indexing"])
     assert parameters.recall_target >= 0.95
-
-
-def test_every_output_is_in_the_catalog_with_a_layer():
-    catalog = yaml.safe_load((CONF / "catalog" / "indexing.yml").read_text())
-    layers = {name: entry["metadata"]["kedro-viz"] for name, entry in catalog.items()}
-    assert layers == {
-        "item_index": {"layer": "model_output"},
-        "index_report": {"layer": "reporting"},
-    }

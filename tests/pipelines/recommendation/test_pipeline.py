@@ -31,9 +31,3 @@ def test_the_parameters_in_conf_are_sound():
     text = (CONF / "parameters" / "recommendation.yml").read_text()
     parameters = Recommendation.model_validate(yaml.safe_load(text)["recommendation"])
     assert parameters.listed_users == "all"
-
-
-def test_the_output_is_in_the_catalog_with_its_layer():
-    catalog = yaml.safe_load((CONF / "catalog" / "recommendation.yml").read_text())
-    entry = catalog["recommendations"]["metadata"]["kedro-viz"]
-    assert entry == {"layer": "model_output"}

@@ -79,20 +79,19 @@ def test_all_outputs_are_in_the_catalog_with_their_layer(catalog_of):
     assert layers == {
         "kept_interactions": "primary",
         "split_interactions": "primary",
-        "histories": "primary",
-        "item_vocabulary": "primary",
-        "user_vocabulary": "primary",
-        "feature_vocabulary": "primary",
+        "histories": "feature",
+        "item_vocabulary": "feature",
+        "user_vocabulary": "feature",
+        "feature_vocabulary": "feature",
         "feature_schema": "feature",
         "item_features": "feature",
         "user_features": "feature",
-        "feature_information": "feature",
         "train_sequences": "model_input",
         "explicit_negatives": "model_input",
         "validation_examples": "model_input",
         "test_examples": "model_input",
-        "split_report": "reporting",
-        "leakage_audit": "model_input",  # training waits for it
+        "split_report": "model_input",
+        "leakage_audit": "model_input",
     }
 
 

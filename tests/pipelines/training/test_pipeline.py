@@ -31,10 +31,9 @@ def test_the_pipeline_takes_model_inputs_and_gives_a_model_with_its_history(
         "user_vocabulary",
         "explicit_negatives",
         "feature_schema",
-        "feature_information",
         "leakage_audit",
-        "training_checkpoints",
-        "lineage",
+        "params:training_checkpoints",
+        "params:lineage",
         "params:training",
     }
     assert pipeline.outputs() == {"two_tower_model", "learning_curves"}
@@ -48,7 +47,11 @@ def test_kedro_sees_the_type_of_the_parameters(create, more):
 
 def test_only_training_asks_for_a_gpu():
     tags = {node.short_name: node.tags for node in create_pipeline().nodes}
-    assert tags == {"train_two_tower": {"gpu"}, "plot_learning_curves": {"cpu"}}
+    assert tags == {
+        "measure_feature_information": {"cpu"},
+        "train_two_tower": {"gpu"},
+        "plot_learning_curves": {"cpu"},
+    }
 
 
 def test_the_towers_are_drawn():

@@ -18,7 +18,7 @@ def create_pipeline() -> Pipeline:
                     "feature_vocabulary",
                     "feature_schema",
                     "histories",
-                    "lineage",
+                    "params:lineage",
                     "params:sequencing.features",
                     "params:export",
                 ],
@@ -34,7 +34,7 @@ def create_pipeline() -> Pipeline:
             *_embedding_nodes(),
         ],
         tags="gpu",
-        namespace="export",
+        namespace="model.export",
         prefix_datasets_with_namespace=False,
     )
 
@@ -44,7 +44,7 @@ def create_embedding_pipeline() -> Pipeline:
     return Pipeline(
         _embedding_nodes(),
         tags="gpu",
-        namespace="export",
+        namespace="model.export",
         prefix_datasets_with_namespace=False,
     )
 

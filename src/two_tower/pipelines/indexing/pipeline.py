@@ -14,7 +14,7 @@ def create_pipeline() -> Pipeline:
                 inputs=[
                     "item_embeddings",
                     "user_embeddings",
-                    "lineage",
+                    "params:lineage",
                     "params:indexing",
                 ],
                 outputs=["item_index", "index_report"],
@@ -22,6 +22,6 @@ def create_pipeline() -> Pipeline:
             )
         ],
         tags="cpu",
-        namespace="indexing",
+        namespace="model.indexing",
         prefix_datasets_with_namespace=False,
     )

@@ -29,6 +29,6 @@ def create_pipeline() -> Pipeline:
             ),
         ],
         tags="cpu",
-        namespace="ingestion",
+        namespace="data.ingestion",
         prefix_datasets_with_namespace=False,
     )

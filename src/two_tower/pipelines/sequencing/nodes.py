@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 import ibis.expr.types as ir
 
-from two_tower.features import mutual_information, vocabulary
+from two_tower.features import vocabulary
 from two_tower.features.encoding import describe_features, encode_features
 from two_tower.features.registry import Features
 from two_tower.sequences import split_report, vocabularies, windows
@@ -202,18 +202,6 @@ def encode_user_features(
     return encode_features(
         entities, "user", feature_vocabulary, own, feature_schema["user"]
     )
-
-
-def measure_feature_information(
-    item_features: ir.Table, item_vocabulary: ir.Table
-) -> JsonObject:
-    """Return the mutual information of the items' features.
-
-    Args:
-        item_features: as from `encode_item_features`.
-        item_vocabulary: as from `build_item_vocabulary`.
-    """
-    return mutual_information.feature_information(item_features, item_vocabulary)
 
 
 def cut_training_windows(

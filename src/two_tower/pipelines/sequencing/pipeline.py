@@ -188,12 +188,6 @@ def _with_common_nodes(own: list[Node]) -> Pipeline:
             name="encode_user_features",
         ),
         Node(
-            nodes.measure_feature_information,
-            inputs=["item_features", "item_vocabulary"],
-            outputs="feature_information",
-            name="measure_feature_information",
-        ),
-        Node(
             nodes.cut_training_windows,
             inputs=[
                 "split_interactions",
@@ -250,6 +244,6 @@ def _with_common_nodes(own: list[Node]) -> Pipeline:
     return Pipeline(
         [*own, *common],
         tags="cpu",
-        namespace="sequencing",
+        namespace="data.sequencing",
         prefix_datasets_with_namespace=False,
     )

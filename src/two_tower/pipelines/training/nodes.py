@@ -1,4 +1,4 @@
-"""Train the towers, and draw how it went."""
+"""Train the towers, and plot their learning curves."""
 
 import hashlib
 import logging
@@ -6,6 +6,7 @@ from typing import Any
 
 import ibis.expr.types as ir
 
+from two_tower.features import mutual_information
 from two_tower.lineage.records import LineageStore
 from two_tower.pipelines.training.plots import draw_learning_curves
 from two_tower.training.checkpoints import CheckpointStore
@@ -25,6 +26,21 @@ LEARNS_FROM = (
     "feature_schema",
     "feature_information",
 )
+
+
+def measure_feature_information(
+    item_features: ir.Table, item_vocabulary: ir.Table
+) -> JsonObject:
+    """Return the mutual information between the features of items, in nats.
+
+    Args:
+        item_features: `item` (int32), and a column for each declared feature.
+        item_vocabulary: `item` and `n_train`, its training interactions.
+
+    Returns:
+        `features` (names) and `matrix`; see `mutual_information`.
+    """
+    return mutual_information.feature_information(item_features, item_vocabulary)
 
 
 def train_two_tower(  # noqa: PLR0913 (its inputs in the catalog)

@@ -17,8 +17,8 @@ INPUTS = {
     "feature_schema": "feature_schema",
     "feature_information": "feature_information",
     "leakage_audit": "leakage_audit",
-    "training_checkpoints": "training_checkpoints",
-    "lineage": "lineage",
+    "training_checkpoints": "params:training_checkpoints",
+    "lineage": "params:lineage",
     "parameters": "params:training",
 }
 
@@ -37,6 +37,13 @@ def _create_pipeline(inputs: dict[str, str]) -> Pipeline:
     return Pipeline(
         [
             Node(
+                nodes.measure_feature_information,
+                inputs=["item_features", "item_vocabulary"],
+                outputs="feature_information",
+                name="measure_feature_information",
+                tags="cpu",
+            ),
+            Node(
                 nodes.train_two_tower,
                 inputs=inputs,
                 outputs=["two_tower_model", "training_history"],
@@ -52,6 +59,6 @@ def _create_pipeline(inputs: dict[str, str]) -> Pipeline:
                 tags="cpu",
             ),
         ],
-        namespace="training",
+        namespace="model.training",
         prefix_datasets_with_namespace=False,
     )
