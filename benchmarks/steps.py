@@ -293,7 +293,7 @@ def training_until(
 
 def seconds_until(history: Sequence[Report], target: float) -> float | None:
     """Return the seconds of epochs up to the first at the target; None if never."""
-    seconds: float = 0.0
+    seconds = 0.0
     for epoch in history:
         seconds += epoch["seconds"]
         if epoch.get("val_hr@10", 0.0) >= target:
