@@ -20,7 +20,7 @@ from two_tower.pipelines.training.nodes import train_two_tower
 from two_tower.towers.encode import encode_items
 from two_tower.training.checkpoints import CheckpointStore
 from two_tower.training.model import build_towers
-from two_tower.training.warm_start import warm_towers
+from two_tower.training.warm_start import _may_differ, warm_towers
 
 UNKNOWN = [5, 6]
 PROFILE = {"profile": {"use": True}}
@@ -129,3 +129,11 @@ def test_histories_are_read_up_to_the_longest_so_far(length):
 def test_towers_of_another_make_are_refused(deployed, change, message):
     with pytest.raises(ValueError, match=message):
         warm(deployed[0], change)
+
+
+def test_features_are_compared_whatever_they_are_called():
+    of = ("item_tower", "config", "features")
+    assert not _may_differ((*of, "size", "kind"))
+    assert not _may_differ((*of, "build_config", "kind"))
+    assert _may_differ((*of, "year", "size"))
+    assert _may_differ(("item_tower", "build_config", "input_shape"))

@@ -1,9 +1,9 @@
 """Optimisers: their parameters, and how they are built."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from two_tower.params import OneOf, Params
 from two_tower.types import Clip
@@ -81,6 +81,15 @@ class Optimizer(OneOf[OptimizerParams]):
     adamw: AdamW
     adagrad: Adagrad
     sgd: Sgd
+
+    @model_validator(mode="after")
+    def _clipping_has_a_norm(self) -> Self:
+        if self.clip == "each" and self.clip_norm is None:
+            raise ValueError(
+                "clip is 'each' but clip_norm is null, so nothing is clipped; give a "
+                "clip_norm, or set clip to global"
+            )
+        return self
 
     def build(self, learning_rate: Any) -> "keras.optimizers.Optimizer":
         """Return the optimiser.

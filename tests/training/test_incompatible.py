@@ -62,50 +62,53 @@ BY_CATEGORY = softmax_of(assignment="category")
     [
         (
             [INTERESTS, {"objective": {"kind": "softmax"}}],
-            "'multi_interest' and 'interest_",
+            "'multi_interest' needs 'interest_",
         ),
         (
             [INTERESTS, {"history": {"kind": "mean"}}],
-            "'multi_interest' and 'interest_softmax'",
+            "'multi_interest' needs 'interest_softmax'",
         ),
-        ([INTERESTS, {"profile": {"use": True}}], "which embeds users itself"),
+        ([INTERESTS, {"profile": {"use": True}}], "embeds users itself"),
         ([INTERESTS, softmax_of(joint=False)], "nearest of all vectors makes one"),
         (
             [INTERESTS, softmax_of(soft_max_temperature={"start": 0.2, "end": 0.3})],
             "ends at 0.3, above its start 0.2",
         ),
-        ([INTERESTS, scoring(normalise=False)], "have length 1; set it to true"),
+        ([INTERESTS, scoring(normalise=False)], "returns unit vectors; set it to true"),
         (
             [INTERESTS, {"negatives": {"kind": "catalogue"}}],
-            "choose one of in_batch, queue",
+            "choose one of in_batch, uniform",
         ),
         (
             [INTERESTS, {"negatives": {"kind": "unconsumed"}}],
-            "candidates that a batch shares",
+            "shared by the batch",
         ),
         (
             [INTERESTS, {"negatives": {"kind": "uniform"}}],
             "set count instead of per_positive",
         ),
-        ([INTERESTS, queue_of(size=100, hard=53)], "a batch may have 48 places"),
+        ([INTERESTS, queue_of(size=100, hard=53)], "a batch may have 48 queries"),
         (
             [INTERESTS, {"self_supervision": {"kind": "rfm"}}],
-            "goes with objective softmax",
+            "needs objective.kind softmax",
         ),
-        ([{"negatives": {"kind": "queue"}}, queue_of(hard=8)], "which knows no heads"),
+        ([{"negatives": {"kind": "queue"}}, queue_of(hard=8)], "has no heads"),
         (
             [INTERESTS, queue_of(unique=True), {"log_q": {"kind": "exact"}}],
-            "made up for twice",
+            "corrected twice",
         ),
-        ([INTERESTS, WIDE], "embedding is 8 but the dimension 16, .* set embedding to"),
-        ([INTERESTS, queue_of(hard=8), UNTAUGHT], "nothing teaches which categories"),
+        ([INTERESTS, WIDE], "embedding is 8 but the dimension 16; .* set embedding to"),
+        (
+            [INTERESTS, queue_of(hard=8), UNTAUGHT],
+            "nothing trains the router of categories",
+        ),
         (
             [INTERESTS, queue_of(hard=8), UNTAUGHT, softmax_of(assignment="nearest")],
-            "nothing teaches which categories",
+            "nothing trains the router of categories",
         ),
         (
             [INTERESTS, queue_of(hard=8), UNTAUGHT, BY_CATEGORY, ONE_VECTOR],
-            "nothing teaches which categories",
+            "nothing trains the router of categories",
         ),
     ],
 )
@@ -117,11 +120,11 @@ def test_what_interests_have_no_use_for_is_refused(changes, message):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ([MARGIN, scoring(temperature={"learned": True})], "would reach any margin"),
+        ([MARGIN, scoring(temperature={"learned": True})], "reaches any margin"),
         ([MARGIN, margin_of(4.1), scoring(temperature={"start": 0.5})], "4.0 at most"),
         (
             [{"negatives": {"kind": "unconsumed"}, "masks": {"consumed": True}}],
-            "nothing that it could mask",
+            "samples no consumed item",
         ),
         ([{"fusion": {"dropout": 0.1}}], "no hidden_units"),
         ([{"negatives": {"kind": "queue", "queue": {"size": 95}}}], "have 96"),
@@ -180,7 +183,7 @@ PRESETS = (
 def test_batches_of_pairs_are_whole_chunks_in_every_preset():
     for preset in PRESETS:
         batches = Training.model_validate(training_in_conf(preset=preset)).batches
-        assert batches.pairs % min(batches.chunk, batches.pairs) == 0
+        assert batches.pairs % batches.chunk(query_per_position=False) == 0
 
 
 def test_no_two_parts_of_the_model_share_a_seed():
