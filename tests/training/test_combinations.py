@@ -34,7 +34,7 @@ INTERESTS = {
 HISTORIES = walks(30, N_ITEMS, seed=5)
 # One shape of batches, which JAX compiles once.
 ONE_SHAPE = {
-    "batches": {"buckets": [8]},
+    "batches": {"bucket_boundaries": [8]},
     "negatives": {"in_batch": {"block": 48}, "mixed": {"block": 48}},
 }
 

@@ -21,7 +21,7 @@ HISTORIES = [[2, 3, 4], [2, 3, 5], [2, 3, 6], [2, 7, 8], [2, 3, 9]]
 class OneForEachPlace(Source):
     """In-batch candidates as the paper has them."""
 
-    def draw(self, positives, rng):
+    def sample(self, positives, rng):
         n_places = len(positives.labels)
         zeros = np.zeros(n_places, np.float32)
         columns = np.arange(n_places, dtype=np.int32)

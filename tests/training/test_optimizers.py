@@ -114,7 +114,6 @@ def test_gradients_are_cut_to_one_norm_over_all_variables(clip_norm, expected):
     [
         pytest.param(1.0, [[0.6, 0.8], [0.3, 0.4]], id="each of norm 1 at most"),
         pytest.param(20.0, [[6.0, 8.0], [0.3, 0.4]], id="short enough, left alone"),
-        pytest.param(None, [[6.0, 8.0], [0.3, 0.4]], id="no limit"),
     ],
 )
 def test_gradients_may_be_cut_to_a_norm_of_each_tensor(clip_norm, expected):
