@@ -60,7 +60,7 @@ def batch_of(source, *, consumed=None, draws=1, labels=LABELS, weights=WEIGHTS):
         "progress": np.array(PROGRESS, np.float32),
     }
     for _ in range(draws):
-        BatchSampler(source=source, consumed=consumed).add(batch, rng)
+        BatchSampler(source=source, consumed=consumed).extend(batch, rng)
     return batch
 
 

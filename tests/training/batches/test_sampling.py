@@ -26,7 +26,7 @@ def batch():
 
 def added(**parts):
     whole = batch()
-    BatchSampler(**parts).add(whole, np.random.default_rng(0))
+    BatchSampler(**parts).extend(whole, np.random.default_rng(0))
     return whole
 
 

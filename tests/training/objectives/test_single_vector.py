@@ -306,6 +306,6 @@ def test_an_in_batch_loss_does_not_depend_on_the_width(tower):
             tokens_per_batch=tokens_per_batch,
             chunk=CHUNK,
         )
-        feed.sampler.add(batch, np.random.default_rng(0))
+        feed.sampler.extend(batch, np.random.default_rng(0))
         found.append(loss_of(in_batch(), towers, batch))
     assert found[0] == pytest.approx(found[1], rel=1e-5)
