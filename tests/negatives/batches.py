@@ -5,8 +5,8 @@ import numpy as np
 from two_tower.negatives.base import Candidates, Positives
 
 
-def places(labels, *, users=None, weights=None):
-    """Return the places of these labels: of user 2, and real, unless said."""
+def queries(labels, *, users=None, weights=None):
+    """Return queries with these labels, by default real and of user 2."""
     labels = np.asarray(labels, np.int32)
     users = np.full(labels.shape, 2) if users is None else users
     weights = np.ones(labels.shape) if weights is None else weights
@@ -15,8 +15,8 @@ def places(labels, *, users=None, weights=None):
     )
 
 
-def as_columns_per_place(positives, log_q):
-    """Return in-batch candidates as the paper has them: one column for each place."""
+def as_columns_per_query(positives, log_q):
+    """Return in-batch candidates as the paper has them: one column for each query."""
     own = log_q[positives.labels]
     is_real = (positives.weights > 0).astype(np.float32)
     columns = np.arange(len(own))
@@ -27,7 +27,7 @@ def cross_entropy(scores, positives, candidates, *, mask_hits):
     """Return Σ_p w_p · (log Z_p - own_p) in float64.
 
     Args:
-        scores: `[P, n_items]`, each place's query against every item.
+        scores: `[P, n_items]`, each query against every item.
         positives: `[P]`.
         candidates: shared, `[Q]`.
         mask_hits: whether the own item's columns are left out, and it is added once.
@@ -44,7 +44,7 @@ def cross_entropy(scores, positives, candidates, *, mask_hits):
     return float(positives.weights[is_real].astype(np.float64) @ losses)
 
 
-def drawn_per_batch(source, positives, n_batches, *, n_items, seed=0):
+def sampled_per_batch(source, positives, n_batches, *, n_items, seed=0):
     """Return `[n_batches, n_items]`, each item's total weight in each batch."""
     rng = np.random.default_rng(seed)
     totals = np.zeros((n_batches, n_items))

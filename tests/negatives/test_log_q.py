@@ -142,7 +142,7 @@ def test_popular_items_of_a_power_law_are_within_a_tenth(memory):
     stream = power_law(n_items=10_000, n_rows=1_000_000, seed=1)
     shipped = as_configured()
     frequencies = StreamingFrequencies(
-        shipped["bucket_boundaries"], shipped["hashes"], memory, seed=0
+        shipped["buckets"], shipped["hashes"], memory, seed=0
     )
     observe(frequencies, stream, batch=8192)
     counts = np.bincount(stream)

@@ -1,7 +1,7 @@
 import numpy as np
 from scipy.stats import chisquare
 
-from tests.negatives.batches import drawn_per_batch, places
+from tests.negatives.batches import queries, sampled_per_batch
 from two_tower.negatives.low_rated import LowRated
 from two_tower.negatives.uniform import Uniform
 from two_tower.ragged import Ragged
@@ -12,18 +12,18 @@ OPTIONS = {"count": 6, "log_q": True}
 
 
 # covers: L17, L18
-def test_a_users_disliked_items_are_drawn_as_often_as_log_q_says():
+def test_a_users_explicit_negatives_are_sampled_as_often_as_log_q_says():
     source = LowRated(DISLIKED, **OPTIONS, others=None)
-    totals = drawn_per_batch(source, places([9]), 1000, n_items=10).sum(axis=0)
+    totals = sampled_per_batch(source, queries([9]), 1000, n_items=10).sum(axis=0)
     assert np.flatnonzero(totals).tolist() == [3, 5, 7]
     assert chisquare(totals[[3, 5, 7]]).pvalue > 0.01
-    log_q = source.sample(places([9]), np.random.default_rng(0)).log_q
+    log_q = source.sample(queries([9]), np.random.default_rng(0)).log_q
     np.testing.assert_allclose(log_q, np.log(6 / 3), rtol=1e-6)
 
 
-def test_each_place_draws_from_its_own_user():
+def test_each_query_samples_from_its_own_user():
     source = LowRated(DISLIKED, **OPTIONS, others=None)
-    positives = places([9, 9, 9], users=[3, 2, 3])
+    positives = queries([9, 9, 9], users=[3, 2, 3])
     found = source.sample(positives, np.random.default_rng(0))
     assert set(found.ids[[0, 2]].ravel()) == {4}
     assert set(found.ids[1]) <= {3, 5, 7}
@@ -34,7 +34,7 @@ def test_each_place_draws_from_its_own_user():
 # covers: X3
 def test_a_user_who_dislikes_nothing_gets_weight_zero():
     source = LowRated(DISLIKED, **OPTIONS, others=None)
-    found = source.sample(places([9, 9, 9], users=[4, 0, 2]), np.random.default_rng(0))
+    found = source.sample(queries([9, 9, 9], users=[4, 0, 2]), np.random.default_rng(0))
     assert not found.weights[:2].any()
     assert found.weights[2].all()
     assert np.isfinite(found.log_q).all()
@@ -43,14 +43,14 @@ def test_a_user_who_dislikes_nothing_gets_weight_zero():
 def test_nobody_dislikes_anything():
     nothing = Ragged.from_lists([[], [], []])
     source = LowRated(nothing, **OPTIONS, others=None)
-    assert not source.sample(places([9]), np.random.default_rng(0)).weights.any()
+    assert not source.sample(queries([9]), np.random.default_rng(0)).weights.any()
 
 
 # covers: L17 L18
-def test_every_user_meets_other_items_beside_the_disliked():
+def test_every_user_meets_other_items_beside_the_explicit_negatives():
     others = Uniform(np.arange(2, 10), count=4, per_query=True, log_q=True)
     source = LowRated(DISLIKED, **OPTIONS, others=others)
-    positives = places([9] * 40, users=[4, 2] * 20)
+    positives = queries([9] * 40, users=[4, 2] * 20)
     found = source.sample(positives, np.random.default_rng(0))
     own, rest = np.split(np.arange(10), [6])
     assert not found.weights[0::2][:, own].any()

@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
-from tests.negatives.batches import drawn_per_batch, places
+from tests.negatives.batches import queries, sampled_per_batch
 from two_tower.negatives.consumed import Consumed
 from two_tower.negatives.unconsumed import Unconsumed
 
@@ -24,7 +24,7 @@ def test_nothing_consumed_is_ever_drawn(seed, density):
     consumed = Consumed.from_pairs(*np.nonzero(is_consumed), n_users=6, n_items=15)
     source = Unconsumed(consumed, np.arange(2, 15), count=20, log_q=True)
     users = rng.integers(0, 6, 30)
-    ids, weights, *_ = source.sample(places(np.zeros(30), users=users), rng)
+    ids, weights, *_ = source.sample(queries(np.zeros(30), users=users), rng)
     has_some = ~is_consumed[users, 2:].all(axis=1)
     assert (ids[has_some] >= 2).all()
     assert not is_consumed[users[:, None], ids].any()
@@ -32,10 +32,10 @@ def test_nothing_consumed_is_ever_drawn(seed, density):
 
 
 # covers: L17, L18
-def test_the_users_other_items_are_drawn_alike_and_as_often_as_log_q_says():
+def test_the_users_other_items_are_sampled_alike_and_as_often_as_log_q_says():
     source = Unconsumed(CONSUMED, ALL, count=7, log_q=True)
-    totals = drawn_per_batch(source, places([0]), 3000, n_items=12).sum(axis=0)
-    log_q = source.sample(places([0]), np.random.default_rng(0)).log_q
+    totals = sampled_per_batch(source, queries([0]), 3000, n_items=12).sum(axis=0)
+    log_q = source.sample(queries([0]), np.random.default_rng(0)).log_q
     np.testing.assert_allclose(log_q, np.log(7 / 7), atol=1e-7)
     assert np.flatnonzero(totals).tolist() == [3, 4, 6, 7, 8, 10, 11]
     expected = np.full(7, 3000 * np.exp(np.float64(log_q[0, 0])))
@@ -44,7 +44,7 @@ def test_the_users_other_items_are_drawn_alike_and_as_often_as_log_q_says():
 
 # covers: L17
 def test_a_user_who_has_consumed_everything_gets_weight_zero():
-    positives = places([2, 2, 2], users=[3, 4, 2])
+    positives = queries([2, 2, 2], users=[3, 4, 2])
     source = Unconsumed(CONSUMED, ALL, count=3, log_q=True)
     found = source.sample(positives, np.random.default_rng(0))
     assert not found.weights[0].any()
@@ -56,7 +56,7 @@ def test_a_user_who_has_consumed_everything_gets_weight_zero():
 # covers: N10
 def test_the_own_item_is_left_out_though_not_among_the_consumed():
     source = Unconsumed(CONSUMED, ALL, count=50, log_q=True)
-    found = source.sample(places([6], users=[4]), np.random.default_rng(0))
+    found = source.sample(queries([6], users=[4]), np.random.default_rng(0))
     np.testing.assert_array_equal(found.weights, found.ids != 6)
     assert not found.weights.all()
 
@@ -64,4 +64,4 @@ def test_the_own_item_is_left_out_though_not_among_the_consumed():
 # covers: L18
 def test_without_correction_all_logs_are_zero():
     source = Unconsumed(CONSUMED, ALL, count=3, log_q=False)
-    assert not source.sample(places([4]), np.random.default_rng(0)).log_q.any()
+    assert not source.sample(queries([4]), np.random.default_rng(0)).log_q.any()

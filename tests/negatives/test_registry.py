@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from tests.negatives.batches import places
+from tests.negatives.batches import queries
 from two_tower import negatives
 from two_tower.negatives.consumed import Consumed
 from two_tower.negatives.in_batch import InBatch
@@ -22,7 +22,7 @@ from two_tower.ragged import Ragged
 
 N_ITEMS, N_PLACES, N_REAL = 30, 16, 13
 ITEMS = np.arange(2, N_ITEMS, dtype=np.int32)
-SHARED = {"count": 9, "per_positive": False, "log_q": True}
+SHARED = {"count": 9, "per_query": False, "log_q": True}
 OWN = {"count": 4, "log_q": True}
 COUNTS = np.arange(N_ITEMS)
 SEEN = np.maximum(COUNTS - 2, 0)
@@ -41,23 +41,23 @@ def consumed():
     return Consumed(Ragged.from_lists([sorted(row) for row in LISTS]), N_ITEMS)
 
 
-def per_positive():
-    return {**SHARED, "per_positive": True, "count": 4}
+def per_query():
+    return {**SHARED, "per_query": True, "count": 4}
 
 
 SOURCES = {
     "in_batch": lambda: InBatch(8, exact()),
     "in_batch, streaming": lambda: InBatch(8, streaming()),
     "uniform": lambda: Uniform(ITEMS, **SHARED),
-    "uniform, per positive": lambda: Uniform(ITEMS, **per_positive()),
+    "uniform, per query": lambda: Uniform(ITEMS, **per_query()),
     "popular": lambda: Popular(SEEN, exponent=0.75, **SHARED),
-    "popular, per positive": lambda: Popular(SEEN, exponent=0.75, **per_positive()),
+    "popular, per query": lambda: Popular(SEEN, exponent=0.75, **per_query()),
     "unconsumed": lambda: Unconsumed(consumed(), ITEMS, **OWN),
     "low_rated": lambda: LowRated(
         Ragged.from_lists(LISTS),
         count=1,
         log_q=True,
-        others=Uniform(ITEMS, **{**per_positive(), "count": 3}),
+        others=Uniform(ITEMS, **{**per_query(), "count": 3}),
     ),
     "queue": lambda: Queue(40, exact()),
     "queue, streaming": lambda: Queue(40, streaming()),
@@ -66,8 +66,8 @@ SOURCES = {
 }
 LABELS = {"in_batch", "queue", "mixed"}
 PER_POSITIVE = [
-    "uniform, per positive",
-    "popular, per positive",
+    "uniform, per query",
+    "popular, per query",
     "unconsumed",
     "low_rated",
 ]
@@ -75,14 +75,14 @@ EVERY_SOURCE = pytest.mark.parametrize("make", SOURCES.values(), ids=SOURCES)
 
 
 def batch(number):
-    """Return places with padding behind, other ones for each number."""
+    """Return queries with padding behind, other ones for each number."""
     rng = np.random.default_rng([7, number])
     labels, users = rng.integers(2, N_ITEMS, N_PLACES), rng.integers(0, 5, N_PLACES)
     is_real = np.arange(N_PLACES) < N_REAL
-    return places(labels * is_real, users=users * is_real, weights=is_real)
+    return queries(labels * is_real, users=users * is_real, weights=is_real)
 
 
-def draw(source, numbers):
+def sample(source, numbers):
     """Return all arrays of these batches' candidates."""
     found = [source.sample(batch(n), np.random.default_rng([8, n])) for n in numbers]
     return [array for candidates in found for array in candidates if array is not None]
@@ -134,18 +134,18 @@ def test_a_draw_of_the_own_item_is_no_negative(name):
     ("name", "out_of_reach"),
     [
         ("uniform", []),
-        ("uniform, per positive", []),
+        ("uniform, per query", []),
         ("popular", [2]),  # never a positive
-        ("popular, per positive", [2]),
+        ("popular, per query", [2]),
         ("unconsumed", [3, 7]),
     ],
 )
-def test_corrected_draws_estimate_the_sum_over_all_others_without_bias(
+def test_corrected_samples_estimate_the_sum_over_all_others_without_bias(
     name, out_of_reach
 ):
     rng = np.random.default_rng(1)
     source, terms = SOURCES[name](), np.exp(rng.normal(size=N_ITEMS))
-    found = [source.sample(places([5]), rng) for _ in range(5000)]
+    found = [source.sample(queries([5]), rng) for _ in range(5000)]
     weights = np.array([c.weights.ravel() * (c.ids.ravel() != 5) for c in found])
     logs = np.array([c.log_q.ravel() for c in found])
     sums = (weights * terms[[c.ids.ravel() for c in found]] / np.exp(logs)).sum(axis=1)
@@ -155,27 +155,27 @@ def test_corrected_draws_estimate_the_sum_over_all_others_without_bias(
 
 # covers: X12
 @EVERY_SOURCE
-def test_the_same_generator_draws_the_same(make):
-    for one, other in zip(draw(make(), [0, 1]), draw(make(), [0, 1]), strict=True):
+def test_the_same_generator_samples_the_same(make):
+    for one, other in zip(sample(make(), [0, 1]), sample(make(), [0, 1]), strict=True):
         np.testing.assert_array_equal(one, other)
 
 
 # covers: X17
 @EVERY_SOURCE
-def test_a_restored_source_draws_what_the_unbroken_one_draws(make):
+def test_a_restored_source_samples_what_the_unbroken_one_draws(make):
     unbroken, restored = make(), make()
-    draw(unbroken, [0, 1, 2])
+    sample(unbroken, [0, 1, 2])
     state = unbroken.state()
-    expected = draw(unbroken, [3, 4])
+    expected = sample(unbroken, [3, 4])
     restored.restore(state)
-    for one, other in zip(draw(restored, [3, 4]), expected, strict=True):
+    for one, other in zip(sample(restored, [3, 4]), expected, strict=True):
         np.testing.assert_array_equal(one, other)
 
 
 # covers: X3
 @EVERY_SOURCE
 def test_a_batch_of_padding_alone_breaks_nothing(make):
-    nothing = places(np.zeros(4), users=np.zeros(4), weights=np.zeros(4))
+    nothing = queries(np.zeros(4), users=np.zeros(4), weights=np.zeros(4))
     found = make().sample(nothing, np.random.default_rng(0))
     assert np.isfinite(found.log_q).all()
     assert np.isfinite(found.own_log_q).all()
@@ -195,7 +195,7 @@ def test_the_engine_imports_no_keras():
 
 # covers: L10
 @pytest.mark.parametrize("name", PER_POSITIVE)
-def test_padding_draws_padding(name):
+def test_padding_samples_padding(name):
     positives = batch(0)
     found = SOURCES[name]().sample(positives, np.random.default_rng(0))
     is_padding = positives.weights == 0
