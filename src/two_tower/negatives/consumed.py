@@ -1,4 +1,4 @@
-"""What each user has consumed in training, to be asked by the batch."""
+"""Training items of each user, looked up batch by batch."""
 
 from dataclasses import dataclass
 from typing import Any, Self
@@ -12,12 +12,12 @@ from two_tower.types import FIRST_ID, IntArray
 
 @dataclass(frozen=True, eq=False)
 class Consumed:
-    """The items of each user, each once, in four bytes.
+    """The distinct items of each user, four bytes each.
 
     Attributes:
-        items: one row per dense user id, from 0: real dense item ids in rising order,
-            none twice. `from_pairs` makes it.
-        n_items: rows of the item table, reserved ids included.
+        items: by user index, from 0: real item indices, ascending, without repeats;
+            built by `from_pairs`.
+        n_items: rows of the item table, reserved indices included.
     """
 
     items: Ragged
@@ -32,15 +32,15 @@ class Consumed:
         n_users: int,
         n_items: int,
     ) -> Self:
-        """Collect pairs of dense ids, in any order, repeated or not.
+        """Collect (user, item) pairs, in any order, repeated or not.
 
-        Pairs with a reserved item id are left out.
+        Pairs with a reserved item index are dropped.
 
         Args:
-            users: `[C]` int.
-            items: `[C]` int.
-            n_users: rows of the user table, reserved ids included.
-            n_items: rows of the item table, reserved ids included.
+            users: `[C]` int user indices.
+            items: `[C]` int item indices.
+            n_users: rows of the user table, reserved indices included.
+            n_items: rows of the item table, reserved indices included.
         """
         is_real = items >= FIRST_ID
         # Sorted here: np.unique hashes first, which takes twenty times as long.
@@ -60,11 +60,11 @@ class Consumed:
     def columns(self, users: IntArray, candidates: IntArray) -> npt.NDArray[np.bool_]:
         """Return which candidates each row's user has consumed.
 
-        A row's own label is among them: what becomes of it is the loss's matter.
+        The query's own positive is among them; the loss never masks it.
 
         Args:
-            users: `[B]` int32 dense user ids.
-            candidates: `[Q]` int32 dense item ids, repeated or not.
+            users: `[B]` int32 user indices.
+            candidates: `[Q]` int32 item indices, repeated or not.
 
         Returns:
             `[B, Q]` bool.
@@ -82,12 +82,12 @@ class Consumed:
 def count_up_to(
     lists: Ragged, rows: npt.NDArray[np.integer], bounds: npt.NDArray[np.integer]
 ) -> npt.NDArray[np.int64]:
-    """Return how many values of each row are at most its bound.
+    """Return the number of values of each row that are at most its bound.
 
-    All rows are bisected at once, each between its own ends.
+    All rows are bisected at once.
 
     Args:
-        lists: rows of values that never fall.
+        lists: rows of ascending values.
         rows: int, of any shape.
         bounds: int, broadcasts with `rows`.
 
