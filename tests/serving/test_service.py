@@ -222,10 +222,10 @@ def test_a_request_gets_the_items_that_are_nearest_to_any_vector(n_vectors):
     [{"timestamps": [80_000, 89_000]}, {"ratings": [1, 1]}, {"asked_at": 10**6}],
 )
 def test_times_and_ratings_change_the_answer(change):
-    answers, known = event_service(1), {"timestamps": [5, 89_990], "ratings": [5, 5]}
-    known["asked_at"] = 90_000
-    plain = answers.recommend(Request(["a", "b"], **known), 4)
-    moved = answers.recommend(Request(["a", "b"], **known | change), 4)
+    answers, events = event_service(1), {"timestamps": [5, 89_990], "ratings": [5, 5]}
+    events["asked_at"] = 90_000
+    plain = answers.recommend(Request(["a", "b"], **events), 4)
+    moved = answers.recommend(Request(["a", "b"], **events | change), 4)
     assert [item.score for item in plain] != [item.score for item in moved]
 
 

@@ -64,7 +64,7 @@ class ItemFilter:
             indices: `[B, L]` int64.
             seen: B rows of item indices, masked for one user; `NO_ITEM` masks none.
         """
-        # One number per user and item; the last of each user stands for `NO_ITEM`.
+        # One number per user and item; the last of each user is that of `NO_ITEM`.
         width = self.n_items + 1
         user = np.arange(len(indices))[:, np.newaxis]
         is_masked = np.isin(

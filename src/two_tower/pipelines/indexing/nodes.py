@@ -59,8 +59,6 @@ def build_item_index(
     sample = sample_queries(user_embeddings, parameters)
     # A search takes one vector, so recall is measured on vectors.
     queries = sample.reshape(-1, sample.shape[2])
-    n_golden = min(parameters.golden_users, len(sample)) * sample.shape[1]
-
     start = perf_counter()
     index, trials = tune(
         parameters.index.chosen.candidates(
@@ -72,30 +70,24 @@ def build_item_index(
         target=parameters.recall_target,
     )
     build_seconds = perf_counter() - start
+    recall = Recall(
+        at_k=parameters.recall_k,
+        value=trials[-1].recall,
+        target=parameters.recall_target,
+        n_queries=len(queries),
+    )
+    n_golden = min(parameters.golden_users, len(sample)) * sample.shape[1]
     bundle = IndexBundle(
         backend=parameters.index.kind,
         index=index,
         item_ids=items.item_ids,
         vectors=items.vectors,
-        recall=Recall(
-            at_k=parameters.recall_k,
-            value=trials[-1].recall,
-            target=parameters.recall_target,
-            n_queries=len(queries),
-        ),
+        recall=recall,
         golden=search_golden_queries(index, queries[:n_golden]),
         seed=parameters.seed,
         fingerprints=find_origin(lineage),
     )
-    logger.info(
-        "%s index of %d items: recall@%d is %.3f on %s, after %d trials",
-        bundle.backend,
-        bundle.n_items,
-        bundle.recall.at_k,
-        bundle.recall.value,
-        _describe_sample(sample),
-        len(trials),
-    )
+    _log_recall(bundle, sample, n_trials=len(trials))
     measured = {"sample_users": len(sample), "build_seconds": build_seconds}
     return bundle, report_index(bundle, trials) | measured
 
@@ -190,8 +182,16 @@ def report_index(bundle: IndexBundle, trials: list[Trial]) -> JsonObject:
     }
 
 
-def _describe_sample(sample: FloatArray) -> str:
-    """Return in words the size of `[B, V, D]` queries."""
+def _log_recall(bundle: IndexBundle, sample: FloatArray, *, n_trials: int) -> None:
+    """Log the recall that was measured on `[B, V, D]` queries."""
     n_users, n_vectors, _ = sample.shape
     users = f"{n_users} users"
-    return users if n_vectors == 1 else f"{n_users * n_vectors} vectors of {users}"
+    logger.info(
+        "%s index of %d items: recall@%d is %.3f on %s, after %d trials",
+        bundle.backend,
+        bundle.n_items,
+        bundle.recall.at_k,
+        bundle.recall.value,
+        users if n_vectors == 1 else f"{n_users * n_vectors} vectors of {users}",
+        n_trials,
+    )

@@ -79,15 +79,7 @@ def recommend_items(
         with_histories(users, histories),
         n_vectors,
         _cold_start_users(missing, user_embeddings, cold_queries, parameters),
-        RecommendationOptions(
-            parameters.k,
-            allow=_item_indices(recommender, parameters, "allow_items"),
-            exclude=_item_indices(recommender, parameters, "exclude_items"),
-            order=parameters.order.chosen,
-            quota=parameters.quota,
-            filter_seen=parameters.filter_seen,
-            n_similar=parameters.similar_history_items,
-        ),
+        _options(recommender, parameters),
         users_per_batch=parameters.users_per_batch,
     )
     if listed == "all":
@@ -187,6 +179,20 @@ def _cold_start_query(
             f"recommendation.cold_start is {policy!r}, but {UNLEARNED_COLD_START}"
         )
     return np.array(cold_queries[policy], np.float32)
+
+
+def _options(
+    recommender: Recommender, parameters: Recommendation
+) -> RecommendationOptions:
+    return RecommendationOptions(
+        parameters.k,
+        allow=_item_indices(recommender, parameters, "allow_items"),
+        exclude=_item_indices(recommender, parameters, "exclude_items"),
+        order=parameters.order.chosen,
+        quota=parameters.quota,
+        filter_seen=parameters.filter_seen,
+        n_similar=parameters.similar_history_items,
+    )
 
 
 def _item_indices(

@@ -9,7 +9,7 @@ from two_tower.recommend.random_order import ListOrder
 
 
 class Recommendation(Params):
-    """Who gets recommendations, how many, and of which items.
+    """Users, number, items and order of recommendations.
 
     Ids are matched as text, so 42 also means the id "42". YAML reads a bare 00042 as
     34 and 1_000 as 1000: such text ids go in quotes.
