@@ -41,14 +41,22 @@ def pack(folder: Path, *, env: str, given: Mapping[str, str]) -> None:
     from kedro.framework.session import KedroSession
     from kedro.framework.startup import bootstrap_project
 
+    from two_tower.features.mutual_information import feature_information
+
     bootstrap_project(ROOT)
     changes = nested({name: yaml.safe_load(value) for name, value in given.items()})
     with KedroSession.create(ROOT, env=env, runtime_params=changes) as session:
         context = session.load_context()  # type: ignore[attr-defined]
-        for name in TABLES:
-            _write_table(folder / name, context.catalog.load(name))
-        documents = {name: context.catalog.load(name) for name in DOCUMENTS}
-        documents[PARAMETERS] = context.params[PARAMETERS].model_dump(mode="json")
+        tables = {name: context.catalog.load(name) for name in TABLES}
+        for name, table in tables.items():
+            _write_table(folder / name, table)
+        documents = {
+            "feature_schema": context.catalog.load("feature_schema"),
+            "feature_information": feature_information(
+                tables["item_features"], tables["item_vocabulary"]
+            ),
+            PARAMETERS: context.params[PARAMETERS].model_dump(mode="json"),
+        }
     for name, content in documents.items():
         (folder / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
 
