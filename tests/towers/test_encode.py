@@ -44,12 +44,14 @@ def encode(towers, histories, **options):
 @EACH_TOWER
 def test_batches_by_length_give_what_each_history_gives_alone(kind):
     towers, histories = shared_towers(kind), Ragged.from_lists(HISTORIES)
-    found = encode(towers, histories, edges=EDGES, tokens_per_batch=8)
+    found = encode(towers, histories, boundaries=EDGES, tokens_per_batch=8)
     assert found.dtype == np.float32
     assert found.shape == (len(HISTORIES), DIMENSION)
     np.testing.assert_allclose(found, queries_of(kind, HISTORIES), 1e-5, 1e-6)
     for row in range(len(HISTORIES)):
-        alone = encode(towers, histories.take([row]), edges=EDGES, tokens_per_batch=8)
+        alone = encode(
+            towers, histories.take([row]), boundaries=EDGES, tokens_per_batch=8
+        )
         np.testing.assert_allclose(alone[0], found[row], 1e-5, 1e-6)
 
 
@@ -71,14 +73,14 @@ def test_each_history_is_padded_to_the_narrowest_edge_that_holds_it():
         predict_on_batch=predict_on_batch,
     )
     # Of lengths 0, 1 and 2 there are 5, of 3 to 8 there are 4.
-    encode(towers, Ragged.from_lists(HISTORIES), edges=EDGES, tokens_per_batch=8)
+    encode(towers, Ragged.from_lists(HISTORIES), boundaries=EDGES, tokens_per_batch=8)
     assert shapes == [(4, 2), (4, 2), (1, 8), (1, 8), (1, 8), (1, 8)]
 
 
 # covers: Q10
 def test_of_a_history_longer_than_the_last_edge_the_newest_items_count():
     long = Ragged.from_lists([[2, 2, 2, 5, 6, 7, 8], [5, 6, 7, 8]])
-    cut, whole = encode(shared_towers("mean"), long, edges=[4], tokens_per_batch=8)
+    cut, whole = encode(shared_towers("mean"), long, boundaries=[4], tokens_per_batch=8)
     np.testing.assert_allclose(cut, whole, 1e-5, 1e-6)
 
 
@@ -88,7 +90,7 @@ def test_a_history_of_thousands_passes_through_the_mean_tower():
     of_each = [*range(2, N_ITEMS)]
     histories = Ragged.from_lists([of_each * 400, of_each])
     long, short = encode(
-        shared_towers("mean"), histories, edges=[8, 2800], tokens_per_batch=2800
+        shared_towers("mean"), histories, boundaries=[8, 2800], tokens_per_batch=2800
     )
     np.testing.assert_allclose(long, short, rtol=1e-4, atol=1e-5)
 
@@ -96,7 +98,7 @@ def test_a_history_of_thousands_passes_through_the_mean_tower():
 @EACH_TOWER
 def test_no_histories_are_no_vectors(kind):
     nobody = Ragged.from_lists([])
-    found = encode(shared_towers(kind), nobody, edges=EDGES, tokens_per_batch=8)
+    found = encode(shared_towers(kind), nobody, boundaries=EDGES, tokens_per_batch=8)
     assert found.shape == (0, DIMENSION)
 
 
@@ -106,7 +108,9 @@ WHO = np.array([2, 3, 4, 5, 6, 0, 1, 2, 3], np.int32)
 @pytest.mark.parametrize("kind", ["mean", "transformer"])
 def test_each_history_goes_with_its_user(kind):
     towers, histories = make_profile_towers(kind), Ragged.from_lists(HISTORIES)
-    found = encode_histories(towers, histories, WHO, edges=EDGES, tokens_per_batch=8)
+    found = encode_histories(
+        towers, histories, WHO, boundaries=EDGES, tokens_per_batch=8
+    )
     batch = pad(HISTORIES) | {"users": WHO}
     expected = evaluated(lambda: towers(batch))()
     np.testing.assert_allclose(found, expected, 1e-5, 1e-6)
@@ -117,7 +121,12 @@ def test_values_of_a_request_go_with_their_user():
     towers, histories = make_profile_towers("mean"), Ragged.from_lists(HISTORIES)
     age = np.linspace(-2, 2, 9, dtype=np.float32)[:, None]
     found = encode_histories(
-        towers, histories, WHO, edges=EDGES, tokens_per_batch=8, values={"age": age}
+        towers,
+        histories,
+        WHO,
+        boundaries=EDGES,
+        tokens_per_batch=8,
+        values={"age": age},
     )
     batch = pad(HISTORIES) | {"users": WHO, "values": {"age": age}}
     expected = evaluated(lambda: towers(batch))()
@@ -128,7 +137,7 @@ def test_values_of_a_request_go_with_their_user():
 def test_a_model_of_profiles_alone_reads_no_history(tokens_per_batch):
     towers, histories = make_profile_towers(None), Ragged.from_lists(HISTORIES)
     found = encode_histories(
-        towers, histories, WHO, edges=[], tokens_per_batch=tokens_per_batch
+        towers, histories, WHO, boundaries=[], tokens_per_batch=tokens_per_batch
     )
     expected = evaluated(lambda: towers({"users": WHO}))()
     np.testing.assert_allclose(found, expected, 1e-5, 1e-6)
@@ -175,7 +184,7 @@ def test_each_history_goes_with_its_events_and_gives_its_vectors(request_time):
     histories = Ragged.from_lists(HISTORIES)
     events, towers = some_events(histories), ReadsEvents(request_time=request_time)
     found = encode_histories(
-        towers, histories, WHO, edges=EDGES, tokens_per_batch=16, events=events
+        towers, histories, WHO, boundaries=EDGES, tokens_per_batch=16, events=events
     )
     assert found.dtype == np.float32
     assert found.shape == (len(HISTORIES), 2, 3)
@@ -188,6 +197,8 @@ def test_each_history_goes_with_its_events_and_gives_its_vectors(request_time):
 
 def test_without_events_no_time_and_no_rating_is_known():
     histories, towers = Ragged.from_lists(HISTORIES), ReadsEvents(request_time=True)
-    found = encode_histories(towers, histories, WHO, edges=EDGES, tokens_per_batch=8)
+    found = encode_histories(
+        towers, histories, WHO, boundaries=EDGES, tokens_per_batch=8
+    )
     assert not found[:, 1].any()
     np.testing.assert_array_equal(found[:, 0, 1], histories.lengths)

@@ -91,7 +91,7 @@ def cut(histories, window):
 def feed_of(  # noqa: PLR0913
     histories,
     *,
-    edges=EDGES,
+    boundaries=EDGES,
     tokens_per_batch=SLOTS,
     chunk=CHUNK,
     with_ages=False,
@@ -100,8 +100,8 @@ def feed_of(  # noqa: PLR0913
     sampler=None,
 ):
     return WindowBatches(
-        cut(histories, edges[-1]),
-        edges,
+        cut(histories, boundaries[-1]),
+        boundaries,
         tokens_per_batch=tokens_per_batch,
         chunk=chunk,
         with_ages=with_ages,
@@ -127,7 +127,7 @@ def place_feed_of(  # noqa: PLR0913
     histories,
     *,
     window=None,
-    edges=EDGES,
+    boundaries=EDGES,
     size=16,
     chunk=CHUNK,
     request_time=True,
@@ -136,8 +136,8 @@ def place_feed_of(  # noqa: PLR0913
     sampler=None,
 ):
     return PositionBatches(
-        cut(histories, window or edges[-1]),
-        edges,
+        cut(histories, window or boundaries[-1]),
+        boundaries,
         size=size,
         chunk=chunk,
         request_time=request_time,
@@ -285,7 +285,7 @@ def validation_of(histories):
     return Validation(
         examples_of(histories),
         cutoffs=[1, 10],
-        edges=EDGES,
+        boundaries=EDGES,
         tokens_per_batch=SLOTS,
         item_block=7,
     )

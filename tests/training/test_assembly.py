@@ -26,7 +26,11 @@ def test_validation_is_as_asked():
     asked = {"validation": {"sample_users": 5, "tokens_per_batch": 30, "item_block": 7}}
     found = validation_of(asked, held_out=walks(20, N_ITEMS))
     assert len(found.examples) == 5
-    assert (found.tokens_per_batch, found.item_block, found.edges) == (30, 7, [4, 8])
+    assert (found.tokens_per_batch, found.item_block, found.boundaries) == (
+        30,
+        7,
+        [4, 8],
+    )
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ def train_interests(store):
         make_towers(),
         place_feed_of(
             HISTORIES,
-            edges=EDGES[-1:],
+            boundaries=EDGES[-1:],
             epochs=EPOCHS,
             sampler=BatchSampler(source=queue),
         ),
@@ -125,7 +125,7 @@ def encode(towers):
         towers,
         examples.histories,
         examples.users,
-        edges=EDGES,
+        boundaries=EDGES,
         tokens_per_batch=24,
         events=examples.events,
     )

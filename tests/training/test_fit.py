@@ -252,15 +252,15 @@ def test_the_last_epoch_is_always_validated(store):
 def test_the_loss_of_an_epoch_is_the_mean_over_its_positives(store):
     # A rate too small to change a weight: the loss is that of the initial ones.
     towers, histories = build_towers(), walks(13)
-    wide = feed_of(histories, edges=[12], tokens_per_batch=12 * 13)
+    wide = feed_of(histories, boundaries=[12], tokens_per_batch=12 * 13)
     objective = objective_of()
     (everything_at_once,) = wide
     total = float(
         objective(towers, everything_at_once, temperature=0.2, training=False)
     )
-    sizes = {batch["weights"].sum() for batch in feed_of(histories, edges=[3, 12])}
+    sizes = {batch["weights"].sum() for batch in feed_of(histories, boundaries=[3, 12])}
     assert len(sizes) > 2
-    feed = feed_of(histories, edges=[3, 12])
+    feed = feed_of(histories, boundaries=[3, 12])
     state = state_of(towers, feed, optimizer=keras.optimizers.SGD(1e-20))
     record, _ = quick(state, store)
     n_positives = sum(len(history) for history in histories)

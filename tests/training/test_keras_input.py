@@ -69,7 +69,7 @@ def test_keras_trains_on_the_epochs_own_order(tmp_path):
 def test_tensorflow_is_told_which_dimensions_vary():
     # Both first batches are of one width: what Keras would infer, it would infer wrong.
     feed = feed_of(
-        [[2, 3]] * 40 + [list(range(2, 9))] * 4, edges=[1, 6], tokens_per_batch=12
+        [[2, 3]] * 40 + [list(range(2, 9))] * 4, boundaries=[1, 6], tokens_per_batch=12
     )
     spec = as_keras_input(feed, stack=1).element_spec
     assert {name: tuple(part.shape) for name, part in spec.items()} == {

@@ -77,7 +77,7 @@ def test_a_position_of_training_is_what_is_served_when_its_target_comes():
     towers = build_towers("transformer", sequence=TIMES | {"absolute_position": False})
     scatter_weights(towers)
     history = [2, 3, 4, 5, 6, 7, 8]
-    (batch,) = feed_of([history], edges=[6], with_ages=True, request_time=True)
+    (batch,) = feed_of([history], boundaries=[6], with_ages=True, request_time=True)
     read = {name: batch[name] for name in ("items", "positions", "ages")}
     trained = evaluated(lambda: towers.queries(read))()[:6]
     rows = [history[: length + 1] for length in range(6)]
@@ -87,7 +87,7 @@ def test_a_position_of_training_is_what_is_served_when_its_target_comes():
         towers,
         Ragged.from_lists(rows),
         np.full(6, 2, np.int32),
-        edges=EDGES,
+        boundaries=EDGES,
         tokens_per_batch=24,
         events=Events(np.array(seconds), np.zeros(21, np.float32), np.array(asked_at)),
     )

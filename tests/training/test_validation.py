@@ -60,7 +60,7 @@ def test_a_user_without_a_history_is_ranked_too(towers, items):
     figures = Validation(
         Examples(np.int32([2]), Ragged.from_lists([[]]), Ragged.from_lists([[5, 9]])),
         cutoffs=[20],
-        edges=[4],
+        boundaries=[4],
         tokens_per_batch=8,
         item_block=50,
     ).evaluate(towers, items)

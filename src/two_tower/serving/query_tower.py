@@ -226,7 +226,7 @@ class QueryTower:
             self.towers,
             histories,
             users,
-            edges=self.bucket_boundaries,
+            boundaries=self.bucket_boundaries,
             tokens_per_batch=self.tokens_per_batch,
             values=values or None,
             events=events,

@@ -24,7 +24,7 @@ def encode_histories(  # noqa: PLR0913 (what is known of users, and batch sizes)
     histories: Ragged,
     users: IntArray,
     *,
-    edges: Sequence[int],
+    boundaries: Sequence[int],
     tokens_per_batch: int,
     values: Mapping[str, np.ndarray] | None = None,
     events: Events | None = None,
@@ -39,7 +39,7 @@ def encode_histories(  # noqa: PLR0913 (what is known of users, and batch sizes)
         histories: R rows of dense int32 item ids, oldest first; a row may be empty.
         users: `[R]` int32 dense ids, 0 or 1 for unknown users; a model of histories
             alone does not read them.
-        edges: rising widths that histories are padded to.
+        boundaries: rising widths that histories are padded to.
         tokens_per_batch: items in a batch, padding included; without histories, users.
         values: feature → `[R, width]`, what is known of the users now, in place of what
             is stored; None for what is stored.
@@ -51,12 +51,12 @@ def encode_histories(  # noqa: PLR0913 (what is known of users, and batch sizes)
         if the model normalises.
     """
     reads_history = towers.max_length > 0
-    edges = edges if reads_history else [1]
-    lengths = np.minimum(histories.lengths, edges[-1])
+    boundaries = boundaries if reads_history else [1]
+    lengths = np.minimum(histories.lengths, boundaries[-1])
     n_vectors = (towers.n_vectors,) if towers.n_vectors > 1 else ()
     shape = (len(histories), *n_vectors, towers.dimension)
     vectors = np.empty(shape, np.float32)
-    for width, rows in _batches(lengths, edges, tokens_per_batch):
+    for width, rows in _batches(lengths, boundaries, tokens_per_batch):
         batch: dict[str, Any] = {}
         if reads_history:
             batch |= _read_histories(towers, histories, events, rows, width)
@@ -109,10 +109,10 @@ def _read_histories(
 
 
 def _batches(
-    lengths: np.ndarray, edges: Sequence[int], tokens_per_batch: int
+    lengths: np.ndarray, boundaries: Sequence[int], tokens_per_batch: int
 ) -> Iterator[tuple[int, np.ndarray]]:
-    bucket_of_row = np.searchsorted(edges, lengths)
-    for bucket, width in enumerate(edges):
+    bucket_of_row = np.searchsorted(boundaries, lengths)
+    for bucket, width in enumerate(boundaries):
         rows = np.flatnonzero(bucket_of_row == bucket)
         size = max(tokens_per_batch // width, 1)
         for start in range(0, len(rows), size):

@@ -78,7 +78,7 @@ def build_validation(
     return Validation(
         examples.sample(validation.sample_users, parameters.seed),
         cutoffs=validation.cutoffs,
-        edges=bucket_boundaries(parameters, towers.max_length or 1),
+        boundaries=bucket_boundaries(parameters, towers.max_length or 1),
         tokens_per_batch=validation.tokens_per_batch,
         item_block=validation.item_block,
     )

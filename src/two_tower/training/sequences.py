@@ -15,12 +15,12 @@ from two_tower.types import FloatArray, Int64Array, IntArray
 
 @dataclass(frozen=True)
 class SequenceEvents:
-    """What is known of the windows' items beside their ids, 20 bytes an interaction.
+    """Times and ratings of the windows' items, 20 bytes an interaction.
 
     Attributes:
-        timestamps: int64 seconds since 1970 (UTC) of each of the items' values.
-        ratings: float32, as many; NaN where there is none.
-        target_timestamps: int64 seconds of each of the targets' values.
+        timestamps: int64 seconds since 1970 (UTC) of each item.
+        ratings: float32 of each item; NaN without one.
+        target_timestamps: int64 seconds of each target.
     """
 
     timestamps: Int64Array
@@ -32,16 +32,16 @@ class SequenceEvents:
 class Sequences:
     """The windows of all training histories, eight bytes an interaction.
 
-    A user's windows stand one behind the other, and each starts with the last target of
-    the one before: their items are the user's history without its last item.
+    A user's windows are consecutive, and each starts with the last target of the one
+    before: together, their items are the user's history without its last item.
 
     Attributes:
-        users: `[W]` int32, each window's dense user id.
-        items: each window's dense int32 item ids, oldest first; one item or more.
-        targets: the item after each of them; none where a user has one item alone.
-        is_first: `[W]` bool, whether the window is its user's oldest, so that its
-            first item is what the user began with.
-        events: times and ratings, for towers that read them.
+        users: `[W]` int32 user index of each window.
+        items: int32 item indices of each window, oldest first; at least one.
+        targets: the item after each of them; none if a user has a single item.
+        is_first: `[W]` bool, whether the window is its user's oldest, which starts with
+            the user's first item.
+        events: times and ratings, for encoders that read them.
     """
 
     users: IntArray
@@ -84,20 +84,20 @@ class Sequences:
 
     @property
     def n_positives(self) -> int:
-        """How many (query, item) pairs an epoch trains."""
+        """(Query, positive) pairs of an epoch."""
         return len(self.targets.values) + int(self.is_first.sum())
 
     def pairs(self) -> tuple[IntArray, IntArray]:
-        """Return every user with every item of the training history, `[P]` int32 each.
+        """Return the user and item indices of all training items, `[P]` int32 each.
 
-        The items that histories begin with stand last.
+        Users' first items come last.
         """
         firsts = self.items.values[self.items.offsets[:-1][self.is_first]]
         users = [self.users[self.targets.rows], self.users[self.is_first]]
         return np.concatenate(users), np.concatenate([self.targets.values, firsts])
 
     def count_positives(self, n_items: int) -> npt.NDArray[np.int64]:
-        """Return `[n_items]`, how often each dense id is a positive."""
+        """Return `[n_items]` int64, how often each item is a positive."""
         _, labels = self.pairs()
         return np.bincount(labels, minlength=n_items)
 

@@ -54,14 +54,14 @@ class Validation:
     Attributes:
         examples: who is asked for what.
         cutoffs: list lengths that are reported.
-        edges: widths that histories are padded to.
+        boundaries: widths that histories are padded to.
         tokens_per_batch: items in a batch.
         item_block: items scored at a time.
     """
 
     examples: Examples
     cutoffs: Sequence[int]
-    edges: Sequence[int]
+    boundaries: Sequence[int]
     tokens_per_batch: int
     item_block: int
 
@@ -77,7 +77,7 @@ class Validation:
             towers,
             examples.histories,
             examples.users,
-            edges=self.edges,
+            boundaries=self.boundaries,
             tokens_per_batch=self.tokens_per_batch,
             events=examples.events,
         )

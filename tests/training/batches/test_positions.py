@@ -32,9 +32,14 @@ SHAPES = st.tuples(
 
 
 def feed_for(shape, **options):
-    edges, size, chunk, window, histories = shape
+    boundaries, size, chunk, window, histories = shape
     return place_feed_of(
-        histories, edges=edges, size=size, chunk=chunk, window=window, **options
+        histories,
+        boundaries=boundaries,
+        size=size,
+        chunk=chunk,
+        window=window,
+        **options,
     )
 
 
@@ -121,7 +126,7 @@ def test_at_most_one_batch_is_not_full(shape):
 
 # covers: A12
 def test_without_a_request_time_the_newest_event_stands_in_for_it():
-    feed = place_feed_of(walks(), edges=[14], request_time=False)
+    feed = place_feed_of(walks(), boundaries=[14], request_time=False)
     for batch in feed:
         read = batch["lengths"] > 0
         newest = np.flatnonzero(read), batch["lengths"][read] - 1
@@ -132,7 +137,7 @@ def test_without_a_request_time_the_newest_event_stands_in_for_it():
 
 # covers: A41
 def test_a_batch_holds_places_of_many_users_and_other_ones_in_each_epoch():
-    feed, together = place_feed_of(walks(60), edges=[14], size=32), []
+    feed, together = place_feed_of(walks(60), boundaries=[14], size=32), []
     for epoch in range(2):
         feed.begin(epoch)
         batches = [set(places_of(batch)) for batch in feed]

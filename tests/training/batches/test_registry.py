@@ -46,7 +46,7 @@ def test_more_items_than_the_widest_bucket_are_refused():
 def test_a_feed_of_histories_is_as_asked():
     feed = feed_of({"seed": 7})
     assert isinstance(feed, WindowBatches)
-    assert (feed.edges, feed.tokens_per_batch, feed.chunk, feed.seed) == (
+    assert (feed.boundaries, feed.tokens_per_batch, feed.chunk, feed.seed) == (
         [4, 8],
         64,
         32,
@@ -64,9 +64,12 @@ def test_a_chunk_is_no_larger_than_a_batch_of_pairs():
     assert feed_of(PROFILE, {"batches": {"pairs": 20}}).max_queries == 20
 
 
-@pytest.mark.parametrize(("longest", "edges"), [(2, [2]), (4, [4]), (7, [4, 7])])
-def test_the_last_bucket_is_as_wide_as_the_longest_window(longest, edges):
-    assert feed_of(histories=[[2, 3], list(range(2, 3 + longest))]).edges == edges
+@pytest.mark.parametrize(("longest", "boundaries"), [(2, [2]), (4, [4]), (7, [4, 7])])
+def test_the_last_bucket_is_as_wide_as_the_longest_window(longest, boundaries):
+    assert (
+        feed_of(histories=[[2, 3], list(range(2, 3 + longest))]).boundaries
+        == boundaries
+    )
 
 
 def test_a_queue_smaller_than_a_batch_is_refused_before_training():

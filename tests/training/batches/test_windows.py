@@ -14,12 +14,12 @@ from two_tower.training.batches.windows import WindowBatches, plan_epoch
 
 # Widths, tokens that hold the widest, and histories of up to three windows.
 SHAPES = st.lists(st.integers(1, 9), min_size=1, max_size=4, unique=True).flatmap(
-    lambda edges: st.tuples(
-        st.just(sorted(edges)),
-        st.integers(max(edges), 3 * max(edges)),
+    lambda boundaries: st.tuples(
+        st.just(sorted(boundaries)),
+        st.integers(max(boundaries), 3 * max(boundaries)),
         st.integers(1, 7),
         st.lists(
-            st.lists(st.integers(2, 30), min_size=1, max_size=3 * max(edges)),
+            st.lists(st.integers(2, 30), min_size=1, max_size=3 * max(boundaries)),
             min_size=1,
             max_size=12,
         ),
@@ -28,10 +28,10 @@ SHAPES = st.lists(st.integers(1, 9), min_size=1, max_size=4, unique=True).flatma
 
 
 def feed_for(shape, *, seed=0, epoch=0):
-    edges, tokens_per_batch, chunk, histories = shape
+    boundaries, tokens_per_batch, chunk, histories = shape
     feed = feed_of(
         histories,
-        edges=edges,
+        boundaries=boundaries,
         tokens_per_batch=tokens_per_batch,
         chunk=chunk,
         seed=seed,
@@ -71,18 +71,18 @@ def pairs_in(histories, window):
 @settings(deadline=None)
 @given(SHAPES)
 def test_every_pair_and_every_first_item_is_trained_once_an_epoch(shape):
-    edges, _, _, histories = shape
+    boundaries, _, _, histories = shape
     trained = sum((pairs_of(batch) for batch in feed_for(shape)), Counter())
-    assert trained == pairs_in(histories, edges[-1])
+    assert trained == pairs_in(histories, boundaries[-1])
 
 
 @settings(deadline=None)
 @given(SHAPES)
 def test_shapes_depend_on_the_width_alone(shape):
-    edges, tokens_per_batch, chunk, _ = shape
+    boundaries, tokens_per_batch, chunk, _ = shape
     for batch in feed_for(shape):
         n_rows, width = batch["items"].shape
-        assert width in edges
+        assert width in boundaries
         assert n_rows == tokens_per_batch // width
         n_places = len(batch["positions"])
         assert n_places % chunk == 0
@@ -153,8 +153,10 @@ def test_rows_that_fill_no_batch_move_up_a_bucket():
 # covers: Q10
 def test_buckets_leave_far_fewer_slots_empty_than_one_width():
     histories = [[2, 3]] * 2000 + [[2] * 101] * 10
-    one_width = feed_of(histories, edges=[100], tokens_per_batch=1000, chunk=1)
-    buckets = feed_of(histories, edges=[1, 10, 100], tokens_per_batch=1000, chunk=1)
+    one_width = feed_of(histories, boundaries=[100], tokens_per_batch=1000, chunk=1)
+    buckets = feed_of(
+        histories, boundaries=[1, 10, 100], tokens_per_batch=1000, chunk=1
+    )
     empty = [
         np.mean([(batch["items"] == 0).mean() for batch in feed])
         for feed in (one_width, buckets)
@@ -204,9 +206,9 @@ def test_an_epoch_can_be_read_again():
 
 
 def test_a_window_as_long_as_a_bucket_is_not_padded():
-    (batch,) = feed_of([[2, 3, 4, 5]], edges=[3, 9], tokens_per_batch=9, chunk=2)
+    (batch,) = feed_of([[2, 3, 4, 5]], boundaries=[3, 9], tokens_per_batch=9, chunk=2)
     assert batch["items"].shape == (1, 9)  # too few for a batch of three such rows
-    (batch,) = feed_of([[2, 3, 4, 5]], edges=[3], tokens_per_batch=3, chunk=2)
+    (batch,) = feed_of([[2, 3, 4, 5]], boundaries=[3], tokens_per_batch=3, chunk=2)
     assert batch["items"].tolist() == [[2, 3, 4]]
     # The places of the row, then the one for "no history yet".
     assert batch["positions"].tolist() == [0, 1, 2, 3]
@@ -220,10 +222,14 @@ def test_the_helpers_windows_are_no_wider_than_the_buckets():
 @settings(deadline=None)
 @given(SHAPES, st.booleans())
 def test_ages_are_seconds_to_the_last_target_or_to_the_newest_item(shape, request_time):
-    edges, tokens_per_batch, chunk, histories = shape
+    boundaries, tokens_per_batch, chunk, histories = shape
     # Of these histories each item tells its position.
     told = [[*range(2, 2 + len(history))] for history in histories]
-    options = {"edges": edges, "tokens_per_batch": tokens_per_batch, "chunk": chunk}
+    options = {
+        "boundaries": boundaries,
+        "tokens_per_batch": tokens_per_batch,
+        "chunk": chunk,
+    }
     feed = feed_of(told, with_ages=True, request_time=request_time, **options)
     for batch in feed:
         items, ages = batch["items"], batch["ages"]

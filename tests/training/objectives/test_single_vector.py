@@ -47,19 +47,24 @@ def in_batch(*, mask_hits=True):
     return partial(shared_softmax, mask_hits=mask_hits, chunk=CHUNK)
 
 
-def with_source(histories, *, edges, tokens_per_batch, log_q=True, **sampler):
+def with_source(histories, *, boundaries, tokens_per_batch, log_q=True, **sampler):
     """Return a feed with candidates from the batch."""
-    bare = feed_of(histories, edges=edges, tokens_per_batch=tokens_per_batch)
+    bare = feed_of(histories, boundaries=boundaries, tokens_per_batch=tokens_per_batch)
     log_shares = log_share_of_rows(bare.sequences.count_positives(N_ITEMS))
     source = InBatch(4, ExactFrequencies(log_shares) if log_q else None)
     sampler = BatchSampler(source=source, **sampler)
     return feed_of(
-        histories, edges=edges, tokens_per_batch=tokens_per_batch, sampler=sampler
+        histories,
+        boundaries=boundaries,
+        tokens_per_batch=tokens_per_batch,
+        sampler=sampler,
     )
 
 
 def consumed_of(histories):
-    users, items = feed_of(histories, edges=[20], tokens_per_batch=20).sequences.pairs()
+    users, items = feed_of(
+        histories, boundaries=[20], tokens_per_batch=20
+    ).sequences.pairs()
     return Consumed.from_pairs(users, items, n_users=90, n_items=N_ITEMS)
 
 
@@ -107,7 +112,7 @@ def towers():
 @pytest.fixture(scope="module")
 def batch():
     """All of four histories, too short to be cut."""
-    return next(iter(feed_of(SHORT, edges=[6], tokens_per_batch=24)))
+    return next(iter(feed_of(SHORT, boundaries=[6], tokens_per_batch=24)))
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +136,7 @@ def test_full_softmax_tells_each_positive_from_the_catalogue(towers, batch, posi
 def test_full_softmax_leaves_out_what_the_user_has_met(towers, positives):
     catalogue = np.arange(2, N_ITEMS, dtype=np.int32)
     sampler = BatchSampler(consumed=consumed_of(SHORT), catalogue=catalogue)
-    (batch,) = feed_of(SHORT, edges=[6], tokens_per_batch=24, sampler=sampler)
+    (batch,) = feed_of(SHORT, boundaries=[6], tokens_per_batch=24, sampler=sampler)
     queries, items = mean_tower_vectors(towers, [h for h, _ in positives])
     logits = queries @ items[2:].T / TEMPERATURE
     whole = [history for history in SHORT for _ in history]
@@ -149,7 +154,7 @@ def test_full_softmax_leaves_out_what_the_user_has_met(towers, positives):
 @pytest.mark.parametrize("normalise", [True, False])
 def test_in_batch_softmax_tells_each_positive_from_the_others(positives, normalise):
     towers = build_towers(normalise=normalise)
-    (batch,) = with_source(SHORT, edges=[6], tokens_per_batch=24)
+    (batch,) = with_source(SHORT, boundaries=[6], tokens_per_batch=24)
     histories, labels = zip(*positives, strict=True)
     queries, items = mean_tower_vectors(towers, histories, normalise=normalise)
     labels = np.array(labels)
@@ -165,7 +170,7 @@ def test_in_batch_softmax_tells_each_positive_from_the_others(positives, normali
 # covers: N10
 @pytest.mark.backend
 def test_without_the_mask_each_repeat_of_the_own_item_is_a_rival(towers, positives):
-    (batch,) = with_source(SHORT, edges=[6], tokens_per_batch=24, log_q=False)
+    (batch,) = with_source(SHORT, boundaries=[6], tokens_per_batch=24, log_q=False)
     histories, labels = zip(*positives, strict=True)
     queries, items = mean_tower_vectors(towers, histories)
     logits = queries @ items[list(labels)].T / TEMPERATURE
@@ -235,7 +240,7 @@ def test_max_margin_asks_for_a_lead(pairs):
 def test_shared_candidates_serve_losses_of_pairs_too(towers, positives):
     sampler = {"consumed": consumed_of(SHORT)}
     (batch,) = with_source(
-        SHORT, edges=[6], tokens_per_batch=24, log_q=False, **sampler
+        SHORT, boundaries=[6], tokens_per_batch=24, log_q=False, **sampler
     )
     queries, items = mean_tower_vectors(towers, [h for h, _ in positives])
     labels = [label for _, label in positives]
@@ -283,8 +288,8 @@ def test_self_supervision_adds_alpha_times_the_views_mean_loss():
 def test_buckets_have_the_loss_of_one_wide_padded_batch(tower):
     towers = build_towers(tower)
     whole = [history[:13] for history in HISTORIES]
-    buckets = feed_of(whole, edges=[3, 6, 12], tokens_per_batch=24)
-    wide = feed_of(whole, edges=[16], tokens_per_batch=16 * len(whole))
+    buckets = feed_of(whole, boundaries=[3, 6, 12], tokens_per_batch=24)
+    wide = feed_of(whole, boundaries=[16], tokens_per_batch=16 * len(whole))
     total = sum(loss_of(full(), towers, batch) for batch in buckets)
     (padded,) = wide
     assert len(buckets) > 3
@@ -294,7 +299,7 @@ def test_buckets_have_the_loss_of_one_wide_padded_batch(tower):
 # covers: Q10
 @pytest.mark.parametrize("tower", ["mean", "transformer"])
 def test_an_in_batch_loss_does_not_depend_on_the_width(tower):
-    feed = with_source(HISTORIES, edges=[3, 6], tokens_per_batch=24)
+    feed = with_source(HISTORIES, boundaries=[3, 6], tokens_per_batch=24)
     towers = build_towers(tower)
     rows = np.flatnonzero(feed.sequences.items.lengths <= 3)[:4]
     found = []

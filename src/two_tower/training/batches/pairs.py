@@ -1,4 +1,4 @@
-"""Batches of pairs of a user and an item, for queries that read no history."""
+"""Batches of (user, item) pairs, for queries without a history."""
 
 import math
 from collections.abc import Iterator
@@ -12,17 +12,17 @@ from two_tower.types import IntArray
 
 
 class PairBatches(SeededBatches):
-    """Batches of one shape, of pairs in random order.
+    """Batches of one shape, of pairs in random order; each row is one query.
 
-    A row has one place. The last batch holds what is left, padding behind it.
+    The last batch holds the remainder, padded.
 
     Args:
-        users: `[P]` int32, the dense user id of each pair.
-        labels: `[P]` int32, the dense item id.
+        users: `[P]` int32 user index of each pair.
+        labels: `[P]` int32 item index of each pair.
         size: pairs of a batch.
-        chunk: the number of places is a multiple of it.
-        seed: of all draws.
-        sampler: what each batch gets beside its positives.
+        chunk: the number of queries is padded to a multiple of it.
+        seed: of all randomness.
+        sampler: adds negatives, masks and views to each batch.
     """
 
     def __init__(

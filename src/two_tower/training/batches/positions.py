@@ -1,4 +1,4 @@
-"""Batches of single places of all histories, for towers that read events."""
+"""Batches of single positions, for encoders with one query per history."""
 
 from collections.abc import Iterator, Sequence
 
@@ -15,32 +15,31 @@ from two_tower.types import Int64Array
 
 
 class PositionBatches(SeededBatches):
-    """Batches of places, drawn over all users; each place is a row of its own.
+    """Batches of positions sampled over all users; each position is a row.
 
-    A place is an item of a training history, asked for by the items before it: as many
-    of the newest as the widest batch holds, whichever windows they stand in. What a
-    user began with is asked for by nothing. Histories of similar length share a batch,
-    and the last batch may hold less.
+    The query of a position is the history before its item: the newest items, as many as
+    the widest batch holds, across windows. The first item of a user has an empty
+    history. The last batch may hold fewer queries.
 
     Args:
-        sequences: what is trained on, with events.
-        edges: rising widths of the batches; the last is the longest history.
-        size: places of a batch.
-        chunk: the number of places is a multiple of it; padding stands behind.
-        request_time: whether towers know when a place is asked for.
-        epochs: of the training, which batches are told how much of it is done.
-        seed: of all draws.
-        sampler: what each batch gets beside its positives.
+        sequences: the windows of all users, with events.
+        boundaries: widths of the batches, ascending; the last is the longest history.
+        size: queries of a batch.
+        chunk: the number of queries is padded to a multiple of it.
+        request_time: whether queries know their request time.
+        epochs: of the training; batches carry its completed share.
+        seed: of all randomness.
+        sampler: adds negatives, masks and views to each batch.
 
     Raises:
-        ValueError: if the sequences hold no events, or a user's windows are not one
-            behind the other.
+        ValueError: if the sequences hold no events, or a user's windows are not
+            consecutive.
     """
 
-    def __init__(  # noqa: PLR0913 (what is trained on, and sizes of batches)
+    def __init__(  # noqa: PLR0913 (data, sizes and options of batches)
         self,
         sequences: Sequences,
-        edges: Sequence[int],
+        boundaries: Sequence[int],
         *,
         size: int,
         chunk: int,
@@ -52,63 +51,63 @@ class PositionBatches(SeededBatches):
         super().__init__(seed, sampler)
         if sequences.events is None:
             raise ValueError(
-                "a feed of places needs the times and ratings of the sequences; read "
-                "them with Sequences.from_batches(batches, with_events=True)"
+                "batches of positions need the times and ratings of the sequences; "
+                "read them with Sequences.from_batches(batches, with_events=True)"
             )
         self.sequences = sequences
-        self.edges = edges
+        self.boundaries = boundaries
         self.size = size
         self.request_time = request_time
         self.epochs = epochs
         self.n_positives = sequences.n_positives
         self.max_queries = -(-size // chunk) * chunk
         self._users, self._labels = sequences.pairs()
-        self._ends, self._lengths = find_histories(sequences, edges[-1])
+        self._ends, self._lengths = find_histories(sequences, boundaries[-1])
         events = sequences.events
-        begun = sequences.items.offsets[:-1][sequences.is_first]
+        first_items = sequences.items.offsets[:-1][sequences.is_first]
         self._events = Events(
             events.timestamps,
             events.ratings,
-            np.concatenate([events.target_timestamps, events.timestamps[begun]]),
+            np.concatenate([events.target_timestamps, events.timestamps[first_items]]),
         )
         self._n_batches = len(self.plan(np.random.default_rng(seed)))
 
     def plan(self, rng: np.random.Generator) -> list[tuple[int, Int64Array]]:
-        """Return an epoch's (width, places), in an order that rng decides."""
-        sizes = [self.size] * len(self.edges)
-        return plan_epoch(self._lengths, self.edges, sizes, rng)
+        """Return the (width, queries) of an epoch's batches, in random order."""
+        sizes = [self.size] * len(self.boundaries)
+        return plan_epoch(self._lengths, self.boundaries, sizes, rng)
 
     def positives(self, rng: np.random.Generator) -> Iterator[Batch]:
-        for step, (width, places) in enumerate(self.plan(rng)):
+        for step, (width, queries) in enumerate(self.plan(rng)):
             progress = (self.epoch + step / len(self)) / self.epochs
             yield {
-                **self.collate(places, width),
+                **self.collate(queries, width),
                 "progress": np.array(min(progress, 1.0), np.float32),
             }
 
-    def collate(self, places: Int64Array, width: int) -> Batch:
-        """Return places as arrays whose shapes depend on the width alone.
+    def collate(self, queries: Int64Array, width: int) -> Batch:
+        """Return queries as arrays whose shapes depend on the width alone.
 
         Args:
-            places: `[≤ size]`, of the sequences' pairs.
-            width: T, no history of theirs is longer.
+            queries: `[≤ size]`, indices of the sequences' pairs.
+            width: T, at least the longest of their histories.
 
         Returns:
-            `users`, `rows`, `labels`, `weights` and the fields of `span_fields`; a
-            place is the row of the same number, and padding has no history.
+            `users`, `rows`, `labels`, `weights` and the fields of `span_fields`; row p
+            is query p, and padding has an empty history.
         """
         n_rows = self.max_queries
-        asked_at = padded(self._events.asked_at[places], n_rows)
+        asked_at = padded(self._events.asked_at[queries], n_rows)
         return {
-            "users": padded(self._users[places], n_rows),
+            "users": padded(self._users[queries], n_rows),
             "rows": np.arange(n_rows, dtype=np.int32),
-            "labels": padded(self._labels[places], n_rows),
-            "weights": padded(np.ones(len(places), np.float32), n_rows),
+            "labels": padded(self._labels[queries], n_rows),
+            "weights": padded(np.ones(len(queries), np.float32), n_rows),
             **span_fields(
                 self.sequences.items.values,
                 self._events._replace(asked_at=asked_at),
-                padded(self._ends[places], n_rows),
-                padded(self._lengths[places], n_rows),
+                padded(self._ends[queries], n_rows),
+                padded(self._lengths[queries], n_rows),
                 width,
                 request_time=self.request_time,
             ),
@@ -121,34 +120,34 @@ class PositionBatches(SeededBatches):
 def find_histories(
     sequences: Sequences, longest: int
 ) -> tuple[Int64Array, npt.NDArray[np.int32]]:
-    """Return where in the items the history of each of the sequences' pairs lies.
+    """Return the slice of the items that is the history of each pair.
 
     Args:
-        sequences: with each user's windows one behind the other.
-        longest: how many items of a history count, the newest.
+        sequences: the windows of all users, consecutive for each user.
+        longest: newest items of a history that count.
 
     Returns:
-        ends: `[P]` int64, the place behind the newest item of the history.
-        lengths: `[P]` int32, its number of items, 0 for those that users began with.
+        ends: `[P]` int64, the index after the newest item of the history.
+        lengths: `[P]` int32, its number of items, 0 for a user's first item.
 
     Raises:
-        ValueError: if a window does not stand behind an older one of its user.
+        ValueError: if a user's windows are not consecutive, oldest first.
     """
     items, targets, is_first = sequences.items, sequences.targets, sequences.is_first
     same_user = np.diff(sequences.users, prepend=-1) == 0
     if not np.array_equal(same_user, ~is_first):
         raise ValueError(
             "the windows of train_sequences are not ordered by user and window; order "
-            "them before they are read"
+            "them before reading"
         )
     starts = items.offsets[:-1]
-    begun = starts[is_first]
-    began_at = begun[np.cumsum(is_first) - 1]  # of each window's user
+    first_items = starts[is_first]
+    began_at = first_items[np.cumsum(is_first) - 1]  # of each window's user
     position = np.arange(len(targets.values)) - targets.offsets[targets.rows]
     ends = starts[targets.rows] + position + 1
     lengths = np.minimum(ends - began_at[targets.rows], longest)
-    nothing = np.zeros(len(begun), np.int64)
+    empty = np.zeros(len(first_items), np.int64)
     return (
-        np.concatenate([ends, nothing]),
-        np.concatenate([lengths, nothing]).astype(np.int32),
+        np.concatenate([ends, empty]),
+        np.concatenate([lengths, empty]).astype(np.int32),
     )

@@ -1,4 +1,4 @@
-"""Length-bucketed batches of static shape, from sequences."""
+"""Length-bucketed batches of windows, with static shapes."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -16,34 +16,35 @@ from two_tower.training.sequences import Sequences
 
 def plan_epoch(
     lengths: npt.NDArray[np.integer[Any]],
-    edges: Sequence[int],
+    boundaries: Sequence[int],
     sizes: Sequence[int],
     rng: np.random.Generator,
 ) -> list[tuple[int, npt.NDArray[np.int64]]]:
-    """Deal rows into batches of similar length, in random order.
+    """Group rows of similar length into batches, in random order.
 
-    A bucket's rows that fill no batch move up to the next bucket, so an epoch has at
-    most one batch that isn't full, and drops nothing.
+    A bucket's remaining rows move up to the next bucket, so an epoch drops nothing and
+    has at most one batch that is not full.
 
     Args:
-        lengths: `[W]`, the rows' lengths, none above the last edge.
-        edges: rising widths; a row falls into the narrowest that holds it.
-        sizes: rows of a batch of each width, never rising.
-        rng: decides the order.
+        lengths: `[W]` lengths of the rows, none above the last boundary.
+        boundaries: widths of the buckets, ascending; a row falls into the narrowest
+            that holds it.
+        sizes: rows of a batch of each width, descending.
+        rng: source of all randomness.
 
     Returns:
         One (width, rows `[≤ size]`) per batch.
     """
-    bucket_of_row = np.searchsorted(edges, lengths)
+    bucket_of_row = np.searchsorted(boundaries, lengths)
     batches: list[tuple[int, npt.NDArray[np.int64]]] = []
     left_over = np.empty(0, np.int64)
-    for bucket, (width, size) in enumerate(zip(edges, sizes, strict=True)):
+    for bucket, (width, size) in enumerate(zip(boundaries, sizes, strict=True)):
         own = np.flatnonzero(bucket_of_row == bucket)
         rows = rng.permutation(np.concatenate([own, left_over]))
         full, left_over = np.split(rows, [len(rows) // size * size])
         batches += [(width, part) for part in full.reshape(-1, size)]
     if len(left_over):
-        batches.append((edges[-1], left_over))
+        batches.append((boundaries[-1], left_over))
     return [batches[i] for i in rng.permutation(len(batches))]
 
 
@@ -55,42 +56,47 @@ def collate(
     tokens_per_batch: int,
     chunk: int,
 ) -> Batch:
-    """Return the rows as arrays whose shapes depend on the width alone.
+    """Return windows as arrays whose shapes depend on the width alone.
+
+    Args:
+        sequences: the windows of all users.
+        rows: the windows of the batch.
+        width: T of the batch.
+        tokens_per_batch: items in a batch, padding included.
+        chunk: the number of queries is padded to a multiple of it.
 
     Returns:
-        `users`, `rows`, `labels`, `weights`, and `items` `[B, T]` int32, B =
-        tokens_per_batch //
-        width, padded behind and below; `positions` `[P]` int32, row · T + position of
-        each query, or B · T for a query that has no history yet. P is the multiple of
-        `chunk` that holds every place.
+        `users`, `rows`, `labels`, `weights`, and `items` `[B, T]` int32, padded on both
+        axes, B = tokens_per_batch // width; `positions` `[P]` int32, row · T + column
+        of each query, or B · T for a query without a history.
     """
     n_rows = tokens_per_batch // width
     items, targets = sequences.items.take(rows), sequences.targets.take(rows)
     histories = np.zeros((n_rows, width), np.int32)
     histories[: len(rows)] = items.pad(width)
 
-    position = np.arange(len(targets.values)) - targets.offsets[targets.rows]
+    column = np.arange(len(targets.values)) - targets.offsets[targets.rows]
     firsts = np.flatnonzero(sequences.is_first[rows])
-    places = [
-        targets.rows * width + position,
+    positions = [
+        targets.rows * width + column,
         np.full(len(firsts), n_rows * width),
     ]
     labels = np.concatenate([targets.values, items.values[items.offsets[firsts]]])
-    n_places = count_queries(width, tokens_per_batch=tokens_per_batch, chunk=chunk)
+    n_queries = count_queries(width, tokens_per_batch=tokens_per_batch, chunk=chunk)
     return {
         "users": padded(sequences.users[rows], n_rows),
         "rows": padded(
-            np.concatenate([targets.rows, firsts]).astype(np.int32), n_places
+            np.concatenate([targets.rows, firsts]).astype(np.int32), n_queries
         ),
-        "labels": padded(labels, n_places),
-        "weights": padded(np.ones(len(labels), np.float32), n_places),
+        "labels": padded(labels, n_queries),
+        "weights": padded(np.ones(len(labels), np.float32), n_queries),
         "items": histories,
-        "positions": padded(np.concatenate(places).astype(np.int32), n_places),
+        "positions": padded(np.concatenate(positions).astype(np.int32), n_queries),
     }
 
 
 def window_events(sequences: Sequences) -> Events:
-    """Return the events of the windows' items; a window asks for its last target.
+    """Return the events of the windows; a window's request is its last target.
 
     Raises:
         ValueError: if the sequences hold no events.
@@ -112,25 +118,25 @@ class WindowBatches(SeededBatches):
     """Batches of windows; each position of a window is a query.
 
     Args:
-        sequences: what is trained on.
-        edges: the buckets' widths.
+        sequences: the windows of all users.
+        boundaries: widths of the buckets, ascending.
         tokens_per_batch: items in a batch, padding included.
-        chunk: the number of places is a multiple of it.
+        chunk: the number of queries is padded to a multiple of it.
         with_ages: whether batches hold `ages` `[B, T]` int32, seconds from each event
             to its window's request and 1, 0 for padding and where unknown.
         request_time: whether a window's request is its last target; otherwise its
             newest event stands in for it.
-        seed: of all draws.
-        sampler: what each batch gets beside its positives.
+        seed: of all randomness.
+        sampler: adds negatives, masks and views to each batch.
 
     Raises:
-        ValueError: if the sequences hold no events, and ages are asked for.
+        ValueError: if `with_ages` and the sequences hold no events.
     """
 
-    def __init__(  # noqa: PLR0913 (what is trained on, and sizes of batches)
+    def __init__(  # noqa: PLR0913 (data, sizes and options of batches)
         self,
         sequences: Sequences,
-        edges: Sequence[int],
+        boundaries: Sequence[int],
         *,
         tokens_per_batch: int,
         chunk: int,
@@ -143,20 +149,20 @@ class WindowBatches(SeededBatches):
         self._events = window_events(sequences) if with_ages else None
         self.request_time = request_time
         self.sequences = sequences
-        self.edges = edges
+        self.boundaries = boundaries
         self.tokens_per_batch = tokens_per_batch
         self.chunk = chunk
         self.n_positives = sequences.n_positives
         self.max_queries = max(
             count_queries(width, tokens_per_batch=tokens_per_batch, chunk=chunk)
-            for width in edges
+            for width in boundaries
         )
         self._n_batches = len(self.plan(np.random.default_rng(seed)))
 
     def plan(self, rng: np.random.Generator) -> list[tuple[int, npt.NDArray[np.int64]]]:
-        """Return an epoch's (width, rows), in an order that rng decides."""
-        sizes = [self.tokens_per_batch // width for width in self.edges]
-        return plan_epoch(self.sequences.items.lengths, self.edges, sizes, rng)
+        """Return the (width, rows) of an epoch's batches, in random order."""
+        sizes = [self.tokens_per_batch // width for width in self.boundaries]
+        return plan_epoch(self.sequences.items.lengths, self.boundaries, sizes, rng)
 
     def positives(self, rng: np.random.Generator) -> Iterator[Batch]:
         for width, rows in self.plan(rng):
