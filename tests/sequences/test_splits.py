@@ -130,7 +130,7 @@ def test_new_users_follow_their_seed_alone():
 
 
 def new_items_split(n_items, seed=0, **shares):
-    # Item i is met by i % 3 + 1 of the users 1, 2, 3.
+    # i % 3 + 1 of the users 1, 2, 3 interact with item i.
     events = kept(
         *((user, i, 10 * i + user) for i in range(n_items) for user in range(i % 3 + 1))
     )

@@ -71,7 +71,10 @@ class FeatureKind(Params, ABC):
         return self.column or name
 
     def meaning(self, name: str) -> JsonObject:
-        """Return the options that decide which ids the raw values get."""
+        """Return the options that decide which ids the raw values get.
+
+        A kind whose own options decide it too adds them.
+        """
         return {
             "kind": self.kind,
             "column": self.source_column(name),

@@ -76,7 +76,7 @@ def test_a_release_without_users_has_a_table_without_rows(data, ingest):
 BAD_RATINGS = {
     "a malformed line": ("5::20::4\n", r"line 5 of ml-1m/ratings\.dat"),
     "a rating off the scale": ("5::20::9::978300760\n", "line 5 .* rating of 9"),
-    "an unknown movie": ("5::99::4::978300760\n", "line 5 .* movie 99"),
+    "a movie without a line": ("5::99::4::978300760\n", "line 5 .* movie 99"),
     "a negative time": ("5::20::4::-5\n", "1 before 1970, the first with event_id 4"),
     "an absurd time": ("5::20::4::9999999999\n", "1 after 2100 .* event_id 4"),
     "milliseconds": ("5::20::4::978300760000\n", "milliseconds"),
@@ -138,7 +138,7 @@ def test_what_the_simulator_writes_is_ingested(data, ingest, release):
     made.rename(data / "01_raw" / f"{release}.zip")
     catalog = ingest(release)
     interactions, items = catalog.load("interactions"), catalog.load("items")
-    unknown = interactions.anti_join(items, "item_id")
+    missing = interactions.anti_join(items, "item_id")
     assert interactions.count().execute() == small_recipe().n_ratings
     assert items.count().execute() == small_recipe().n_movies
-    assert unknown.count().execute() == 0
+    assert missing.count().execute() == 0

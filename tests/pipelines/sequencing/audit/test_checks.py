@@ -1,4 +1,4 @@
-"""Each check must find the fault in a corrupted table, whatever the split."""
+"""Each check must find the fault in a corrupted table, with any kind of split."""
 
 from itertools import cycle
 
@@ -74,8 +74,8 @@ def shift_targets(rows):
 def train_on_the_next_item(rows):
     """Replace the last target of a user by an item the user has not had in training."""
     last = rows[-1]
-    met = {i for r in rows if r["user"] == last["user"] for i in r["items"]}
-    last["targets"][-1] = next(i for i in range(2, 14) if i not in met)
+    seen = {i for r in rows if r["user"] == last["user"] for i in r["items"]}
+    last["targets"][-1] = next(i for i in range(2, 14) if i not in seen)
 
 
 def shift_a_target_in_time(rows):
@@ -181,7 +181,7 @@ CORRUPTIONS = [
 # covers: X7
 @pytest.mark.parametrize(
     ("table", "corrupt", "check", "kind"),
-    # An audit takes half a second: each corruption meets one kind of split in turn.
+    # An audit takes half a second: each corruption is tried on one kind of split.
     [(*one, kind) for one, kind in zip(CORRUPTIONS, cycle(KINDS), strict=False)],
 )
 def test_a_corrupt_table_stops_the_run(outputs, table, corrupt, check, kind):

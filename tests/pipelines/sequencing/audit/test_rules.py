@@ -18,11 +18,11 @@ def test_training_after_the_cut_off_is_named(outputs):
 
 def test_another_cut_off_than_the_parameters_is_named(outputs):
     params = outputs["temporal"][1]
-    asked = params["split"].model_dump() | {
+    other = params["split"].model_dump() | {
         "temporal": {"validation": 0.4, "test": 0.7}
     }
     with named("temporal_holds_out_what_it_promises"):
-        audit(with_params(outputs["temporal"], split=Split(**asked)))
+        audit(with_params(outputs["temporal"], split=Split(**other)))
 
 
 @pytest.mark.parametrize(
@@ -38,9 +38,9 @@ def test_another_cut_off_than_the_parameters_is_named(outputs):
 )
 def test_other_shares_than_the_parameters_are_named(outputs, kind, shares):
     params = outputs[kind][1]
-    asked = params["split"].model_dump(mode="json") | {kind: shares}
+    other = params["split"].model_dump(mode="json") | {kind: shares}
     with named(f"{kind}_holds_out_what_it_promises"):
-        audit(with_params(outputs[kind], split=Split(**asked)))
+        audit(with_params(outputs[kind], split=Split(**other)))
 
 
 def test_a_held_out_user_in_training_is_named(outputs):

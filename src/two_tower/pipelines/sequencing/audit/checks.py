@@ -54,7 +54,7 @@ def wrong_indices(tables: Mapping[str, ir.Table]) -> ir.Table:
     In a vocabulary that has grown, deployed ids must keep their index, and new ones
     follow in their order.
     """
-    met = unfold(tables["histories"], ["user_id"], {"item_id": "item_ids"})
+    used = unfold(tables["histories"], ["user_id"], {"item_id": "item_ids"})
     wrong = []
     for entity in ("item", "user"):
         key = f"{entity}_id"
@@ -67,7 +67,7 @@ def wrong_indices(tables: Mapping[str, ir.Table]) -> ir.Table:
         by_id = ibis.row_number().over(order_by=[key, entity]) + first
         misplaced = new.mutate(expected=by_id).filter(_[entity] != _.expected)
         repeated = vocabulary.group_by(key).agg(n=_.count()).filter(_.n > 1)
-        expected = met.select(key).union(deployed.select(key)).distinct()
+        expected = used.select(key).union(deployed.select(key)).distinct()
         wrong += [
             _named(table, key)
             for table in (
