@@ -20,9 +20,9 @@ IntArray: TypeAlias = npt.NDArray[np.int32]
 Int64Array: TypeAlias = npt.NDArray[np.int64]
 JsonObject: TypeAlias = dict[str, Any]
 State: TypeAlias = dict[str, npt.NDArray[Any]]
-"""What a source of batches or negatives remembers, by name."""
+"""State of batches or of a source of negatives, by name."""
 
-# Names of choices, alike in the parameters and in the code that takes them.
+# Allowed values, shared by parameters and by the code that reads them.
 Clip: TypeAlias = Literal["global", "each"]
 DeviceKind: TypeAlias = Literal["auto", "cpu", "gpu"]
 Combination: TypeAlias = Literal["sum", "mean", "concat"]
@@ -37,17 +37,17 @@ FeedForwardKind: TypeAlias = Literal["gelu", "swiglu"]
 HistoryItems: TypeAlias = Literal["tied", "separate"]
 
 PADDING: Final = 0
-"""Dense id of an empty slot; no item, user or feature value ever has it."""
+"""Vocabulary index of padding; no item, user or feature value has it."""
 
 OUT_OF_VOCABULARY: Final = 1
-"""Dense id of everything that training has not seen."""
+"""Vocabulary index of everything not seen in training."""
 
 FIRST_ID: Final = 2
-"""Dense id of the first real item, user or feature value."""
+"""Vocabulary index of the first real item, user or feature value."""
 
 ID: Final = "id"
-"""Name of the part of an item or user that is its own embedding; no feature has it."""
+"""Name of the embedding of an entity's id among its features; no feature has it."""
 
 MASKED_LOGIT: Final = -1e9
-"""A float32 logit that gets no probability: exp() of it is 0, yet it is finite, so that
-no 0 · ∞ arises in a gradient."""
+"""Logit of a masked candidate: exp() of it is 0 in float32, yet it is finite, so that
+gradients hold no 0 · ∞."""

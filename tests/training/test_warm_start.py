@@ -121,9 +121,9 @@ def test_histories_are_read_up_to_the_longest_so_far(length):
     ("change", "message"),
     [
         ({"history": {"kind": "transformer"}}, "history_encoder"),
-        ({"item_tower": {"id_dropout": 0.1}}, r"id_dropout is 0\.0, to be 0\.1"),
+        ({"item_tower": {"id_dropout": 0.1}}, r"id_dropout is 0\.0 there and 0\.1 here"),
         ({"profile": {"use": False}}, "profile"),
-        ({"scoring": {"normalise": False}}, "normalise is True, to be False"),
+        ({"scoring": {"normalise": False}}, "normalise is True there and False here"),
     ],
 )
 def test_towers_of_another_make_are_refused(deployed, change, message):

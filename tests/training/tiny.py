@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 
 from tests.training.fit_tiny import cut, walks
 from two_tower.lineage.records import LineageStore, Record
-from two_tower.pipelines.training.nodes import LEARNS_FROM, train_two_tower
+from two_tower.pipelines.training.nodes import TRAINING_INPUTS, train_two_tower
 from two_tower.ragged import Ragged
 from two_tower.settings import CONFIG_LOADER_ARGS, ConfigLoader
 from two_tower.training.inputs import ModelInputs, read_inputs
@@ -186,7 +186,7 @@ FEATURE_INFORMATION = {
 
 def lineage_in(folder: Path, **fingerprints: str) -> LineageStore:
     store = LineageStore(folder)
-    for name in LEARNS_FROM:
+    for name in TRAINING_INPUTS:
         found = fingerprints.get(name, f"print of {name}")
         store.write(name, Record(found, "node", "run", {}, {}, {}))
     return store

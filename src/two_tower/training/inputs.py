@@ -1,4 +1,4 @@
-"""The model inputs, read from their tables into arrays."""
+"""Model inputs, read from their tables into arrays."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -31,16 +31,16 @@ def chosen_features(
     use_features: bool,
     switches: Mapping[str, bool],
 ) -> JsonObject:
-    """Return the part of a feature schema that the tower is to use.
+    """Return the part of a feature schema that a tower reads.
 
     Args:
-        schema: feature → its `kind` and `size`, and `opt_in` if it is to be asked for.
-        tower: its group of parameters, for the error's text.
-        use_features: false for none at all.
-        switches: feature → false leaves it out, true takes in one that is opt-in.
+        schema: feature → its `kind` and `size`, and `opt_in` if it is off by default.
+        tower: name of the tower's parameters, for the error message.
+        use_features: False for no features at all.
+        switches: feature → False removes it, True adds one that is opt-in.
 
     Raises:
-        ValueError: if a switch names a feature that the data don't have.
+        ValueError: if a switch names a feature that is not declared.
     """
     unknown = sorted(set(switches) - set(schema))
     if unknown:
@@ -60,17 +60,17 @@ def chosen_features(
 def read_features(
     table: pa.Table, schema: JsonObject, entity: str, n_entities: int
 ) -> tuple[dict[str, Feature], dict[str, np.ndarray]]:
-    """Return what the features are, and each entity's values.
+    """Return the kinds of features, and their values by entity.
 
     Args:
         table: `item` or `user` (int32) and a column for each feature of the schema.
         schema: feature → its `kind` and `size`.
-        entity: the column of the dense ids, `item` or `user`.
-        n_entities: how many dense ids there are, the reserved ones included.
+        entity: the column of the indices, `item` or `user`.
+        n_entities: number of indices, reserved ones included.
 
     Returns:
         Name → `Feature`, and name → `[n_entities, width]` int32 or float32;
-        reserved ids have zeros.
+        reserved indices have zeros.
     """
     features, values = {}, {}
     for name, about in schema.items():
@@ -99,36 +99,35 @@ def _as_rows(column: pa.ChunkedArray) -> np.ndarray[Any, Any]:
 
 @dataclass(frozen=True, eq=False)
 class Entities:
-    """What a tower is to know of items or users, by dense id.
+    """Items or users as a tower stores them, by index.
 
     Attributes:
-        n_entities: dense ids, the reserved ones included.
-        features: name → what the feature is.
-        values: name → `[n_entities, width]`, each entity's values.
-        known: `[n_entities]` bool, whether training has any interaction of it.
+        n_entities: number of indices, reserved ones included.
+        features: name → kind and size of the feature.
+        values: name → `[n_entities, width]` values of each entity.
+        is_trained: `[n_entities]` bool, whether it has a training interaction.
     """
 
     n_entities: int
     features: Mapping[str, Feature]
     values: Mapping[str, np.ndarray]
-    known: npt.NDArray[np.bool_]
+    is_trained: npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
 class ModelInputs:
-    """All that towers are trained on.
+    """Everything that a training reads.
 
     Attributes:
-        sequences: the training histories.
-        examples: what is held out to validate with.
-        items: of the item tower.
-        history_items: the same items for the tower that embeds those of histories;
-            None where the item tower does.
-        users: of the profile; None where the queries have none.
-        n_users: dense user ids, the reserved ones included.
-        explicit_negatives: dense item ids by dense user id, from 0.
-        information: name of an item's feature, or `id` → its mutual information with
-            each, in nats.
+        sequences: windows of the training histories.
+        examples: held-out validation positives.
+        items: items of the item tower.
+        history_items: items of the history item tower; None without one.
+        users: users of the profile tower; None without one.
+        n_users: number of user indices, reserved ones included.
+        explicit_negatives: item indices by user index, from 0.
+        information: name of an item feature, or `id` → its mutual information with each
+            of them, in nats.
     """
 
     sequences: Sequences
@@ -142,17 +141,17 @@ class ModelInputs:
 
     @cached_property
     def is_candidate(self) -> npt.NDArray[np.bool_]:
-        """`[n_items]` bool, which items a positive is told from.
+        """`[n_items]` bool, mask of candidate items: every item seen in training.
 
-        Those that training knows; a positive is one of them whatever its table says,
-        for without its own column a softmax would fall below 0.
+        Positives are always included: a softmax without the positive's own column could
+        fall below 0.
         """
         n_positives = self.sequences.count_positives(self.items.n_entities)
-        return self.items.known | (n_positives > 0)
+        return self.items.is_trained | (n_positives > 0)
 
     @property
     def candidate_ids(self) -> IntArray:
-        """`[N]` int32, the dense ids of the candidates in rising order."""
+        """`[N]` int32 item indices of the candidates, ascending."""
         return np.flatnonzero(self.is_candidate).astype(np.int32)
 
     @cached_property
@@ -170,7 +169,7 @@ class ModelInputs:
 
     @property
     def longest_window(self) -> int:
-        """How many items the longest window of training has."""
+        """Number of items of the longest training window."""
         return int(self.sequences.items.lengths.max())
 
 
@@ -180,19 +179,18 @@ def read_inputs(
     feature_information: JsonObject,
     parameters: Training,
 ) -> ModelInputs:
-    """Read what the parameters ask for.
+    """Read the inputs that the parameters need.
 
     Args:
         tables: `train_sequences`, `validation_examples`, `item_features`,
-            `user_features`, `item_vocabulary`, `user_vocabulary`,
-            `explicit_negatives`, as
-            `train_two_tower` describes them.
+            `user_features`, `item_vocabulary`, `user_vocabulary` and
+            `explicit_negatives`; see `train_two_tower`.
         feature_schema: kind and size of each feature, `n_items` and `n_users`.
         feature_information: `features` and their `matrix` of mutual information.
         parameters: of training.
 
     Raises:
-        ValueError: if there is nothing to train on, or no feature of a given name.
+        ValueError: if there is no training interaction, or a feature is not declared.
     """
     n_users = feature_schema["n_users"]
     train_sequences = tables["train_sequences"].order_by("user", "window")
@@ -227,7 +225,7 @@ def read_inputs(
 
 
 def read_examples(examples: "ir.Table", *, with_events: bool) -> Examples:
-    """Return what is held out, in order of `user`.
+    """Return held-out positives, ordered by `user`.
 
     Args:
         examples: `user`, `items`, `targets` and, for events, `timestamps`, `ratings`
@@ -244,7 +242,7 @@ def read_examples(examples: "ir.Table", *, with_events: bool) -> Examples:
 
 
 def _read_events(held_out: pa.Table) -> Events:
-    """Return the histories' events; a query is asked when its first positive comes."""
+    """Return the histories' events; the request time is that of the first positive."""
     first = pc.list_element(held_out["target_timestamps"], 0)
     return Events.from_arrow(held_out["timestamps"], held_out["ratings"], first)
 
@@ -253,15 +251,15 @@ def _read_entities(
     tables: Mapping[str, "ir.Table"],
     schema: JsonObject,
     entity: Literal["item", "user"],
-    asked: EntityParams,
+    options: EntityParams,
     tower: str,
 ) -> Entities:
     n_entities = schema[f"n_{entity}s"]
     chosen = chosen_features(
         schema[entity],
         tower=tower,
-        use_features=asked.use_features,
-        switches=asked.features,
+        use_features=options.use_features,
+        switches=options.features,
     )
     rows = tables[f"{entity}_features"].order_by(entity).select(entity, *chosen)
     features, values = read_features(rows.to_pyarrow(), chosen, entity, n_entities)
@@ -269,17 +267,17 @@ def _read_entities(
         n_entities,
         features,
         values,
-        _known(tables[f"{entity}_vocabulary"], entity, n_entities),
+        _is_trained(tables[f"{entity}_vocabulary"], entity, n_entities),
     )
 
 
-def _known(
+def _is_trained(
     vocabulary: "ir.Table", entity: str, n_entities: int
 ) -> npt.NDArray[np.bool_]:
     rows = vocabulary.select(entity, "n_train").to_pyarrow()
-    known = np.zeros(n_entities, bool)
-    known[rows[entity].to_numpy()] = rows["n_train"].to_numpy() > 0
-    return known
+    is_trained = np.zeros(n_entities, bool)
+    is_trained[rows[entity].to_numpy()] = rows["n_train"].to_numpy() > 0
+    return is_trained
 
 
 def _read_explicit_negatives(explicit_negatives: "ir.Table", n_users: int) -> Ragged:

@@ -61,7 +61,7 @@ def build_towers(parameters: Training, inputs: ModelInputs) -> TwoTower:
 def set_vocabulary(tower: EntityTower, entities: Entities) -> None:
     """Store the features of entities in a built tower, and which were trained."""
     tower.set_features(entities.values)
-    tower.set_known(entities.known)
+    tower.set_known(entities.is_trained)
 
 
 def _require_category(parameters: Training, items: Entities) -> None:

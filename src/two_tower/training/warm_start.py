@@ -1,4 +1,4 @@
-"""Towers that go on from deployed ones."""
+"""Warm start: towers resumed from deployed ones."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -11,32 +11,34 @@ from two_tower.towers.growth import Growth, grow
 from two_tower.towers.two_tower import TwoTower
 from two_tower.training.inputs import Entities, ModelInputs
 
-# What may differ: what a layer is called, what it draws, how long histories were.
+# Options that may differ from those of the deployed towers.
 FREE = {"name", "seed", "max_length"}
-# What grows.
+# Options that grow with the vocabularies.
 SIZES = {"n_entities", "n_rows", "size", "width"}
 
 
-def warm_towers(asked: TwoTower, inputs: ModelInputs, deployed: TwoTower) -> TwoTower:
-    """Return the deployed towers, grown by what is new in the inputs.
+def warm_towers(
+    untrained: TwoTower, inputs: ModelInputs, deployed: TwoTower
+) -> TwoTower:
+    """Return the deployed towers, grown by the new entities of the inputs.
 
-    What the deployed towers knew they go on knowing, be it in the data or not. A new
-    entity starts as an unknown one.
+    Entities that the deployed towers were trained on stay trained, whether the data
+    hold them or not. A new entity starts out of vocabulary.
 
     Args:
-        asked: untrained towers, as the parameters describe them.
-        inputs: the model inputs; dense ids of before have kept their meaning.
-        deployed: the towers to go on from; they stay as they are.
+        untrained: towers that the parameters describe.
+        inputs: the model inputs, whose indices extend those of the deployed towers.
+        deployed: the towers to resume from; they are not changed.
 
     Raises:
-        ValueError: if the deployed towers are of another make than those asked for.
+        ValueError: if the deployed towers have other options than the untrained ones.
     """
     items = _with_earlier(inputs.items, deployed.item_tower)
     users = inputs.users and _with_earlier(inputs.users, deployed.profile)
-    of_histories = inputs.history_items and _with_earlier(
+    history_items = inputs.history_items and _with_earlier(
         inputs.history_items, deployed.history_item_tower
     )
-    found, wanted = _options(deployed), _options(asked)
+    found, wanted = _options(deployed), _options(untrained)
     if found != wanted:
         differing = sorted(
             name
@@ -44,31 +46,31 @@ def warm_towers(asked: TwoTower, inputs: ModelInputs, deployed: TwoTower) -> Two
             if found.get(name) != wanted.get(name)
         )
         what = ", ".join(
-            f"{name} is {found.get(name)}, to be {wanted.get(name)}"
+            f"{name} is {found.get(name)} there and {wanted.get(name)} here"
             for name in differing[:5]
         )
         raise ValueError(
-            f"retraining goes on with the deployed towers, which the parameters of "
-            f"training don't describe: {what}; set the parameters that they were "
+            "the parameters of training do not describe the deployed towers, which a "
+            f"retraining resumes from: {what}; set the parameters that they were "
             "trained with, or train anew"
         )
     return grow(
         deployed,
         items=_growth(items),
         users=_growth(users) if users is not None else None,
-        history_items=_growth(of_histories) if of_histories is not None else None,
-        max_length=asked.max_length,
+        history_items=_growth(history_items) if history_items is not None else None,
+        max_length=untrained.max_length,
     )
 
 
 def _with_earlier(entities: Entities, tower: EntityTower | None) -> Entities:
-    """Return the entities, those that the tower knew among the known ones."""
+    """Return the entities; those that the tower was trained on count as trained."""
     if tower is None or not tower.use_id:
         return entities
     ids = np.arange(tower.n_entities)
-    known = entities.known.copy()
-    known[: len(ids)] |= np.asarray(tower.id_rows) == ids
-    return replace(entities, known=known)
+    is_trained = entities.is_trained.copy()
+    is_trained[: len(ids)] |= np.asarray(tower.id_rows) == ids
+    return replace(entities, is_trained=is_trained)
 
 
 def _growth(entities: Entities) -> Growth:
@@ -77,12 +79,12 @@ def _growth(entities: Entities) -> Growth:
         entities.n_entities,
         entities.features,
         entities.values,
-        entities.known,
+        entities.is_trained,
     )
 
 
 def _options(towers: TwoTower) -> dict[str, Any]:
-    """Return what towers are made of, by dotted name, but for what may differ."""
+    """Return the options of towers by dotted name, without those that may differ."""
     return {
         ".".join(path): value
         for path, value in _leaves(towers.get_config())
@@ -91,7 +93,7 @@ def _options(towers: TwoTower) -> dict[str, Any]:
 
 
 def _may_differ(path: tuple[str, ...]) -> bool:
-    """Judge by the leaf: what is above it may be the name of any feature."""
+    """Return whether an option may differ; its ancestors may be names of features."""
     is_of_feature = path[-3:-2] == ("features",)
     was_built_with = "build_config" in path and not is_of_feature
     return path[-1] in FREE | SIZES or was_built_with

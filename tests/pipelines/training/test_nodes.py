@@ -9,7 +9,7 @@ import pytest
 from tests.training.fit_tiny import Interrupted, InterruptedStore, walks
 from tests.training.tiny import N_ITEMS, lineage_in, parameters, train
 from two_tower.datasets.keras_model import KerasModelDataset
-from two_tower.pipelines.training.nodes import LEARNS_FROM, fingerprint_training
+from two_tower.pipelines.training.nodes import TRAINING_INPUTS, fingerprint_training
 from two_tower.training.checkpoints import CheckpointStore
 
 HELD_OUT = walks(40, N_ITEMS, seed=9)
@@ -163,7 +163,7 @@ def test_a_checkpoint_is_of_all_that_training_learns_from(tmp_path):
     ours = lineage_in(tmp_path / "ours")
     prints = {fingerprint_training(ours, parameters())}
     prints.add(fingerprint_training(ours, parameters({"seed": 2})))
-    for name in LEARNS_FROM:
+    for name in TRAINING_INPUTS:
         other = lineage_in(tmp_path / name, **{name: "another"})
         prints.add(fingerprint_training(other, parameters()))
     assert len(prints) == 2 + 9

@@ -15,7 +15,7 @@ from two_tower.types import JsonObject, KerasModel
 
 logger = logging.getLogger(__name__)
 
-LEARNS_FROM = (
+TRAINING_INPUTS = (
     "train_sequences",
     "validation_examples",
     "item_features",
@@ -61,26 +61,26 @@ def train_two_tower(  # noqa: PLR0913 (its inputs in the catalog)
 
     Args:
         feature_schema: kind and size of each feature, `n_items` and `n_users`.
-        feature_information: `features` of items and the `matrix` of how much they tell
-            of each other, in nats.
-        leakage_audit: the audit's verdict; nothing is trained before it is there.
-        training_checkpoints: where a killed training goes on from.
+        feature_information: `features` of items and the `matrix` of their mutual
+            information, in nats.
+        leakage_audit: result of the audit, which must precede training.
+        training_checkpoints: store of the checkpoint that a killed training resumes
+            from.
         lineage: fingerprints of the inputs, which a checkpoint must match.
-        parameters: of training; a retraining needs the towers' own.
+        parameters: of training; a retraining needs those of the deployed towers.
         deployed_query_tower: its `towers` are trained further; None: new towers. The
-            vocabularies must have grown from its own.
+            vocabularies must extend its own.
         tables: `train_sequences` (`user`, `window` int32, `items`, `targets`
             array<int32>), `validation_examples` (`user`, `items`, `targets`),
             `item_features` and `user_features` (`item` or `user`, and a column for
             each declared feature), `item_vocabulary` and `user_vocabulary` (`item` or
             `user`, and `n_train`, its training interactions), `explicit_negatives`
-            (`user`,
-            `items`).
+            (`user`, `items`).
 
     Raises:
-        ValueError: if the data don't fit the parameters, the device is not there, or
-            the deployed towers have another shape than the parameters describe.
-        TrainingError: if the loss is no number, or the item vectors collapse.
+        ValueError: if the data do not fit the parameters, the device is missing, or the
+            deployed towers have other options than the parameters.
+        TrainingError: if the loss is not finite, or the item vectors collapse.
     """
     from two_tower.training.assembly import prepare, train
     from two_tower.training.inputs import read_inputs
@@ -96,13 +96,13 @@ def train_two_tower(  # noqa: PLR0913 (its inputs in the catalog)
 
 
 def fingerprint_training(lineage: LineageStore, parameters: Training) -> str:
-    """Return the fingerprint that a checkpoint of this training has."""
+    """Return the fingerprint of a training's parameters and inputs."""
     digest = hashlib.sha256(parameters.model_dump_json().encode())
-    for name in LEARNS_FROM:
+    for name in TRAINING_INPUTS:
         digest.update(lineage.fingerprint(name).encode())
     return digest.hexdigest()
 
 
 def plot_learning_curves(training_history: list[JsonObject]) -> Any:
-    """Return the loss and the validation figures by epoch, a Plotly figure."""
+    """Return loss and validation metrics by epoch, a Plotly figure."""
     return draw_learning_curves(training_history)
