@@ -121,7 +121,10 @@ def test_histories_are_read_up_to_the_longest_so_far(length):
     ("change", "message"),
     [
         ({"history": {"kind": "transformer"}}, "history_encoder"),
-        ({"item_tower": {"id_dropout": 0.1}}, r"id_dropout is 0\.0 there and 0\.1 here"),
+        (
+            {"item_tower": {"id_dropout": 0.1}},
+            r"id_dropout is 0\.0 there and 0\.1 here",
+        ),
         ({"profile": {"use": False}}, "profile"),
         ({"scoring": {"normalise": False}}, "normalise is True there and False here"),
     ],
