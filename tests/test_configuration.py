@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kedro.config import OmegaConfigLoader
 from kedro.io import DataCatalog
 from kedro.runner import SequentialRunner
 from omegaconf import OmegaConf
 
 from two_tower.pipelines.simulation.pipeline import create_pipeline
-from two_tower.settings import CONFIG_LOADER_ARGS, ConfigLoader
+from two_tower.settings import CONFIG_LOADER_ARGS
 from two_tower.simulation.recipe import Recipe
 from two_tower.training.params import Training
 
@@ -27,13 +28,13 @@ def conf(tmp_path) -> Path:
     shutil.copytree(PROJECT / "conf" / "base", tmp_path / "conf" / "base")
     for name, text in FILE.findall(DOCUMENT):
         file = tmp_path / name
-        file.parent.mkdir(exist_ok=True)
+        file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
     return tmp_path / "conf"
 
 
-def configure(conf: Path, env: str, **params: Any) -> ConfigLoader:
-    loader = ConfigLoader(
+def configure(conf: Path, env: str, **params: Any) -> OmegaConfigLoader:
+    loader = OmegaConfigLoader(
         str(conf), env=env, runtime_params=params, **CONFIG_LOADER_ARGS
     )
     loader["globals"] = {**loader["globals"], "data": str(conf.parent / "data")}
@@ -71,29 +72,33 @@ def test_the_environment_of_your_own_changes_what_it_names(
     assert asked.epochs == 3
 
 
-ENVIRONMENTS = sorted((PROJECT / "conf").glob("ml-*/parameters.yml"))
+CHANGES = sorted((PROJECT / "conf").glob("ml-*/parameters/presets/*.yml"))
+ENVIRONMENTS = sorted({file.parents[2].name for file in CHANGES})
 
 
-@pytest.mark.parametrize("file", ENVIRONMENTS, ids=lambda file: file.parent.name)
-def test_an_environment_changes_presets_that_there_are(file):
-    changes = OmegaConf.load(file)["_changes"]
-    presets = {path.stem for path in (file.parents[1] / "base").rglob("presets/*.yml")}
-    assert set(changes) <= presets
-    # Multi-interest keeps what it was tuned with, whatever the data.
-    assert "multi-interest" not in changes
+@pytest.mark.parametrize("file", CHANGES, ids=lambda file: str(file.parents[2].name))
+def test_an_environment_changes_the_preset_of_the_files_name(file):
+    assert list(OmegaConf.load(file)["_presets"]) == [file.stem]
+    # Multi-interest keeps the values that it was tuned with, whatever the data.
+    assert file.stem != "multi-interest"
 
 
-@pytest.mark.parametrize("env", [file.parent.name for file in ENVIRONMENTS])
-@pytest.mark.parametrize("preset", ["transformer", "multi-interest"])
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+@pytest.mark.parametrize(
+    "preset", ["transformer", "transformer-large", "mean", "multi-interest"]
+)
 def test_each_environment_gives_valid_parameters(env, preset):
-    loader = ConfigLoader(
-        str(PROJECT / "conf"),
-        env=env,
-        runtime_params={"preset": preset},
-        **CONFIG_LOADER_ARGS,
-    )
-    found = Training.model_validate(loader["parameters"]["training"])
-    assert (found.epochs == 3) == (preset == "multi-interest")
+    def training_in(env: str) -> Training:
+        loader = OmegaConfigLoader(
+            str(PROJECT / "conf"),
+            env=env,
+            runtime_params={"preset": preset},
+            **CONFIG_LOADER_ARGS,
+        )
+        return Training.model_validate(loader["parameters"]["training"])
+
+    is_unchanged = training_in(env) == training_in("base")
+    assert is_unchanged == (preset == "multi-interest")
 
 
 def test_the_simulation_of_your_own_is_what_its_environment_reads(conf):

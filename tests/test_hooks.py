@@ -1,8 +1,20 @@
+import json
+
+import ibis
 import pytest
+from kedro.framework.hooks.manager import _create_hook_manager
+from kedro.io import DataCatalog
 from kedro.pipeline import Node, Pipeline
+from kedro.runner import SequentialRunner
+from kedro_viz.integrations.kedro.hooks import DatasetStatsHook
 
 from two_tower import hooks
-from two_tower.hooks import BackendHooks, CheckpointHooks, ParameterHooks
+from two_tower.hooks import (
+    BackendHooks,
+    CheckpointHooks,
+    ParameterHooks,
+    StatisticsHooks,
+)
 from two_tower.training.checkpoints import Checkpoint, CheckpointStore
 
 
@@ -65,3 +77,78 @@ def test_a_checkpoint_is_removed_once_the_last_output_of_its_training_is_saved(
     assert store.load("of these data")
     checkpoint_hooks.after_dataset_saved(dataset_name="history", node=training)
     assert store.load("of these data") is None
+
+
+TYPE = Node(lambda raw: raw.mutate(n=ibis._.n + 1), "raw", "typed", name="type")
+COUNT = Node(lambda typed: {"n": typed.count().execute()}, "typed", "report")
+
+
+def run(folder, *nodes):
+    """Run the nodes as a session does; return the statistics that it writes."""
+    table = {
+        "type": "two_tower.datasets.parquet_shards.ParquetShardsDataset",
+        "filepath": str(folder / "typed"),
+    }
+    catalog = DataCatalog.from_config(
+        {
+            "raw": {
+                "type": "ibis.FileDataset",
+                "filepath": str(folder / "raw.parquet"),
+                "file_format": "parquet",
+            },
+            "typed": table,
+            "report": {
+                "type": "two_tower.datasets.atomic_files.AtomicJSONDataset",
+                "filepath": str(folder / "report.json"),
+            },
+            "never_made": table | {"filepath": str(folder / "never_made")},
+        }
+    )
+    manager = _create_hook_manager()
+    manager.register(StatisticsHooks())
+    viz = DatasetStatsHook()
+    viz.after_catalog_created(catalog=catalog)
+    manager.register(viz)  # as a session does, after the project's hooks
+    about = {"run_params": {"project_path": str(folder)}, "catalog": catalog}
+    manager.hook.before_pipeline_run(**about, pipeline=None)
+    SequentialRunner().run(Pipeline(list(nodes)), catalog, manager, run_id="run")
+    manager.hook.after_pipeline_run(**about, pipeline=None, run_result={})
+    return json.loads((folder / ".viz" / "stats.json").read_text())
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A Kedro project with a raw table of three rows."""
+    (tmp_path / "pyproject.toml").write_text(
+        '[tool.kedro]\npackage_name = "two_tower"\nproject_name = "two-tower"\n'
+        'kedro_init_version = "1.7.0"\n'
+    )
+    ibis.memtable({"n": [1, 2, 3]}).to_parquet(tmp_path / "raw.parquet")
+    unmade = Node(lambda: None, None, "never_made", name="never")
+    monkeypatch.setattr(
+        hooks, "pipelines", {"__default__": Pipeline([TYPE, COUNT, unmade])}
+    )
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_statistics_have_rows_columns_and_size_of_what_is_on_disk(folder):
+    found = run(folder, TYPE, COUNT)
+    assert set(found) == {"raw", "typed", "report"}
+    size = (folder / "raw.parquet").stat().st_size
+    assert found["raw"] == {"rows": 3, "columns": 1, "file_size": size}
+    assert (found["typed"]["rows"], found["typed"]["columns"]) == (3, 1)
+    assert found["typed"]["file_size"] > 100
+    size = (folder / "report.json").stat().st_size
+    assert found["report"] == {"file_size": size}
+
+
+def test_a_run_keeps_the_count_of_a_raw_table_that_it_does_not_load(folder):
+    before = run(folder, TYPE, COUNT)
+    assert run(folder, COUNT) == before
+
+
+def test_the_count_of_a_raw_table_is_dropped_with_its_file(folder):
+    run(folder, TYPE, COUNT)
+    ibis.memtable({"n": [*range(10_000)]}).to_parquet(folder / "raw.parquet")
+    assert set(run(folder, COUNT)["raw"]) == {"file_size"}

@@ -1,13 +1,24 @@
-"""Kedro hooks for the Keras back end, unread parameters and training checkpoints."""
+"""Kedro hooks: Keras back end, unread parameters, checkpoints, dataset statistics."""
 
-from typing import Any
+import json
+import logging
+from pathlib import Path
+from typing import Any, Final
 
+import ibis.expr.types as ir
 from kedro.framework.hooks import hook_impl
 from kedro.framework.project import pipelines
+from kedro.io import DataCatalog
 from kedro.pipeline.node import Node
 
 from two_tower.backend import choose_backend, import_keras_quietly
 from two_tower.training.checkpoints import CheckpointStore
+
+logger = logging.getLogger(__name__)
+
+STATISTICS: Final = ".viz/stats.json"
+"""File in the project's folder from which Kedro-Viz reads `rows`, `columns` and
+`file_size` of datasets."""
 
 
 class BackendHooks:
@@ -72,3 +83,63 @@ class CheckpointHooks:
     def after_dataset_saved(self, dataset_name: str, node: Node) -> None:
         if self._store is not None and dataset_name == node.outputs[-1]:
             self._store.clear()
+
+
+class StatisticsHooks:
+    """Write rows, columns and size in bytes of all datasets, for Kedro-Viz.
+
+    Kedro-Viz's own hook knows pandas tables only. A raw table is counted when it is
+    loaded, and its count is kept for as long as its file keeps its size.
+    """
+
+    def __init__(self) -> None:
+        self._shapes: dict[str, dict[str, int]] = {}
+
+    @hook_impl
+    def before_pipeline_run(self, run_params: dict[str, Any]) -> None:
+        file = Path(run_params["project_path"], STATISTICS)
+        self._shapes = json.loads(file.read_text()) if file.is_file() else {}
+
+    @hook_impl
+    def before_node_run(self, catalog: DataCatalog, inputs: dict[str, Any]) -> None:
+        for name, data in inputs.items():
+            if isinstance(data, ir.Table) and not hasattr(catalog[name], "manifest"):
+                rows = int(data.count().execute())
+                self._shapes[name] = {"rows": rows, "columns": len(data.columns)}
+
+    @hook_impl(trylast=True)  # after Kedro-Viz's hook, which replaces the file
+    def after_pipeline_run(
+        self, run_params: dict[str, Any], catalog: DataCatalog
+    ) -> None:
+        names = {name for part in pipelines.values() for name in part.datasets()}
+        statistics = {
+            name: self._describe(name, catalog)
+            for name in sorted(names)
+            if not name.startswith("params:") and catalog.exists(name)
+        }
+        try:
+            file = Path(run_params["project_path"], STATISTICS)
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(json.dumps(statistics), encoding="utf-8")
+        except OSError as error:
+            logger.warning("Kedro-Viz will show no statistics of datasets: %s", error)
+
+    def _describe(self, name: str, catalog: DataCatalog) -> dict[str, int]:
+        path = Path(catalog.config_resolver.resolve_pattern(name).get("filepath", "-"))
+        size = {"file_size": _size_of(path)} if path.exists() else {}
+        if hasattr(dataset := catalog[name], "manifest"):
+            manifest = dataset.manifest()
+            return {
+                "rows": manifest["rows"],
+                "columns": len(manifest["schema"]),
+                **size,
+            }
+        shape = self._shapes.get(name, {})
+        is_current = "file_size" not in shape or shape.items() >= size.items()
+        return shape | size if is_current else size
+
+
+def _size_of(path: Path) -> int:
+    """Return the size of a file, or of all files of a folder, in bytes."""
+    files = [path] if path.is_file() else path.rglob("*")
+    return sum(file.stat().st_size for file in files if file.is_file())

@@ -2,18 +2,19 @@
 
 from functools import cache
 
+from kedro.config import OmegaConfigLoader
 from omegaconf import OmegaConf
 
 from benchmarks.project import DATASET, ROOT, nested
 from benchmarks.variants import Study, parameters_of
-from two_tower.settings import CONFIG_LOADER_ARGS, ConfigLoader
+from two_tower.settings import CONFIG_LOADER_ARGS
 from two_tower.training.params import Training
 
 
 @cache
 def configured(preset: str):
     """Return the parameters of a preset in the environment of the data set."""
-    loader = ConfigLoader(
+    loader = OmegaConfigLoader(
         str(ROOT / "conf"),
         env=DATASET,
         runtime_params={"preset": preset},

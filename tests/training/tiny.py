@@ -8,13 +8,14 @@ from typing import Any
 import ibis
 import numpy as np
 import pyarrow as pa
+from kedro.config import OmegaConfigLoader
 from omegaconf import OmegaConf
 
 from tests.training.fit_tiny import cut, walks
 from two_tower.lineage.records import LineageStore, Record
 from two_tower.pipelines.training.nodes import TRAINING_INPUTS, train_two_tower
 from two_tower.ragged import Ragged
-from two_tower.settings import CONFIG_LOADER_ARGS, ConfigLoader
+from two_tower.settings import CONFIG_LOADER_ARGS
 from two_tower.training.inputs import ModelInputs, read_inputs
 from two_tower.training.params import Training
 
@@ -72,7 +73,7 @@ def _configured(preset: str) -> dict[str, Any]:
 
 def training_in_conf(**runtime_params: Any) -> dict[str, Any]:
     """Return `params:training` as Kedro's loader puts it together."""
-    loader = ConfigLoader(
+    loader = OmegaConfigLoader(
         str(CONF), env="base", runtime_params=runtime_params, **CONFIG_LOADER_ARGS
     )
     return loader["parameters"]["training"]

@@ -3,12 +3,13 @@ from functools import cache, partial
 from pathlib import Path
 
 import pytest
+from kedro.config import OmegaConfigLoader
 from kedro.io import DataCatalog
 from kedro.runner import SequentialRunner
 
 from two_tower.pipelines.ingestion.params import Ingestion
 from two_tower.pipelines.ingestion.pipeline import create_pipeline
-from two_tower.settings import CONFIG_LOADER_ARGS, ConfigLoader
+from two_tower.settings import CONFIG_LOADER_ARGS
 
 PROJECT = Path(__file__).parents[3]
 DATA = "<data>"  # in place of the folder, which differs from test to test
@@ -16,7 +17,7 @@ DATA = "<data>"  # in place of the folder, which differs from test to test
 
 @cache
 def read_configuration(env):
-    loader = ConfigLoader(str(PROJECT / "conf"), env=env, **CONFIG_LOADER_ARGS)
+    loader = OmegaConfigLoader(str(PROJECT / "conf"), env=env, **CONFIG_LOADER_ARGS)
     loader["globals"] = {**loader["globals"], "data": DATA}
     parameters = loader["parameters"]["ingestion"]
     catalog, names = loader["catalog"], dict(loader["globals"])
