@@ -45,6 +45,7 @@ class Project:
             environment / "globals.yml", {"dataset": DATASET, "data": str(self.data)}
         )
         if parameters is not None:
+            shutil.rmtree(environment / "parameters")
             _write(environment / "parameters.yml", parameters)
         raw = self.data / "01_raw"
         raw.mkdir(parents=True, exist_ok=True)
