@@ -5,7 +5,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tests.pipelines.export.test_nodes import parameters
+from tests.pipelines.export.test_nodes import chunks
 from tests.serving.build import make_query_tower
 from two_tower.pipelines.export import nodes
 from two_tower.ragged import Ragged
@@ -76,7 +76,7 @@ def test_each_vector_of_a_user_has_a_row(tower, size):
     n_vectors = tower.towers.n_vectors
     found = vectors_of(
         nodes.export_user_embeddings(
-            tower, histories(), user_vocabulary(), parameters(users_per_chunk=size)
+            tower, histories(), user_vocabulary(), chunks(users=size)
         ),
         n_vectors,
     )
@@ -91,7 +91,7 @@ def test_each_vector_of_a_user_has_a_row(tower, size):
 def test_test_queries_have_the_time_of_the_first_target(tower):
     n_vectors = tower.towers.n_vectors
     found = vectors_of(
-        nodes.export_test_queries(tower, examples(), parameters()), n_vectors
+        nodes.export_test_queries(tower, examples(), chunks()), n_vectors
     )
     times = [at for row in TIMES for at in row]
     ratings = [np.nan if r is None else r for row in RATINGS for r in row]
@@ -102,7 +102,7 @@ def test_test_queries_have_the_time_of_the_first_target(tower):
     expected = expected.reshape(3, n_vectors, -1)[[1, 0, 2]]
     np.testing.assert_allclose(found, expected, **CLOSE)
     # Another hour of the request makes another query.
-    later = nodes.export_test_queries(tower, examples([180_000] * 3), parameters())
+    later = nodes.export_test_queries(tower, examples([180_000] * 3), chunks())
     assert np.abs(vectors_of(later, n_vectors) - found).max() > 1e-5
     untimed = events._replace(asked_at=np.full(3, UNKNOWN_TIME))
     without_time = tower.encode_indices(lists, np.int32([3, 2, 4]), events=untimed)
@@ -112,7 +112,7 @@ def test_test_queries_have_the_time_of_the_first_target(tower):
 
 
 def test_queries_keep_the_request_time_that_towers_read(tower):
-    (batch,) = nodes.export_test_queries(tower, examples(), parameters())
+    (batch,) = nodes.export_test_queries(tower, examples(), chunks())
     of_each = np.repeat([51, 90_100, 7], tower.towers.n_vectors)
     assert batch["asked_at"].to_pylist() == of_each.tolist()
 

@@ -9,18 +9,16 @@ from tests.training.fit_tiny import N_ITEMS, build_towers
 from two_tower.features.registry import Features
 from two_tower.lineage.records import LineageStore, Record
 from two_tower.pipelines.export import nodes
-from two_tower.pipelines.export.params import Export
+from two_tower.pipelines.export.params import Chunks, QueryTowerParams
 
 INT_LISTS = pa.list_(pa.int32())
 SIZES = {
-    "items_per_chunk": 50,
-    "users_per_chunk": 50,
     "tokens_per_batch": 12,
     "bucket_boundaries": [2, 4],
     "average_users": 50,
     "seed": 1,
 }
-SMALL_CHUNKS = {"items_per_chunk": 3, "users_per_chunk": 2}
+SMALL_CHUNKS = {"items": 3, "users": 2}
 
 # Raw ids of item indices 2, 3, …; users by index, unordered, one without a history.
 NUMBERS = [100 + i for i in range(N_ITEMS - 2)]
@@ -42,7 +40,11 @@ SCHEMA = {"item": {}, "user": {}, "n_items": N_ITEMS, "n_users": 7}
 
 
 def parameters(**changes):
-    return Export.model_validate(SIZES | changes)
+    return QueryTowerParams.model_validate(SIZES | changes)
+
+
+def chunks(*, items=50, users=50):
+    return Chunks(items=items, users=users)
 
 
 def item_vocabulary(raw=NUMBERS):
@@ -163,7 +165,7 @@ def expected_queries(towers):
 
 # covers: L12 X11
 def test_item_embeddings_are_unit_vectors_in_order_of_item_index(towers, query_tower):
-    batches = nodes.export_item_embeddings(query_tower, parameters())
+    batches = nodes.export_item_embeddings(query_tower, chunks())
     table, vectors = table_of(batches)
     assert table["item"].to_pylist() == list(range(2, N_ITEMS))
     assert table["item_id"].to_pylist() == NUMBERS
@@ -176,7 +178,7 @@ def test_item_embeddings_are_unit_vectors_in_order_of_item_index(towers, query_t
 
 def test_user_embeddings_are_made_of_whole_histories(towers, query_tower):
     batches = nodes.export_user_embeddings(
-        query_tower, histories(), user_vocabulary(), parameters()
+        query_tower, histories(), user_vocabulary(), chunks()
     )
     table, vectors = table_of(batches)
     assert table.column_names == ["user", "user_id", "vector_index", "vector"]
@@ -191,12 +193,12 @@ def test_user_embeddings_are_made_of_whole_histories(towers, query_tower):
 def test_a_user_without_interactions_gets_the_vector_of_no_history(towers, query_tower):
     _, with_empty_list = table_of(
         nodes.export_user_embeddings(
-            query_tower, histories(), user_vocabulary(), parameters()
+            query_tower, histories(), user_vocabulary(), chunks()
         )
     )
     _, without_row = table_of(
         nodes.export_user_embeddings(
-            query_tower, histories(users=(5, 2, 3, 6)), user_vocabulary(), parameters()
+            query_tower, histories(users=(5, 2, 3, 6)), user_vocabulary(), chunks()
         )
     )
     np.testing.assert_array_equal(with_empty_list, without_row)
@@ -206,7 +208,7 @@ def test_a_user_without_interactions_gets_the_vector_of_no_history(towers, query
 
 
 def test_test_queries_are_made_of_the_items_of_the_examples(towers, query_tower):
-    batches = nodes.export_test_queries(query_tower, examples_of(), parameters())
+    batches = nodes.export_test_queries(query_tower, examples_of(), chunks())
     table, vectors = table_of(batches)
     columns = ["user", "user_id", "asked_at", "vector_index", "vector"]
     assert table.column_names == columns
@@ -223,7 +225,7 @@ def test_ids_may_be_strings(towers, export_tower):
     by_name = export_tower(towers, WORDS)
     _, vectors = table_of(
         nodes.export_user_embeddings(
-            by_name, histories(WORDS), user_vocabulary(), parameters()
+            by_name, histories(WORDS), user_vocabulary(), chunks()
         )
     )
     np.testing.assert_allclose(vectors, expected_queries(towers), rtol=1e-4, atol=1e-5)
@@ -232,7 +234,7 @@ def test_ids_may_be_strings(towers, export_tower):
 @pytest.mark.parametrize("what", ["items", "users", "queries"])
 def test_the_chunk_size_changes_nothing(what, query_tower):
     def export(**changes):
-        sizes = parameters(**changes)
+        sizes = chunks(**changes)
         match what:
             case "items":
                 found = nodes.export_item_embeddings(query_tower, sizes)
@@ -244,17 +246,17 @@ def test_the_chunk_size_changes_nothing(what, query_tower):
                 found = nodes.export_test_queries(query_tower, examples_of(), sizes)
         return list(found)
 
-    chunks, whole = export(**SMALL_CHUNKS), export()
-    assert len(chunks) > len(whole) == 1
-    assert len({chunk.num_rows for chunk in chunks[:-1]}) == 1
-    (one, one_vectors), (other, other_vectors) = table_of(chunks), table_of(whole)
+    small, whole = export(**SMALL_CHUNKS), export()
+    assert len(small) > len(whole) == 1
+    assert len({chunk.num_rows for chunk in small[:-1]}) == 1
+    (one, one_vectors), (other, other_vectors) = table_of(small), table_of(whole)
     assert one.drop(["vector"]) == other.drop(["vector"])
     np.testing.assert_allclose(one_vectors, other_vectors, rtol=1e-5, atol=1e-6)
 
 
 def test_no_example_gives_an_empty_table_of_the_same_columns(query_tower):
     no_user = examples_of(users=())
-    (batch,) = nodes.export_test_queries(query_tower, no_user, parameters())
+    (batch,) = nodes.export_test_queries(query_tower, no_user, chunks())
     assert batch.num_rows == 0
     assert batch.schema.field("vector").type == pa.list_(pa.float32())
 
@@ -272,9 +274,7 @@ def test_towers_without_histories_are_exported(export_tower):
     tower = export_tower(build_towers("profile"))
     assert tower.bucket_boundaries == [1]
     _, vectors = table_of(
-        nodes.export_user_embeddings(
-            tower, histories(), user_vocabulary(), parameters()
-        )
+        nodes.export_user_embeddings(tower, histories(), user_vocabulary(), chunks())
     )
     own = np.asarray(tower.towers.profile(np.arange(2, 7)))
     expected = own / np.linalg.norm(own, axis=1, keepdims=True)
@@ -320,11 +320,9 @@ def test_towers_that_do_not_normalise_export_unit_vectors_of_one_more_dimension(
     export_tower,
 ):
     tower = export_tower(build_towers("mean", max_length=4, normalise=False))
-    _, items = table_of(nodes.export_item_embeddings(tower, parameters()))
+    _, items = table_of(nodes.export_item_embeddings(tower, chunks()))
     _, users = table_of(
-        nodes.export_user_embeddings(
-            tower, histories(), user_vocabulary(), parameters()
-        )
+        nodes.export_user_embeddings(tower, histories(), user_vocabulary(), chunks())
     )
     for vectors in (items, users):
         assert vectors.shape[1] == 9

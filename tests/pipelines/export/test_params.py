@@ -4,21 +4,21 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from two_tower.pipelines.export.params import Export
+from two_tower.pipelines.export.params import Chunks, QueryTowerParams
 
 FILE = Path(__file__).parents[3] / "conf/base/parameters/export.yml"
 IN_CONF = yaml.safe_load(FILE.read_text())["export"]
 
 
 def test_the_parameters_in_conf_are_sound():
-    assert Export.model_validate(IN_CONF).bucket_boundaries[-1] == 200
+    found = QueryTowerParams.model_validate(IN_CONF["query_tower"])
+    assert found.bucket_boundaries[-1] == 200
+    assert Chunks.model_validate(IN_CONF["chunks"]).items > 0
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"items_per_chunk": 0}, "greater than or equal to 1"),
-        ({"users_per_chunk": 0}, "greater than or equal to 1"),
         ({"average_users": 0}, "greater than or equal to 1"),
         (
             {"tokens_per_batch": 199},
@@ -31,4 +31,10 @@ def test_the_parameters_in_conf_are_sound():
 )
 def test_an_invalid_value_is_refused(change, message):
     with pytest.raises(ValidationError, match=message):
-        Export.model_validate(IN_CONF | change)
+        QueryTowerParams.model_validate(IN_CONF["query_tower"] | change)
+
+
+@pytest.mark.parametrize("name", ["items", "users"])
+def test_a_chunk_has_a_row(name):
+    with pytest.raises(ValidationError, match="greater than or equal to 1"):
+        Chunks.model_validate(IN_CONF["chunks"] | {name: 0})

@@ -1,7 +1,7 @@
 from kedro.validation import TypeExtractor
 
 from two_tower.features.registry import Features
-from two_tower.pipelines.export.params import Export
+from two_tower.pipelines.export.params import Chunks, QueryTowerParams
 from two_tower.pipelines.export.pipeline import (
     create_embedding_pipeline,
     create_pipeline,
@@ -20,7 +20,8 @@ def test_the_pipeline_takes_a_model_and_gives_embeddings_and_the_query_tower():
         "params:lineage",
         "test_examples",
         "params:sequencing.features",
-        "params:export",
+        "params:export.query_tower",
+        "params:export.chunks",
     }
     # Other nodes read the query tower, so Kedro does not count it as an output.
     assert pipeline.outputs() | {"query_tower"} == {
@@ -41,14 +42,15 @@ def test_embeddings_come_from_the_query_tower_alone():
 # covers: A52
 def test_item_embeddings_can_be_exported_alone():
     alone = create_pipeline().only_nodes("model.export.export_item_embeddings")
-    assert alone.inputs() == {"query_tower", "params:export"}
+    assert alone.inputs() == {"query_tower", "params:export.chunks"}
     assert alone.outputs() == {"item_embeddings"}
 
 
 def test_kedro_sees_the_type_of_the_parameters():
     types = TypeExtractor({"export": create_pipeline()})
     assert types.extract_types_from_pipelines() == {
-        "export": Export,
+        "export.query_tower": QueryTowerParams,
+        "export.chunks": Chunks,
         "sequencing.features": Features,
     }
 

@@ -13,7 +13,7 @@ from ibis import _
 
 from two_tower.features.registry import Features
 from two_tower.lineage.records import LineageStore
-from two_tower.pipelines.export.params import Export
+from two_tower.pipelines.export.params import Chunks, QueryTowerParams
 from two_tower.pipelines.export.vector_tables import embed_rows, embed_users
 from two_tower.ragged import Ragged
 from two_tower.sequences.expressions import or_empty
@@ -38,7 +38,7 @@ def export_query_tower(  # noqa: PLR0913, PLR0917 (its inputs in the catalog)
     histories: ir.Table,
     lineage: LineageStore,
     declared: Features,
-    parameters: Export,
+    parameters: QueryTowerParams,
 ) -> QueryTower:
     """Return the query tower for serving: raw ids and values in, vectors out.
 
@@ -53,7 +53,7 @@ def export_query_tower(  # noqa: PLR0913, PLR0917 (its inputs in the catalog)
             and `ratings` (array<float32>), oldest first.
         lineage: records of the model and its data.
         declared: the columns of the features.
-        parameters: of the export.
+        parameters: of the query tower.
     """
     vocabularies = Vocabularies(
         items=item_vocabulary.order_by("item").to_pyarrow(),
@@ -76,13 +76,13 @@ def export_query_tower(  # noqa: PLR0913, PLR0917 (its inputs in the catalog)
 
 
 def export_item_embeddings(
-    query_tower: QueryTower, parameters: Export
+    query_tower: QueryTower, chunks: Chunks
 ) -> Iterable[pa.RecordBatch]:
     """Return `item` (int32), `item_id` and `vector` of all items.
 
     Args:
         query_tower: encodes items.
-        parameters: of the export.
+        chunks: items encoded at a time.
 
     Returns:
         Batches ordered by `item`; `vector` is list<float32> of length 1.
@@ -90,7 +90,7 @@ def export_item_embeddings(
     items = ibis.memtable(query_tower.vocabularies.items)
     return embed_rows(
         items.order_by("item").select("item", "item_id"),
-        size=parameters.items_per_chunk,
+        size=chunks.items,
         embed=lambda rows: query_tower.encode_items(rows["item"].to_numpy()),
         keep=2,
     )
@@ -100,7 +100,7 @@ def export_user_embeddings(
     query_tower: QueryTower,
     histories: ir.Table,
     user_vocabulary: ir.Table,
-    parameters: Export,
+    chunks: Chunks,
 ) -> Iterable[pa.RecordBatch]:
     """Return the vectors of all users, made of their whole histories.
 
@@ -110,7 +110,7 @@ def export_user_embeddings(
             and `ratings` (array<float32>), oldest first.
         user_vocabulary: `user` (int32), `user_id`; a user without a row in `histories`
             has an empty history.
-        parameters: of the export.
+        chunks: users encoded at a time.
 
     Returns:
         Batches with one row per vector, ordered by `user` and `vector_index`: `user`
@@ -119,14 +119,14 @@ def export_user_embeddings(
     """
     return embed_users(
         with_histories(user_vocabulary, histories),
-        size=parameters.users_per_chunk,
+        size=chunks.users,
         embed=lambda rows: encode_users(query_tower, rows),
         keep=2,
     )
 
 
 def export_test_queries(
-    query_tower: QueryTower, test_examples: ir.Table, parameters: Export
+    query_tower: QueryTower, test_examples: ir.Table, chunks: Chunks
 ) -> Iterable[pa.RecordBatch]:
     """Return the users' vectors just before the first test item.
 
@@ -135,7 +135,7 @@ def export_test_queries(
         test_examples: `user` (int32), `user_id`, `items` (array<int32>, item indices),
             `timestamps` (array<int64>) and `ratings` (array<float32>) of the items,
             and `target_timestamps` (array<int64>, one or more).
-        parameters: of the export.
+        chunks: users encoded at a time.
 
     Returns:
         The columns of `export_user_embeddings` and, after `user_id`, `asked_at`
@@ -151,7 +151,7 @@ def export_test_queries(
     )
     queries = embed_users(
         examples,
-        size=parameters.users_per_chunk,
+        size=chunks.users,
         embed=lambda rows: _encode_examples(query_tower, rows),
         keep=3,
     )

@@ -2,19 +2,23 @@
 
 from pydantic import Field
 
-from two_tower.params import PaddedBatches
+from two_tower.params import PaddedBatches, Params
 
 
-class Export(PaddedBatches):
-    """Sizes of the chunks and batches that stream through the towers.
+class QueryTowerParams(PaddedBatches):
+    """Batches of the query tower, and the sample behind its average query.
 
-    Only the average query depends on them. The model says how much of a history it
-    reads.
+    Vectors do not depend on the batches. The model limits the length of a history.
     """
 
-    items_per_chunk: int = Field(ge=1, description="items encoded at a time")
-    users_per_chunk: int = Field(ge=1, description="users encoded at a time")
     average_users: int = Field(
         ge=1, description="users sampled at random for the average query"
     )
     seed: int = Field(ge=0, description="of the sample of users")
+
+
+class Chunks(Params):
+    """Rows that stream through the query tower at a time."""
+
+    items: int = Field(ge=1, description="items encoded at a time")
+    users: int = Field(ge=1, description="users encoded at a time")

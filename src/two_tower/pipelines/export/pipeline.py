@@ -20,14 +20,14 @@ def create_pipeline() -> Pipeline:
                     "histories",
                     "params:lineage",
                     "params:sequencing.features",
-                    "params:export",
+                    "params:export.query_tower",
                 ],
                 outputs="query_tower",
                 name="export_query_tower",
             ),
             Node(
                 nodes.export_test_queries,
-                inputs=["query_tower", "test_examples", "params:export"],
+                inputs=["query_tower", "test_examples", "params:export.chunks"],
                 outputs="test_queries",
                 name="export_test_queries",
             ),
@@ -53,13 +53,18 @@ def _embedding_nodes() -> list[Node]:
     return [
         Node(
             nodes.export_item_embeddings,
-            inputs=["query_tower", "params:export"],
+            inputs=["query_tower", "params:export.chunks"],
             outputs="item_embeddings",
             name="export_item_embeddings",
         ),
         Node(
             nodes.export_user_embeddings,
-            inputs=["query_tower", "histories", "user_vocabulary", "params:export"],
+            inputs=[
+                "query_tower",
+                "histories",
+                "user_vocabulary",
+                "params:export.chunks",
+            ],
             outputs="user_embeddings",
             name="export_user_embeddings",
         ),
