@@ -8,7 +8,8 @@ from kedro.runner import SequentialRunner
 from tests.simulation.recipes import project_values, small_recipe
 from two_tower.datasets.parquet_shards import ParquetShardsDataset
 from two_tower.datasets.simulated_archive import SimulatedArchiveDataset
-from two_tower.pipelines.simulation.nodes import simulate_archive
+from two_tower.pipeline_registry import register_pipelines
+from two_tower.pipelines.simulation.nodes import build_archive
 from two_tower.pipelines.simulation.pipeline import create_pipeline
 from two_tower.simulation.recipe import Recipe
 
@@ -44,13 +45,20 @@ def test_equal_recipes_give_equal_bytes(run):
     assert first != other
 
 
+@pytest.mark.parametrize("reader", ["ingestion", "data", "__default__"])
+def test_the_archive_is_written_before_ingestion_reads_it(reader):
+    pipelines = register_pipelines()
+    nodes = (pipelines["simulation"] + pipelines[reader]).nodes
+    assert nodes[0].name == "build_archive"
+
+
 def test_the_ground_truth_has_a_row_per_rating(run):
     catalog, _ = run("one")
     assert catalog.load("simulated_interests").count().execute() == 9_000
 
 
 def test_the_committed_archive_equals_the_one_the_parameters_make():
-    made = simulate_archive(Recipe.model_validate(project_values()))
+    made = build_archive(Recipe.model_validate(project_values()))
     with ZipFile(COMMITTED) as archive:
         assert archive.namelist() == [member.name for member in made]
         for member in made:

@@ -5,7 +5,7 @@ from two_tower.simulation.recipe import Recipe
 from two_tower.simulation.simulator import GroundTruth
 
 
-def simulate_archive(recipe: Recipe) -> list[Member]:
+def build_archive(recipe: Recipe) -> list[Member]:
     """Return the files of a simulated MovieLens archive, generated while saving."""
     return make_archive(recipe)
 

@@ -6,14 +6,19 @@ from . import nodes
 
 
 def create_pipeline() -> Pipeline:
-    """Return the pipeline recipe → simulated_archive, simulated_interests."""
+    """Return the pipeline recipe → simulated_archive, simulated_interests.
+
+    Ingestion reads the archive as tables, which Kedro does not know to depend on it.
+    Independent nodes run in alphabetical order: without a namespace, `build_archive`
+    precedes `data.ingestion`.
+    """
     return Pipeline(
         [
             Node(
-                nodes.simulate_archive,
+                nodes.build_archive,
                 inputs="params:simulation",
                 outputs="simulated_archive",
-                name="simulate_archive",
+                name="build_archive",
             ),
             Node(
                 nodes.simulate_interests,
@@ -23,6 +28,4 @@ def create_pipeline() -> Pipeline:
             ),
         ],
         tags="cpu",
-        namespace="simulation",
-        prefix_datasets_with_namespace=False,
     )
