@@ -13,7 +13,7 @@ from two_tower.hooks import (
 from two_tower.lineage.hooks import LineageHooks
 from two_tower.presets import PresetHooks, merge_preset
 
-# Kedro warns at every start that a node's preview, which draws the towers in Kedro-Viz,
+# Kedro warns at every start that a node's preview, which shows the towers in Kedro-Viz,
 # is experimental.
 warnings.filterwarnings("ignore", message="The 'preview_fn' feature is experimental")
 

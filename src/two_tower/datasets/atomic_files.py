@@ -57,7 +57,7 @@ class AtomicTextDataset(TextDataset):
 
 
 class PlotDataset(AbstractDataset["Figure", "Figure"]):
-    """A Plotly figure as a JSON file, which Kedro-Viz draws.
+    """A Plotly figure as a JSON file, which Kedro-Viz shows.
 
     Plotly is imported by `load` alone, so that the catalog opens without it.
 

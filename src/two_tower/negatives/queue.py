@@ -42,15 +42,15 @@ class Queue(Source):
     """First-in, first-out queue of positive ids, the current batch last.
 
     Only ids are stored: they are embedded with the current weights, so that no negative
-    is stale and all take gradient. Slots not filled yet have weight 0. The oldest ids
+    is stale and all take gradient. Entries not filled yet have weight 0. The oldest ids
     may be the hard part, from which an objective selects per query; the rest are easy.
 
     Args:
         size: Q, at least the queries of a batch plus the hard part.
         frequencies: shares for log q; None for no correction.
-        hard: number of the oldest slots, which come first, in the hard part.
+        hard: number of the oldest entries, which come first, in the hard part.
         unique: whether an easy id has the weight of one negative, however many easy
-            slots hold it.
+            entries hold it.
 
     Raises:
         ValueError: if the hard part is negative, or all of the queue.
