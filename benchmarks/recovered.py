@@ -38,9 +38,7 @@ def main() -> None:
     encoder = towers.history_encoder
     routed = {
         "item router": encoder.item_router.log_probabilities(towers.item_tower(ids)),
-        "category router": encoder.category_router.log_probabilities(
-            towers.categories(ids)
-        ),
+        "category router": encoder.category_log_probabilities(ids, towers.item_tower),
     }
     information = {
         name: normalised_information(np.asarray(logs).argmax(axis=1)[item], interest)

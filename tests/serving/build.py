@@ -165,10 +165,10 @@ def make_towers(  # noqa: PLR0913
     towers.build()
     scatter_weights(towers, seed)
     items.set_features(ITEM_VALUES)
-    items.set_known(np.arange(8) < 7)
+    items.set_trained(np.arange(8) < 7)
     if sides in {"both", "profile"}:
         users.set_features(USER_VALUES)
-        users.set_known(np.ones(5, bool))
+        users.set_trained(np.ones(5, bool))
     return towers
 
 

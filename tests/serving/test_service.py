@@ -131,7 +131,7 @@ def test_any_input_that_the_towers_read_makes_a_warm_user(sides, request_):
 
 def test_a_user_without_an_embedding_is_warm_by_stored_features():
     tower = make_query_tower(sides="profile")
-    tower.towers.profile.set_known(np.zeros(5, bool))
+    tower.towers.profile.set_trained(np.zeros(5, bool))
     requests = tower.read(pa.array([[], []]), [30, None])
     assert tower.find_cold_start_users(requests).tolist() == [False, True]
 

@@ -22,15 +22,25 @@ EACH_TOWER = pytest.mark.parametrize("kind", ["mean", "transformer"])
 Batch = dict[str, np.ndarray]
 
 
+def any_vectors(*shape: int, seed: int = 5) -> np.ndarray:
+    """Return standard-normal float32 numbers."""
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+def mask_of(lengths: Sequence[int], width: int) -> np.ndarray:
+    """Return `[B, width]` bool, True for the first `lengths[b]` of row b."""
+    return np.arange(width) < np.array(lengths)[:, None]
+
+
 def scatter_weights(layer: keras.layers.Layer, seed: int = 0) -> None:
-    """Give every weight that is trained a value of order 1."""
+    """Assign every trainable weight values of order 1."""
     rng = np.random.default_rng(seed)
     for weight in layer.trainable_weights:
         weight.assign(rng.normal(0, 0.7, weight.shape))
 
 
 def scatter_averages(layer: keras.layers.Layer) -> None:
-    """Give batch norm averages as training leaves them behind."""
+    """Assign batch norm moving averages other than the initial ones."""
     rng = np.random.default_rng(1)
     for weight in layer.non_trainable_weights:
         if weight.name.startswith("moving"):
@@ -44,7 +54,7 @@ def new_item_tower(
     dimension: int = DIMENSION,
     **options: Any,
 ) -> EntityTower:
-    """Return a tower, not built: ids and features added up unless options differ."""
+    """Return an unbuilt tower that sums ids and features unless options differ."""
     defaults = {
         "use_id": True,
         "id_dropout": 0.0,
@@ -72,8 +82,11 @@ def make_item_tower(
 
 
 def sequence_options(*, dropout: float = 0.0, **changes: Any) -> dict[str, Any]:
-    """Return the options of a plain transformer, of one dropout, less changes."""
-    places = ("input", "attention", "feed_forward", "branch", "times")
+    """Return options of a plain transformer with one dropout rate, and changes."""
+    shares = ("input", "attention", "feed_forward", "branch", "times")
+    dropouts = dict.fromkeys(shares, dropout)
+    if changes.get("feed_forward", True) is None:
+        dropouts["feed_forward"] = 0.0
     return {
         "n_blocks": 1,
         "n_heads": 2,
@@ -86,14 +99,14 @@ def sequence_options(*, dropout: float = 0.0, **changes: Any) -> dict[str, Any]:
         "relative_time": False,
         "time_gap": False,
         "request_time": False,
-        "dropout": dict.fromkeys(places, dropout),
+        "dropout": dropouts,
     } | changes
 
 
 def make_encoder(
     kind: str, *, dropout: float = 0.0, dtype: str = "float32", **options: Any
 ) -> keras.layers.Layer:
-    """Return a history encoder, not built; `options` are of `sequence_options`."""
+    """Return an unbuilt history encoder; `options` change `sequence_options`."""
     if kind == "mean":
         return MeanUserTower(
             DIMENSION,
@@ -113,7 +126,7 @@ def make_encoder(
 
 
 def history_towers(item_tower: EntityTower, encoder: keras.layers.Layer) -> TwoTower:
-    """Return a model that reads histories and no profiles, not built."""
+    """Return an unbuilt model of histories without profiles."""
     return TwoTower(
         item_tower,
         history_encoder=encoder,
@@ -139,13 +152,13 @@ def make_towers(
 
 @cache
 def shared_towers(kind: str) -> TwoTower:
-    """Return towers without dropout, for tests that change nothing about them."""
+    """Return towers without dropout, for tests that do not change them."""
     return make_towers(kind)
 
 
 @cache
 def call_shared(kind: str) -> Callable[..., np.ndarray]:
-    """Return those towers as a function of `items` and `lengths`."""
+    """Return the shared towers as a function of `items` and `lengths`."""
     return call_towers(shared_towers(kind))
 
 
@@ -159,19 +172,19 @@ def call_towers(towers: TwoTower, **options: Any) -> Callable[..., np.ndarray]:
 def queries_of(
     kind: str, histories: Sequence[Sequence[int]], width: int = MAX_LENGTH
 ) -> np.ndarray:
-    """Return the query vectors that the shared towers have for histories."""
+    """Return the shared towers' query vectors of histories."""
     return call_shared(kind)(*pad(histories, width).values())
 
 
 def pad(histories: Sequence[Sequence[int]], width: int = MAX_LENGTH) -> Batch:
-    """Return histories as a batch: padded behind to a width."""
+    """Return histories as a batch, padded to a width."""
     items = np.zeros((len(histories), width), np.int32)
     for row, history in enumerate(histories):
         items[row, : len(history)] = history
     return {"items": items, "lengths": np.array([*map(len, histories)], np.int32)}
 
 
-# What users are in tests: one feature of each kind that differs in arithmetic.
+# User features in tests: one of each kind that differs in arithmetic.
 USER_FEATURES = {
     "gender": Feature("categorical", size=4, width=1),
     "age": Feature("dense", size=1, width=1),
@@ -194,7 +207,7 @@ def make_profile_towers(
 ) -> TwoTower:
     """Return a model of profiles and, unless `kind` is None, histories, scattered.
 
-    Both pass through a fusion with one hidden layer; the profile alone through an mlp.
+    With histories there is a fusion with a hidden layer, otherwise the profile's mlp.
     """
     layers = {"hidden_units": [5], "batch_norm": batch_norm, "dropout": dropout}
     encoder = make_encoder(kind, dropout=dropout, dtype=dtype) if kind else None

@@ -68,7 +68,7 @@ def test_each_history_is_padded_to_the_narrowest_edge_that_holds_it():
         max_length=MAX_LENGTH,
         n_vectors=1,
         reads_events=False,
-        query_per_position=True,
+        reads_users=False,
         profile=None,
         predict_on_batch=predict_on_batch,
     )
@@ -158,7 +158,7 @@ class ReadsEvents:
     """Says of each row what it has read, as two vectors of three numbers."""
 
     dimension, max_length, n_vectors = 3, MAX_LENGTH, 2
-    reads_events, query_per_position, profile = True, False, None
+    reads_events, reads_users, profile = True, True, None
 
     def __init__(self, *, request_time):
         self.request_time = request_time

@@ -303,7 +303,7 @@ def test_without_a_scale_embeddings_start_with_about_length_1(hashes):
 
 def test_an_unknown_entity_is_its_content_and_the_unknown_id():
     tower, known = content_tower(), np.arange(N_ITEMS) != 4
-    tower.set_known(known)
+    tower.set_trained(known)
     genres, year = (np.float64(f.table.value) for f in tower.features.values())
     rows = np.asarray(tower.table.value)[[2, OUT_OF_VOCABULARY, 3]]
     expected = content(genres, year, [2, 4, 3]) + rows
@@ -319,13 +319,13 @@ def test_nobody_and_everyone_without_a_row_share_the_unknown_one():
     np.testing.assert_array_equal(
         evaluated(tower)(np.arange(N_ITEMS)), np.asarray(tower.table.value)[rows]
     )
-    tower.set_known(np.array([False] * 3 + [True] * 2 + [False] * 4))
+    tower.set_trained(np.array([False] * 3 + [True] * 2 + [False] * 4))
     assert np.asarray(tower.id_rows.value).tolist() == [1, 1, 1, 3, 4, 1, 1, 1, 1]
 
 
-def test_a_known_entity_without_a_row_is_refused():
-    with pytest.raises(ValueError, match=r"2 known .* table of 6 .*\[6, 8\].*grow"):
-        make_item_tower(n_rows=6).set_known(np.isin(np.arange(N_ITEMS), [3, 6, 8]))
+def test_a_trained_entity_without_a_row_is_refused():
+    with pytest.raises(ValueError, match=r"2 trained .* table of 6 .*\[6, 8\].*grow"):
+        make_item_tower(n_rows=6).set_trained(np.isin(np.arange(N_ITEMS), [3, 6, 8]))
 
 
 def test_what_is_known_is_stored_but_not_trained():

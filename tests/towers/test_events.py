@@ -71,7 +71,7 @@ def test_fields_are_those_of_the_newest_events(rows, width, request_time):
         for name, expected, nothing in zip(names, lists, (0, 0, 0, NAN), strict=True):
             padded = expected + [nothing] * (width - len(expected))
             np.testing.assert_array_equal(fields[name][row], np.float64(padded))
-        assert fields["asked_hours"][row] == hour
+        assert fields["request_hours"][row] == hour
         assert fields["lengths"][row] == len(lists[0])
 
 
@@ -97,7 +97,7 @@ def test_hours_count_from_1970_utc():
     fields = event_fields(histories, events, 1, request_time=True)
     since_1970 = datetime(2001, 9, 9, 1, tzinfo=UTC) - datetime(1970, 1, 1, tzinfo=UTC)
     hours = since_1970.total_seconds() / 3600
-    assert (fields["hours"][0, 0], fields["asked_hours"][0]) == (hours, hours + 1)
+    assert (fields["hours"][0, 0], fields["request_hours"][0]) == (hours, hours + 1)
 
 
 def test_unknown_events_are_those_of_lists_of_nothing():
@@ -135,4 +135,4 @@ def test_rows_without_any_item_are_all_padding(request_time):
     fields = event_fields(histories, events, 2, request_time=request_time)
     assert not fields["items"].any()
     assert np.isnan(fields["ratings"]).all()
-    assert fields["asked_hours"].tolist() == [0, 2 * request_time]
+    assert fields["request_hours"].tolist() == [0, 2 * request_time]

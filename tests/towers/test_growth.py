@@ -50,7 +50,7 @@ def more_items(**changes):
         | {
             "features": {"genres": Feature("multi_valued", size=5, width=3)},
             "values": {"genres": MORE_GENRES},
-            "known": np.ones(11, bool),
+            "is_trained": np.ones(11, bool),
         }
         | changes
     )
@@ -64,7 +64,7 @@ def more_users(**changes):
             "n_rows": 8,
             "features": USER_FEATURES | {"gender": gender},
             "values": MORE_USERS,
-            "known": np.ones(8, bool),
+            "is_trained": np.ones(8, bool),
         }
         | changes
     )
@@ -120,7 +120,7 @@ def test_new_entities_and_values_learn_in_rows_of_their_own():
 def test_items_are_added_with_no_row_and_no_training():
     towers = make_model()
     known = np.arange(11) < N_ITEMS
-    added = more_items(n_rows=N_ITEMS, known=known)
+    added = more_items(n_rows=N_ITEMS, is_trained=known)
     grown = grow(towers, items=added, users=None)
     before, after = (np.asarray(t.item_tower.table.value) for t in (towers, grown))
     np.testing.assert_array_equal(after[1:], before[1:])  # nothing reads padding's row
@@ -134,7 +134,7 @@ def test_items_are_added_with_no_row_and_no_training():
 # covers: L28
 def test_a_row_that_training_never_used_starts_as_the_unknown_one():
     towers = make_model()
-    towers.item_tower.set_known(np.arange(N_ITEMS) != 6)
+    towers.item_tower.set_trained(np.arange(N_ITEMS) != 6)
     before = items_of(towers, range(N_ITEMS))
     grown = grow(towers, items=more_items(), users=None)
     np.testing.assert_allclose(items_of(grown, range(N_ITEMS)), before, 1e-6)
@@ -153,7 +153,7 @@ def test_entities_may_have_fewer_values_at_the_most_than_before():
 # covers: L28
 def test_growing_twice_is_growing_once():
     towers = make_model()
-    added = more_items(n_rows=N_ITEMS, known=np.arange(11) < N_ITEMS)
+    added = more_items(n_rows=N_ITEMS, is_trained=np.arange(11) < N_ITEMS)
     twice = grow(
         grow(towers, items=added, users=None), items=more_items(), users=more_users()
     )
@@ -210,8 +210,8 @@ def test_a_grown_model_is_saved_and_loaded(tmp_path):
             {"features": {"genres": Feature("multi_valued", size=3, width=2)}},
             "4 values of genres and cannot shrink to 3",
         ),
-        ({"features": {}}, r"features \['genres'\], and is to have \[\]"),
-        ({"n_rows": N_ITEMS}, r"2 known .* table of 9 \(first: \[9, 10\]\)"),
+        ({"features": {}}, r"features \['genres'\], not \[\]"),
+        ({"n_rows": N_ITEMS}, r"2 trained .* table of 9 \(first: \[9, 10\]\)"),
     ],
 )
 def test_what_cannot_grow_is_refused(changes, message):

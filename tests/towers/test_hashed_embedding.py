@@ -104,7 +104,7 @@ def test_hashes_of_one_name_read_one_table():
 
 @pytest.mark.parametrize("other", [Hash("a", Modulo(5), 3), Hash("a", Modulo(7), 2)])
 def test_hashes_of_one_name_that_disagree_on_its_shape_are_refused(other):
-    with pytest.raises(ValueError, match=r"table 'a' is to be \(8, 3\) and"):
+    with pytest.raises(ValueError, match=r"table 'a' has the shapes \(8, 3\) and"):
         HashedEmbedding([TWO[0], other], 4)
 
 

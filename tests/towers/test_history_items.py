@@ -15,7 +15,6 @@ from tests.towers.build import (
     pad,
     scatter_weights,
 )
-from tests.towers.multi_interest.build import make_tower as make_interests
 from two_tower.towers.features import Feature
 from two_tower.towers.growth import Growth, grow
 from two_tower.towers.two_tower import TwoTower
@@ -183,8 +182,8 @@ def test_one_table_alone_does_not_grow():
 @pytest.mark.parametrize(
     ("sizes", "message"),
     [
-        ({"n_entities": N_ITEMS + 1}, f"{N_ITEMS + 1} items of {DIMENSION} numbers"),
-        ({"dimension": 6, "embedding": 6}, f"{N_ITEMS} items of 6 numbers"),
+        ({"n_entities": N_ITEMS + 1}, f"{N_ITEMS + 1} items of dimension {DIMENSION}"),
+        ({"dimension": 6, "embedding": 6}, f"{N_ITEMS} items of dimension 6"),
     ],
 )
 def test_tables_of_other_sizes_are_refused(sizes, message):
@@ -193,16 +192,13 @@ def test_tables_of_other_sizes_are_refused(sizes, message):
         towers_of(new_item_tower(), make_encoder("mean"), own)
 
 
-@pytest.mark.parametrize("encoder", [None, "interests"])
-def test_only_what_reads_items_by_themselves_has_such_a_table(encoder):
-    interests = make_interests() if encoder else None
-    width = {"dimension": 3, "embedding": 3}  # of those interests
+def test_a_history_item_tower_without_histories_is_refused():
     with pytest.raises(ValueError, match="leave it out"):
         TwoTower(
-            new_item_tower(**width),
-            history_encoder=interests,
-            profile=None if interests else new_item_tower(**width),
+            new_item_tower(),
+            history_encoder=None,
+            profile=new_item_tower(),
             fusion=None,
             normalise=True,
-            history_item_tower=new_item_tower(**width),
+            history_item_tower=new_item_tower(),
         )

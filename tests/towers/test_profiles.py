@@ -149,7 +149,7 @@ def test_histories_are_looked_up_in_a_catalogue_that_is_there(kind):
 def test_unknown_users_are_all_alike(kind):
     towers = make_profile_towers(kind)
     same = pad([[3, 5]] * 4) | {"users": np.array([0, 1, 0, 1], np.int32)}
-    towers.profile.set_known(np.arange(N_USERS) != 4)
+    towers.profile.set_trained(np.arange(N_USERS) != 4)
     found = queries_of(towers, same)
     np.testing.assert_allclose(found, np.tile(found[:1], (4, 1)), 1e-6)
 
@@ -158,7 +158,7 @@ def test_unknown_users_are_all_alike(kind):
 @EACH_MODEL
 def test_a_new_user_is_what_is_given_of_them(kind):
     towers, known = make_profile_towers(kind), np.arange(N_USERS) != WHO[1]
-    towers.profile.set_known(known)
+    towers.profile.set_trained(known)
     of_stored = queries_of(towers, pad([[3]]) | {"users": WHO[1:2]})
     given = {name: values[WHO[1:2]] for name, values in USERS.items()}
 
@@ -238,8 +238,8 @@ def test_a_fusion_may_be_one_linear_layer():
     ("given", "message"),
     [
         ({"history_encoder": None, "profile": None}, "neither a history_encoder nor"),
-        ({"fusion": None}, "fusion is None; it joins"),
-        ({"profile": None}, r"\['history_encoder'\], and fusion is {"),
+        ({"fusion": None}, "fusion is None; fusion joins"),
+        ({"profile": None}, r"\['history_encoder'\] and fusion is {"),
         ({"history_encoder": None, "fusion": None}, "width 3 for items of width 4"),
     ],
 )
@@ -296,7 +296,7 @@ def test_the_configuration_rebuilds_the_model(kind):
 def test_a_saved_model_answers_the_same(kind, normalise, tmp_path):
     towers = make_profile_towers(kind, normalise=normalise, batch_norm=True, l2=0.1)
     scatter_averages(towers)
-    towers.profile.set_known(np.arange(N_USERS) != 3)
+    towers.profile.set_trained(np.arange(N_USERS) != 3)
     towers.save(tmp_path / "towers.keras")
     loaded = keras.saving.load_model(tmp_path / "towers.keras", compile=False)
     found = queries_of(loaded, whole_batch())

@@ -93,7 +93,12 @@ def measured(objective, towers, batch):
 
 def interests_of(towers, batch):
     """Return the fields of users' `Interests` by name, in float64."""
-    found = evaluated_by_name(lambda one: towers.interests(one)._asdict(), batch)
+
+    def interests(batch):
+        found = towers.history_encoder.interests(batch, towers.item_tower)
+        return found._asdict() | {"vectors": towers.as_scored(found.vectors)}
+
+    found = evaluated_by_name(interests, batch)
     return {name: array.astype(np.float64) for name, array in found.items()}
 
 
@@ -128,7 +133,8 @@ def posteriors_of(towers):
     """Return `[N_ITEMS, H]`, p(h | category of each item), in float64."""
     router = towers.history_encoder.category_router
     ids = np.arange(N_ITEMS, dtype=np.int32)
-    categories = np.asarray(towers.categories(ids), np.float64)
+    categories = towers.item_tower.mean_of(ids, towers.history_encoder.category)
+    categories = np.asarray(categories, np.float64)
     prototypes = unit(np.asarray(router.prototypes.value, np.float64))
     lengths = np.linalg.norm(categories, axis=-1, keepdims=True)
     cosines = categories / np.where(lengths > 0, lengths, 1) @ prototypes.T

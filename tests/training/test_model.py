@@ -1,7 +1,5 @@
 """The two-tower model that parameters describe."""
 
-from dataclasses import asdict
-
 import numpy as np
 import pytest
 
@@ -39,7 +37,7 @@ def test_the_transformer_has_the_blocks_that_were_asked_for():
     assert isinstance(encoder, TransformerUserTower)
     assert (len(encoder.blocks), encoder.max_length) == (2, 8)
     wanted = asked.history.transformer.model_dump()
-    assert asdict(encoder.options) == wanted
+    assert encoder.options.model_dump() == wanted
 
 
 def test_the_item_tower_is_as_asked():
@@ -99,5 +97,7 @@ def test_the_seed_starts_each_part_elsewhere():
     ],
 )
 def test_a_category_of_a_feature_that_items_lack_is_refused(change):
-    with pytest.raises(ValueError, match=r"category names \[.*features\.\w+=true"):
+    with pytest.raises(
+        ValueError, match=r"reads the item features \[.*features\.\w+=true"
+    ):
         towers_of(INTERESTS, change)

@@ -46,7 +46,7 @@ class KerasModelDataset(AbstractDataset["keras.Model", "keras.Model"]):
     def load(self) -> keras.Model:
         import keras
 
-        from two_tower.towers import register_towers
+        from two_tower.towers.registry import register_towers
 
         register_towers()
         return keras.saving.load_model(self._path, compile=False)

@@ -105,7 +105,7 @@ def _growth(tower: EntityTower, encoded: pa.Table) -> Growth:
             for name, embedding in tower.features.items()
         },
         values=values,
-        known=has_embedding,
+        is_trained=has_embedding,
     )
 
 

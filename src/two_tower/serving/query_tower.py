@@ -260,9 +260,8 @@ class QueryTower:
     @property
     def _hashes_users(self) -> bool:
         """Whether the history encoder reads a hashed embedding of the user's id."""
-        if self.towers.query_per_position:
-            return False
-        return self.towers.history_encoder.events.user_id is not None
+        encoder = self.towers.history_encoder
+        return encoder is not None and bool(encoder.reads_users)
 
     def _history_indices(self, histories: pa.ListArray, *, strict: bool) -> Ragged:
         """Return R rows of item indices, 1 out of vocabulary."""

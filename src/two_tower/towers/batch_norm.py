@@ -1,24 +1,24 @@
-"""Batch normalisation over rows that stand for several."""
+"""Batch normalisation with row weights."""
 
 import keras
 from keras import ops
 
 from two_tower.types import Tensor
 
-# Keras' defaults for its own layer, which takes no weights but yes and no.
+# Keras' defaults for its own layer, which takes a mask of rows but no weights.
 MOMENTUM = 0.99
 EPSILON = 1e-3
 
-# Names of what training changes by other means than gradients.
+# Names of the weights that training changes without gradients.
 STATISTICS = frozenset({"moving_mean", "moving_variance"})
 
 
 def weighted_moments(states: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the mean and variance of rows, each counted `weights` times.
+    """Return the weighted mean and variance of rows.
 
     Args:
         states: `[N, D]` float.
-        weights: `[N]` float, 0 or more; a row of weight 0 takes no gradient.
+        weights: `[N]` float, 0 or more; a row of weight 0 has no gradient.
 
     Returns:
         `[D]` mean and `[D]` variance; 0 where all weights are 0.
@@ -33,10 +33,10 @@ def weighted_moments(states: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
 
 @keras.saving.register_keras_serializable("two_tower")
 class BatchNorm(keras.layers.Layer):
-    """Normalise by the batch while training, by the averages of training otherwise.
+    """Normalise by the batch's statistics in training, else by their moving averages.
 
-    As Keras' layer, whose statistics leave rows out but never count one twice.
-    Statistics are float32, whatever the precision of the states.
+    Unlike in Keras' layer, rows have weights. Statistics are float32, whatever the
+    precision of the states.
 
     References:
         Ioffe & Szegedy, Batch Normalization, ICML 2015.
@@ -61,8 +61,9 @@ class BatchNorm(keras.layers.Layer):
 
         Args:
             states: `[N, D]` float.
-            training: whether to normalise by the batch, and remember its statistics.
-            weights: `[N]` float, how many rows each one stands for; None for one each.
+            training: whether to normalise by the batch's statistics and to update the
+                moving averages.
+            weights: `[N]` float, weight of each row in the statistics; None for 1 each.
         """
         states = ops.cast(states, "float32")
         gamma, beta, mean, variance = (

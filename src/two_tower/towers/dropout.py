@@ -1,4 +1,4 @@
-"""Dropout whose random numbers are a few integer operations each."""
+"""Dropout whose random numbers cost a few integer operations each."""
 
 import math
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from two_tower.types import Tensor
 FIRST_SHIFT, SECOND_SHIFT, LAST_SHIFT = 16, 15, 16
 FIRST_FACTOR, SECOND_FACTOR = 0x7FEB352D, 0x846CA68B
 
-# 2³² over the golden ratio: its multiples are far from each other, as those of Weyl.
+# 2³² over the golden ratio: its multiples are far apart (a Weyl sequence).
 GOLDEN = 0x9E3779B9
 
 N_NUMBERS = 2**32
@@ -30,46 +30,46 @@ def mix(numbers: Tensor) -> Tensor:
 
 
 def is_kept(shape: Sequence[Any], state: Tensor, *, rate: float) -> Tensor:
-    """Return which of the elements stay, each by a draw of its own.
+    """Return the mask of kept elements, each sampled independently.
 
-    An element's draw is a function of its place and of the state alone, so it can be
-    made anew, in any order, wherever it is needed: a compiler merges it with what uses
-    it, and neither numbers nor their generator's state are ever written to memory.
+    An element's random number is a function of its index and the state. It can be
+    computed again anywhere, in any order: a compiler fuses it with the code that reads
+    it, and neither numbers nor generator state are written to memory.
 
     Args:
-        shape: of the result; may hold numbers known at run time alone.
-        state: `[2]` integers, the seed and how many draws it has served.
-        rate: share of elements that go, in [0, 1).
+        shape: shape of the result; sizes may be known at run time only.
+        state: `[2]` integers, the seed and the number of earlier calls.
+        rate: share of elements that are dropped, in [0, 1).
 
     Returns:
         `shape` bool.
 
     References:
-        Salmon et al., Parallel Random Numbers: As Easy as 1, 2, 3, SC 2011, for
-        counters in place of a state; the cipher is weaker here, and cheaper.
+        Salmon et al., Parallel Random Numbers: As Easy as 1, 2, 3, SC 2011 (counters
+        in place of a state); the cipher here is weaker and cheaper.
     """
     seed, count = ops.cast(state[0], "uint32"), ops.cast(state[1], "uint32")
     first = mix(mix(seed) + count * _uint32(GOLDEN))
     second = mix(first + _uint32(GOLDEN))
-    place = ops.cast(ops.arange(math.prod(shape), dtype="int32"), "uint32")
-    # The second key stands inside: two states' draws are no parts of one long row.
-    draws = _fold(place + first, FIRST_SHIFT) * _uint32(FIRST_FACTOR) + second
-    draws = _fold(draws, SECOND_SHIFT) * _uint32(SECOND_FACTOR)
-    # The last fold of `mix` changes low bits alone, which decide nothing here.
-    return ops.reshape(draws >= _uint32(round(rate * N_NUMBERS)), shape)
+    index = ops.cast(ops.arange(math.prod(shape), dtype="int32"), "uint32")
+    # The second key enters late, or two states would read parts of one sequence.
+    numbers = _fold(index + first, FIRST_SHIFT) * _uint32(FIRST_FACTOR) + second
+    numbers = _fold(numbers, SECOND_SHIFT) * _uint32(SECOND_FACTOR)
+    # The last fold of `mix` would change low bits only, which decide nothing here.
+    return ops.reshape(numbers >= _uint32(round(rate * N_NUMBERS)), shape)
 
 
 @keras.saving.register_keras_serializable("two_tower")
 class Dropout(keras.layers.Layer):
-    """Dropout as Keras', with cheaper draws.
+    """Keras' dropout with cheaper random numbers.
 
-    On processors without many cores, Keras' generators take longer than the products
-    of a small transformer once XLA compiles them.
+    Compiled by XLA for few processor cores, Keras' generators take longer than the
+    matrix products of a small transformer.
 
     Args:
-        rate: share of the elements that are set to 0 while training, in [0, 1); the
-            others grow so that the mean stays.
-        seed: of the draws, which also count how often the layer was called.
+        rate: share of the elements that are set to 0 in training, in [0, 1); the
+            others are scaled up to keep the mean.
+        seed: seed of the random numbers, which also depend on the number of calls.
 
     Raises:
         ValueError: if the rate is not in [0, 1).
@@ -86,18 +86,15 @@ class Dropout(keras.layers.Layer):
         self.built = True  # there is nothing to build
 
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:  # noqa: FBT001, FBT002 (Keras' signature)
-        """Return `[...]` float of `[...]` float."""
+        """Return `[...]` float, `inputs` with elements dropped in training."""
         if not training or self.rate == 0:
             return inputs
         kept = is_kept(ops.shape(inputs), self.seed_generator.next(), rate=self.rate)
         return ops.where(kept, inputs / (1 - self.rate), ops.zeros_like(inputs))
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "rate": self.rate, "seed": self.seed}
-
 
 def _fold(numbers: Tensor, shift: int) -> Tensor:
-    """Return the numbers with their high bits also in their low ones."""
+    """Return the numbers with their high bits XORed into the low ones."""
     return ops.bitwise_xor(numbers, ops.right_shift(numbers, _uint32(shift)))
 
 

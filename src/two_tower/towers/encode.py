@@ -1,4 +1,4 @@
-"""Apply trained towers to arrays of any size, a batch at a time."""
+"""Encode arrays of any size with trained towers, batch by batch."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from two_tower.ragged import Ragged
 from two_tower.towers.events import Events, event_fields
 from two_tower.types import FloatArray, IntArray
 
-if TYPE_CHECKING:  # Kedro opens what uses this module, and must not import Keras
+if TYPE_CHECKING:  # modules that Kedro opens use this one; they import no Keras
     from two_tower.towers.two_tower import TwoTower
 
-# Of an item with a title of 20 words, features of 64 numbers take 5 kB on the way.
-ITEMS_AT_A_TIME = 16_384
+# Embedding an item with a title of 20 words, 64 numbers each, takes 5 kB.
+ITEMS_PER_BATCH = 16_384
 
 
-def encode_histories(  # noqa: PLR0913 (what is known of users, and batch sizes)
+def encode_histories(  # noqa: PLR0913 (users, and sizes of batches)
     towers: TwoTower,
     histories: Ragged,
     users: IntArray,
@@ -29,26 +29,25 @@ def encode_histories(  # noqa: PLR0913 (what is known of users, and batch sizes)
     values: Mapping[str, np.ndarray] | None = None,
     events: Events | None = None,
 ) -> FloatArray:
-    """Return each user's query vectors, by history, profile, or both.
+    """Return the query vectors of users.
 
-    Histories of similar length share a batch; of longer ones than the last edge the
-    newest items count. A model without a history encoder reads none of them.
+    Histories of similar length share a batch. Inputs that the model does not read are
+    ignored.
 
     Args:
         towers: a built model.
-        histories: R rows of dense int32 item ids, oldest first; a row may be empty.
-        users: `[R]` int32 dense ids, 0 or 1 for unknown users; a model of histories
-            alone does not read them.
-        boundaries: rising widths that histories are padded to.
+        histories: R rows of int32 item indices, oldest first; a row may be empty.
+        users: `[R]` int32 user indices, 0 or 1 for unknown users.
+        boundaries: rising widths that histories are padded to; of longer histories the
+            newest items are read.
         tokens_per_batch: items in a batch, padding included; without histories, users.
-        values: feature → `[R, width]`, what is known of the users now, in place of what
-            is stored; None for what is stored.
-        events: of the histories; None if no time and no rating is known. A model that
-            reads items alone does not read them.
+        values: feature → `[R, width]`, values of the users in place of stored ones;
+            None for stored values.
+        events: times and ratings of the histories; None if they are unknown.
 
     Returns:
-        `[R, D]` float32, or `[R, V, D]` of a model of V vectors for a user, of length 1
-        if the model normalises.
+        `[R, D]` float32, or `[R, V, D]` if a query has several vectors; of length 1 if
+        the model normalises.
     """
     reads_history = towers.max_length > 0
     boundaries = boundaries if reads_history else [1]
@@ -60,9 +59,9 @@ def encode_histories(  # noqa: PLR0913 (what is known of users, and batch sizes)
         batch: dict[str, Any] = {}
         if reads_history:
             batch |= _read_histories(towers, histories, events, rows, width)
-        if towers.profile is not None or not towers.query_per_position:
+        if towers.reads_users:
             batch["users"] = users[rows]
-        # A full batch every time, so that each width has one shape to compile.
+        # Batches are always full, so that each width has one shape to compile.
         n_rows = max(tokens_per_batch // width, 1)
         batch = {name: _fill(array, n_rows) for name, array in batch.items()}
         if towers.profile is not None and values:
@@ -77,14 +76,14 @@ def encode_items(towers: TwoTower, ids: IntArray) -> FloatArray:
 
     Args:
         towers: a built model.
-        ids: `[N]` int32 dense item ids.
+        ids: `[N]` int32 item indices.
 
     Returns:
         `[N, D]` float32, of length 1 if the model normalises.
     """
     vectors = np.empty((len(ids), towers.dimension), np.float32)
-    for piece in row_slices(len(ids), ITEMS_AT_A_TIME):
-        vectors[piece] = np.asarray(towers.item_vectors(ids[piece]))
+    for rows in row_slices(len(ids), ITEMS_PER_BATCH):
+        vectors[rows] = np.asarray(towers.item_vectors(ids[rows]))
     return vectors
 
 
@@ -95,7 +94,7 @@ def _read_histories(
     rows: np.ndarray,
     width: int,
 ) -> dict[str, np.ndarray]:
-    """Return what the towers read of some rows' histories."""
+    """Return the batch fields of some rows' histories."""
     own = histories.take(rows)
     if not towers.reads_events:
         lengths = np.minimum(own.lengths, width).astype(np.int32)
@@ -111,6 +110,7 @@ def _read_histories(
 def _batches(
     lengths: np.ndarray, boundaries: Sequence[int], tokens_per_batch: int
 ) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield the width and row indices of each batch."""
     bucket_of_row = np.searchsorted(boundaries, lengths)
     for bucket, width in enumerate(boundaries):
         rows = np.flatnonzero(bucket_of_row == bucket)
@@ -120,7 +120,7 @@ def _batches(
 
 
 def _fill(rows: np.ndarray, n_rows: int) -> np.ndarray:
-    """Return the rows with zeros behind them, `n_rows` in all."""
+    """Return the rows followed by zeros, `n_rows` in all."""
     filled = np.zeros((n_rows, *rows.shape[1:]), rows.dtype)
     filled[: len(rows)] = rows
     return filled

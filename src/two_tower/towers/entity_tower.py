@@ -1,4 +1,4 @@
-"""An entity tower: one vector per item or user, of its id and of what it is like."""
+"""Tower of entities (items or users): a vector from id and features."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -22,12 +22,20 @@ from two_tower.types import (
     Tensor,
 )
 
-# Far from the seeds that a neighbouring part of the model counts up from its own.
+# Seeds of the mlp start far above those of neighbouring parts of the model.
 MLP_SEED = 500
 
 
 def combine_parts(parts: Sequence[Tensor], how: Combination) -> Tensor:
-    """Return `[..., E]` vectors summed or averaged, or side by side `[..., k·E]`."""
+    """Return k parts `[..., E]` as one vector.
+
+    Args:
+        parts: `[..., E]` float each.
+        how: `sum` or `mean` of the parts, or `concat`.
+
+    Returns:
+        `[..., E]` float, or `[..., k·E]` of `concat`.
+    """
     if how == "concat":
         return ops.concatenate(parts, axis=-1)
     total = sum(parts[1:], start=parts[0])
@@ -36,39 +44,36 @@ def combine_parts(parts: Sequence[Tensor], how: Combination) -> Tensor:
 
 @keras.saving.register_keras_serializable("two_tower")
 class EntityTower(keras.layers.Layer):
-    """Combine an entity's id embedding and the embeddings of its features.
+    """Combine the embeddings of an entity's id and features into a vector.
 
-    Entities are items or users. History items and candidates pass through the same
-    tower, with the same weights. `id_dropout` gives an entity the out-of-vocabulary id
-    at random while training, so that content learns to speak for entities that have no
-    id of their own: those that training does not know (`set_known`).
+    `id_dropout` replaces ids by the out-of-vocabulary id at random in training, so that
+    content learns to represent entities without a trained id (`set_trained`).
 
     Args:
-        n_entities: how many dense ids there are, the reserved ones included.
+        n_entities: number of item or user indices, reserved ones included.
         dimension: D.
-        features: name → `Feature` (or its fields); empty for ids alone.
-        use_id: whether entities have embeddings of their own.
-        id_dropout: share of entities that lose their id in a training step, in [0, 1).
-        embedding: E, the width of each part.
-        combine: `sum` or `mean` of the parts, or `concat` side by side: the features as
-            they come, the id behind them.
+        features: name → `Feature` or its fields; empty for ids alone.
+        use_id: whether each entity has an id embedding.
+        id_dropout: share of entities without their id in a training step, in [0, 1).
+        embedding: E, width of each part.
+        combine: how parts become one vector: `sum`, `mean`, or `concat`, which orders
+            them as `parts`.
         mlp: `hidden_units`, `batch_norm` and `dropout` of the `Mlp` from the combined
-            parts to D; None for no layers at all.
-        l2: times the sum of the tables' squares is added to the loss; 0 for none.
-        n_rows: rows of the id table, reserved ids included. An entity's row is its
-            dense id; from `n_rows` on they share the out-of-vocabulary row.
+            parts to D; None for no layers.
+        l2: weight of the tables' L2 penalty, a sum of squares; 0: none.
+        n_rows: rows of the id table, reserved indices included. An entity's row is its
+            index; indices from `n_rows` on share the out-of-vocabulary row.
         scale: standard deviation of the initial embeddings; None for E^-½, which makes
             parts of about length 1.
-        seed: of the id dropout; the mlp has those from 500 further on.
+        seed: seed of the id dropout; seeds of the mlp start at `seed + 500`.
         hashes: part → `buckets` (a prime) and `dimension` of each table that its ids
-            are hashed into (see `HashedEmbedding`), in place of a row for each. An
-            entity without a row hashes the out-of-vocabulary id, and the empty slot's
-            vector is zero. Parts that are not named have a row for each id.
+            are hashed into (see `HashedEmbedding`); other parts have a row per id. An
+            entity without a row hashes the out-of-vocabulary id; padding has a zero
+            vector.
 
     Raises:
-        ValueError: if there are neither ids nor features, the parts have another width
-            than D and no mlp, or a part is to be hashed that the tower hasn't, or that
-            has no ids.
+        ValueError: if there are neither ids nor features, if the parts have another
+            width than D and no mlp, or if `hashes` names an absent or a dense part.
     """
 
     def __init__(  # noqa: PLR0913
@@ -122,27 +127,22 @@ class EntityTower(keras.layers.Layer):
         self.hashes = hashes
         self.start_scale = embedding**-0.5 if scale is None else scale
         self.seeds = keras.random.SeedGenerator(seed)
+        dtype = self.dtype_policy.name
+        tables: dict[str, Any] = {"scale": self.start_scale, "l2": l2, "dtype": dtype}
         self.features = {
             name: FeatureEmbedding(
                 n_entities,
                 feature,
                 embedding,
-                scale=self.start_scale,
-                l2=l2,
                 hashes=hashes.get(name),
                 name=name,
-                dtype=self.dtype_policy,
+                **tables,
             )
             for name, feature in features.items()
         }
         self.hashed_id = (
             HashedEmbedding(
-                hashes_of_ids(hashes[ID]),
-                embedding,
-                scale=self.start_scale,
-                l2=l2,
-                name="hashed_id",
-                dtype=self.dtype_policy,
+                hashes_of_ids(hashes[ID]), embedding, name="hashed_id", **tables
             )
             if ID in hashes
             else None
@@ -151,17 +151,13 @@ class EntityTower(keras.layers.Layer):
             None
             if mlp is None
             else Mlp(
-                output=dimension,
-                seed=seed + MLP_SEED,
-                name="mlp",
-                dtype=self.dtype_policy,
-                **mlp,
+                output=dimension, seed=seed + MLP_SEED, name="mlp", dtype=dtype, **mlp
             )
         )
 
     @property
     def parts(self) -> list[str]:
-        """What a vector is made of: the features in their order, then the id."""
+        """Names of the parts of a vector: the features in their order, then the id."""
         return [*self.features, *([ID] if self.use_id else [])]
 
     def build(self, _: Any = None) -> None:
@@ -183,7 +179,7 @@ class EntityTower(keras.layers.Layer):
                 initializer="zeros",
                 trainable=False,
             )
-            self.set_known(np.arange(self.n_entities) < self.n_rows)
+            self.set_trained(np.arange(self.n_entities) < self.n_rows)
         for feature in self.features.values():
             feature.build()
         if self.mlp is not None:
@@ -191,28 +187,27 @@ class EntityTower(keras.layers.Layer):
             self.mlp.build((None, widths * self.embedding))
         self.built = True
 
-    def set_known(self, known: np.ndarray) -> None:
-        """Give the entities that training knows their own rows of the id table.
+    def set_trained(self, is_trained: np.ndarray) -> None:
+        """Assign trained entities to their own rows of the id table.
 
-        All others share the out-of-vocabulary row, and so does the empty slot, unless
-        ids are hashed: its vector is zero then.
+        Others share the out-of-vocabulary row. So does padding, unless ids are hashed:
+        then its vector is zero. Without id embeddings nothing changes.
 
         Args:
-            known: `[n_entities]` bool by dense id; what it says of the reserved ones
-                does not matter. Towers without ids of their own have no use for it.
+            is_trained: `[n_entities]` bool by index; reserved indices are ignored.
 
         Raises:
-            ValueError: if an entity is known that the id table has no row for.
+            ValueError: if the id table has no row for a trained entity.
         """
         if not self.use_id:
             return
         ids = np.arange(self.n_entities, dtype=np.int32)
-        has_row = known & (ids >= FIRST_ID)
+        has_row = is_trained & (ids >= FIRST_ID)
         beyond = ids[has_row & (ids >= self.n_rows)]
         if len(beyond):
             raise ValueError(
-                f"{len(beyond)} known entities have no row in a table of {self.n_rows} "
-                f"(first: {beyond[:5].tolist()}); grow the towers first"
+                f"{len(beyond)} trained entities have no row in a table of "
+                f"{self.n_rows} (first: {beyond[:5].tolist()}); grow the towers first"
             )
         rows = np.where(has_row, ids, OUT_OF_VOCABULARY)
         if self.hashed_id is not None:
@@ -220,11 +215,11 @@ class EntityTower(keras.layers.Layer):
         self.id_rows.assign(rows)
 
     def set_features(self, values: Mapping[str, np.ndarray]) -> None:
-        """Store what each entity's features are.
+        """Store the features of all entities.
 
         Args:
-            values: name → `[n_entities, width]`, the feature's ids (int32) or numbers
-                (float32) in rows of dense ids.
+            values: name → `[n_entities, width]` by index, ids (int32) or numbers
+                (float32).
         """
         for name, feature in self.features.items():
             feature.set_values(values[name])
@@ -238,20 +233,20 @@ class EntityTower(keras.layers.Layer):
         values: Mapping[str, Tensor] | None = None,
         weights: Tensor | None = None,
     ) -> Tensor:
-        """Return the entities' vectors, not normalised.
+        """Return the vectors of entities.
 
         Args:
-            ids: `[...]` int32 dense ids.
-            training: whether ids and units may be dropped.
-            kept: `[..., len(parts)]` bool, False for a part that is left out: it
-                counts as exactly zero and learns nothing. None keeps all.
-            values: name → `[..., width]`, in place of those that are stored; a feature
-                that is not among them keeps its own.
-            weights: `[...]` float, how many entities each one stands for in batch
-                norm's statistics; None for one each, and none for padding.
+            ids: `[...]` int32 item or user indices.
+            training: whether dropout applies, to ids and units.
+            kept: `[..., len(parts)]` bool mask of parts: a masked part is exactly zero
+                and has no gradient. None keeps all.
+            values: name → `[..., width]`, in place of stored values; other features
+                keep theirs.
+            weights: `[...]` float, weights in batch norm's statistics; None for 1, and
+                0 for padding.
 
         Returns:
-            `[..., D]` float.
+            `[..., D]` float, not normalised.
         """
         stored = {n: feature.values_of(ids) for n, feature in self.features.items()}
         rows = ops.take(self.id_rows, ids, axis=0) if self.use_id else ids
@@ -266,21 +261,20 @@ class EntityTower(keras.layers.Layer):
         )
 
     def mean_of(self, ids: Tensor, names: Sequence[str]) -> Tensor:
-        """Return the mean of some of the features' vectors, as an item's category.
+        """Return the mean vector of some features, such as an item's category.
 
-        A missing feature counts as a zero vector, as it does in a tower that combines
-        its parts by their mean.
+        A missing value counts as a zero vector, as with `combine: mean`.
 
         Args:
-            ids: `[...]` int32 dense ids.
+            ids: `[...]` int32 item or user indices.
             names: the features, at least one.
 
         Returns:
             `[..., D]` float, not normalised.
 
         Raises:
-            ValueError: if there are no names, the tower has no such feature, or its
-                parts are of another width than D.
+            ValueError: if there are no names, if the tower lacks a feature, or if its
+                parts have another width than D.
         """
         if unknown := [name for name in names if name not in self.features]:
             raise ValueError(
@@ -291,8 +285,8 @@ class EntityTower(keras.layers.Layer):
             raise ValueError(f"no feature is named; name some of {list(self.features)}")
         if self.embedding != self.dimension:
             raise ValueError(
-                f"the mean of features has their width {self.embedding}, and is to "
-                f"have that of entities, {self.dimension}; set embedding to the same"
+                f"features have width {self.embedding} but entities {self.dimension}; "
+                "set embedding to the dimension"
             )
         features = [self.features[name] for name in names]
         return combine_parts([one(one.values_of(ids)) for one in features], "mean")
@@ -306,16 +300,16 @@ class EntityTower(keras.layers.Layer):
         kept: Tensor | None = None,
         weights: Tensor | None = None,
     ) -> Tensor:
-        """Return the vectors of entities that need not be stored.
+        """Return the vectors of entities given by rows and values.
 
         Args:
             rows: `[...]` int32, rows of the id table; OUT_OF_VOCABULARY for entities
-                that have none. Of hashed ids, PADDING for empty slots.
-            values: name → `[..., width]`, of every feature; 0 is a missing value.
-            training: whether ids and units may be dropped.
-            kept: as `call` takes it.
-            weights: `[...]` float, how many entities each one stands for in batch
-                norm's statistics, 0 for padding; None for one each.
+                without one. With hashed ids, PADDING for padding.
+            values: name → `[..., width]` of every feature; 0 is a missing value.
+            training: whether dropout applies, to ids and units.
+            kept: `[..., len(parts)]` bool mask of parts, as in `call`.
+            weights: `[...]` float, weights in batch norm's statistics, 0 for padding;
+                None for 1 each.
 
         Returns:
             `[..., D]` float, not normalised.

@@ -1,4 +1,4 @@
-"""What training hides of the events of histories."""
+"""Dropout of the times and ratings of whole histories."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,19 +11,19 @@ from two_tower.types import Tensor
 
 
 @keras.saving.register_keras_serializable("two_tower")
-class HiddenEvents(keras.layers.Layer):
-    """Hide, in training, what is known of the events of some histories.
+class EventDropout(keras.layers.Layer):
+    """Replace the events of a share of the histories by unknown values in training.
 
-    All that is trained on has times. A tower that never met a history without any
-    would answer a request that knows nothing but items with nonsense.
+    Every training history has times. A model that never reads a history without any
+    would answer requests that consist of items alone with nonsense.
 
     Args:
         rate: share of the histories, in [0, 1).
-        seed: of the draws.
+        seed: seed of the random numbers.
     """
 
     def __init__(self, rate: float, *, seed: int, **kwargs: Any) -> None:
-        # Ratings in half precision would move over the edges between them.
+        # Half precision would move ratings to another bucket.
         super().__init__(**{"dtype": "float32", **kwargs})
         self.rate = rate
         self.seed = seed
@@ -35,21 +35,18 @@ class HiddenEvents(keras.layers.Layer):
     def call(
         self, fields: Mapping[str, Tensor], *, training: bool = False
     ) -> dict[str, Tensor]:
-        """Return the fields, of hidden histories as if nothing were known.
+        """Return the fields, with unknown values in the dropped histories.
 
         Args:
-            fields: of each history, `[B, …]`: integers, of which 0 is unknown, or
-                floats, of which NaN is.
-            training: whether to hide.
+            fields: name → `[B, …]` of each history: integers, where 0 is unknown, or
+                floats, where NaN is unknown.
+            training: whether dropout applies.
         """
         if not training or self.rate == 0:
             return dict(fields)
         n_rows = ops.shape(next(iter(fields.values())))[0]
         kept = is_kept((n_rows,), self.seed_generator.next(), rate=self.rate)
         return {name: _keep(field, kept) for name, field in fields.items()}
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "rate": self.rate, "seed": self.seed}
 
 
 def _keep(field: Tensor, kept: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""An embedding whose tables have fewer rows than there are values."""
+"""Hashed embedding: tables with fewer rows than there are values."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ from two_tower.types import PADDING, Tensor
 
 @dataclass(frozen=True)
 class Hash:
-    """One table, and how its rows are found.
+    """A hash function and its table.
 
     Attributes:
-        table: its name; hashes of the same name read the same table.
-        function: gives the row; its `size` is how many there are.
-        dimension: width of the rows.
+        table: name of the table; hashes may share one.
+        function: from values to rows; its `size` is the number of rows.
+        dimension: width of a row.
     """
 
     table: str
@@ -28,36 +28,36 @@ class Hash:
 
 
 def hashes_of_ids(options: Sequence[Mapping[str, int]]) -> list[Hash]:
-    """Return a table of its own for each of some primes.
+    """Return a `Modulo` hash with its own table for each entry of the options.
 
     Args:
-        options: of each table `buckets`, a prime, and `dimension`.
+        options: `buckets`, a prime, and `dimension` of each table.
 
     Raises:
         ValueError: if a number of buckets is no prime.
     """
     return [
-        Hash(f"table_{place}", Modulo(one["buckets"]), one["dimension"])
-        for place, one in enumerate(options)
+        Hash(f"table_{n}", Modulo(one["buckets"]), one["dimension"])
+        for n, one in enumerate(options)
     ]
 
 
 @keras.saving.register_keras_serializable("two_tower")
 class HashedEmbedding(keras.layers.Layer):
-    """Embed values by rows that they share with others ("Bloom" embedding).
+    """Embedding of values by shared rows of several tables ("Bloom" embedding).
 
-    Each hash function gives a row of its table; the rows, side by side, are projected
-    by W `[sum of the hashes' dimensions, D]`, without a bias. Two values are alike only
-    if all functions put them into the same rows. One hash of dimension D needs no W.
+    Each hash function selects a row of its table; the concatenated rows are projected
+    by W `[sum of the hashes' dimensions, D]`, without a bias. Two values have the same
+    vector only if all functions give them the same rows. A single hash of dimension D
+    has no W.
 
     Args:
-        hashes: `Hash`es, or their fields, with `function` as `hashing.to_config` has
-            it.
+        hashes: `Hash`es or their fields, with `function` as in `hashing.to_config`.
         dimension: D.
         scale: standard deviation of the initial tables; None for D^-½. W starts
-            Glorot-normal: normal, not uniform, so that the vectors start out evenly
-            in all directions.
-        l2: times the sum of the tables' squares is added to the loss; 0 for none.
+            Glorot-normal: normal, not uniform, so that the vectors start evenly in all
+            directions.
+        l2: weight of the tables' L2 penalty, a sum of squares; 0: none.
 
     Raises:
         ValueError: if there are no hashes, or two of one table disagree on its shape.
@@ -87,12 +87,12 @@ class HashedEmbedding(keras.layers.Layer):
 
     @property
     def input_dtype(self) -> str:
-        """What Keras casts numbers to: half precision would move them over edges."""
+        """Dtype that Keras casts inputs to; half precision would change rows."""
         return "float32"
 
     @property
     def width(self) -> int:
-        """Width of the rows side by side."""
+        """Width of the concatenated rows."""
         return sum(one.dimension for one in self.hashes)
 
     @property
@@ -124,16 +124,16 @@ class HashedEmbedding(keras.layers.Layer):
         """Return the values' vectors.
 
         Args:
-            ids: `[...]` of what the functions take: int ids, hours, or any numbers.
-            is_real: `[...]` bool, False for padding, whose vector is zero and teaches
-                nothing; None where 0 is padding.
+            ids: `[...]` ids, hours or numbers, as the hash functions take them.
+            is_real: `[...]` bool, False for padding, which has a zero vector and no
+                gradient; None if 0 is padding.
 
         Returns:
             `[..., D]` float.
         """
         if is_real is None:
             is_real = ops.not_equal(ids, PADDING)
-        # Padding reads row 0, and so touches the row of no value.
+        # Padding reads row 0, which no value has.
         rows = [
             take_rows(
                 self.tables[one.table],
@@ -144,7 +144,7 @@ class HashedEmbedding(keras.layers.Layer):
         ]
         vectors = ops.concatenate(rows, axis=-1) if len(rows) > 1 else rows[0]
         if self.projects:
-            # One product of two matrices: many small ones cost more.
+            # One large matrix product costs less than many small ones.
             flat = ops.matmul(ops.reshape(vectors, (-1, self.width)), self.kernel)
             vectors = ops.reshape(flat, (*ops.shape(ids), self.dimension))
         return ops.where(ops.expand_dims(is_real, -1), vectors, ops.zeros_like(vectors))
@@ -184,7 +184,7 @@ def _table_shapes(hashes: Sequence[Hash]) -> dict[str, tuple[int, int]]:
         shape = (one.function.size, one.dimension)
         if shapes.setdefault(one.table, shape) != shape:
             raise ValueError(
-                f"table {one.table!r} is to be {shapes[one.table]} and {shape}; give "
-                "the hashes names of their own, or the same size and dimension"
+                f"table {one.table!r} has the shapes {shapes[one.table]} and {shape}; "
+                "give each hash its own table, or the same size and dimension"
             )
     return shapes

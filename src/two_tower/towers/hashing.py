@@ -1,8 +1,8 @@
-"""Functions that put any number of values into a table of few rows.
+"""Hash functions from values to the rows of an embedding table.
 
-Each gives int32 rows from 1 on, as row 0 of every table is that of padding, and takes
-tensors or NumPy arrays of any shape. Keras is imported where rows are computed, so that
-parameters can be checked without it.
+They map tensors or NumPy arrays of any shape to int32 rows from 1 on; row 0 of every
+table is padding. Keras is imported where rows are computed, so that parameters can be
+checked without it.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,20 +18,20 @@ from two_tower.types import Tensor
 HOURS_A_DAY: Final = 24
 DAYS_A_WEEK: Final = 7
 FIRST_DAY: Final = 3
-"""The first of January 1970 was a Thursday, three days after Monday."""
+"""Weekday of 1 January 1970, a Thursday, counted from Monday."""
 
 
 def is_prime(number: int) -> bool:
-    """Return whether a number has no divisors but 1 and itself."""
+    """Return whether a number is a prime."""
     return number > 1 and all(number % n for n in range(2, isqrt(number) + 1))
 
 
 @dataclass(frozen=True)
 class Modulo:
-    """`id mod buckets + 1`, for ids (int).
+    """`id mod buckets + 1` of integer ids.
 
-    Of several functions with different primes, two ids share the rows of all only if
-    they differ by a multiple of the primes' product.
+    Two ids share the rows of several tables with different primes only if they differ
+    by a multiple of the primes' product.
 
     Attributes:
         buckets: a prime, so that ids at regular distances spread over all rows.
@@ -49,7 +49,7 @@ class Modulo:
 
     @property
     def size(self) -> int:
-        """Rows of the table, the one of padding included."""
+        """Rows of the table, padding included."""
         return self.buckets + 1
 
     def __call__(self, ids: Tensor) -> Tensor:
@@ -61,15 +61,15 @@ class Modulo:
 
 @dataclass(frozen=True)
 class HourOfDay:
-    """The hour of the day and 1, of whole hours since 1970 (int, UTC)."""
+    """Hour of the day plus 1, of whole hours since 1970 (int, UTC)."""
 
     @property
     def size(self) -> int:
-        """Rows of the table, the one of padding included."""
+        """Rows of the table, padding included."""
         return HOURS_A_DAY + 1
 
     def __call__(self, hours: Tensor) -> Tensor:
-        """Return `[...]` int32 rows of `[...]` int hours; midnight's is 1."""
+        """Return `[...]` int32 rows of `[...]` int hours; row 1 is midnight."""
         from keras import ops
 
         return ops.cast(ops.mod(hours, HOURS_A_DAY), "int32") + 1
@@ -77,15 +77,15 @@ class HourOfDay:
 
 @dataclass(frozen=True)
 class DayOfWeek:
-    """The day of the week and 1, of whole hours since 1970 (int, UTC)."""
+    """Day of the week plus 1, of whole hours since 1970 (int, UTC)."""
 
     @property
     def size(self) -> int:
-        """Rows of the table, the one of padding included."""
+        """Rows of the table, padding included."""
         return DAYS_A_WEEK + 1
 
     def __call__(self, hours: Tensor) -> Tensor:
-        """Return `[...]` int32 rows of `[...]` int hours; Monday's is 1."""
+        """Return `[...]` int32 rows of `[...]` int hours; row 1 is Monday."""
         from keras import ops
 
         days = ops.floor_divide(hours, HOURS_A_DAY) + FIRST_DAY
@@ -94,10 +94,10 @@ class DayOfWeek:
 
 @dataclass(frozen=True)
 class Thresholds:
-    """The number of edges strictly below a value and 1, for any numbers.
+    """Number of bucket boundaries strictly below a number, plus 1.
 
     Attributes:
-        edges: rising.
+        edges: rising bucket boundaries.
 
     Raises:
         ValueError: if there are no edges, or they don't rise.
@@ -115,18 +115,18 @@ class Thresholds:
 
     @property
     def size(self) -> int:
-        """Rows of the table, the one of padding included."""
+        """Rows of the table, padding included."""
         return len(self.edges) + 2
 
     def __call__(self, values: Tensor) -> Tensor:
-        """Return `[...]` int32 rows of `[...]` int or float values; NaN's is 1."""
+        """Return `[...]` int32 rows of `[...]` int or float values; row 1 is NaN's."""
         from keras import backend, ops
 
         edges = np.asarray(self.edges, np.float64)
         dtype = backend.standardize_dtype(values.dtype)
         if "int" in dtype:
-            # Whole numbers are above an edge where they are above its whole part;
-            # as floats, those of nine digits would lose their last ones.
+            # An integer is above an edge if it is above the edge's integer part; as
+            # float32, integers of nine digits would lose their last digits.
             span = np.iinfo(dtype)
             edges = np.clip(np.floor(edges), span.min, span.max).astype(dtype)
         is_below = ops.expand_dims(values, -1) > ops.cast(edges, dtype)
@@ -144,8 +144,8 @@ _FUNCTIONS: Final[dict[str, Callable[..., HashFunction]]] = {
 
 
 def to_config(function: HashFunction) -> dict[str, Any]:
-    """Return a function as plain values that JSON keeps."""
-    (kind,) = (name for name, one in _FUNCTIONS.items() if type(function) is one)
+    """Return a function as plain values for JSON."""
+    (kind,) = (name for name, cls in _FUNCTIONS.items() if type(function) is cls)
     options = asdict(function)
     return {"kind": kind} | {
         name: list(value) if isinstance(value, tuple) else value
@@ -154,7 +154,7 @@ def to_config(function: HashFunction) -> dict[str, Any]:
 
 
 def from_config(config: Mapping[str, Any]) -> HashFunction:
-    """Return the function of `to_config`'s answer.
+    """Return the function that `to_config` described.
 
     Raises:
         ValueError: if there is no such function.

@@ -1,35 +1,32 @@
-"""The user tower that averages a history."""
+"""History encoder: the mean of the item vectors."""
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import keras
 from keras import ops
 
+from two_tower.towers.base import PositionEncoder
 from two_tower.towers.dropout import Dropout
 from two_tower.towers.vectors import prefix_means
 from two_tower.types import Tensor
 
 
 @keras.saving.register_keras_serializable("two_tower")
-class MeanUserTower(keras.layers.Layer):
-    """Average the vectors of a history, then pass the mean through ReLU layers.
+class MeanUserTower(PositionEncoder):
+    """ReLU layers over the mean of the item vectors up to each position.
 
     Args:
-        dimension: D of the user's vector.
-        hidden_units: widths of the ReLU layers between the mean and the vector.
-        max_length: the longest history in training; of longer ones the newest items
-            are to be given.
+        dimension: D of the states.
+        hidden_units: widths of the ReLU layers between the mean and the state.
+        max_length: longest history of training, in items.
         dropout: share of units dropped after each ReLU layer, in [0, 1).
-        seed: of the dropout.
+        seed: seed of the dropout.
 
     References:
         Covington et al., Deep Neural Networks for YouTube Recommendations, RecSys
         2016, section 3.2.
     """
-
-    reads_events: ClassVar[bool] = False
-    query_per_position: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -47,15 +44,16 @@ class MeanUserTower(keras.layers.Layer):
         self.max_length = max_length
         self.dropout = dropout
         self.seed = seed
+        dtype = self.dtype_policy.name
         self.hidden = [
-            keras.layers.Dense(units, activation="relu", dtype=self.dtype_policy)
+            keras.layers.Dense(units, activation="relu", dtype=dtype)
             for units in self.hidden_units
         ]
         self.drops = [
-            Dropout(dropout, seed=seed + depth, dtype=self.dtype_policy)
+            Dropout(dropout, seed=seed + depth, dtype=dtype)
             for depth in range(len(self.hidden_units))
         ]
-        self.output_layer = keras.layers.Dense(dimension, dtype=self.dtype_policy)
+        self.output_layer = keras.layers.Dense(dimension, dtype=dtype)
 
     def build(self, shape: tuple[int | None, ...]) -> None:
         width = shape[-1]
@@ -67,15 +65,15 @@ class MeanUserTower(keras.layers.Layer):
     def call(
         self, vectors: Tensor, is_real: Tensor, *, training: bool = False
     ) -> Tensor:
-        """Return the user as of each position of the history.
+        """Return the state of each position.
 
         Args:
-            vectors: `[B, T, D]` float, the items' vectors, oldest first.
+            vectors: `[B, T, D]` float, item vectors, oldest first, then padding.
             is_real: `[B, T]` bool, False for padding.
-            training: whether units are dropped.
+            training: whether dropout applies.
 
         Returns:
-            `[B, T, D]` float; position t has seen items 0 … t only.
+            `[B, T, D]` float; position t reads items 0 … t only.
         """
         means = prefix_means(vectors, is_real)
         batch, length = ops.shape(vectors)[0], ops.shape(vectors)[1]
@@ -84,13 +82,3 @@ class MeanUserTower(keras.layers.Layer):
         for layer, drop in zip(self.hidden, self.drops, strict=True):
             states = drop(layer(states), training=training)
         return ops.reshape(self.output_layer(states), (batch, length, self.dimension))
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "dimension": self.dimension,
-            "hidden_units": self.hidden_units,
-            "max_length": self.max_length,
-            "dropout": self.dropout,
-            "seed": self.seed,
-        }

@@ -1,7 +1,6 @@
-"""Layers between what is known of an entity and its vector."""
+"""Dense layers between combined embeddings and an entity's vector."""
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import keras
@@ -13,18 +12,18 @@ from two_tower.types import Tensor
 
 @keras.saving.register_keras_serializable("two_tower")
 class Mlp(keras.layers.Layer):
-    """ReLU layers with a linear layer behind them.
+    """ReLU layers, then a linear layer.
 
-    With batch norm: normalise, then dense, ReLU, normalise, drop for each hidden layer,
-    then dense. Without hidden units it is one linear layer.
+    With batch norm the order is: normalise, then for each hidden layer dense, ReLU,
+    normalise, dropout, then dense. Without hidden units it is one linear layer.
 
     Args:
-        hidden_units: widths of the ReLU layers; one number for one layer.
-        output: width of the linear layer at the end.
+        hidden_units: widths of the ReLU layers.
+        output: width of the linear layer.
         batch_norm: whether the input and each ReLU layer's output are normalised over
             the batch.
-        dropout: share of each ReLU layer's units dropped while training, in [0, 1).
-        seed: of the dropout; each layer adds its depth.
+        dropout: share of each ReLU layer's units dropped in training, in [0, 1).
+        seed: seed of the dropout; layer n has `seed + n`.
 
     References:
         Ioffe & Szegedy, Batch Normalization, ICML 2015.
@@ -32,7 +31,7 @@ class Mlp(keras.layers.Layer):
 
     def __init__(
         self,
-        hidden_units: int | Sequence[int],
+        hidden_units: Sequence[int],
         output: int,
         *,
         batch_norm: bool,
@@ -41,24 +40,18 @@ class Mlp(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.hidden_units = (
-            [hidden_units] if isinstance(hidden_units, int) else list(hidden_units)
-        )
-        self.output_units = output
+        self.hidden_units = list(hidden_units)
         self.batch_norm = batch_norm
-        self.dropout = dropout
-        self.seed = seed
-        dense = partial(keras.layers.Dense, dtype=self.dtype_policy)
-        self.hidden = [dense(units, activation="relu") for units in self.hidden_units]
-        self.drops = [
-            Dropout(dropout, seed=seed + depth, dtype=self.dtype_policy)
-            for depth in range(len(self.hidden_units))
+        dtype, depths = self.dtype_policy.name, range(len(self.hidden_units))
+        self.hidden = [
+            keras.layers.Dense(units, activation="relu", dtype=dtype)
+            for units in self.hidden_units
         ]
+        self.drops = [Dropout(dropout, seed=seed + n, dtype=dtype) for n in depths]
         self.norms = [
-            BatchNorm(dtype=self.dtype_policy)
-            for _ in range(len(self.hidden_units) + 1 if batch_norm else 0)
+            BatchNorm(dtype=dtype) for _ in range(len(depths) + 1 if batch_norm else 0)
         ]
-        self.output_layer = dense(output)
+        self.output_layer = keras.layers.Dense(output, dtype=dtype)
 
     def build(self, shape: tuple[int | None, ...]) -> None:
         widths = [shape[-1], *self.hidden_units]
@@ -72,14 +65,14 @@ class Mlp(keras.layers.Layer):
     def call(
         self, vectors: Tensor, *, training: bool = False, weights: Tensor | None = None
     ) -> Tensor:
-        """Return `[N, output]` float of `[N, width]` float.
+        """Return `[N, output]` float.
 
         Args:
             vectors: `[N, width]` float.
-            training: whether to drop, and to normalise over the batch rather than by
-                the averages of training.
-            weights: `[N]` float, how many rows each one stands for in the batch's
-                statistics, 0 for padding; None for one each.
+            training: whether dropout applies, and batch norm uses the batch's
+                statistics rather than their moving averages.
+            weights: `[N]` float, weight of each row in the batch's statistics, 0 for
+                padding; None for 1 each.
         """
         states = vectors
         if self.batch_norm:
@@ -92,13 +85,3 @@ class Mlp(keras.layers.Layer):
                 )
             states = self.drops[depth](states, training=training)
         return self.output_layer(states)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "hidden_units": self.hidden_units,
-            "output": self.output_units,
-            "batch_norm": self.batch_norm,
-            "dropout": self.dropout,
-            "seed": self.seed,
-        }

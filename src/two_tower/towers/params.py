@@ -1,7 +1,7 @@
-"""Parameters of towers and their parts; importing them costs no Keras."""
+"""Parameters of towers and of their parts; importing them imports no Keras."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
@@ -10,26 +10,26 @@ from two_tower.towers.hashing import Modulo
 from two_tower.types import Combination
 
 if TYPE_CHECKING:
-    HistoryEncoder: TypeAlias = Any
+    from two_tower.towers.base import HistoryEncoder
 
 
 class MlpParams(Params):
-    """Dense layers: ReLU and dropout between them, the last one linear."""
+    """Dense layers, the last one linear, the others with ReLU and dropout."""
 
     hidden_units: PositiveInt | list[PositiveInt] = Field(
-        description="widths of the layers before the last; one number is one layer"
+        description="widths of the ReLU layers; one number is one layer"
     )
-    batch_norm: bool = Field(description="on the input and between layers")
-    dropout: float = Field(ge=0, lt=1, description="share dropped between layers")
+    batch_norm: bool = Field(description="on the input and after each ReLU")
+    dropout: float = Field(ge=0, lt=1, description="share of ReLU units dropped")
 
     @property
     def widths(self) -> list[int]:
-        """The hidden widths as a list, whichever way they were given."""
+        """Widths of the ReLU layers as a list."""
         units = self.hidden_units
         return [units] if isinstance(units, int) else list(units)
 
     @model_validator(mode="after")
-    def _there_is_something_to_drop(self) -> Self:
+    def _dropout_has_units(self) -> Self:
         if self.dropout and not self.widths:
             raise ValueError(
                 f"dropout is {self.dropout} but there are no hidden_units, whose "
@@ -43,9 +43,9 @@ class HistoryShape:
     """Sizes that a history encoder is built for.
 
     Attributes:
-        dimension: D of item vectors and of the encoder's output.
-        max_length: the longest history of training, in items.
-        seed: seed of initial weights and dropout.
+        dimension: D of item vectors and of the encoder's states.
+        max_length: longest history of training, in items.
+        seed: seed of dropout.
         dtype: Keras dtype policy.
     """
 
@@ -72,13 +72,25 @@ class HistoryParams(Params):
         """Whether the encoder reads times, or also ratings, of history items."""
         return False
 
+    @property
+    def item_features(self) -> list[str]:
+        """Names of the item features that the encoder reads."""
+        return []
+
+    @staticmethod
+    def encoder_class() -> Any:
+        """Return the encoder's Keras class; its import registers it with Keras."""
+        from two_tower.towers.base import StackedEncoder
+
+        return StackedEncoder
+
     def build(self, shape: HistoryShape) -> "HistoryEncoder | None":
         """Return the untrained encoder, or None if histories are not read."""
         raise NotImplementedError
 
 
 class NoHistory(HistoryParams):
-    """Queries are made of the user's profile alone."""
+    """Histories are not read: queries come from user profiles."""
 
     query_per_position: ClassVar[bool] = False
 
@@ -87,19 +99,23 @@ class NoHistory(HistoryParams):
 
 
 class MeanParams(HistoryParams):
-    """Mean of the history under ReLU layers."""
+    """Mean of the item vectors, then ReLU layers."""
 
     separate_items: ClassVar[bool] = True
 
     hidden_units: list[PositiveInt] = Field(
         min_length=2, description="widths of the ReLU layers after the mean"
     )
-    dropout: float = Field(ge=0, lt=1)
+    dropout: float = Field(ge=0, lt=1, description="share of ReLU units dropped")
 
-    def build(self, shape: HistoryShape) -> "HistoryEncoder":
+    @staticmethod
+    def encoder_class() -> Any:
         from two_tower.towers.mean import MeanUserTower
 
-        return MeanUserTower(
+        return MeanUserTower
+
+    def build(self, shape: HistoryShape) -> "HistoryEncoder":
+        encoder: HistoryEncoder = self.encoder_class()(
             shape.dimension,
             hidden_units=self.hidden_units,
             dropout=self.dropout,
@@ -107,49 +123,49 @@ class MeanParams(HistoryParams):
             seed=shape.seed,
             dtype=shape.dtype,
         )
+        return encoder
 
 
 class HashedTable(Params):
-    """A table whose rows ids share, by their remainder."""
+    """Embedding table whose rows are shared by ids with equal remainders."""
 
     buckets: int = Field(ge=2, description="rows; a prime, another for each table")
-    dimension: PositiveInt = Field(description="width of its rows")
+    dimension: PositiveInt = Field(description="width of a row")
 
     @model_validator(mode="after")
     def _buckets_are_prime(self) -> Self:
-        Modulo(self.buckets)  # refuses another, and names the next prime
+        Modulo(self.buckets)  # raises for other numbers and names the next prime
         return self
 
 
-def require_distinct_tables(of: str, tables: list[HashedTable]) -> None:
-    """Raise `ValueError` if two tables of a value would have its rows alike."""
+def require_distinct_tables(owner: str, tables: list[HashedTable]) -> None:
+    """Raise `ValueError` if two of the owner's tables have as many buckets."""
     buckets = [table.buckets for table in tables]
     if len(set(buckets)) < len(buckets):
         raise ValueError(
-            f"the tables of {of} have {buckets} buckets, so two of them are joined by "
-            "the same remainder and tell nothing apart that one wouldn't; give each a "
-            "prime of its own"
+            f"the tables of {owner} have {buckets} buckets; tables with as many "
+            "buckets give the same ids the same rows; give each a prime of its own"
         )
 
 
 class EntityParams(Params):
-    """What the vector of an item, or of a user's profile, is made of."""
+    """Parts of the vector of an item, or of a user profile."""
 
-    use_id: bool = Field(description="an embedding of the entity's own")
-    use_features: bool = Field(description="embeddings of the declared features")
+    use_id: bool = Field(description="whether each entity has its own embedding")
+    use_features: bool = Field(description="whether declared features are embedded")
     features: dict[str, bool] = Field(
-        description="feature → false leaves it out; those not named are in"
+        description="feature → false excludes it; unnamed features are included"
     )
     embedding: PositiveInt | None = Field(
         description="width of each embedding; null: the dimension"
     )
     hashes: dict[str, list[HashedTable]] = Field(
         description="feature, or `id` → tables whose rows its values share, joined by "
-        "a projection; those not named have a row for each value"
+        "a projection; others have a row for each value"
     )
     combine: Combination = Field(description="how embeddings become one vector")
     mlp: MlpParams | None = Field(
-        description="layers from there to the dimension; or null"
+        description="layers from the combined embeddings to the dimension; or null"
     )
     id_dropout: float = Field(
         ge=0, lt=1, description="share of entities without their id in a step"
@@ -159,10 +175,10 @@ class EntityParams(Params):
         description="standard deviation of initial embeddings; null: 1/√width, for "
         "vectors of about length 1",
     )
-    l2: float = Field(ge=0, description="times the sum of all squared embeddings")
+    l2: float = Field(ge=0, description="weight of the sum of squared embeddings")
 
     @model_validator(mode="after")
-    def _something_is_left(self) -> Self:
+    def _entities_differ(self) -> Self:
         if not (self.use_id or self.use_features):
             raise ValueError(
                 "use_id and use_features are both false, so all entities would be "
@@ -182,16 +198,16 @@ class EntityParams(Params):
         return self
 
     @model_validator(mode="after")
-    def _the_width_fits(self) -> Self:
+    def _width_fits(self) -> Self:
         if self.mlp is None and self.combine == "concat":
             raise ValueError(
-                "combine is 'concat' but mlp is null, so nothing would bring the "
-                "vector to the dimension; give an mlp, or choose sum or mean"
+                "combine is 'concat' but mlp, which would map the vector to the "
+                "dimension, is null; give an mlp, or set combine to sum or mean"
             )
         return self
 
 
 class ProfileParams(EntityParams):
-    """What is known of a user beside the history: id and declared features."""
+    """Vector of a user from id and declared features, beside the history."""
 
-    use: bool = Field(description="whether the query tower has a profile at all")
+    use: bool = Field(description="whether queries read profiles at all")

@@ -1,5 +1,7 @@
 """The history encoders that `training.history` offers."""
 
+from typing import Any
+
 from two_tower.params import OneOf
 from two_tower.towers.multi_interest.params import MultiInterestParams
 from two_tower.towers.params import HistoryParams, MeanParams, NoHistory
@@ -7,9 +9,18 @@ from two_tower.towers.transformer.params import TransformerParams
 
 
 class History(OneOf[HistoryParams]):
-    """What reads a user's history."""
+    """Encoder of a user's history."""
 
     none: NoHistory = NoHistory()
     mean: MeanParams
     transformer: TransformerParams
     multi_interest: MultiInterestParams
+
+
+def register_towers() -> None:
+    """Register the classes of all towers with Keras, so that saved models load."""
+    from two_tower.towers import two_tower  # noqa: F401 (importing registers)
+
+    for kind in History.kinds():
+        params: Any = History.model_fields[kind].annotation
+        params.encoder_class()

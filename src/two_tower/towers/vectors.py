@@ -4,12 +4,12 @@ from keras import ops
 
 from two_tower.types import Tensor
 
-# Far under the square of any real vector's length, yet keeps 1/√x finite at 0.
+# Far below the squared length of any real vector, yet 1/√x is finite.
 SQUARED_LENGTH_FLOOR = 1e-12
 
 
 def to_unit_length(vectors: Tensor) -> Tensor:
-    """Return the vectors scaled to length 1; a zero vector stays zero.
+    """Return vectors scaled to length 1; a zero vector stays zero.
 
     Args:
         vectors: `[..., D]` float.
@@ -22,15 +22,16 @@ def to_unit_length(vectors: Tensor) -> Tensor:
 
 
 def take_rows(table: Tensor, rows: Tensor, *, dtype: str) -> Tensor:
-    """Return rows of a table, whose gradients are added up in float32.
+    """Return rows of a table, with their gradients summed in float32.
 
-    A row that is read thousands of times gets as many gradients, and a sum in bfloat16
-    no longer grows once it is 256 times what is added.
+    A row that is read thousands of times sums as many gradients; a bfloat16 sum stops
+    growing at 256 times its summands.
 
     Args:
-        table: `[N, ...]` float; of weights `autocast=False`, or they are rounded first.
+        table: `[N, ...]` float; a weight needs `autocast=False`, or it is rounded
+            before the sum.
         rows: `[...]` int.
-        dtype: of the result.
+        dtype: dtype of the result.
 
     Returns:
         `[..., ...]` of `dtype`.
@@ -39,10 +40,10 @@ def take_rows(table: Tensor, rows: Tensor, *, dtype: str) -> Tensor:
 
 
 def masked_mean(vectors: Tensor, is_real: Tensor) -> Tensor:
-    """Return the mean of the real vectors of each row; a row without any gives 0.
+    """Return the mean of the real vectors of each row; 0 if a row has none.
 
-    Masked vectors enter neither the mean nor the gradient: a trainable table's
-    padding row does not stay zero by itself.
+    Masked vectors enter neither the mean nor the gradient, so a trainable padding row
+    has no effect.
 
     Args:
         vectors: `[..., T, D]` float.
@@ -58,11 +59,10 @@ def masked_mean(vectors: Tensor, is_real: Tensor) -> Tensor:
 
 
 def prefix_means(vectors: Tensor, is_real: Tensor) -> Tensor:
-    """Return, at each position, the mean of the real vectors up to and with it.
+    """Return, for each position, the mean of the real vectors up to that position.
 
-    One product with a triangle of ones gives every prefix of a history at once, so
-    that a history of T items trains T queries; a running sum would be a sequential
-    loop on most devices.
+    One product with a triangle of ones gives all prefixes of a history at once; a
+    running sum would be a sequential loop on most devices.
 
     Args:
         vectors: `[B, T, D]` float.

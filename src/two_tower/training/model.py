@@ -1,16 +1,15 @@
-"""The two-tower model that the parameters describe, untrained."""
+"""The untrained two-tower model that parameters describe."""
 
 from typing import Any
 
 from two_tower.towers.entity_tower import EntityTower
-from two_tower.towers.multi_interest.params import MultiInterestParams
 from two_tower.towers.params import EntityParams, HistoryShape, MlpParams
 from two_tower.towers.two_tower import TwoTower
 from two_tower.training.inputs import Entities, ModelInputs
 from two_tower.training.params import Training
 
-# Each part of the model has a range of seeds of its own, from its first one on; the
-# layers of an entity tower, of items (0) or users, have seeds from 500 further on.
+# First seed of each part of the model beside the item tower, which has 0; the mlp of an
+# entity tower has seeds from 500 further on.
 HISTORY_SEED, PROFILE_SEED, FUSION_SEED, HISTORY_ITEMS_SEED = 1, 1001, 2001, 3001
 
 
@@ -18,62 +17,66 @@ def build_towers(parameters: Training, inputs: ModelInputs) -> TwoTower:
     """Return the built, untrained model that the parameters describe.
 
     Raises:
-        ValueError: if items lack a feature that their category is made of.
+        ValueError: if items lack a feature that the history encoder reads.
     """
-    _require_category(parameters, inputs.items)
-    history_items = inputs.history_items
-    towers = TwoTower(
-        _entity_tower(parameters, parameters.item_tower, inputs.items, seed=0),
-        history_encoder=parameters.history.chosen.build(
-            HistoryShape(
-                parameters.dimension,
-                inputs.longest_window,
-                parameters.seed + HISTORY_SEED,
-                parameters.precision,
-            )
-        ),
-        profile=_entity_tower(
+    _require_item_features(parameters, inputs.items)
+    shape = HistoryShape(
+        parameters.dimension,
+        inputs.longest_window,
+        parameters.seed + HISTORY_SEED,
+        parameters.precision,
+    )
+    # In this order: initial weights depend on it.
+    item_tower = _entity_tower(parameters, parameters.item_tower, inputs.items, seed=0)
+    history_encoder = parameters.history.chosen.build(shape)
+    profile = history_item_tower = None
+    if inputs.users is not None:
+        profile = _entity_tower(
             parameters, parameters.profile, inputs.users, seed=PROFILE_SEED
         )
-        if inputs.users is not None
-        else None,
-        fusion=_fusion(parameters),
-        normalise=parameters.scoring.normalise,
-        history_item_tower=_entity_tower(
+    if inputs.history_items is not None:
+        history_item_tower = _entity_tower(
             parameters,
             parameters.history_item_tower,
-            history_items,
+            inputs.history_items,
             seed=HISTORY_ITEMS_SEED,
         )
-        if history_items is not None
-        else None,
+    towers = TwoTower(
+        item_tower,
+        history_encoder=history_encoder,
+        profile=profile,
+        fusion=_fusion(parameters),
+        normalise=parameters.scoring.normalise,
+        history_item_tower=history_item_tower,
         dtype=parameters.precision,
     )
     towers.build()
-    set_vocabulary(towers.item_tower, inputs.items)
-    if history_items is not None:
-        set_vocabulary(towers.embeds_histories, history_items)
-    if towers.profile is not None and inputs.users is not None:
-        set_vocabulary(towers.profile, inputs.users)
+    vocabularies = (
+        (item_tower, inputs.items),
+        (history_item_tower, inputs.history_items),
+        (profile, inputs.users),
+    )
+    for tower, entities in vocabularies:
+        if tower is not None and entities is not None:
+            set_vocabulary(tower, entities)
     return towers
 
 
 def set_vocabulary(tower: EntityTower, entities: Entities) -> None:
-    """Store the features of entities in a built tower, and which were trained."""
+    """Store the entities' features in a built tower, and which of them are trained."""
     tower.set_features(entities.values)
-    tower.set_known(entities.is_trained)
+    tower.set_trained(entities.is_trained)
 
 
-def _require_category(parameters: Training, items: Entities) -> None:
-    """Raise `ValueError` if items lack a feature that their category is made of."""
-    history = parameters.history.chosen
-    if not isinstance(history, MultiInterestParams):
-        return
-    if missing := [name for name in history.category if name not in items.features]:
+def _require_item_features(parameters: Training, items: Entities) -> None:
+    """Raise `ValueError` if items lack a feature that the history encoder reads."""
+    history = parameters.history
+    names = history.chosen.item_features
+    if missing := [name for name in names if name not in items.features]:
         switches = ", ".join(f"training.item_tower.features.{n}=true" for n in missing)
         raise ValueError(
-            f"training.history.multi_interest.category names {missing}, but the item "
-            f"tower has the features {list(items.features)}: set {switches} (and "
+            f"training.history.{history.kind} reads the item features {missing}, but "
+            f"the item tower has only {list(items.features)}; set {switches} (and "
             "use_features) if they are declared, perhaps as opt_in, or declare them in "
             "sequencing.features.item"
         )

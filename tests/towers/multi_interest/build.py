@@ -1,9 +1,9 @@
-"""Small inputs of order 1, and the tower of interests that tests share."""
+"""Small inputs of order 1, and a multi-interest encoder."""
 
 import keras
 import numpy as np
 
-from tests.towers.build import scatter_weights
+from tests.towers.build import mask_of, scatter_weights
 from two_tower.towers.multi_interest.tower import MultiInterestUserTower
 
 N_HEADS, N_VECTORS, DIMENSION, MAX_LENGTH = 4, 2, 3, 4
@@ -13,14 +13,6 @@ AGE_EDGES = (60, 3600)
 POSITIVE = 3.0
 
 LENGTHS = (5, 2, 0)
-
-
-def any_vectors(*shape, seed=5):
-    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
-
-
-def mask_of(lengths, width):
-    return np.arange(width) < np.array(lengths)[:, None]
 
 
 def any_batch(lengths=LENGTHS, width=5, seed=3):
@@ -35,16 +27,15 @@ def any_batch(lengths=LENGTHS, width=5, seed=3):
         "hours": np.where(is_real, hours, 0).astype(np.int32),
         "ages": np.where(is_real, rng.integers(0, 9000, shape), 0).astype(np.int32),
         "ratings": np.where(is_real, ratings, np.nan).astype(np.float32),
-        "asked_hours": rng.integers(400_000, 400_400, len(lengths)).astype(np.int32),
+        "request_hours": rng.integers(400_000, 400_400, len(lengths)).astype(np.int32),
         "users": rng.integers(0, 6, len(lengths)).astype(np.int32),
     }
 
 
 def compiled(function):
-    """Return a function to a tuple of tensors as one of arrays, and to arrays.
+    """Return a function of tensors, compiled, as a function of arrays.
 
-    Either back end compiles it, as training does: TensorFlow's graphs rewrite what it
-    would do one operation at a time.
+    Training compiles too: TensorFlow's graphs rewrite operations that run alone.
     """
     if keras.backend.backend() == "jax":
         import jax
@@ -70,12 +61,12 @@ def make_tower(
     n_vectors=N_VECTORS,
     **options,
 ):
-    """Return a tower, built and scattered; groups of options change the defaults."""
+    """Return a built, scattered encoder; groups of options change the defaults."""
     groups = {
         "events": {
             "positive_rating": POSITIVE,
-            "rating_edges": RATING_EDGES,
-            "age_edges": AGE_EDGES,
+            "rating_edges": list(RATING_EDGES),
+            "age_edges": list(AGE_EDGES),
             "request_time": True,
             "user_id": None,
             "hidden": 0.0,

@@ -1,4 +1,4 @@
-"""The parts of a tower of interests by their formulas, one user at a time, float64."""
+"""Parts of the multi-interest encoder by their formulas, per user, in float64."""
 
 import numpy as np
 
@@ -40,7 +40,7 @@ def co_action(keys, query, key_kernel, key_bias, query_kernel, query_bias):
 
 
 def context_attention(items, contexts, hidden, hidden_bias, logit, logit_bias, *more):
-    """Return one user's p(item) `[n]`; `more` is the positions, newest first, if any.
+    """Return one user's p(item) `[n]`.
 
     Args:
         items: `[n, D]`, oldest first.
@@ -49,7 +49,7 @@ def context_attention(items, contexts, hidden, hidden_bias, logit, logit_bias, *
         hidden_bias: `[4D]`.
         logit: `[4D, 1]`.
         logit_bias: `[1]`.
-        more: positions `[max_length, D]`.
+        more: positions `[max_length, D]`, newest first, or nothing.
     """
     logits = []
     for t, (item, context) in enumerate(zip(items, contexts, strict=True)):
@@ -65,8 +65,8 @@ def query_attention(items, queries, temperature, *change):
     """Return one user's p(item) `[n]`, the mean over queries; `change` is an FC."""
     if not len(queries):
         return np.full(len(items), 1 / len(items))
-    asked = [query + dense(query, *change) if change else query for query in queries]
-    return np.mean([softmax(items @ q / temperature) for q in asked], axis=0)
+    changed = [query + dense(query, *change) if change else query for query in queries]
+    return np.mean([softmax(items @ q / temperature) for q in changed], axis=0)
 
 
 def heads_of(items, item_probability, head_of_item, weights, prior=None, *, equal):

@@ -4,9 +4,8 @@ import pytest
 from keras import ops
 
 from tests.gradients import assert_same_as, evaluated
-from tests.towers.build import scatter_weights
+from tests.towers.build import any_vectors, scatter_weights
 from tests.towers.multi_interest import definitions
-from tests.towers.multi_interest.build import any_vectors
 from two_tower.towers.multi_interest.aggregation import HeadAggregation, aggregate
 
 pytestmark = pytest.mark.backend
@@ -28,7 +27,7 @@ def vectors_by_definition(layer, heads, mean, change):
     for v, group in enumerate(groups):
         query = mean if layer.query == "items" else group.mean(axis=0)
         if change:
-            own = change[0].ndim > 2  # each group has a matrix and a bias of its own
+            own = change[0].ndim > 2  # weights per group
             query = query + definitions.dense(
                 query, *(w[v] if own else w for w in change)
             )
@@ -38,7 +37,7 @@ def vectors_by_definition(layer, heads, mean, change):
 
 # covers: A29
 @pytest.mark.parametrize("n_vectors", [1, 2])
-def test_each_vector_may_pass_a_layer_of_its_own(n_vectors):
+def test_each_vector_may_have_a_last_layer_of_its_own(n_vectors):
     layer = make_layer(n_vectors, last_layer=True)
     heads, mean = any_vectors(1, N_HEADS, 3), any_vectors(1, 3, seed=1)
     *change, kernels, biases = (np.asarray(weight) for weight in layer.weights)
@@ -71,13 +70,13 @@ def test_vectors_and_gradients_follow_the_definition(
         reference,
         lambda: (
             ops.sum(layer(heads.value, mean.value) * along) + ops.sum(mean.value)
-        ),  # so that a mean that has no say has a gradient too
+        ),  # so that a mean that is not read has a gradient too
         [heads, mean, *layer.trainable_weights],
     )
 
 
 # covers: A27
-def test_heads_that_are_vectors_of_their_own_need_no_weights():
+def test_vectors_of_one_head_each_need_no_weights():
     assert make_layer(N_HEADS, "items").weights == []
 
 
@@ -86,33 +85,21 @@ def test_heads_that_are_vectors_of_their_own_need_no_weights():
     ("n_vectors", "query", "shape"),
     [(2, "items", (3, 3)), (1, "heads", (3, 3)), (2, "heads", (2, 3, 3))],
 )
-def test_what_asks_for_each_group_alone_is_changed_by_its_own_matrix(
-    n_vectors, query, shape
-):
+def test_queries_of_each_group_have_a_transform_of_their_own(n_vectors, query, shape):
     assert tuple(make_layer(n_vectors, query).change.kernel.shape) == shape
 
 
 # covers: A27
 @pytest.mark.parametrize("n_vectors", [0, 3, 8])
-def test_vectors_must_divide_heads(n_vectors):
+def test_the_number_of_vectors_must_divide_the_heads(n_vectors):
     with pytest.raises(ValueError, match=f"4 heads don't make {n_vectors} vectors"):
         make_layer(n_vectors)
 
 
-# covers: A28
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [({"query": "users"}, "'items', 'heads'"), ({"temperature": 0.0}, "above 0")],
-)
-def test_options_out_of_range_are_refused(options, message):
-    with pytest.raises(ValueError, match=message):
-        make_layer(**options)
-
-
 # covers: A27, A28
-def test_half_precision_rounds_the_vectors_of_exact_weights():
-    heads = np.float32([[[[17, 3], [16, 9], [1, 2]]]])  # bfloat16 holds them
-    queries = np.float32([[[15, 1]]])  # but not the products 17·15 + 3, 16·15 + 9
+def test_half_precision_rounds_the_result_only():
+    heads = np.float32([[[[17, 3], [16, 9], [1, 2]]]])  # exact in bfloat16
+    queries = np.float32([[[15, 1]]])  # but 17·15 + 3 and 16·15 + 9 are not
     made = aggregate(ops.cast(heads, "bfloat16"), ops.cast(queries, "bfloat16"), 10.0)
     assert keras.backend.standardize_dtype(made.dtype) == "bfloat16"
     expected = definitions.summed_up(np.float64(heads[0, 0]), queries[0, 0], 10.0)

@@ -4,10 +4,9 @@ import pytest
 from keras import ops
 
 from tests.gradients import assert_same_as, evaluated, value_and_gradients
-from tests.towers.build import scatter_weights
+from tests.towers.build import any_vectors, mask_of, scatter_weights
 from tests.towers.definitions import unit
 from tests.towers.multi_interest import definitions
-from tests.towers.multi_interest.build import any_vectors, mask_of
 from two_tower.towers.multi_interest.disentangle import Disentangler
 from two_tower.towers.multi_interest.router import ProtoRouter
 
@@ -82,7 +81,7 @@ def test_heads_and_gradients_follow_the_definition(prior, equalise, norm):
 
 # covers: A21
 @pytest.mark.parametrize("mode", ["soft", "straight_through", "hard"])
-def test_each_real_item_is_shared_out_whole_and_padding_not_at_all(mode):
+def test_head_probabilities_sum_to_one_for_items_and_zero_for_padding(mode):
     layer = make_layer(mode=mode)
     found = evaluated(lambda *of: layer(*of).head_of_item)(UNITS, PROBABILITY, IS_REAL)
     np.testing.assert_allclose(found[IS_REAL].sum(axis=-1), 1, 1e-5)
@@ -92,7 +91,7 @@ def test_each_real_item_is_shared_out_whole_and_padding_not_at_all(mode):
 # covers: A21, A26
 @pytest.mark.parametrize("mode", ["soft", "straight_through", "hard"])
 @pytest.mark.parametrize("equalise", [False, True])
-def test_the_mean_item_is_that_of_the_whole_history(mode, equalise):
+def test_the_mean_item_is_the_weighted_mean_of_the_history(mode, equalise):
     layer = make_layer(mode=mode, equalise=equalise)
     found = evaluated(lambda *of: layer(*of).mean_item)(UNITS, PROBABILITY, IS_REAL)
     expected = np.einsum("bt,btd->bd", np.float64(PROBABILITY), unit(VECTORS))
@@ -100,7 +99,7 @@ def test_the_mean_item_is_that_of_the_whole_history(mode, equalise):
 
 
 # covers: A21
-def test_what_stands_in_padding_has_no_say_and_gets_no_gradient():
+def test_padding_changes_no_head_and_gets_no_gradient():
     layer, units = make_layer(equalise=True), keras.Variable(UNITS)
     along = any_vectors(3, N_HEADS, 3, seed=1)
     total, (gradient,) = value_and_gradients(
@@ -116,7 +115,7 @@ def test_what_stands_in_padding_has_no_say_and_gets_no_gradient():
 
 
 # covers: A22
-def test_a_head_without_items_is_finite_though_equalised():
+def test_an_equalised_head_without_items_is_finite():
     layer = make_layer(equalise=True, prior=False, mode="hard")
     heads = evaluated(lambda *of: layer(*of).heads)(UNITS, PROBABILITY, IS_REAL)
     _, bias, outer, last = (np.float64(w) for w in layer.maker.get_weights())
@@ -125,7 +124,7 @@ def test_a_head_without_items_is_finite_though_equalised():
 
 
 # covers: A22
-def test_gradients_of_heads_with_next_to_no_mass_are_finite():
+def test_gradients_of_heads_with_hardly_any_mass_are_finite():
     layer, units = make_layer(equalise=True), keras.Variable(UNITS)
     layer.router.temperature = 0.005
     _, gradients = value_and_gradients(
@@ -136,7 +135,7 @@ def test_gradients_of_heads_with_next_to_no_mass_are_finite():
 
 
 # covers: A22, A25
-def test_heads_that_nothing_was_routed_to_have_gradients_of_order_1():
+def test_gradients_of_heads_without_items_are_of_order_one():
     layer = make_layer(equalise=True, mode="straight_through")
     inputs = [keras.Variable(UNITS), keras.Variable(PROBABILITY)]
     along = any_vectors(3, N_HEADS, 3, seed=1)
@@ -154,7 +153,7 @@ def test_heads_that_nothing_was_routed_to_have_gradients_of_order_1():
 
 
 # covers: A23
-def test_the_prior_alone_tells_heads_without_items_apart():
+def test_heads_without_items_differ_by_their_priors():
     def spread_of_empty(layer):
         heads = evaluated(lambda *of: layer(*of).heads)(UNITS, PROBABILITY, IS_REAL)
         return np.ptp(heads[2], axis=0).max()
@@ -164,7 +163,7 @@ def test_the_prior_alone_tells_heads_without_items_apart():
 
 
 # covers: A25
-def test_a_router_is_taken_from_outside_if_it_has_a_prototype_for_each_head():
+def test_a_router_can_be_shared_if_it_has_a_prototype_per_head():
     layer = make_layer()
     shared = Disentangler(
         N_HEADS, 3, router=layer.router, prior=True, equalise=False, norm=None
@@ -173,11 +172,6 @@ def test_a_router_is_taken_from_outside_if_it_has_a_prototype_for_each_head():
     assert shared.router is layer.router
     with pytest.raises(ValueError, match="3 prototypes for 4 heads"):
         make_layer(n_prototypes=3)
-
-
-def test_an_unknown_norm_is_refused():
-    with pytest.raises(ValueError, match="'layer', 'unit'"):
-        make_layer(norm="batch")
 
 
 def test_the_configuration_rebuilds_the_layer():

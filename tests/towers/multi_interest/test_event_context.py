@@ -4,7 +4,7 @@ import pytest
 from keras import ops
 
 from tests.gradients import assert_same_as, value_and_gradients
-from tests.towers.build import scatter_weights
+from tests.towers.build import any_vectors, mask_of, scatter_weights
 from tests.towers.multi_interest import definitions
 from tests.towers.multi_interest.build import (
     AGE_EDGES,
@@ -12,9 +12,7 @@ from tests.towers.multi_interest.build import (
     POSITIVE,
     RATING_EDGES,
     any_batch,
-    any_vectors,
     compiled,
-    mask_of,
 )
 from two_tower.towers.multi_interest.event_context import EventContext
 
@@ -48,7 +46,7 @@ def found_of(context, batch, part, categories=CATEGORIES):
 
 
 def tables_of(context):
-    """Return the ratings', ages', hours' and days' tables, W, and the positions'."""
+    """Return the tables of ratings, ages, hours and days, W, and position logits."""
     times = context.times.tables
     return [
         context.ratings.tables["ratings"],
@@ -65,7 +63,7 @@ def bucket(value, edges):
 
 
 def time_vector(hour, hours, days, kernel):
-    """Return the vector of a whole hour since 1970; unknown ones have zeros."""
+    """Return the vector of a whole hour since 1970, zeros if unknown."""
     if hour == 0:
         return np.zeros(D)
     weekday = (hour // 24 + 3) % 7  # from Monday; 1970 began on a Thursday
@@ -73,30 +71,32 @@ def time_vector(hour, hours, days, kernel):
 
 
 def keys_by_definition(batch, categories, ratings, ages, *times):
-    """Return the keys of real events, in the order of rows, `[n, 3D]`."""
+    """Return `[n, 3D]` keys of the real events, row by row."""
     keys = []
-    for place in zip(*np.nonzero(batch["items"]), strict=True):
-        rating, age = batch["ratings"][place], int(batch["ages"][place])
+    for event in zip(*np.nonzero(batch["items"]), strict=True):
+        rating, age = batch["ratings"][event], int(batch["ages"][event])
         of_rating = 0 if np.isnan(rating) else ratings[bucket(rating, RATING_EDGES)]
         of_age = ages[bucket(age - 1, AGE_EDGES)] if age else 0
-        of_time = time_vector(int(batch["hours"][place]), *times)
+        of_time = time_vector(int(batch["hours"][event]), *times)
         mark = (of_rating + of_age) / 2 + np.zeros(D)
-        keys.append(np.concatenate([mark, of_time, categories[place]]))
+        keys.append(np.concatenate([mark, of_time, categories[event]]))
     return np.array(keys)
 
 
 def queries_by_definition(batch, categories, hours, days, kernel, positions):
-    """Return the time's and the category's query of each row, `[B, 2, D]`."""
+    """Return `[B, 2, D]`, the time and the category query of each row."""
     queries = []
     for row, n in enumerate(LENGTHS):
-        asked = time_vector(int(batch["asked_hours"][row]), hours, days, kernel)
+        requested = time_vector(int(batch["request_hours"][row]), hours, days, kernel)
         ratings = batch["ratings"][row, :n]
-        liked = [t for t in range(n) if np.isnan(ratings[t]) or ratings[t] >= POSITIVE]
+        positive = [
+            t for t in range(n) if np.isnan(ratings[t]) or ratings[t] >= POSITIVE
+        ]
         category = np.zeros(D)
-        if liked:
-            logits = [positions[min(n - 1 - t, len(positions) - 1)] for t in liked]
-            category = definitions.softmax(np.array(logits)) @ categories[row, liked]
-        queries.append([asked, category])
+        if positive:
+            logits = [positions[min(n - 1 - t, len(positions) - 1)] for t in positive]
+            category = definitions.softmax(np.array(logits)) @ categories[row, positive]
+        queries.append([requested, category])
     return np.array(queries)
 
 
@@ -140,9 +140,7 @@ def test_queries_and_their_gradients_follow_the_definition():
     ("positive_rating", "expected"),
     [(3.0, [3, 3, 1]), (4.5, [2, 2, 1]), (None, [4, 4, 1])],
 )
-def test_events_rated_high_or_not_at_all_speak_for_a_category(
-    positive_rating, expected
-):
+def test_categories_of_positive_and_unrated_events_count(positive_rating, expected):
     batch = any_batch([4, 4, 1], width=4)
     batch["ratings"][:] = [[4.5, 3, 2, np.nan]] * 2 + [[np.nan] * 4]
     context, categories = make_context(positive_rating=positive_rating), np.eye(4)
@@ -153,7 +151,7 @@ def test_events_rated_high_or_not_at_all_speak_for_a_category(
         "queries",
         np.float32([categories[:, :3], *[categories[:, 1:]] * 2]),
     )[:, 1]
-    # Each liked event has the same share of a category that is its own.
+    # Each positive event has an equal share, in a category of its own.
     share = 1 / np.array(expected)
     assert np.isclose(counted[0, 0], share[0])
     assert np.isclose(counted[1, 2], share[1])
@@ -161,7 +159,7 @@ def test_events_rated_high_or_not_at_all_speak_for_a_category(
 
 
 # covers: A10
-def test_padding_and_unknown_ages_have_no_age_at_all():
+def test_padding_and_unknown_ages_have_zero_vectors():
     context, batch = make_context(), any_batch()
     batch["ratings"][:] = np.nan
     batch["ages"][0] = [0, 1, 61, 62, 2**31 - 1]
@@ -173,10 +171,10 @@ def test_padding_and_unknown_ages_have_no_age_at_all():
 
 
 # covers: A10
-def test_what_is_unknown_or_padding_teaches_no_embedding():
+def test_unknown_values_and_padding_train_no_embedding():
     context, batch = make_context(), any_batch([5, 5, 5])
     batch["ratings"][:], batch["ages"][:], batch["hours"][:] = np.nan, 0, 0
-    batch["asked_hours"][:] = 0
+    batch["request_hours"][:] = 0
     tables = tables_of(context)[:-1]
     _, gradients = value_and_gradients(
         lambda: (
@@ -186,21 +184,21 @@ def test_what_is_unknown_or_padding_teaches_no_embedding():
         tables,
     )
     for gradient in gradients:
-        np.testing.assert_array_equal(gradient, 1)  # of those sums alone
+        np.testing.assert_array_equal(gradient, 1)  # the gradient of those sums alone
 
 
 # covers: A11
 def test_one_table_serves_requests_and_events():
     context, batch = make_context(), any_batch()
-    batch["asked_hours"][:2] = batch["hours"][:2, 0] = [400_123, 400_456]
+    batch["request_hours"][:2] = batch["hours"][:2, 0] = [400_123, 400_456]
     times = found_of(context, batch, "keys")[:2, 0, D : 2 * D]
-    asked = found_of(context, batch, "queries")[:2, 0]
-    np.testing.assert_array_equal(times, asked)
+    requested = found_of(context, batch, "queries")[:2, 0]
+    np.testing.assert_array_equal(times, requested)
     assert times.any()
 
 
 # covers: A12
-def test_positions_count_from_the_newest_item_whoever_is_liked():
+def test_positions_of_positive_events_count_from_the_newest_item():
     context, batch = make_context(), any_batch([4], width=4)
     batch["ratings"][0] = [5, 1, 5, 1]
     categories = np.eye(4, dtype=np.float32)[None, :, :3]
@@ -211,10 +209,10 @@ def test_positions_count_from_the_newest_item_whoever_is_liked():
 
 
 # covers: A12
-def test_without_liked_events_there_is_no_category_to_ask_for():
+def test_without_positive_events_the_category_query_is_unknown():
     context, batch = make_context(), any_batch()
     batch["ratings"][:] = 1
-    batch["asked_hours"][:] = [0, 400_000, 400_000]
+    batch["request_hours"][:] = [0, 400_000, 400_000]
     assert not found_of(context, batch, "queries")[:, 1].any()
     known = found_of(context, batch, "is_known")
     np.testing.assert_array_equal(known, [[False] * 2, [True, False], [True, False]])
@@ -236,7 +234,7 @@ def test_users_have_hashed_vectors_of_their_own():
 
 
 # covers: A14
-def test_nobody_and_unknown_users_have_no_vector_and_are_not_asked():
+def test_unknown_users_have_zero_vectors_and_unknown_queries():
     context, batch = make_context(user_id=USER_ID), any_batch()
     batch["users"][:] = [0, 1, 2]
     assert not found_of(context, batch, "queries")[:2, 2].any()
@@ -244,7 +242,7 @@ def test_nobody_and_unknown_users_have_no_vector_and_are_not_asked():
     np.testing.assert_array_equal(known[:, 2], [False, False, True])
 
 
-def test_without_keys_there_are_no_weights_for_them():
+def test_without_keys_there_are_no_weights_of_keys():
     context = make_context(keys=False)
     assert context(any_batch(), CATEGORIES).keys is None
     assert {weight.name for weight in context.weights} == {
@@ -255,7 +253,7 @@ def test_without_keys_there_are_no_weights_for_them():
     }
 
 
-def test_half_precision_moves_no_rating_over_an_edge():
+def test_half_precision_moves_no_rating_to_another_bucket():
     context = EventContext(
         D,
         max_length=4,

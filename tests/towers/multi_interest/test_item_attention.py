@@ -4,18 +4,28 @@ import pytest
 from keras import ops
 
 from tests.gradients import assert_same_as, evaluated, value_and_gradients
-from tests.towers.build import scatter_weights
+from tests.towers.build import any_vectors, mask_of, scatter_weights
 from tests.towers.multi_interest import definitions
-from tests.towers.multi_interest.build import any_vectors, mask_of
-from two_tower.towers.multi_interest.item_attention import ContextAttention
+from two_tower.towers.multi_interest.item_attention import (
+    CoAction,
+    ContextAttention,
+    QueryAttention,
+)
 
 pytestmark = pytest.mark.backend
 
+# Inputs of context attention.
 LENGTHS = [4, 1, 0]
 IS_REAL = mask_of(LENGTHS, 4)
 
+# Inputs of query attention.
+QUERY_LENGTHS = [4, 2, 3, 0]
+QUERY_IS_REAL = mask_of(QUERY_LENGTHS, 4)
+IS_KNOWN = np.array([[True, True], [False, True], [False, False], [True, False]])
+VECTORS, QUERIES = any_vectors(4, 4, 3), any_vectors(4, 2, 3, seed=1)
 
-def make_layer(*, position_bias=False, max_length=4):
+
+def make_context_attention(*, position_bias=False, max_length=4):
     layer = ContextAttention(3, max_length=max_length, position_bias=position_bias)
     layer.build()
     scatter_weights(layer)
@@ -35,8 +45,10 @@ def any_inputs(width=4, seed=5):
 @pytest.mark.parametrize(
     ("position_bias", "max_length"), [(False, 4), (True, 4), (True, 2)]
 )
-def test_probabilities_and_gradients_follow_the_definition(position_bias, max_length):
-    layer = make_layer(position_bias=position_bias, max_length=max_length)
+def test_context_attention_and_its_gradients_follow_the_definition(
+    position_bias, max_length
+):
+    layer = make_context_attention(position_bias=position_bias, max_length=max_length)
     vectors, contexts = map(keras.Variable, any_inputs())
     along = any_vectors(3, 4, seed=9)
 
@@ -57,9 +69,9 @@ def test_probabilities_and_gradients_follow_the_definition(position_bias, max_le
 
 
 # covers: A17
-def test_padding_gets_nothing_and_has_no_say():
+def test_context_attention_gives_padding_nothing():
     vectors, contexts = any_inputs()
-    attend = evaluated(make_layer())
+    attend = evaluated(make_context_attention())
     found = attend(vectors, contexts, IS_REAL)
     assert not found[~IS_REAL].any()
     np.testing.assert_allclose(found.sum(axis=1), [1, 1, 0], 1e-5)
@@ -68,9 +80,9 @@ def test_padding_gets_nothing_and_has_no_say():
 
 
 # covers: A17
-def test_padding_gets_no_gradient():
+def test_context_attention_has_no_gradient_from_padding():
     vectors, contexts = map(keras.Variable, any_inputs())
-    layer = make_layer(position_bias=True)
+    layer = make_context_attention(position_bias=True)
     _, gradients = value_and_gradients(
         lambda: ops.sum(ops.square(layer(vectors.value, contexts.value, IS_REAL))),
         [vectors, contexts],
@@ -81,10 +93,10 @@ def test_padding_gets_no_gradient():
 
 
 # covers: A18
-def test_positions_count_from_the_newest_item():
-    # What stands before a history of two makes no difference between those two.
+def test_position_bias_counts_from_the_newest_item():
+    # Earlier items do not change the ratio of the newest two probabilities.
     vectors, contexts = any_inputs()
-    attend = evaluated(make_layer(position_bias=True))
+    attend = evaluated(make_context_attention(position_bias=True))
     whole = attend(vectors, contexts, mask_of([4, 4, 4], 4))
     newest = attend(vectors[:, 2:], contexts[:, 2:], mask_of([2, 2, 2], 2))
     np.testing.assert_allclose(
@@ -94,15 +106,96 @@ def test_positions_count_from_the_newest_item():
 
 # covers: A18
 @pytest.mark.parametrize("position_bias", [False, True])
-def test_the_order_of_a_history_has_a_say_with_position_bias_alone(position_bias):
+def test_context_attention_reads_the_order_only_with_position_bias(position_bias):
     vectors, contexts = any_inputs()
-    attend = evaluated(make_layer(position_bias=position_bias))
+    attend = evaluated(make_context_attention(position_bias=position_bias))
     is_real = mask_of([4, 4, 4], 4)
     forwards = attend(vectors, contexts, is_real)
     backwards = attend(vectors[:, ::-1], contexts[:, ::-1], is_real)[:, ::-1]
     assert np.allclose(forwards, backwards, 1e-4, 1e-6) != position_bias
 
 
-def test_the_configuration_rebuilds_the_layer():
-    config = make_layer(position_bias=True).get_config()
-    assert ContextAttention.from_config(config).get_config() == config
+def make_query_attention(*, transform=True):
+    layer = QueryAttention(3, temperature=0.5, transform=transform)
+    layer.build()
+    scatter_weights(layer)
+    return layer
+
+
+# covers: A30
+@pytest.mark.parametrize("transform", [False, True])
+def test_query_attention_and_its_gradients_follow_the_definition(transform):
+    layer = make_query_attention(transform=transform)
+    vectors, queries = keras.Variable(VECTORS), keras.Variable(QUERIES)
+    along = any_vectors(4, 4, seed=9)
+
+    def reference(vectors, queries, *change):
+        total = 0.0
+        for row, n in enumerate(QUERY_LENGTHS[:3]):
+            known = queries[row][IS_KNOWN[row]]
+            probability = definitions.query_attention(
+                vectors[row, :n], known, 0.5, *change
+            )
+            total += probability @ along[row, :n]
+        return total
+
+    assert_same_as(
+        reference,
+        lambda: ops.sum(
+            layer(vectors.value, queries.value, QUERY_IS_REAL, IS_KNOWN) * along
+        ),
+        [vectors, queries, *layer.trainable_weights],
+    )
+
+
+# covers: A30
+def test_query_attention_gives_padding_nothing():
+    found = evaluated(make_query_attention())(VECTORS, QUERIES, QUERY_IS_REAL, IS_KNOWN)
+    assert not found[~QUERY_IS_REAL].any()
+    np.testing.assert_allclose(found.sum(axis=1), [1, 1, 1, 0], 1e-5)
+
+
+# covers: A30
+def test_query_attention_reads_the_lengths_of_item_vectors():
+    attend = evaluated(make_query_attention())
+    found = attend(VECTORS, QUERIES, QUERY_IS_REAL, IS_KNOWN)
+    assert not np.allclose(attend(VECTORS * 2, QUERIES, QUERY_IS_REAL, IS_KNOWN), found)
+
+
+# covers: A16
+def test_co_action_and_its_gradients_follow_the_definition():
+    layer = CoAction(3)
+    layer.build((None, None, 4), (None, 5))
+    scatter_weights(layer)
+    keys, query = (
+        keras.Variable(any_vectors(2, 3, 4)),
+        keras.Variable(any_vectors(2, 5)),
+    )
+    along = any_vectors(2, 3, 3, seed=1)
+
+    def reference(keys, queries, *weights):
+        rows = [
+            definitions.co_action(*row, *weights)
+            for row in zip(keys, queries, strict=True)
+        ]
+        return np.sum(along * rows)
+
+    assert_same_as(
+        reference,
+        lambda: ops.sum(layer(keys.value, query.value) * along),
+        [keys, query, *layer.of_key.weights, *layer.of_query.weights],
+    )
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        ContextAttention(3, max_length=4, position_bias=True),
+        QueryAttention(3, temperature=0.5, transform=True),
+        CoAction(3),
+    ],
+    ids=lambda layer: type(layer).__name__,
+)
+def test_the_configuration_rebuilds_the_layer(layer):
+    config = layer.get_config()
+    assert type(layer).from_config(config).get_config() == config

@@ -4,9 +4,8 @@ import pytest
 from keras import ops
 
 from tests.gradients import assert_same_as, evaluated, value_and_gradients
-from tests.towers.build import scatter_weights
+from tests.towers.build import any_vectors, scatter_weights
 from tests.towers.multi_interest import definitions
-from tests.towers.multi_interest.build import any_vectors
 from two_tower.towers.multi_interest.router import ProtoRouter
 
 pytestmark = pytest.mark.backend
@@ -32,7 +31,7 @@ def expected_of(vectors, prototypes, temperature=0.5):
 
 
 def gradients_of(router, vectors):
-    """Return those of a weighted sum of p, in the vectors and the prototypes."""
+    """Return the gradients of a weighted sum of p in vectors and prototypes."""
     return value_and_gradients(
         lambda: ops.sum(router(vectors.value) * ALONG), [vectors, router.prototypes]
     )[1]
@@ -55,7 +54,7 @@ def test_probabilities_and_gradients_follow_the_definition():
 
 
 # covers: A20
-def test_logs_are_of_the_same_probabilities_and_never_infinite():
+def test_log_probabilities_are_finite():
     router = make_router()
     found = evaluated(router.log_probabilities)(VECTORS)
     expected = np.log(expected_of(VECTORS, np.float64(router.prototypes)))
@@ -63,12 +62,12 @@ def test_logs_are_of_the_same_probabilities_and_never_infinite():
     sharp = make_router(temperature=1e-3)
     found = evaluated(sharp.log_probabilities)(VECTORS)
     assert np.isfinite(found).all()
-    assert found.min() < -150  # whose probability is 0 in float32
+    assert found.min() < -150  # p itself is 0 in float32
 
 
 # covers: A20
 @pytest.mark.parametrize("mode", ["straight_through", "hard"])
-def test_hard_routing_gives_all_to_the_most_probable(mode):
+def test_hard_routing_selects_the_most_probable_head(mode):
     router = make_router(mode)
     soft = expected_of(VECTORS, np.float64(router.prototypes))
     found = evaluated(router)(VECTORS)
@@ -92,24 +91,24 @@ def test_hard_routing_has_no_gradient():
         lambda: ops.sum(router(vectors.value) * ALONG) + ops.sum(vectors.value),
         [vectors],
     )
-    np.testing.assert_array_equal(gradient, 1)  # of the latter sum alone
+    np.testing.assert_array_equal(gradient, 1)  # the gradient of the second sum
     assert not router.trainable_weights
 
 
 # covers: A20
-def test_a_single_interest_has_all():
+def test_a_single_interest_has_probability_one():
     router = ProtoRouter(1, 3, temperature=0.5, mode="soft")
     np.testing.assert_array_equal(evaluated(router)(VECTORS), 1)
 
 
 # covers: A20
-def test_the_length_of_vectors_has_no_say():
+def test_the_length_of_vectors_does_not_matter():
     route = evaluated(make_router())
     np.testing.assert_allclose(route(VECTORS * 7), route(VECTORS), 1e-5, 1e-6)
 
 
 # covers: A20
-def test_unit_vectors_need_not_be_normalised_again():
+def test_unit_vectors_are_routed_without_normalisation():
     router = make_router()
     units = VECTORS / np.linalg.norm(VECTORS, axis=-1, keepdims=True)
     found = evaluated(lambda vectors: router(vectors, are_unit=True))(units)
@@ -121,20 +120,6 @@ def test_unit_vectors_need_not_be_normalised_again():
 def test_vectors_of_another_shape_are_refused(shape):
     with pytest.raises(ValueError, match=r"dimension 3 .* give it \[..., 3\]"):
         make_router()(any_vectors(*shape))
-
-
-# covers: A20
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"mode": "medium", "temperature": 1.0}, "'soft', 'straight_through', 'hard'"),
-        ({"mode": "soft", "temperature": 0.0}, "above 0"),
-        ({"mode": "soft", "temperature": -1.0}, "above 0"),
-    ],
-)
-def test_options_out_of_range_are_refused(options, message):
-    with pytest.raises(ValueError, match=message):
-        ProtoRouter(4, 3, **options)
 
 
 # covers: A20

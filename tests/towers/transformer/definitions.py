@@ -1,4 +1,4 @@
-"""The options of sequence towers by their papers, a position at a time, in float64."""
+"""Transformer options by their papers, position by position, in float64."""
 
 from math import erf, exp, floor, log2, sqrt
 
@@ -60,7 +60,7 @@ def add_back(state, branch, options, weights, name):
     return state + np.array([sigmoid(x) for x in gate]) * branch
 
 
-def attend(states, times, asked, options, weights):
+def attend(states, times, requested, options, weights):
     """Return what each position reads, `[n, H·W]` before the output projection."""
     n_heads, is_softmax = options["n_heads"], options["attention"] == "softmax"
     width = options["head_width"] or states.shape[1] // n_heads
@@ -82,7 +82,7 @@ def attend(states, times, asked, options, weights):
                 if options["relative_position"]:
                     logits[j] += weights["positions"][head, position_bucket(t - j)]
                 if options["relative_time"]:
-                    since = time_bucket(int(asked[t] - times[j]))
+                    since = time_bucket(int(requested[t] - times[j]))
                     logits[j] += weights["times"][head, since]
             shares = softmax(logits) if is_softmax else silu(logits) / (t + 1)
             read[t, own] = shares @ values[: t + 1]
@@ -92,11 +92,11 @@ def attend(states, times, asked, options, weights):
     return gates * np.array([layer_norm(row, *norm) for row in read])
 
 
-def block(states, times, asked, options, weights):
+def block(states, times, requested, options, weights):
     """Return the next states `[n, D]`; the weights are those of one block."""
     norm = weights["attention_norm/gamma"], weights["attention_norm/beta"]
     normal = np.array([layer_norm(state, *norm) for state in states])
-    read = attend(normal, times, asked, options, weights)
+    read = attend(normal, times, requested, options, weights)
     read = read @ weights["output_projection/kernel"]
     states = np.array(
         [
@@ -121,19 +121,19 @@ def block(states, times, asked, options, weights):
     )
 
 
-def sequence_user(history, times, asked_at, options, weights, blocks):
+def sequence_user(history, times, requested_at, options, weights, blocks):
     """Return one user's states `[n, D]`.
 
     Args:
         history: `[n, D]`, the vectors of its items.
         times: seconds of the events.
-        asked_at: seconds of the request.
-        options: of the tower, by name.
-        weights: of the tower but its blocks, by name.
-        blocks: of each block, by name.
+        requested_at: seconds of the request.
+        options: options by name.
+        weights: weights outside the blocks, by name.
+        blocks: weights of each block, by name.
     """
     n, dimension = history.shape
-    asked = [*times[1:], asked_at] if options["request_time"] else times
+    requested = [*times[1:], requested_at] if options["request_time"] else times
     states = history * sqrt(dimension)
     for t in range(n):
         if options["absolute_position"]:
@@ -142,8 +142,8 @@ def sequence_user(history, times, asked_at, options, weights, blocks):
             before = None if t == 0 else int(times[t] - times[t - 1])
             states[t] += weights["before"][time_bucket(before)]
             if options["request_time"]:
-                states[t] += weights["after"][time_bucket(int(asked[t] - times[t]))]
+                states[t] += weights["after"][time_bucket(int(requested[t] - times[t]))]
     for own in blocks:
-        states = block(states, times, asked, options, own)
+        states = block(states, times, requested, options, own)
     norm = weights["output_norm/gamma"], weights["output_norm/beta"]
     return np.array([layer_norm(state, *norm) for state in states])

@@ -1,4 +1,4 @@
-"""Histories with times, and towers of every option to read them."""
+"""Histories with times, and transformers with every option."""
 
 from functools import cache
 
@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from tests.gradients import evaluated
-from tests.towers.build import DIMENSION, make_encoder, scatter_weights
+from tests.towers.build import (
+    DIMENSION,
+    any_vectors,
+    make_encoder,
+    mask_of,
+    scatter_weights,
+)
 from two_tower.ragged import Ragged
 from two_tower.towers.events import UNKNOWN_TIME, Events, event_fields
 
@@ -19,9 +25,9 @@ WIDE_HEADS = {"head_width": 3, "n_heads": 3}
 BY_POSITION = {"relative_position": True}
 BY_TIME = {"relative_time": True}
 GAPS = {"time_gap": True}
-ASKED_BY_TIME = BY_TIME | {"request_time": True}
-ASKED_GAPS = GAPS | {"request_time": True}
-EVERYTHING = GATED | SWIGLU | BY_POSITION | ASKED_BY_TIME | ASKED_GAPS
+REQUEST_BY_TIME = BY_TIME | {"request_time": True}
+REQUEST_GAPS = GAPS | {"request_time": True}
+EVERYTHING = GATED | SWIGLU | BY_POSITION | REQUEST_BY_TIME | REQUEST_GAPS
 POINTWISE_EVERYTHING = POINTWISE | BY_POSITION | BY_TIME | GAPS
 
 OPTIONS = {
@@ -35,9 +41,9 @@ OPTIONS = {
     "wide heads": WIDE_HEADS,
     "relative position": BY_POSITION,
     "relative time": BY_TIME,
-    "relative time from the request": ASKED_BY_TIME,
+    "relative time from the request": REQUEST_BY_TIME,
     "gaps": GAPS,
-    "gaps to the request": ASKED_GAPS,
+    "gaps to the request": REQUEST_GAPS,
     "everything": EVERYTHING,
     "pointwise with everything": POINTWISE_EVERYTHING,
 }
@@ -53,7 +59,7 @@ EACH_TIMED_OPTION = pytest.mark.parametrize("name", TIMED)
 LENGTH = 6
 # Seconds of six events: two of one second, then seconds, minutes, hours, a month apart.
 TIMES = 900_000_000 + np.array([0, 0, 60, 90, 9_000, 3_000_000])
-ASKED_AT = int(TIMES[-1]) + 90_000
+REQUESTED_AT = int(TIMES[-1]) + 90_000
 
 
 def make_tower(name, *, n_blocks=2, **changes):
@@ -80,46 +86,40 @@ def call_shared(name, **changes):
     return lambda vectors, is_real, _: without_ages(vectors, is_real)
 
 
-def any_vectors(*shape, seed=5):
-    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
-
-
 def some_items(n_rows=1, length=LENGTH, seed=5):
     """Return `[R, T, D]` vectors."""
     return any_vectors(n_rows, length, DIMENSION, seed=seed)
 
 
-def mask_of(lengths, width):
-    return np.arange(width) < np.array(lengths)[:, None]
-
-
-def ages_for(rows, *, width=LENGTH, asked_at=None, request_time):
+def ages_for(rows, *, width=LENGTH, requested_at=None, request_time):
     """Return `[R, width]` int32 ages, as batches hold them.
 
     Args:
         rows: seconds of each history's events.
         width: T.
-        asked_at: seconds of each request; None if nobody knows.
-        request_time: whether towers read that.
+        requested_at: seconds of each request; None if unknown.
+        request_time: whether the request times are read.
     """
     histories = Ragged.from_lists([[2] * len(row) for row in rows])
     times = np.array([second for row in rows for second in row], np.int64)
     unknown = np.full(len(rows), UNKNOWN_TIME)
-    asked = unknown if asked_at is None else np.array(asked_at, np.int64)
-    events = Events(times, np.full(len(times), np.nan, np.float32), asked)
+    requested = unknown if requested_at is None else np.array(requested_at, np.int64)
+    events = Events(times, np.full(len(times), np.nan, np.float32), requested)
     return event_fields(histories, events, width, request_time=request_time)["ages"]
 
 
-def states_of(name, vectors, rows, *, width=LENGTH, asked_at=ASKED_AT, **changes):
-    """Return `[R, width, D]`, the states of histories with events at these seconds.
+def states_of(
+    name, vectors, rows, *, width=LENGTH, requested_at=REQUESTED_AT, **changes
+):
+    """Return `[R, width, D]`, states of histories with events at given seconds.
 
     Args:
-        name: of the shared tower's options.
-        vectors: R times `[T, D]`, of the histories' items.
+        name: name of the options.
+        vectors: R times `[T, D]`, item vectors of the histories.
         rows: seconds of each history's events.
-        width: that histories are padded to.
-        asked_at: the second of each request.
-        **changes: of the options.
+        width: width that histories are padded to.
+        requested_at: second of each request.
+        **changes: changes of the options.
     """
     tower = shared_tower(name, **changes)
     padded = np.zeros((len(rows), width, DIMENSION), np.float32)
@@ -128,8 +128,55 @@ def states_of(name, vectors, rows, *, width=LENGTH, asked_at=ASKED_AT, **changes
     ages = ages_for(
         rows,
         width=width,
-        asked_at=[asked_at] * len(rows),
+        requested_at=[requested_at] * len(rows),
         request_time=tower.request_time,
     )
     mask = mask_of([*map(len, rows)], width)
     return call_shared(name, **changes)(padded, mask, ages)
+
+
+def weights_of_block(block):
+    """Return a block's weights by their names in the definition."""
+    named = {
+        f"{part}/{kind}": getattr(getattr(block, part), kind)
+        for part in ("attention_norm", "feed_norm")
+        for kind in ("gamma", "beta")
+        if hasattr(block, part)
+    }
+    attention = block.attention
+    named["projections/kernel"] = attention.projections.kernel
+    named["output_projection/kernel"] = attention.output_projection.kernel
+    if hasattr(attention, "norm"):
+        named["norm/gamma"] = attention.norm.gamma
+        named["norm/beta"] = attention.norm.beta
+    for kind in ("positions", "times"):
+        if attention.bias is not None and hasattr(attention.bias, kind):
+            named[kind] = getattr(attention.bias, kind)
+    residuals = {"attention_gate": block.attention_residual}
+    if block.feed_forward is not None:
+        residuals["feed_gate"] = block.feed_residual
+        for part in ("into", "out"):
+            layer = getattr(block.feed_forward, part)
+            named[f"{part}/kernel"] = layer.kernel
+            if layer.use_bias:
+                named[f"{part}/bias"] = layer.bias
+    for name, residual in residuals.items():
+        if residual.gate is not None:
+            named[f"{name}/kernel"] = residual.gate.kernel
+            named[f"{name}/bias"] = residual.gate.bias
+    return named
+
+
+def weights_of_tower(tower):
+    """Return the weights outside the blocks by their names in the definition."""
+    named = {
+        "output_norm/gamma": tower.output_norm.gamma,
+        "output_norm/beta": tower.output_norm.beta,
+    }
+    if tower.options.absolute_position:
+        named["positions"] = tower.positions
+    if tower.gaps is not None:
+        named["before"] = tower.gaps.before
+        if tower.request_time:
+            named["after"] = tower.gaps.after
+    return named

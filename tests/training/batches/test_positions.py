@@ -55,7 +55,7 @@ def places_of(batch):
             int(batch["labels"][row]),
             *(tuple(field.tolist()) for field in fields),
             tuple(ratings),
-            int(batch["asked_hours"][row]),
+            int(batch["request_hours"][row]),
         )
 
 
@@ -102,7 +102,7 @@ def test_shapes_depend_on_the_width_alone_and_padding_is_empty(shape):
             "weights": ("float32", flat),
             "progress": ("float32", ()),
             "lengths": ("int32", flat),
-            "asked_hours": ("int32", flat),
+            "request_hours": ("int32", flat),
             "items": ("int32", wide),
             "hours": ("int32", wide),
             "ages": ("int32", wide),
@@ -131,8 +131,8 @@ def test_without_a_request_time_the_newest_event_stands_in_for_it():
         read = batch["lengths"] > 0
         newest = np.flatnonzero(read), batch["lengths"][read] - 1
         assert (batch["ages"][newest] == 1).all()
-        assert (batch["asked_hours"][read] == batch["hours"][newest]).all()
-        assert not batch["asked_hours"][~read].any()
+        assert (batch["request_hours"][read] == batch["hours"][newest]).all()
+        assert not batch["request_hours"][~read].any()
 
 
 # covers: A41

@@ -1,1 +1,1 @@
-"""multi_interest."""
+"""History encoder with several interests per user."""

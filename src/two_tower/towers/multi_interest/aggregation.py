@@ -1,6 +1,6 @@
-"""H heads to V vectors."""
+"""Aggregation of H heads to V vectors."""
 
-from typing import Any, get_args
+from typing import Any
 
 import keras
 from keras import ops
@@ -12,7 +12,7 @@ from two_tower.types import QuerySource, Tensor
 def aggregate(
     heads: Tensor, queries: Tensor, temperature: float | None = None
 ) -> Tensor:
-    """Return y = (1/G) · Σ_g w_g · x_g of each group, w = softmax over g of x_g·m / τ.
+    """Return y = (1/G) · Σ_g w_g · x_g per group, w = softmax over g of x_g·m / τ.
 
     Args:
         heads: `[B, V, G, D]` float, x: V groups of G heads.
@@ -20,8 +20,8 @@ def aggregate(
         temperature: τ; None for 1.
 
     Returns:
-        `[B, V, D]` float, of the heads' dtype, in which it is rounded once; with one
-        head in each group the heads themselves.
+        `[B, V, D]` float of the heads' dtype, computed in float32; with one head per
+        group the heads themselves.
     """
     if heads.shape[2] == 1:
         return heads[:, :, 0]
@@ -34,22 +34,21 @@ def aggregate(
 
 @keras.saving.register_keras_serializable("two_tower")
 class HeadAggregation(keras.layers.Layer):
-    """Sum up groups of heads, by how well each agrees with a query.
+    """Attention over groups of heads, one vector per group.
 
     Args:
         n_heads: H.
-        n_vectors: V, a divisor of H: heads 0 … H/V - 1 make vector 0, and so on.
+        n_vectors: V, a divisor of H: vector 0 has the heads 0 … H/V - 1, and so on.
         dimension: D.
-        query: what asks, m: `items` for the mean of the history's items, the same for
-            all groups; `heads` for the mean of a group's own heads.
-        transform: whether m + FC(m) asks in place of m; with `heads` and several
-            vectors each group has its own FC.
-        temperature: of the weights, above 0; None for 1.
-        last_layer: whether each vector y passes a layer of its own, y + FC_v(y).
+        query: source of the query m: `items` for the mean of the history's items, one
+            query for all groups; `heads` for the mean of each group's heads.
+        transform: whether the query is m + FC(m) in place of m; with `heads` and
+            several vectors each group has its own FC.
+        temperature: temperature of the weights, above 0; None for 1.
+        last_layer: whether each vector y has a last layer of its own, y + FC_v(y).
 
     Raises:
-        ValueError: if V doesn't divide H, the query is another one, or the temperature
-            is not above 0.
+        ValueError: if V doesn't divide H.
 
     References:
         He et al., An Unsupervised Neural Attention Model for Aspect Extraction, ACL
@@ -74,46 +73,31 @@ class HeadAggregation(keras.layers.Layer):
                 f"{n_heads} heads don't make {n_vectors} vectors; give a number of "
                 "heads that is a multiple of the vectors'"
             )
-        if query not in get_args(QuerySource):
-            raise ValueError(
-                f"there is no query {query!r} for heads; choose one of "
-                f"{get_args(QuerySource)}"
-            )
-        if temperature is not None and not temperature > 0:
-            raise ValueError(
-                f"the temperature of aggregation is {temperature}; give one above 0, "
-                "or none"
-            )
         self.n_heads = n_heads
         self.n_vectors = n_vectors
         self.dimension = dimension
         self.query = query
-        self.transform = transform
         self.temperature = temperature
         self.last_layer = last_layer
-        # A head that is alone in its group is its vector, whatever asks.
+        # The only head of a group is its vector, whatever the query.
         self.changes_query = transform and n_heads > n_vectors
         if self.changes_query:
             self.change = (
-                dense(dimension, "change", self.dtype_policy)
+                dense(dimension, "change", self.dtype_policy.name)
                 if query == "items" or n_vectors == 1
-                else MultipathDense(
-                    n_vectors,
-                    output=None,
-                    use_bias=True,
-                    name="change",
-                    dtype=self.dtype_policy,
-                )
+                else self._dense_per_vector("change")
             )
-
         if last_layer:
-            self.last = MultipathDense(
-                n_vectors,
-                output=None,
-                use_bias=True,
-                name="last",
-                dtype=self.dtype_policy,
-            )
+            self.last = self._dense_per_vector("last")
+
+    def _dense_per_vector(self, name: str) -> MultipathDense:
+        return MultipathDense(
+            self.n_vectors,
+            output=None,
+            use_bias=True,
+            name=name,
+            dtype=self.dtype_policy.name,
+        )
 
     def build(self, _: Any = None) -> None:
         if self.changes_query:
@@ -123,14 +107,11 @@ class HeadAggregation(keras.layers.Layer):
         self.built = True
 
     def call(self, heads: Tensor, mean_item: Tensor) -> Tensor:
-        """Return the users' vectors.
+        """Return `[B, V, D]` float vectors, not normalised.
 
         Args:
             heads: `[B, H, D]` float.
             mean_item: `[B, D]` float, Σ_t p(t) · e_t of unit vectors e.
-
-        Returns:
-            `[B, V, D]` float, not normalised.
         """
         group = self.n_heads // self.n_vectors
         groups = ops.reshape(heads, (-1, self.n_vectors, group, self.dimension))
@@ -143,15 +124,3 @@ class HeadAggregation(keras.layers.Layer):
             queries = queries + self.change(queries)
         vectors = aggregate(groups, queries, self.temperature)
         return vectors + self.last(vectors) if self.last_layer else vectors
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "n_heads": self.n_heads,
-            "n_vectors": self.n_vectors,
-            "dimension": self.dimension,
-            "query": self.query,
-            "transform": self.transform,
-            "temperature": self.temperature,
-            "last_layer": self.last_layer,
-        }

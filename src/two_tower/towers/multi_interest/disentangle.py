@@ -1,6 +1,6 @@
-"""A history taken apart into H interests."""
+"""Disentangling of a history into H heads, one per interest."""
 
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import keras
 from keras import ops
@@ -9,21 +9,20 @@ from two_tower.towers.multi_interest.layers import LayerNorm, dense, unit_vector
 from two_tower.towers.multi_interest.router import ProtoRouter
 from two_tower.types import HeadNorm, Tensor
 
-# Up to here a head counts as empty. The square of more than this, which is in the
-# gradient of a quotient, is a normal float32 still.
+# Up to this mass a head counts as empty. The square of a greater mass, which the
+# gradient of a quotient contains, is still a normal float32.
 LEAST_MASS = 1e-16
 
 
 @keras.saving.register_keras_serializable("two_tower")
 class HeadMaker(keras.layers.Layer):
-    """Make H heads of what each has of a history: FC(tanh(FC([init; prior]))) + init.
+    """Heads from pooled items: FC(tanh(FC([pool; prior]))) + pool.
 
     Args:
         n_heads: H.
         dimension: D.
-        prior: whether a learned vector of each head stands beside its init. It
-            keeps a head that a history has next to nothing of from being made of the
-            other heads' items ("spill-over").
+        prior: whether each head has a learned prior beside its pool. Without it a head
+            with hardly any items is made of other heads' items ("spill-over").
 
     References:
         Zhou et al., Contrastive Learning for Debiased Candidate Generation in
@@ -37,8 +36,8 @@ class HeadMaker(keras.layers.Layer):
         self.n_heads = n_heads
         self.dimension = dimension
         self.prior = prior
-        self.inner = dense(dimension, "inner", self.dtype_policy)
-        self.outer = dense(dimension, "outer", self.dtype_policy)
+        self.inner = dense(dimension, "inner", self.dtype_policy.name)
+        self.outer = dense(dimension, "outer", self.dtype_policy.name)
 
     def build(self, _: Any = None) -> None:
         self.inner.build((None, self.dimension * (2 if self.prior else 1)))
@@ -52,7 +51,7 @@ class HeadMaker(keras.layers.Layer):
         self.built = True
 
     def call(self, pools: Tensor) -> Tensor:
-        """Return `[B, H, D]` float heads of `[B, H, D]` float inits."""
+        """Return `[B, H, D]` float heads of `[B, H, D]` float pools."""
         states = pools
         if self.prior:
             priors = ops.broadcast_to(
@@ -62,14 +61,6 @@ class HeadMaker(keras.layers.Layer):
         flat = ops.reshape(states, (-1, states.shape[-1]))
         made = self.outer(ops.tanh(self.inner(flat)))
         return ops.reshape(made, ops.shape(pools)) + pools
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "n_heads": self.n_heads,
-            "dimension": self.dimension,
-            "prior": self.prior,
-        }
 
 
 def joint_probability(item_probability: Tensor, head_of_item: Tensor) -> Tensor:
@@ -86,7 +77,7 @@ def joint_probability(item_probability: Tensor, head_of_item: Tensor) -> Tensor:
 
 
 def pool_by_head(units: Tensor, joint: Tensor) -> Tensor:
-    """Return each head's Σ_t p(h, t) · e_t.
+    """Return each head's pool Σ_t p(h, t) · e_t.
 
     Args:
         units: `[B, T, D]` float, unit vectors.
@@ -100,10 +91,10 @@ def pool_by_head(units: Tensor, joint: Tensor) -> Tensor:
 
 
 def equalise_pools(pools: Tensor, joint: Tensor) -> Tensor:
-    """Return the heads' pools over their mass Σ_t p(h, t).
+    """Return the heads' pools divided by their mass Σ_t p(h, t).
 
-    An empty head keeps its pool of next to nothing, and so the gradient of a pool that
-    isn't equalised: straight-through routing has one where nothing is routed to.
+    The pool of an empty head is not divided, which keeps its gradient:
+    straight-through routing has one even where nothing is routed to.
 
     Args:
         pools: `[B, H, D]` float.
@@ -118,7 +109,7 @@ def equalise_pools(pools: Tensor, joint: Tensor) -> Tensor:
 
 
 class Disentangled(NamedTuple):
-    """A history by heads.
+    """A history disentangled into heads.
 
     Attributes:
         heads: `[B, H, D]` float.
@@ -133,21 +124,20 @@ class Disentangled(NamedTuple):
 
 @keras.saving.register_keras_serializable("two_tower")
 class Disentangler(keras.layers.Layer):
-    """Share the items of a history out among heads.
+    """Route the items of a history to heads and pool them.
 
     Args:
         n_heads: H.
         dimension: D.
-        router: from items to H heads; it becomes a part of this layer.
-        equalise: whether each head's items are weighted to a sum of 1, so that heads
-            of few items weigh as much as those of many.
-        prior: whether each head has a learned vector beside its items; see `HeadMaker`.
-        norm: `layer` for a layer norm behind the heads, `unit` for one to length 1,
-            None for none.
+        router: router of items to H heads, a sublayer.
+        equalise: whether each head's item weights are scaled to sum 1, so that heads of
+            few items weigh as much as others.
+        prior: whether each head has a learned prior; see `HeadMaker`.
+        norm: `layer` for a layer norm of the heads, `unit` for one to length 1, None
+            for none.
 
     Raises:
-        ValueError: if the router has another number of prototypes than H, or the norm
-            is another one.
+        ValueError: if the router hasn't H prototypes.
 
     References:
         Zhou et al., Contrastive Learning for Debiased Candidate Generation in
@@ -171,29 +161,25 @@ class Disentangler(keras.layers.Layer):
                 f"the router has {router.n_prototypes} prototypes for {n_heads} heads; "
                 "give it one for each head"
             )
-        if norm is not None and norm not in get_args(HeadNorm):
-            raise ValueError(
-                f"there is no norm {norm!r} of heads; choose one of "
-                f"{get_args(HeadNorm)}, or none"
-            )
         self.n_heads = n_heads
         self.dimension = dimension
         self.router = router
         self.equalise = equalise
         self.prior = prior
         self.norm_kind = norm
+        dtype = self.dtype_policy.name
         self.maker = HeadMaker(
-            n_heads, dimension, prior=prior, name="maker", dtype=self.dtype_policy
+            n_heads, dimension, prior=prior, name="maker", dtype=dtype
         )
         self.norm = (
             None
             if norm is None
-            else LayerNorm(to_unit=norm == "unit", name="norm", dtype=self.dtype_policy)
+            else LayerNorm(to_unit=norm == "unit", name="norm", dtype=dtype)
         )
 
     @property
     def input_dtype(self) -> str:
-        """What Keras casts numbers to: probabilities don't bear half precision."""
+        """Dtype that Keras casts inputs to; half precision is too coarse here."""
         return "float32"
 
     def build(self, _: Any = None) -> None:
@@ -210,9 +196,9 @@ class Disentangler(keras.layers.Layer):
         """Return the heads of histories.
 
         Args:
-            units: `[B, T, D]` float, the items' vectors, of length 1.
-            item_probability: `[B, T]` float32, how much each item counts.
-            is_real: `[B, T]` bool, False for the padding behind each history.
+            units: `[B, T, D]` float, item vectors of length 1.
+            item_probability: `[B, T]` float32, p(t).
+            is_real: `[B, T]` bool, False for padding, which follows the items.
         """
         units = ops.cast(units, self.compute_dtype)
         routed = self.router(units, are_unit=True)
@@ -241,6 +227,6 @@ class Disentangler(keras.layers.Layer):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "Disentangler":
-        """Rebuild the router, then the layer, from `get_config`'s answer."""
+        """Rebuild the router, then the layer, from the result of `get_config`."""
         router = keras.saving.deserialize_keras_object(config["router"])
         return cls(**{**config, "router": router})

@@ -1,4 +1,4 @@
-"""What is known of the events of a history, and of the request that it serves."""
+"""Embeddings of the events of a history and of its request."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -11,7 +11,7 @@ from keras import ops
 from two_tower.towers.hashed_embedding import Hash, HashedEmbedding
 from two_tower.towers.hashing import DayOfWeek, HourOfDay, Modulo, Thresholds
 from two_tower.towers.multi_interest.layers import (
-    ages_of_places,
+    positions_from_newest,
     unit_vectors,
     weighted_softmax,
 )
@@ -20,20 +20,19 @@ from two_tower.types import FIRST_ID, PADDING, Tensor
 
 HOURS_PER_WEEK = 7 * 24
 
-# What hours and ages are where nobody knows them, and the age of 0 seconds.
+# Unknown hours and ages, and the age of 0 seconds.
 UNKNOWN, FIRST_AGE = 0, 1
 
 
 class Context(NamedTuple):
-    """What a layer of attention may read.
+    """Embedded events and requests, the inputs of item attention.
 
     Attributes:
-        keys: `[B, T, 3D]` float, of each event: the mean of its rating's and its age's
-            vectors, then its time's, then its category's; None if there are none.
-        queries: `[B, Q, D]` float, of each request: its time's vector, the category of
-            late positive events and, if users have vectors of their own, the user's.
-        is_known: `[B, Q]` bool, False for a query of which nothing is known, whose
-            vector is zero.
+        keys: `[B, T, 3D]` float per event: mean of rating and age vectors, time vector,
+            category vector; None if attention reads no keys.
+        queries: `[B, Q, D]` float per request: time vector, category of recent positive
+            events and, if users have vectors, the user's.
+        is_known: `[B, Q]` bool, False for unknown queries, whose vectors are zero.
     """
 
     keys: Tensor | None
@@ -44,28 +43,28 @@ class Context(NamedTuple):
 def flag_positive(
     ratings: Tensor, is_real: Tensor, positive_rating: float | None
 ) -> Tensor:
-    """Return which events speak for what a user likes.
+    """Return the mask of positive events.
 
     Args:
-        ratings: `[B, T]` float32, NaN for none.
+        ratings: `[B, T]` float32, NaN without a rating.
         is_real: `[B, T]` bool.
-        positive_rating: the least rating that does; None for any.
+        positive_rating: minimum rating of a positive event; None: all.
 
     Returns:
-        `[B, T]` bool: real events rated so, or not at all.
+        `[B, T]` bool; real events without a rating are positive.
     """
     if positive_rating is None:
         return is_real
-    # Not by "not below": TensorFlow's graphs make "at or above" of it, False for NaN.
-    is_liked = ops.logical_or(ops.isnan(ratings), ratings >= positive_rating)
-    return ops.logical_and(is_real, is_liked)
+    # Not "not below": TensorFlow's graphs turn it into "at or above", False for NaN.
+    is_positive = ops.logical_or(ops.isnan(ratings), ratings >= positive_rating)
+    return ops.logical_and(is_real, is_positive)
 
 
 def hour_of_week(hours: Tensor) -> Tensor:
-    """Return 1 … 168 of whole hours since 1970, and 0 of unknown ones.
+    """Return the hours of the week, 1 … 168, or 0 if unknown.
 
     Args:
-        hours: `[...]` int32.
+        hours: `[...]` int32, whole hours since 1970 (UTC), 0 if unknown.
 
     Returns:
         `[...]` int32.
@@ -81,15 +80,14 @@ class EventContext(keras.layers.Layer):
 
     Args:
         dimension: D.
-        max_length: how many positions have weights of their own; older items share the
-            last.
-        positive_rating: the least rating of an event that speaks for a category; events
-            without a rating do. None for all events.
-        rating_edges: rising; ratings that no edge lies between share a vector.
-        age_edges: rising, in seconds; likewise for the time from event to request.
-        user_id: `buckets` (a prime) and `dimension` of each hash of user ids; None if
-            users have no vectors of their own.
-        keys: whether there are keys.
+        max_length: number of positions with a weight each; older items share the last.
+        positive_rating: minimum rating of an event whose category counts; events
+            without a rating count. None: all.
+        rating_edges: rising bucket boundaries of ratings.
+        age_edges: rising bucket boundaries of the seconds from event to request.
+        user_id: `buckets` (a prime) and `dimension` of each hashed table of user ids;
+            None: users have no vectors.
+        keys: whether events have keys.
 
     References:
         Zhou et al., Contrastive Learning for Debiased Candidate Generation in
@@ -112,14 +110,16 @@ class EventContext(keras.layers.Layer):
         self.dimension = dimension
         self.max_length = max_length
         self.positive_rating = positive_rating
-        self.rating_edges = list(rating_edges)
-        self.age_edges = list(age_edges)
-        self.user_id = None if user_id is None else [dict(one) for one in user_id]
+        self.user_id = user_id
         self.keys = keys
-        embed = partial(HashedEmbedding, dimension=dimension, dtype=self.dtype_policy)
+        embed = partial(
+            HashedEmbedding, dimension=dimension, dtype=self.dtype_policy.name
+        )
         if keys:
-            ratings = Thresholds(tuple(self.rating_edges))
-            ages = Thresholds(tuple(self.age_edges))
+            ratings, ages = (
+                Thresholds(tuple(rating_edges)),
+                Thresholds(tuple(age_edges)),
+            )
             self.ratings = embed([Hash("ratings", ratings, dimension)], name="ratings")
             self.ages = embed([Hash("ages", ages, dimension)], name="ages")
         self.times = embed(
@@ -129,21 +129,21 @@ class EventContext(keras.layers.Layer):
             ],
             name="times",
         )
-        if self.user_id is not None:
+        if user_id is not None:
             hashes = [
                 Hash(f"users_{n}", Modulo(one["buckets"]), one["dimension"])
-                for n, one in enumerate(self.user_id)
+                for n, one in enumerate(user_id)
             ]
             self.users = embed(hashes, name="users")
 
     @property
     def input_dtype(self) -> str:
-        """What Keras casts numbers to: half precision would move ratings over edges."""
+        """Dtype that Keras casts inputs to; half precision would move ratings."""
         return "float32"
 
     @property
     def n_queries(self) -> int:
-        """Q, how many queries each request has."""
+        """Q, number of queries per request."""
         return 2 if self.user_id is None else 3
 
     def build(self, _: Any = None) -> None:
@@ -158,26 +158,24 @@ class EventContext(keras.layers.Layer):
         self.built = True
 
     def call(self, batch: Mapping[str, Any], categories: Tensor) -> Context:
-        """Return the context of a batch.
+        """Return keys of the events and queries of the requests.
 
         Args:
-            batch: `items`, `hours`, `ages` `[B, T]` int32, `ratings` `[B, T]` float32,
-                `asked_hours` `[B]` int32 as `MultiInterestUserTower.call` takes them,
-                and `users` `[B]` int32 if they have vectors.
-            categories: `[B, T, D]` float, the categories of the items.
-
-        Returns:
-            Keys of the events and queries of the requests.
+            batch: `items`, `hours`, `ages` `[B, T]` int32, `ratings` `[B, T]` float32
+                and `request_hours` `[B]` int32, see `span_fields`; `users` `[B]` int32
+                if users have vectors.
+            categories: `[B, T, D]` float, category vectors of the items.
         """
         is_real = ops.not_equal(batch["items"], PADDING)
         categories = ops.cast(categories, self.compute_dtype)
         week = self._week()
-        is_liked = flag_positive(batch["ratings"], is_real, self.positive_rating)
+        is_positive = flag_positive(batch["ratings"], is_real, self.positive_rating)
+        requested = batch["request_hours"]
         queries = [
-            take_rows(week, hour_of_week(batch["asked_hours"]), dtype=week.dtype),
-            self._liked_category(categories, is_real, is_liked),
+            take_rows(week, hour_of_week(requested), dtype=week.dtype),
+            self._positive_category(categories, is_real, is_positive),
         ]
-        known = [batch["asked_hours"] != UNKNOWN, ops.any(is_liked, axis=1)]
+        known = [requested != UNKNOWN, ops.any(is_positive, axis=1)]
         if self.user_id is not None:
             is_user = batch["users"] >= FIRST_ID
             queries.append(self.users(batch["users"], is_user))
@@ -185,48 +183,38 @@ class EventContext(keras.layers.Layer):
         keys = None
         if self.keys:
             times = take_rows(week, hour_of_week(batch["hours"]), dtype=week.dtype)
-            keys = ops.concatenate([self._mark(batch), times, categories], axis=-1)
+            keys = ops.concatenate(
+                [self._rating_and_age(batch), times, categories], axis=-1
+            )
         return Context(keys, ops.stack(queries, axis=1), ops.stack(known, axis=1))
 
     def _embeddings(self) -> list[HashedEmbedding]:
-        found = [self.times]
-        found += [self.ratings, self.ages] if self.keys else []
-        return found + ([self.users] if self.user_id is not None else [])
+        of_events = [self.ratings, self.ages] if self.keys else []
+        of_users = [] if self.user_id is None else [self.users]
+        return [self.times, *of_events, *of_users]
 
     def _week(self) -> Tensor:
         """Return `[1 + 168, D]`: zeros, then the vector of each hour of the week.
 
-        Events outnumber the hours, so it saves most of the projections.
+        Events outnumber hours, so this saves most of the projections.
         """
         hours = np.arange(HOURS_PER_WEEK, dtype=np.int32)
         vectors = self.times(hours, np.ones(HOURS_PER_WEEK, bool))
         return ops.concatenate([ops.zeros_like(vectors[:1]), vectors])
 
-    def _mark(self, batch: Mapping[str, Any]) -> Tensor:
-        """Return `[B, T, D]`: the mean of the vectors of each rating and age."""
+    def _rating_and_age(self, batch: Mapping[str, Any]) -> Tensor:
+        """Return `[B, T, D]`, the mean of each event's rating and age vectors."""
         ratings, ages = batch["ratings"], batch["ages"]
         rated = ops.logical_not(ops.isnan(ratings))
         seconds = ages - FIRST_AGE
         return (self.ratings(ratings, rated) + self.ages(seconds, ages != UNKNOWN)) / 2
 
-    def _liked_category(
-        self, categories: Tensor, is_real: Tensor, is_liked: Tensor
+    def _positive_category(
+        self, categories: Tensor, is_real: Tensor, is_positive: Tensor
     ) -> Tensor:
-        """Return `[B, D]`, the mean category of liked events, by their positions."""
-        places = ages_of_places(is_real, self.max_length)
-        logits = take_rows(self.position_logits, places, dtype="float32")
-        weights = weighted_softmax(logits, ops.cast(is_liked, "float32"), axis=-1)
+        """Return `[B, D]`, the mean category of positive events, by position."""
+        positions = positions_from_newest(is_real, self.max_length)
+        logits = take_rows(self.position_logits, positions, dtype="float32")
+        weights = weighted_softmax(logits, ops.cast(is_positive, "float32"), axis=-1)
         by_row = ops.expand_dims(ops.cast(weights, categories.dtype), 1)
         return ops.squeeze(ops.matmul(by_row, categories), axis=1)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "dimension": self.dimension,
-            "max_length": self.max_length,
-            "positive_rating": self.positive_rating,
-            "rating_edges": self.rating_edges,
-            "age_edges": self.age_edges,
-            "user_id": self.user_id,
-            "keys": self.keys,
-        }

@@ -1,4 +1,4 @@
-"""How much each item of a history counts, by its vector and its context."""
+"""Attention over the items of a history, by item, event and request."""
 
 from typing import Any
 
@@ -6,16 +6,15 @@ import keras
 from keras import ops
 
 from two_tower.towers.multi_interest.layers import (
-    ages_of_places,
     dense,
+    positions_from_newest,
     unit_vectors,
     weighted_softmax,
 )
 from two_tower.towers.vectors import take_rows
 from two_tower.types import Tensor
 
-# Units of the layer before the logit for each of an item's numbers, as in the paper's
-# own code.
+# Width of the hidden layer, times the dimension, as in the paper's own code.
 HIDDEN_FACTOR = 4
 
 
@@ -25,10 +24,10 @@ class ContextAttention(keras.layers.Layer):
 
     Args:
         dimension: D.
-        max_length: how many positions there are, with `position_bias`.
-        position_bias: whether the position is seen: it counts back from the newest
-            item, and items older than `max_length` share the last one. Without it
-            histories are sets, whose interests are more diverse.
+        max_length: number of positions, with `position_bias`.
+        position_bias: whether positions are read, counted from the newest item; items
+            beyond `max_length` share the last one. Without it histories are sets, whose
+            interests are more diverse.
 
     References:
         Zhou et al., Contrastive Learning for Debiased Candidate Generation in
@@ -42,8 +41,9 @@ class ContextAttention(keras.layers.Layer):
         self.dimension = dimension
         self.max_length = max_length
         self.position_bias = position_bias
-        self.hidden = dense(HIDDEN_FACTOR * dimension, "hidden", self.dtype_policy)
-        self.logit = dense(1, "logit", self.dtype_policy)
+        dtype = self.dtype_policy.name
+        self.hidden = dense(HIDDEN_FACTOR * dimension, "hidden", dtype)
+        self.logit = dense(1, "logit", dtype)
 
     def build(self, _: Any = None) -> None:
         parts = 3 if self.position_bias else 2
@@ -59,20 +59,18 @@ class ContextAttention(keras.layers.Layer):
         self.built = True
 
     def call(self, vectors: Tensor, contexts: Tensor, is_real: Tensor) -> Tensor:
-        """Return how much each item counts.
+        """Return `[B, T]` float32 p(item), of sum 1 unless a row is all padding.
 
         Args:
-            vectors: `[B, T, D]` float, the items' vectors, oldest first.
+            vectors: `[B, T, D]` float, item vectors, oldest first.
             contexts: `[B, T, D]` float.
-            is_real: `[B, T]` bool, False for the padding behind each history.
-
-        Returns:
-            `[B, T]` float32, of sum 1 in each row that has a real item; padding has 0.
+            is_real: `[B, T]` bool, False for padding, which gets 0.
         """
         parts = [vectors, contexts]
         if self.position_bias:
-            places = ages_of_places(is_real, self.max_length)
-            parts.insert(1, take_rows(self.positions, places, dtype=self.compute_dtype))
+            positions = positions_from_newest(is_real, self.max_length)
+            embedded = take_rows(self.positions, positions, dtype=self.compute_dtype)
+            parts.insert(1, embedded)
         flat = ops.concatenate(
             [ops.reshape(part, (-1, self.dimension)) for part in parts], axis=-1
         )
@@ -80,17 +78,9 @@ class ContextAttention(keras.layers.Layer):
         logits = ops.cast(ops.reshape(logits, ops.shape(is_real)), "float32")
         return weighted_softmax(logits, ops.cast(is_real, "float32"), axis=-1)
 
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "dimension": self.dimension,
-            "max_length": self.max_length,
-            "position_bias": self.position_bias,
-        }
 
-
-def mean_of_real(probabilities: Tensor, is_known: Tensor, is_real: Tensor) -> Tensor:
-    """Return the mean of the known queries' p(item); of no queries, the even one.
+def mean_of_known(probabilities: Tensor, is_known: Tensor, is_real: Tensor) -> Tensor:
+    """Return the mean of the known queries' p(item), uniform if no query is known.
 
     Args:
         probabilities: `[B, Q, T]` float32.
@@ -111,30 +101,23 @@ def mean_of_real(probabilities: Tensor, is_known: Tensor, is_real: Tensor) -> Te
 class QueryAttention(keras.layers.Layer):
     """p(item) = mean over queries q of softmax over a history of q·item / τ.
 
-    Items have the lengths that they come with.
+    Item vectors are not normalised.
 
     Args:
         dimension: D.
         temperature: τ, above 0.
-        transform: whether q + FC(q) asks in place of q.
-
-    Raises:
-        ValueError: if τ is not above 0.
+        transform: whether queries are q + FC(q) in place of q.
     """
 
     def __init__(
         self, dimension: int, *, temperature: float, transform: bool, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        if not temperature > 0:
-            raise ValueError(
-                f"the temperature of attention is {temperature}; give one above 0"
-            )
         self.dimension = dimension
         self.temperature = temperature
         self.transform = transform
         if transform:
-            self.change = dense(dimension, "change", self.dtype_policy)
+            self.change = dense(dimension, "change", self.dtype_policy.name)
 
     def build(self, _: Any = None) -> None:
         if self.transform:
@@ -144,16 +127,13 @@ class QueryAttention(keras.layers.Layer):
     def call(
         self, vectors: Tensor, queries: Tensor, is_real: Tensor, is_known: Tensor
     ) -> Tensor:
-        """Return how much each item counts.
+        """Return `[B, T]` float32 p(item), of sum 1 unless a row is all padding.
 
         Args:
-            vectors: `[B, T, D]` float, the items' vectors.
+            vectors: `[B, T, D]` float, item vectors.
             queries: `[B, Q, D]` float.
-            is_real: `[B, T]` bool, False for the padding behind each history.
-            is_known: `[B, Q]` bool, False for a query that doesn't ask.
-
-        Returns:
-            `[B, T]` float32, of sum 1 in each row that has a real item; padding has 0.
+            is_real: `[B, T]` bool, False for padding, which gets 0.
+            is_known: `[B, Q]` bool mask of queries.
         """
         if self.transform:
             flat = ops.reshape(queries, (-1, self.dimension))
@@ -163,18 +143,10 @@ class QueryAttention(keras.layers.Layer):
         probabilities = weighted_softmax(
             ops.cast(logits, "float32") / self.temperature, real, axis=-1
         )
-        return mean_of_real(probabilities, is_known, is_real)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "dimension": self.dimension,
-            "temperature": self.temperature,
-            "transform": self.transform,
-        }
+        return mean_of_known(probabilities, is_known, is_real)
 
 
-def co_act(keys: Tensor, matrices: Tensor) -> Tensor:
+def co_action(keys: Tensor, matrices: Tensor) -> Tensor:
     """Return tanh(k + tanh(k) · Q).
 
     Args:
@@ -189,7 +161,7 @@ def co_act(keys: Tensor, matrices: Tensor) -> Tensor:
 
 @keras.saving.register_keras_serializable("two_tower")
 class CoAction(keras.layers.Layer):
-    """Pass each event's key through a layer whose weights the request makes.
+    """Co-action unit: a layer over event keys whose weights the request generates.
 
     Args:
         dimension: D.
@@ -202,8 +174,9 @@ class CoAction(keras.layers.Layer):
     def __init__(self, dimension: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.dimension = dimension
-        self.of_key = dense(dimension, "of_key", self.dtype_policy)
-        self.of_query = dense(dimension**2, "of_query", self.dtype_policy)
+        dtype = self.dtype_policy.name
+        self.of_key = dense(dimension, "of_key", dtype)
+        self.of_query = dense(dimension**2, "of_query", dtype)
 
     def build(
         self, keys_shape: tuple[int | None, ...], query_shape: tuple[int | None, ...]
@@ -213,21 +186,15 @@ class CoAction(keras.layers.Layer):
         self.built = True
 
     def call(self, keys: Tensor, query: Tensor) -> Tensor:
-        """Return the events' contexts.
+        """Return `[B, T, D]` float, the contexts of events.
 
         Args:
-            keys: `[B, T, K]` float, what is known of each event.
-            query: `[B, L]` float, what is known of each row's request.
-
-        Returns:
-            `[B, T, D]` float.
+            keys: `[B, T, K]` float, embedded events.
+            query: `[B, L]` float, embedded request of each row.
         """
         batch, length = ops.shape(keys)[0], ops.shape(keys)[1]
         flat = self.of_key(ops.reshape(keys, (-1, keys.shape[-1])))
         matrices = ops.reshape(
             self.of_query(query), (batch, self.dimension, self.dimension)
         )
-        return co_act(ops.reshape(flat, (batch, length, self.dimension)), matrices)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "dimension": self.dimension}
+        return co_action(ops.reshape(flat, (batch, length, self.dimension)), matrices)

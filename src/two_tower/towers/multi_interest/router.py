@@ -1,6 +1,6 @@
-"""Which of H interests a vector belongs to."""
+"""Router of vectors to interests."""
 
-from typing import Any, get_args
+from typing import Any
 
 import keras
 from keras import ops
@@ -14,7 +14,7 @@ LEAST_RANK = 2
 
 
 def harden(probabilities: Tensor) -> Tensor:
-    """Return 1 for the most probable of the last axis and 0 for the others.
+    """Return 1 for the most probable interest and 0 for the others.
 
     Args:
         probabilities: `[..., H]` float32.
@@ -30,7 +30,7 @@ def harden(probabilities: Tensor) -> Tensor:
 
 @keras.saving.register_keras_serializable("two_tower")
 class ProtoRouter(keras.layers.Layer):
-    """Route vectors to interests by their cosines with a prototype of each.
+    """Interest probabilities of vectors by their cosines with learned prototypes.
 
     p(h|x) = softmax over h of cos(x, prototype_h) / τ.
 
@@ -38,12 +38,9 @@ class ProtoRouter(keras.layers.Layer):
         n_prototypes: H.
         dimension: D.
         temperature: τ, above 0.
-        mode: `soft` for p itself; `hard` for 1 at its greatest and 0 elsewhere, without
-            a gradient; `straight_through` for the values of `hard` with the gradient of
-            `soft`.
-
-    Raises:
-        ValueError: if the mode is another one, or τ is not above 0.
+        mode: `soft` returns p; `hard` 1 for the most probable interest and 0 for the
+            others, without a gradient; `straight_through` the values of `hard` with the
+            gradient of `soft`.
 
     References:
         Ma et al., Disentangled Self-Supervision in Sequential Recommenders, KDD 2020,
@@ -61,14 +58,6 @@ class ProtoRouter(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if mode not in get_args(RoutingMode):
-            raise ValueError(
-                f"there is no routing {mode!r}; choose one of {get_args(RoutingMode)}"
-            )
-        if not temperature > 0:
-            raise ValueError(
-                f"the temperature of routing is {temperature}; give one above 0"
-            )
         self.n_prototypes = n_prototypes
         self.dimension = dimension
         self.temperature = temperature
@@ -79,16 +68,16 @@ class ProtoRouter(keras.layers.Layer):
             name="prototypes",
             shape=(self.n_prototypes, self.dimension),
             initializer=unit_vectors(self.dimension),
-            trainable=self.mode != "hard",  # nothing would ever teach them
+            trainable=self.mode != "hard",  # they would have no gradient
         )
         self.built = True
 
     def call(self, vectors: Tensor, *, are_unit: bool = False) -> Tensor:
-        """Return how far each vector belongs to each interest.
+        """Return the probabilities of each vector's interests.
 
         Args:
             vectors: `[..., D]` float of any length, with at least one axis before D.
-            are_unit: whether they have length 1 (or 0) already.
+            are_unit: whether their lengths are 1 or 0 already.
 
         Returns:
             `[..., H]` float32, of sum 1.
@@ -97,7 +86,7 @@ class ProtoRouter(keras.layers.Layer):
             ValueError: if the vectors have another shape.
         """
         logits = self._logits(vectors, are_unit=are_unit)
-        # Of a single interest Keras would warn in ops.softmax.
+        # ops.softmax would warn about a single interest.
         probabilities = ops.exp(ops.log_softmax(logits))
         if self.mode == "soft":
             return probabilities
@@ -108,7 +97,7 @@ class ProtoRouter(keras.layers.Layer):
         return hard + (probabilities - ops.stop_gradient(probabilities))
 
     def log_probabilities(self, vectors: Tensor) -> Tensor:
-        """Return log p(h|x), which is finite where p itself would be 0.
+        """Return log p(h|x), finite even where p is 0 in float32.
 
         Args:
             vectors: `[..., D]` float of any length, with at least one axis before D.
@@ -137,12 +126,3 @@ class ProtoRouter(keras.layers.Layer):
         cosines = ops.cast(ops.matmul(flat, prototypes), "float32")
         shape = (*ops.shape(vectors)[:-1], self.n_prototypes)
         return ops.reshape(cosines, shape) / self.temperature
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "n_prototypes": self.n_prototypes,
-            "dimension": self.dimension,
-            "temperature": self.temperature,
-            "mode": self.mode,
-        }

@@ -1,13 +1,14 @@
-"""The user tower that takes a history apart into several interests."""
+"""History encoder with several interests per user."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any, NamedTuple
 
 import keras
 from keras import ops
 
-from two_tower.towers.event_dropout import HiddenEvents
+from two_tower.towers.base import embed_history
+from two_tower.towers.entity_tower import EntityTower
+from two_tower.towers.event_dropout import EventDropout
 from two_tower.towers.multi_interest.aggregation import HeadAggregation
 from two_tower.towers.multi_interest.disentangle import Disentangler
 from two_tower.towers.multi_interest.event_context import Context, EventContext
@@ -18,31 +19,28 @@ from two_tower.towers.multi_interest.item_attention import (
 )
 from two_tower.towers.multi_interest.layers import unit_vectors
 from two_tower.towers.multi_interest.params import (
-    AggregationOptions,
-    AttentionOptions,
-    EventOptions,
-    HeadOptions,
-    as_options,
+    AggregationParams,
+    EventParams,
+    HeadParams,
+    ItemAttentionParams,
 )
 from two_tower.towers.multi_interest.router import ProtoRouter
 from two_tower.towers.vectors import to_unit_length
 from two_tower.types import PADDING, RoutingMode, Tensor
 
-# What a batch holds of events and requests beside items and users.
-OF_EVENTS = ("hours", "ages", "ratings", "asked_hours")
+# Batch fields of events and requests, which event dropout makes unknown.
+EVENT_FIELDS = ("hours", "ages", "ratings", "request_hours")
 
 
 class Interests(NamedTuple):
-    """What a batch of users are after.
+    """Interests of the users of a batch.
 
     Attributes:
-        vectors: `[B, V, D]` float32 unit vectors.
-        heads: `[B, H, D]` float32, what the vectors are made of; heads h with
-            h // (H/V) = v make vector v.
-        item_probability: `[B, T]` float32, how much each item of the history counts;
-            0 for padding, and of sum 1 in each row that has a real item.
-        head_of_item: `[B, T, H]` float32, how far each item belongs to each head; of
-            sum 1, or 0 for padding.
+        vectors: `[B, V, D]` float, not normalised.
+        heads: `[B, H, D]` float32; vector v aggregates the heads h with h // (H/V) = v.
+        item_probability: `[B, T]` float32, p(t), weight of each item of the history;
+            of sum 1, or 0 in an empty history.
+        head_of_item: `[B, T, H]` float32, p(h|t); of sum 1, or 0 for padding.
     """
 
     vectors: Tensor
@@ -53,36 +51,34 @@ class Interests(NamedTuple):
 
 @keras.saving.register_keras_serializable("two_tower")
 class MultiInterestUserTower(keras.layers.Layer):
-    """Read a history of events as H interests, and answer with V vectors.
+    """Disentangle a history of events into H interests, aggregated to V vectors.
 
-    Each item counts by what it is and by how, when and for which request it was met;
-    a router shares it out among heads by its cosines with learned prototypes; heads
-    are summed up in groups. With one vector this is CLRec, with several MultiCLRec. A
-    history without items has learned heads of its own.
+    Item attention weights each item by item, event and request; a router assigns items
+    to heads by their cosines with learned prototypes; heads are aggregated in groups.
+    One vector is CLRec, several are MultiCLRec. An empty history has learned heads.
 
     Args:
         dimension: D.
         n_heads: H.
         n_vectors: V, a divisor of H.
-        max_length: the longest history in training; of longer ones the newest items
-            are to be given.
-        category: names of the item features whose mean vector is an item's category.
-        events: `EventOptions`, or their fields.
-        attention: `AttentionOptions`, or their fields.
-        heads: `HeadOptions`, or their fields.
-        aggregation: `AggregationOptions`, or their fields.
-        seed: of which histories lose their events in training.
+        max_length: longest history of training, in items.
+        category: item features whose mean vector is an item's category.
+        events: `EventParams` or their fields.
+        attention: `ItemAttentionParams` or their fields.
+        heads: `HeadParams` or their fields.
+        aggregation: `AggregationParams` or their fields.
+        seed: seed of the event dropout.
 
     Raises:
-        ValueError: if V doesn't divide H, or an option is not one of its choices.
+        ValueError: if V doesn't divide H, or options are invalid.
 
     References:
         Zhou et al., Contrastive Learning for Debiased Candidate Generation in
         Large-Scale Recommender Systems, KDD 2021, and its public code (MultiCLRec).
     """
 
-    reads_events = True
     query_per_position = False
+    reads_events = True
 
     def __init__(  # noqa: PLR0913
         self,
@@ -92,10 +88,10 @@ class MultiInterestUserTower(keras.layers.Layer):
         n_vectors: int,
         max_length: int,
         category: Sequence[str],
-        events: EventOptions | Mapping[str, Any],
-        attention: AttentionOptions | Mapping[str, Any],
-        heads: HeadOptions | Mapping[str, Any],
-        aggregation: AggregationOptions | Mapping[str, Any],
+        events: EventParams | Mapping[str, Any],
+        attention: ItemAttentionParams | Mapping[str, Any],
+        heads: HeadParams | Mapping[str, Any],
+        aggregation: AggregationParams | Mapping[str, Any],
         seed: int,
         **kwargs: Any,
     ) -> None:
@@ -105,21 +101,20 @@ class MultiInterestUserTower(keras.layers.Layer):
         self.n_vectors = n_vectors
         self.max_length = max_length
         self.category = list(category)
-        self.events = as_options(EventOptions, events)
-        self.attention_options = as_options(AttentionOptions, attention)
-        self.head_options = as_options(HeadOptions, heads)
-        self.aggregation_options = as_options(AggregationOptions, aggregation)
+        self.events = EventParams.model_validate(events)
+        self.request_time = self.events.request_time
+        self.reads_users = self.events.user_id is not None
+        self.attention_options = ItemAttentionParams.model_validate(attention)
+        self.head_options = HeadParams.model_validate(heads)
+        self.aggregation_options = AggregationParams.model_validate(aggregation)
         self.seed = seed
-        self.hidden_events = HiddenEvents(self.events.hidden, seed=seed)
-        dtype = self.dtype_policy
+        self.hidden_events = EventDropout(self.events.hidden, seed=seed)
+        dtype = self.dtype_policy.name
         by_context = self.attention_options.kind == "context"
         self.context = EventContext(
             dimension,
             max_length=max_length,
-            positive_rating=self.events.positive_rating,
-            rating_edges=self.events.rating_edges,
-            age_edges=self.events.age_edges,
-            user_id=self.events.user_id,
+            **self.events.model_dump(exclude={"request_time", "hidden"}),
             keys=by_context,
             name="context",
             dtype=dtype,
@@ -136,20 +131,20 @@ class MultiInterestUserTower(keras.layers.Layer):
             n_heads,
             n_vectors,
             dimension,
-            **asdict(self.aggregation_options),
+            **self.aggregation_options.model_dump(),
             name="aggregation",
             dtype=dtype,
         )
 
     @property
     def input_dtype(self) -> str:
-        """What Keras casts numbers to: half precision would move ratings over edges."""
+        """Dtype that Keras casts inputs to; half precision would move ratings."""
         return "float32"
 
     @property
-    def request_time(self) -> bool:
-        """Whether batches are to hold ages and hours of the request itself."""
-        return self.events.request_time
+    def item_router(self) -> ProtoRouter:
+        """The router of items to heads."""
+        return self.disentangler.router
 
     def build(self, _: Any = None) -> None:
         self.context.build()
@@ -170,6 +165,48 @@ class MultiInterestUserTower(keras.layers.Layer):
         )
         self.built = True
 
+    def encode(
+        self,
+        batch: Mapping[str, Any],
+        item_tower: EntityTower,
+        *,
+        catalogue: Tensor | None = None,
+        training: bool = False,
+    ) -> Tensor:
+        """Return `[B, V, D]` float vectors of users, or `[B, D]` if V is 1.
+
+        Arguments as in `HistoryEncoder.encode`.
+        """
+        vectors = self.interests(
+            batch, item_tower, catalogue=catalogue, training=training
+        ).vectors
+        return vectors if self.n_vectors > 1 else ops.squeeze(vectors, 1)
+
+    def interests(
+        self,
+        batch: Mapping[str, Any],
+        item_tower: EntityTower,
+        *,
+        catalogue: Tensor | None = None,
+        training: bool = False,
+    ) -> Interests:
+        """Return the users' interests; arguments as in `HistoryEncoder.encode`."""
+        items = batch["items"]
+        found: Interests = self(
+            batch,
+            embed_history(items, item_tower, catalogue, training=training),
+            item_tower.mean_of(items, self.category),
+            training=training,
+        )
+        return found
+
+    def category_log_probabilities(
+        self, ids: Tensor, item_tower: EntityTower
+    ) -> Tensor:
+        """Return `[N, H]` float32 log p(h | category) of `[N]` item indices."""
+        categories = item_tower.mean_of(ids, self.category)
+        return self.category_router.log_probabilities(categories)
+
     def call(
         self,
         batch: Mapping[str, Any],
@@ -181,21 +218,13 @@ class MultiInterestUserTower(keras.layers.Layer):
         """Return the interests of the users of a batch.
 
         Args:
-            batch: of each event, oldest first and padded behind: `items` `[B, T]`
-                int32 dense ids, 0 for padding; `hours` `[B, T]` int32, whole hours
-                since 1970 (UTC), 0 where unknown; `ages` `[B, T]` int32, seconds to the
-                request and 1, 0 where unknown; `ratings` `[B, T]` float32, NaN for
-                none. Of each request: `asked_hours` `[B]` int32, 0 where unknown; and
-                `users` `[B]` int32 dense ids, where users have vectors of their own.
-            vectors: `[B, T, D]` float, the items' vectors, of any length.
-            categories: `[B, T, D]` float, the mean vectors of the items' categories.
-            training: whether to hide the events of some histories.
-
-        Returns:
-            The users' interests.
+            batch: fields of `span_fields`; `users` `[B]` int32 with `reads_users`.
+            vectors: `[B, T, D]` float, item vectors of any length.
+            categories: `[B, T, D]` float, category vectors of the items.
+            training: whether event dropout applies.
         """
-        of_events = {name: batch[name] for name in OF_EVENTS}
-        batch = {**batch, **self.hidden_events(of_events, training=training)}
+        events = {name: batch[name] for name in EVENT_FIELDS}
+        batch = {**batch, **self.hidden_events(events, training=training)}
         is_real = ops.not_equal(batch["items"], PADDING)
         vectors = ops.cast(vectors, self.compute_dtype)
         context = self.context(batch, categories)
@@ -205,18 +234,12 @@ class MultiInterestUserTower(keras.layers.Layer):
         )
         has_history = ops.expand_dims(ops.any(is_real, axis=1, keepdims=True), -1)
         heads = ops.where(has_history, heads, ops.cast(self.no_history, heads.dtype))
-        made = self.aggregation(heads, mean_item)
         return Interests(
-            to_unit_length(ops.cast(made, "float32")),
+            self.aggregation(heads, mean_item),
             ops.cast(heads, "float32"),
             probability,
             head_of_item,
         )
-
-    @property
-    def item_router(self) -> ProtoRouter:
-        """What routes items to heads."""
-        return self.disentangler.router
 
     def _item_probability(
         self, vectors: Tensor, context: Context, is_real: Tensor
@@ -225,25 +248,25 @@ class MultiInterestUserTower(keras.layers.Layer):
         if self.co_action is None:
             return self.attention(vectors, queries, is_real, context.is_known)
         request = ops.reshape(queries, (-1, self.context.n_queries * self.dimension))
-        seen = self.co_action(context.keys, request)
-        return self.attention(vectors, seen, is_real)
+        contexts = self.co_action(context.keys, request)
+        return self.attention(vectors, contexts, is_real)
 
     def _new_attention(self) -> ContextAttention | QueryAttention:
-        options = self.attention_options
+        options, dtype = self.attention_options, self.dtype_policy.name
         if options.kind == "context":
             return ContextAttention(
                 self.dimension,
                 max_length=self.max_length,
                 position_bias=options.position_bias,
                 name="attention",
-                dtype=self.dtype_policy,
+                dtype=dtype,
             )
         return QueryAttention(
             self.dimension,
             temperature=options.temperature,
             transform=options.transform,
             name="attention",
-            dtype=self.dtype_policy,
+            dtype=dtype,
         )
 
     def _new_router(
@@ -255,7 +278,7 @@ class MultiInterestUserTower(keras.layers.Layer):
             temperature=temperature,
             mode=mode,
             name=name,
-            dtype=self.dtype_policy,
+            dtype=self.dtype_policy.name,
         )
 
     def _new_disentangler(self) -> Disentangler:
@@ -270,7 +293,7 @@ class MultiInterestUserTower(keras.layers.Layer):
             prior=options.prior,
             norm=options.norm,
             name="disentangler",
-            dtype=self.dtype_policy,
+            dtype=self.dtype_policy.name,
         )
 
     def get_config(self) -> dict[str, Any]:
@@ -281,9 +304,9 @@ class MultiInterestUserTower(keras.layers.Layer):
             "n_vectors": self.n_vectors,
             "max_length": self.max_length,
             "category": self.category,
-            "events": asdict(self.events),
-            "attention": asdict(self.attention_options),
-            "heads": asdict(self.head_options),
-            "aggregation": asdict(self.aggregation_options),
+            "events": self.events.model_dump(),
+            "attention": self.attention_options.model_dump(),
+            "heads": self.head_options.model_dump(),
+            "aggregation": self.aggregation_options.model_dump(),
             "seed": self.seed,
         }

@@ -1,1 +1,1 @@
-"""transformer."""
+"""History encoder with causal attention."""

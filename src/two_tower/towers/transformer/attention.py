@@ -1,4 +1,4 @@
-"""How each position of a history reads itself and what came before."""
+"""Causal attention: each position reads itself and earlier positions."""
 
 from abc import abstractmethod
 from collections.abc import Callable
@@ -8,10 +8,10 @@ import keras
 from keras import ops
 
 from two_tower.towers.dropout import Dropout
-from two_tower.towers.transformer.relative import AttentionBias, Places
+from two_tower.towers.transformer.relative import AttentionBias, Distances
 from two_tower.types import MASKED_LOGIT, Tensor
 
-# Of the norm behind pointwise attention: its inputs are small, as averages of products.
+# Epsilon of the norm after pointwise attention, whose inputs are small.
 SMALL_EPSILON = 1e-6
 
 
@@ -23,14 +23,14 @@ def softmax_attention(
     bias: Tensor | None,
     drop: Callable[[Tensor], Tensor],
 ) -> Tensor:
-    """Let each position share itself out among itself and what came before.
+    """Return causal softmax attention.
 
     Args:
         queries: `[H, B, T, W]` float.
         keys: `[H, B, T, W]` float.
         values: `[H, B, T, W]` float.
-        bias: float32 that broadcasts with `[H, B, T, T]`, added to the logits; or None.
-        drop: applied to the weights.
+        bias: float32, broadcasts to `[H, B, T, T]`, added to the logits; or None.
+        drop: dropout of the weights.
 
     Returns:
         `[H, B, T, W]` float.
@@ -53,17 +53,17 @@ def pointwise_attention(
     bias: Tensor | None,
     drop: Callable[[Tensor], Tensor],
 ) -> Tensor:
-    """Let each position weigh each of what it reads by itself.
+    """Return causal pointwise attention, whose weights are SiLU of the logits.
 
-    Unlike a softmax's, weights don't compete: more of the same makes more. Position t
-    divides by the t + 1 items that it reads, so that no padding has a say.
+    Unlike softmax weights they do not compete. Position t divides by its t + 1 items,
+    so that padding has no effect.
 
     Args:
-        queries: as of `softmax_attention`, and all that follow.
-        keys: likewise.
-        values: likewise.
-        bias: likewise.
-        drop: likewise.
+        queries: `[H, B, T, W]` float.
+        keys: `[H, B, T, W]` float.
+        values: `[H, B, T, W]` float.
+        bias: float32, broadcasts to `[H, B, T, T]`, added to the logits; or None.
+        drop: dropout of the weights.
 
     Returns:
         `[H, B, T, W]` float.
@@ -92,11 +92,11 @@ def _is_past(logits: Tensor) -> Tensor:
 
 
 class _Attention(keras.layers.Layer):
-    """What both kinds have in common: heads, bias, dropout, output."""
+    """Base of both kinds: heads, bias, dropout and output projection."""
 
     n_projections: int
 
-    def __init__(  # noqa: PLR0913 (the sizes, and what else has a say)
+    def __init__(  # noqa: PLR0913 (sizes, biases and dropout)
         self,
         dimension: int,
         *,
@@ -111,13 +111,8 @@ class _Attention(keras.layers.Layer):
         super().__init__(**kwargs)
         self.dimension = dimension
         self.n_heads = n_heads
-        self.head_width = head_width
-        self.by_position = by_position
-        self.by_time = by_time
-        self.dropout = dropout
-        self.seed = seed
         self.width = head_width or dimension // n_heads
-        inner, dtype = n_heads * self.width, self.dtype_policy
+        inner, dtype = n_heads * self.width, self.dtype_policy.name
         self.projections = keras.layers.Dense(
             self.n_projections * inner, use_bias=False, dtype=dtype
         )
@@ -141,84 +136,67 @@ class _Attention(keras.layers.Layer):
         self.built = True
 
     @abstractmethod
-    def call(self, states: Tensor, *, places: Places, training: bool = False) -> Tensor:
-        """Return `[B·T, D]` float, what each position makes of what it reads.
+    def call(
+        self, states: Tensor, *, distances: Distances, training: bool = False
+    ) -> Tensor:
+        """Return `[B·T, D]` float, the output of each position.
 
         Args:
             states: `[B·T, D]` float.
-            places: how they stand to each other.
-            training: whether to drop.
+            distances: between the events of each history.
+            training: whether dropout applies.
         """
 
-    def _bias(self, places: Places) -> Tensor | None:
-        return None if self.bias is None else self.bias(places=places)
+    def _bias(self, distances: Distances) -> Tensor | None:
+        return None if self.bias is None else self.bias(distances=distances)
 
-    def _heads(self, mixed: Tensor, places: Places, n_parts: int) -> list[Tensor]:
-        """Return n times `[H, B, T, W]` of `[B·T, n·H·W]`."""
-        shape = (places.batch, places.length, n_parts, self.n_heads, self.width)
+    def _heads(self, mixed: Tensor, distances: Distances, n_parts: int) -> list[Tensor]:
+        """Split `[B·T, n·H·W]` into n parts `[H, B, T, W]`."""
+        shape = (distances.batch, distances.length, n_parts, self.n_heads, self.width)
         parts = ops.transpose(ops.reshape(mixed, shape), (2, 3, 0, 1, 4))
-        # Taken apart at once: the gradient of an index is as large as all parts.
+        # Unstacked at once: the gradient of indexing is as large as all parts.
         return list(ops.unstack(parts, n_parts))
 
-    def _flat(self, read: Tensor, places: Places) -> Tensor:
-        """Return `[B·T, H·W]` of `[H, B, T, W]`."""
-        shape = (places.batch * places.length, self.n_heads * self.width)
+    def _flat(self, read: Tensor, distances: Distances) -> Tensor:
+        """Join heads `[H, B, T, W]` to `[B·T, H·W]`."""
+        shape = (distances.batch * distances.length, self.n_heads * self.width)
         return ops.reshape(ops.transpose(read, (1, 2, 0, 3)), shape)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "dimension": self.dimension,
-            "n_heads": self.n_heads,
-            "head_width": self.head_width,
-            "by_position": self.by_position,
-            "by_time": self.by_time,
-            "dropout": self.dropout,
-            "seed": self.seed,
-        }
 
 
 @keras.saving.register_keras_serializable("two_tower")
 class SoftmaxAttention(_Attention):
-    """Heads of causal attention, joined by a projection.
+    """Multi-head causal softmax attention with an output projection.
 
     Args:
         dimension: D, a multiple of `n_heads` unless there is a `head_width`.
         n_heads: H.
         head_width: W; None for D / H.
-        by_position: whether heads look at distances; see `AttentionBias`.
-        by_time: whether they look at times.
+        by_position: whether logits have a bias by distance; see `AttentionBias`.
+        by_time: whether logits have a bias by time.
         dropout: share of the weights dropped.
-        seed: of the dropout.
+        seed: seed of the dropout.
     """
 
     n_projections = 3
 
-    def call(self, states: Tensor, *, places: Places, training: bool = False) -> Tensor:
+    def call(
+        self, states: Tensor, *, distances: Distances, training: bool = False
+    ) -> Tensor:
         mixed = self.projections(states)
         read = softmax_attention(
-            *self._heads(mixed, places, self.n_projections),
-            bias=self._bias(places),
+            *self._heads(mixed, distances, self.n_projections),
+            bias=self._bias(distances),
             drop=lambda weights: self.drop(weights, training=training),
         )
-        return self.output_projection(self._flat(read, places))
+        return self.output_projection(self._flat(read, distances))
 
 
 @keras.saving.register_keras_serializable("two_tower")
 class PointwiseAttention(_Attention):
-    """Heads of pointwise attention, whose answer each position gates.
+    """Multi-head pointwise attention with a gated output.
 
-    All projections pass SiLU, and the answer is normalised before it is gated; a block
-    of it needs no feed-forward layers.
-
-    Args:
-        dimension: as of `SoftmaxAttention`, and all that follow.
-        n_heads: likewise.
-        head_width: likewise.
-        by_position: likewise.
-        by_time: likewise.
-        dropout: likewise.
-        seed: likewise.
+    All projections pass SiLU; the output is normalised, then multiplied by a gate. Such
+    a block needs no feed-forward layers. Arguments as in `SoftmaxAttention`.
 
     References:
         Zhai et al., Actions Speak Louder than Words: Trillion-Parameter Sequential
@@ -230,19 +208,21 @@ class PointwiseAttention(_Attention):
     def __init__(self, dimension: int, **kwargs: Any) -> None:
         super().__init__(dimension, **kwargs)
         self.norm = keras.layers.LayerNormalization(
-            epsilon=SMALL_EPSILON, dtype=self.dtype_policy
+            epsilon=SMALL_EPSILON, dtype=self.dtype_policy.name
         )
 
     def build(self, _: Any = None) -> None:
         super().build()
         self.norm.build((None, self.n_heads * self.width))
 
-    def call(self, states: Tensor, *, places: Places, training: bool = False) -> Tensor:
+    def call(
+        self, states: Tensor, *, distances: Distances, training: bool = False
+    ) -> Tensor:
         mixed = ops.silu(self.projections(states))
         gate, mixed = ops.split(mixed, [self.n_heads * self.width], axis=1)
         read = pointwise_attention(
-            *self._heads(mixed, places, self.n_projections - 1),
-            bias=self._bias(places),
+            *self._heads(mixed, distances, self.n_projections - 1),
+            bias=self._bias(distances),
             drop=lambda weights: self.drop(weights, training=training),
         )
-        return self.output_projection(gate * self.norm(self._flat(read, places)))
+        return self.output_projection(gate * self.norm(self._flat(read, distances)))

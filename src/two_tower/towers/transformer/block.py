@@ -1,7 +1,6 @@
-"""One block of a tower that reads histories in their order."""
+"""One transformer block: attention and feed-forward layers with residuals."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any, Final
 
 import keras
@@ -12,29 +11,29 @@ from two_tower.towers.transformer.attention import (
     PointwiseAttention,
     SoftmaxAttention,
 )
-from two_tower.towers.transformer.params import SequenceOptions
-from two_tower.towers.transformer.relative import Places
+from two_tower.towers.transformer.params import TransformerParams
+from two_tower.towers.transformer.relative import Distances
 from two_tower.types import FeedForwardKind, ResidualKind, Tensor
 
-SEEDS_OF_A_BLOCK: Final = 4
-"""How many seeds a block takes, from its own one on."""
+SEEDS_PER_BLOCK: Final = 4
+"""Number of consecutive seeds that a block uses."""
 
 ATTENTIONS = {"softmax": SoftmaxAttention, "pointwise": PointwiseAttention}
 
 
 @keras.saving.register_keras_serializable("two_tower")
 class FeedForward(keras.layers.Layer):
-    """Two layers with an activation between them, the first one wider.
+    """A wide layer with an activation, then a linear layer.
 
-    `gelu` has biases. `swiglu` has none, and multiplies two halves of its first layer,
-    one of which has passed SiLU.
+    `gelu` has biases. `swiglu` has none and multiplies the halves of its first layer,
+    the first of them after SiLU.
 
     Args:
         dimension: D.
         kind: `gelu` or `swiglu`.
-        factor: the inner width, times D.
+        factor: inner width, times D.
         dropout: share of inner units dropped.
-        seed: of the dropout.
+        seed: seed of the dropout.
 
     References:
         Vaswani et al., Attention Is All You Need, NeurIPS 2017, section 3.3; Shazeer,
@@ -54,11 +53,8 @@ class FeedForward(keras.layers.Layer):
         super().__init__(**kwargs)
         self.dimension = dimension
         self.kind = kind
-        self.factor = factor
-        self.dropout = dropout
-        self.seed = seed
         self.inner = round(factor * dimension)
-        has_bias, dtype = kind == "gelu", self.dtype_policy
+        has_bias, dtype = kind == "gelu", self.dtype_policy.name
         n_halves = 1 if kind == "gelu" else 2
         self.into = keras.layers.Dense(
             n_halves * self.inner, use_bias=has_bias, dtype=dtype
@@ -72,7 +68,7 @@ class FeedForward(keras.layers.Layer):
         self.built = True
 
     def call(self, states: Tensor, *, training: bool = False) -> Tensor:
-        """Return `[N, D]` float of `[N, D]` states."""
+        """Return `[N, D]` float, the branch of `[N, D]` float states."""
         inner = self.into(states)
         if self.kind == "gelu":
             inner = ops.gelu(inner, approximate=False)
@@ -81,28 +77,18 @@ class FeedForward(keras.layers.Layer):
             inner = ops.silu(first) * second
         return self.out(self.drop(inner, training=training))
 
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "dimension": self.dimension,
-            "kind": self.kind,
-            "factor": self.factor,
-            "dropout": self.dropout,
-            "seed": self.seed,
-        }
-
 
 @keras.saving.register_keras_serializable("two_tower")
 class Residual(keras.layers.Layer):
-    """Add a branch to the states, or what a gate lets through of it.
+    """Residual connection: the states plus a branch, or plus a gated branch.
 
-    The gate of a state x is sigmoid(W x + b), a share for each of its D numbers.
+    The gate of state x is sigmoid(W x + b), one factor per coordinate.
 
     Args:
         dimension: D.
         kind: `sum` or `gated`.
-        dropout: share of the branch's numbers dropped.
-        seed: of the dropout.
+        dropout: share of the branch's coordinates dropped.
+        seed: seed of the dropout.
 
     References:
         Borisyuk et al., From Features to Transformers: Redefining Ranking for Scalable
@@ -120,12 +106,10 @@ class Residual(keras.layers.Layer):
     ) -> None:
         super().__init__(**kwargs)
         self.dimension = dimension
-        self.kind = kind
-        self.dropout = dropout
-        self.seed = seed
-        self.drop = Dropout(dropout, seed=seed, dtype=self.dtype_policy)
+        dtype = self.dtype_policy.name
+        self.drop = Dropout(dropout, seed=seed, dtype=dtype)
         self.gate = (
-            keras.layers.Dense(dimension, activation="sigmoid", dtype=self.dtype_policy)
+            keras.layers.Dense(dimension, activation="sigmoid", dtype=dtype)
             if kind == "gated"
             else None
         )
@@ -136,28 +120,19 @@ class Residual(keras.layers.Layer):
         self.built = True
 
     def call(self, states: Tensor, branch: Tensor, *, training: bool = False) -> Tensor:
-        """Return `[N, D]` float of `[N, D]` states and what is added to them."""
+        """Return `[N, D]` float, `[N, D]` states plus their `[N, D]` branch."""
         branch = self.drop(branch, training=training)
         return states + (branch if self.gate is None else self.gate(states) * branch)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "dimension": self.dimension,
-            "kind": self.kind,
-            "dropout": self.dropout,
-            "seed": self.seed,
-        }
 
 
 @keras.saving.register_keras_serializable("two_tower")
 class SequenceBlock(keras.layers.Layer):
-    """Attention and maybe feed-forward layers, each normalised first and added back.
+    """Pre-norm attention and, optionally, feed-forward layers, each with a residual.
 
     Args:
         dimension: D.
-        options: `SequenceOptions`, or their fields.
-        seed: of the dropout, with the next three.
+        options: `TransformerParams` or their fields.
+        seed: first of the `SEEDS_PER_BLOCK` seeds of the dropouts.
 
     References:
         Xiong et al., On Layer Normalization in the Transformer Architecture, ICML
@@ -168,15 +143,15 @@ class SequenceBlock(keras.layers.Layer):
         self,
         dimension: int,
         *,
-        options: SequenceOptions | Mapping[str, Any],
+        options: TransformerParams | Mapping[str, Any],
         seed: int,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.dimension = dimension
-        self.options = SequenceOptions.of(options)
+        self.options = TransformerParams.model_validate(options)
         self.seed = seed
-        dtype, dropout = self.dtype_policy, self.options.dropout
+        dtype, dropout = self.dtype_policy.name, self.options.dropout
         self.attention_norm = keras.layers.LayerNormalization(dtype=dtype)
         self.attention = ATTENTIONS[self.options.attention](
             dimension,
@@ -194,7 +169,7 @@ class SequenceBlock(keras.layers.Layer):
             self.feed_norm = keras.layers.LayerNormalization(dtype=dtype)
             self.feed_forward = FeedForward(
                 dimension,
-                **asdict(self.options.feed_forward),
+                **self.options.feed_forward.model_dump(),
                 dropout=dropout.feed_forward,
                 seed=seed + 2,
                 dtype=dtype,
@@ -202,30 +177,29 @@ class SequenceBlock(keras.layers.Layer):
             self.feed_residual = self._new_residual(seed + 3)
 
     def build(self, _: Any = None) -> None:
-        slots = (None, self.dimension)
-        self.attention_norm.build(slots)
+        shape = (None, self.dimension)
+        self.attention_norm.build(shape)
         self.attention.build()
         self.attention_residual.build()
         if self.feed_forward is not None:
-            self.feed_norm.build(slots)
+            self.feed_norm.build(shape)
             self.feed_forward.build()
             self.feed_residual.build()
         self.built = True
 
-    def call(self, states: Tensor, *, places: Places, training: bool = False) -> Tensor:
-        """Return the next states.
+    def call(
+        self, states: Tensor, *, distances: Distances, training: bool = False
+    ) -> Tensor:
+        """Return `[B·T, D]` float, the next states.
 
         Args:
             states: `[B·T, D]` float: flat, since dense layers are fastest on two
-                dimensions; only attention needs the rows apart.
-            places: how they stand to each other.
-            training: whether to drop.
-
-        Returns:
-            `[B·T, D]` float.
+                dimensions; only attention separates the rows.
+            distances: between the events of each history.
+            training: whether dropout applies.
         """
         normal = self.attention_norm(states)
-        read = self.attention(normal, places=places, training=training)
+        read = self.attention(normal, distances=distances, training=training)
         states = self.attention_residual(states, read, training=training)
         if self.feed_forward is None:
             return states
@@ -238,13 +212,13 @@ class SequenceBlock(keras.layers.Layer):
             kind=self.options.residual,
             dropout=self.options.dropout.branch,
             seed=seed,
-            dtype=self.dtype_policy,
+            dtype=self.dtype_policy.name,
         )
 
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "dimension": self.dimension,
-            "options": asdict(self.options),
+            "options": self.options.model_dump(),
             "seed": self.seed,
         }

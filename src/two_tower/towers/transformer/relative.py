@@ -1,4 +1,4 @@
-"""What attention knows of two events beside what they are."""
+"""Distances between events, in items and in time, as attention reads them."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -10,47 +10,47 @@ from two_tower.towers.vectors import take_rows
 from two_tower.types import Tensor
 
 REQUEST_AGE: Final = 1
-"""Age of the request itself: no second and 1, as all ages."""
+"""Age of the request itself: 0 seconds, plus 1 as in all ages."""
 
 GAP_SCALE = 0.02
 
-# A float32 has its exponent above 23 bits of mantissa; 1.0 has the exponent 127.
+# Layout of a float32: 23 bits of mantissa below the exponent, which is 127 for 1.0.
 MANTISSA_BITS, EXPONENT_OF_ONE = 23, 127
 
-# Two buckets while seconds double; int32 has 31 doublings. Bucket 0 is for the unknown.
+# Two buckets per doubling of seconds; int32 has 31. Bucket 0 is for unknown times.
 TIME_BITS: Final = 1
 N_TIME_BUCKETS: Final = (31 << TIME_BITS) + 2
 
-# Each of the first 15 distances has a bucket; then eight share out each doubling, and
-# what is 4,095 items away or more shares the last one.
+# The first 15 distances have a bucket each, then each doubling has eight; distances of
+# 4,095 items or more share the last one.
 POSITION_BITS: Final = 3
 N_POSITION_BUCKETS: Final = (12 << POSITION_BITS) + 1
 
 
 def log_buckets(numbers: Tensor, *, bits: int) -> Tensor:
-    """Return rising buckets, `2^bits` of them while `number + 1` doubles.
+    """Return logarithmic buckets: `2^bits` for each doubling of `number + 1`.
 
-    They are the leading bits of the number as a float32, so that no logarithm's last
-    digit moves a number from one bucket to the next.
+    A bucket is the leading bits of a float32; the rounding of a logarithm would depend
+    on the processor.
 
     Args:
-        numbers: int32 of any shape, 0 or more.
-        bits: how many of the mantissa count.
+        numbers: `[...]` int32, 0 or more.
+        bits: number of mantissa bits in a bucket.
 
     Returns:
-        int32 of the same shape; 0 is in bucket 0.
+        `[...]` int32; the bucket of 0 is 0.
     """
     as_float = ops.cast(numbers, "float32") + 1.0
-    # To see them as integers, the last dimension's size must be known.
+    # `view` needs a static size of the last dimension.
     as_bits = ops.squeeze(ops.view(ops.expand_dims(as_float, -1), "int32"), -1)
     leading = ops.right_shift(as_bits, MANTISSA_BITS - bits)
     return leading - (EXPONENT_OF_ONE << bits)
 
 
 def position_buckets(length: int | Tensor) -> Tensor:
-    """Return `[T, T]` int32, the bucket of how far position t is behind position j.
+    """Return `[T, T]` int32, buckets of the distance from position t back to j.
 
-    Distances to later positions are in bucket 0; nobody reads them.
+    Later positions have bucket 0, which causal attention never reads.
 
     Args:
         length: T.
@@ -62,15 +62,15 @@ def position_buckets(length: int | Tensor) -> Tensor:
 
 
 def time_buckets(older: Tensor, newer: Tensor) -> Tensor:
-    """Return the bucket of the time between events, 0 where one's time is unknown.
+    """Return the buckets of the times between events, 0 if a time is unknown.
 
     Args:
-        older: int32 ages in seconds and 1, 0 where unknown.
-        newer: likewise, of a shape that broadcasts with it; of events that are newer
-            or as old. Older ones count as equally old.
+        older: int32 ages in seconds plus 1, 0 if unknown.
+        newer: int32 ages of later or simultaneous events, broadcast with `older`;
+            negative time differences count as 0.
 
     Returns:
-        int32 below `N_TIME_BUCKETS`, of the shape of both.
+        int32 below `N_TIME_BUCKETS`, of the broadcast shape.
     """
     is_known = ops.logical_and(older > 0, newer > 0)
     seconds = ops.maximum(older - newer, 0)
@@ -81,13 +81,13 @@ def query_ages(ages: Tensor, is_real: Tensor, *, request_time: bool) -> Tensor:
     """Return the age of each position's query.
 
     Args:
-        ages: `[B, T]` int32, seconds from event to request and 1; 0 where unknown.
-        is_real: `[B, T]` bool, False for padding, which stands behind.
-        request_time: whether a position asks at the time of the event that comes next,
-            and the last one at the request's; otherwise at its own event's time.
+        ages: `[B, T]` int32, seconds from event to request plus 1; 0 if unknown.
+        is_real: `[B, T]` bool, False for padding, which follows the items.
+        request_time: whether a position's query has the time of the next event, and
+            the last one that of the request; otherwise of its own event.
 
     Returns:
-        `[B, T]` int32, of padding without meaning.
+        `[B, T]` int32; padding has no meaning.
     """
     if not request_time:
         return ages
@@ -97,24 +97,24 @@ def query_ages(ages: Tensor, is_real: Tensor, *, request_time: bool) -> Tensor:
     return ops.where(has_next, next_ages, REQUEST_AGE)
 
 
-def relative_time_buckets(ages: Tensor, asked: Tensor) -> Tensor:
-    """Return `[B, T, T]` int32, the bucket of the time from event j to query t.
+def relative_time_buckets(ages: Tensor, requested: Tensor) -> Tensor:
+    """Return `[B, T, T]` int32, buckets of the time from event j to query t.
 
     Args:
-        ages: `[B, T]` int32, of events.
-        asked: `[B, T]` int32, of queries, as of `query_ages`.
+        ages: `[B, T]` int32, ages of events.
+        requested: `[B, T]` int32, `query_ages` of the positions.
     """
-    return time_buckets(ops.expand_dims(ages, 1), ops.expand_dims(asked, 2))
+    return time_buckets(ops.expand_dims(ages, 1), ops.expand_dims(requested, 2))
 
 
 @keras.saving.register_keras_serializable("two_tower")
 class TimeGaps(keras.layers.Layer):
-    """Embed the time between an event and the one before it.
+    """Embedding of the time between an event and the previous one.
 
     Args:
         dimension: D.
-        request_time: whether the time from the event to its position's query is
-            embedded too, and added.
+        request_time: whether an embedding of the time from the event to its
+            position's query is added.
     """
 
     def __init__(self, dimension: int, *, request_time: bool, **kwargs: Any) -> None:
@@ -128,18 +128,18 @@ class TimeGaps(keras.layers.Layer):
             self.after = self._new_table("after")
         self.built = True
 
-    def call(self, ages: Tensor, asked: Tensor) -> Tensor:
-        """Return `[B, T, D]` float, what to add to each event's vector.
+    def call(self, ages: Tensor, requested: Tensor) -> Tensor:
+        """Return `[B, T, D]` float, to be added to the item vectors.
 
         Args:
-            ages: `[B, T]` int32, of events; 0 where unknown.
-            asked: `[B, T]` int32, of queries, as of `query_ages`.
+            ages: `[B, T]` int32, ages of events; 0 if unknown.
+            requested: `[B, T]` int32, `query_ages` of the positions.
         """
         nothing = ops.zeros_like(ages[:, :1])
         previous = ops.concatenate([nothing, ages[:, :-1]], axis=1)
         gaps = self._vectors(self.before, time_buckets(previous, ages))
         if self.request_time:
-            gaps = gaps + self._vectors(self.after, time_buckets(ages, asked))
+            gaps = gaps + self._vectors(self.after, time_buckets(ages, requested))
         return gaps
 
     def _vectors(self, table: keras.Variable, buckets: Tensor) -> Tensor:
@@ -153,23 +153,16 @@ class TimeGaps(keras.layers.Layer):
             autocast=False,
         )
 
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "dimension": self.dimension,
-            "request_time": self.request_time,
-        }
-
 
 @dataclass(frozen=True, eq=False)  # no tuple: Keras mixes no tensors with others there
-class Places:
-    """How the states of a batch, flat as `[B·T, D]`, stand to each other.
+class Distances:
+    """Distances between the events of histories whose states are flat, `[B·T, D]`.
 
     Attributes:
         batch: B.
         length: T.
-        positions: `[T, T]` int32, as of `position_buckets`; None if nobody asks.
-        times: `[B, T, T]` int32, as of `relative_time_buckets`; None if nobody asks.
+        positions: `[T, T]` int32 `position_buckets`; None if they are not read.
+        times: `[B, T, T]` int32 `relative_time_buckets`; None if they are not read.
     """
 
     batch: Any
@@ -180,14 +173,12 @@ class Places:
 
 @keras.saving.register_keras_serializable("two_tower")
 class AttentionBias(keras.layers.Layer):
-    """Learn what each head adds to its logits by distance, and by time.
-
-    Everything begins at 0: attention as if there were no bias.
+    """Learned bias of each head's logits, by distance and by time, initially 0.
 
     Args:
         n_heads: H.
-        by_position: whether by how many items lie between.
-        by_time: whether by the time from event to query.
+        by_position: whether there is a bias by distance in items.
+        by_time: whether there is a bias by the time from event to query.
 
     References:
         Raffel et al., Exploring the Limits of Transfer Learning with a Unified
@@ -210,28 +201,21 @@ class AttentionBias(keras.layers.Layer):
             self.times = self._new_table("times", N_TIME_BUCKETS)
         self.built = True
 
-    def call(self, *, places: Places) -> Tensor:
-        """Return `[H, B, T, T]` float32, or `[H, 1, T, T]` if times have no say."""
-        found = []
+    def call(self, *, distances: Distances) -> Tensor:
+        """Return `[H, B, T, T]` float32, or `[H, 1, T, T]` without `by_time`."""
+        biases = []
         if self.by_position:
-            found.append(ops.take(self.positions, places.positions, axis=1)[:, None])
+            by_position = ops.take(self.positions, distances.positions, axis=1)
+            biases.append(by_position[:, None])
         if self.by_time:
-            found.append(ops.take(self.times, places.times, axis=1))
-        return sum(found[1:], start=found[0])
+            biases.append(ops.take(self.times, distances.times, axis=1))
+        return sum(biases[1:], start=biases[0])
 
     def _new_table(self, name: str, n_buckets: int) -> keras.Variable:
-        # Logits are float32, whatever the precision of the rest.
+        # Logits are float32 at any precision.
         return self.add_weight(
             name=name,
             shape=(self.n_heads, n_buckets),
             initializer="zeros",
             autocast=False,
         )
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "n_heads": self.n_heads,
-            "by_position": self.by_position,
-            "by_time": self.by_time,
-        }

@@ -1,18 +1,18 @@
-"""The user tower that reads a history in its order, with causal attention."""
+"""History encoder: a transformer with causal attention."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
-from typing import Any, ClassVar
+from typing import Any
 
 import keras
 from keras import ops
 
+from two_tower.towers.base import PositionEncoder
 from two_tower.towers.dropout import Dropout
-from two_tower.towers.event_dropout import HiddenEvents
-from two_tower.towers.transformer.block import SEEDS_OF_A_BLOCK, SequenceBlock
-from two_tower.towers.transformer.params import SequenceOptions
+from two_tower.towers.event_dropout import EventDropout
+from two_tower.towers.transformer.block import SEEDS_PER_BLOCK, SequenceBlock
+from two_tower.towers.transformer.params import TransformerParams
 from two_tower.towers.transformer.relative import (
-    Places,
+    Distances,
     TimeGaps,
     position_buckets,
     query_ages,
@@ -25,18 +25,18 @@ POSITION_SCALE = 0.02
 
 
 @keras.saving.register_keras_serializable("two_tower")
-class TransformerUserTower(keras.layers.Layer):
-    """Read a history with causal attention; each position predicts the next.
+class TransformerUserTower(PositionEncoder):
+    """Blocks of causal attention; each position predicts the next item.
 
-    Histories lie left-aligned with padding behind, so that causality alone keeps
-    padding out. Positions count back from a history's newest item: the place that
-    serves queries is the one that every training window ends on.
+    Padding follows the items of a history, so that causal attention never reads it.
+    Positions count from the newest item: serving queries have position 0, on which
+    every training window ends.
 
     Args:
         dimension: D, a multiple of the heads unless these have a width.
-        max_length: the longest history; the number of position embeddings.
-        options: `SequenceOptions`, or their fields.
-        seed: of the dropout.
+        max_length: longest history and number of position embeddings.
+        options: `TransformerParams` or their fields.
+        seed: first seed of the dropouts.
 
     References:
         Kang & McAuley, Self-Attentive Sequential Recommendation, ICDM 2018; Zhai et
@@ -44,23 +44,23 @@ class TransformerUserTower(keras.layers.Layer):
         Tikhonovich et al., eSASRec, RecSys 2025 (gated residuals, SwiGLU).
     """
 
-    query_per_position: ClassVar[bool] = True
-
     def __init__(
         self,
         dimension: int,
         *,
         max_length: int,
-        options: SequenceOptions | Mapping[str, Any],
+        options: TransformerParams | Mapping[str, Any],
         seed: int,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.dimension = dimension
         self.max_length = max_length
-        self.options = SequenceOptions.of(options)
+        self.options = TransformerParams.model_validate(options)
+        self.reads_events = self.options.reads_events
+        self.request_time = self.options.request_time
         self.seed = seed
-        dtype = self.dtype_policy
+        dtype, n_blocks = self.dtype_policy.name, self.options.n_blocks
         self.gaps = (
             TimeGaps(dimension, request_time=self.request_time, dtype=dtype)
             if self.options.time_gap
@@ -71,30 +71,19 @@ class TransformerUserTower(keras.layers.Layer):
             SequenceBlock(
                 dimension,
                 options=self.options,
-                seed=seed + 1 + SEEDS_OF_A_BLOCK * depth,
+                seed=seed + 1 + SEEDS_PER_BLOCK * depth,
                 dtype=dtype,
             )
-            for depth in range(self.options.n_blocks)
+            for depth in range(n_blocks)
         ]
         self.hidden_events = (
-            HiddenEvents(
-                self.options.dropout.times,
-                seed=seed + 1 + SEEDS_OF_A_BLOCK * self.options.n_blocks,
+            EventDropout(
+                self.options.dropout.times, seed=seed + 1 + SEEDS_PER_BLOCK * n_blocks
             )
             if self.reads_events
             else None
         )
         self.output_norm = keras.layers.LayerNormalization(dtype=dtype)
-
-    @property
-    def reads_events(self) -> bool:
-        """Whether the times of events are read."""
-        return self.options.reads_times
-
-    @property
-    def request_time(self) -> bool:
-        """Whether times are seen from the request."""
-        return self.options.request_time
 
     def build(self, _: Any = None) -> None:
         if self.options.absolute_position:
@@ -119,25 +108,25 @@ class TransformerUserTower(keras.layers.Layer):
         *,
         training: bool = False,
     ) -> Tensor:
-        """Return the user as of each position of the history.
+        """Return the state of each position.
 
         Args:
-            vectors: `[B, T, D]` float, the items' vectors, oldest first, T at most
+            vectors: `[B, T, D]` float, item vectors, oldest first, T at most
                 `max_length`.
-            is_real: `[B, T]` bool, False for the padding behind each history.
-            ages: `[B, T]` int32, seconds from event to the row's request and 1, 0 for
-                padding and where unknown; for towers that read events. Differences
-                alone count, and the request itself only with request time.
-            training: whether to drop.
+            is_real: `[B, T]` bool, False for padding, which follows the items.
+            ages: `[B, T]` int32, seconds from event to request plus 1, 0 if unknown;
+                for encoders that read events. Without request time only their
+                differences matter.
+            training: whether dropout applies.
 
         Returns:
-            `[B, T, D]` float; position t has seen items 0 … t only, with absolute
-            positions how many follow, and with request time when item t + 1 came.
-            Padding's states have no meaning.
+            `[B, T, D]` float. Position t reads items 0 … t only, with absolute
+            positions also the number of later items, and with request time also the
+            time of item t + 1. States of padding have no meaning.
         """
         batch, length = ops.shape(vectors)[0], ops.shape(vectors)[1]
-        ages = self._known_ages(ages, training=training)
-        asked = (
+        ages = self._drop_ages(ages, training=training)
+        requested = (
             None
             if ages is None
             else query_ages(ages, is_real, request_time=self.request_time)
@@ -146,43 +135,45 @@ class TransformerUserTower(keras.layers.Layer):
         if self.options.absolute_position:
             states = states + self._position_vectors(is_real)
         if self.gaps is not None:
-            states = states + self.gaps(ages, asked)
+            states = states + self.gaps(ages, requested)
         states = ops.reshape(states, (batch * length, self.dimension))
         states = self.input_drop(states, training=training)
-        places = Places(
+        reads_time = self.options.relative_time
+        distances = Distances(
             batch,
             length,
             position_buckets(length) if self.options.relative_position else None,
-            relative_time_buckets(ages, asked) if self.options.relative_time else None,
+            relative_time_buckets(ages, requested) if reads_time else None,
         )
         for block in self.blocks:
-            states = block(states, places=places, training=training)
+            states = block(states, distances=distances, training=training)
         states = self.output_norm(states)
         return ops.reshape(states, (batch, length, self.dimension))
 
-    def _known_ages(self, ages: Tensor | None, *, training: bool) -> Tensor | None:
+    def _drop_ages(self, ages: Tensor | None, *, training: bool) -> Tensor | None:
+        """Return the ages, in training unknown for a share of the histories."""
         if self.hidden_events is None:
             return None
         if ages is None:
             raise ValueError(
-                "the tower reads times (relative_time or time_gap), but its batch "
-                "holds no ages; make batches with the times of events"
+                "the transformer reads times (relative_time or time_gap), but its "
+                "batch holds no ages; make batches with the times of events"
             )
-        known: Tensor = self.hidden_events({"ages": ages}, training=training)["ages"]
-        return known
+        kept: Tensor = self.hidden_events({"ages": ages}, training=training)["ages"]
+        return kept
 
     def _position_vectors(self, is_real: Tensor) -> Tensor:
-        """Return `[B, T, D]`, the vector of each item's place from the newest."""
+        """Return `[B, T, D]`, embeddings of positions counted from the newest item."""
         lengths = ops.sum(ops.cast(is_real, "int32"), axis=1, keepdims=True)
-        position = ops.arange(ops.shape(is_real)[1], dtype="int32")
-        places = ops.maximum(lengths - 1 - position, 0)
-        return take_rows(self.positions, places, dtype=self.compute_dtype)
+        index = ops.arange(ops.shape(is_real)[1], dtype="int32")
+        from_newest = ops.maximum(lengths - 1 - index, 0)
+        return take_rows(self.positions, from_newest, dtype=self.compute_dtype)
 
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "dimension": self.dimension,
             "max_length": self.max_length,
-            "options": asdict(self.options),
+            "options": self.options.model_dump(),
             "seed": self.seed,
         }

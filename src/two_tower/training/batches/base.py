@@ -18,8 +18,8 @@ Batch: TypeAlias = dict[str, npt.NDArray[Any]]
 `items` `[B, T]` int32, `positions` `[P]` int32, with a query per position: histories,
     and the position of each query, row · T + column, or B · T for an empty history.
 `ages` `[B, T]` int32, if the encoder reads times: ages of the history's events.
-`items`, `lengths`, `hours`, `ages`, `ratings`, `asked_hours`, with a query per row: the
-    history of each query and its events (see `span_fields`).
+`items`, `lengths`, `hours`, `ages`, `ratings`, `request_hours`, with a query per row:
+    the history of each query and its events (see `span_fields`).
 `progress` `[]` float32, with a query per row: completed share of the training.
 `candidates` `[Q]` or `[P, n]` int32, `candidate_weights` and `candidate_log_q` of the
     same shape, `own_log_q` `[P]` float32, `own_column` `[P]` int32: see `Candidates`.

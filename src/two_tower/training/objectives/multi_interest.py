@@ -162,7 +162,9 @@ class InterestSoftmax:
             training: whether to drop.
         """
         weights = batch["weights"]
-        users = towers.interests(batch, training=training)
+        encoder: Any = towers.history_encoder
+        users = encoder.interests(batch, towers.item_tower, training=training)
+        users = users._replace(vectors=towers.as_scored(users.vectors))
         positives, vectors = embed_candidates(towers, batch, training=training)
         posterior, hard_heads = self._route(towers, batch)
         is_rival = self._is_rival(batch, posterior, hard_heads)
@@ -243,7 +245,7 @@ class InterestSoftmax:
         encoder: Any = towers.history_encoder
         labels, hard = batch["labels"], batch["candidates"][: self.hard]
         ids = ops.concatenate([labels, hard]) if self.hard else labels
-        posteriors = encoder.category_router.log_probabilities(towers.categories(ids))
+        posteriors = encoder.category_log_probabilities(ids, towers.item_tower)
         if not self.hard:
             return posteriors, None
         n_places = ops.shape(labels)[0]

@@ -22,7 +22,7 @@ def buckets_of(numbers, bits):
 
 
 def test_buckets_double_in_width():
-    # In front of a doubling of n + 1, and in its middle.
+    # The first numbers of each bucket: at a doubling of n + 1, and in its middle.
     edges = [0, 1, 2, 3, 5, 7, 11, 15, 23, 31]
     assert buckets_of(edges, 1) == [0, 2, 3, 4, 5, 6, 7, 8, 9, 10]
     before = [edge - 1 for edge in edges[2:]]
@@ -43,11 +43,11 @@ def test_a_bucket_is_the_share_of_the_doubling(number, bits):
     assert buckets_of([number], bits) == [(doublings << bits) + int(share * 2**bits)]
 
 
-def test_positions_are_told_apart_by_how_far_back_they_are():
+def test_position_buckets_grow_with_the_distance():
     found = np.asarray(position_buckets(200))
     assert found.shape == (200, 200)
     assert not np.triu(found).any()
-    # Of the nearest each has a bucket of its own; from 15 on they share one by two.
+    # The nearest 15 have a bucket each; from there on two share one.
     back = found[199, ::-1]
     assert len(set(back[:16].tolist())) == 16
     assert (np.diff(back) >= 0).all()
@@ -56,7 +56,7 @@ def test_positions_are_told_apart_by_how_far_back_they_are():
         assert (found[position, : position + 1] == back[position::-1]).all()
 
 
-def test_no_distance_is_beyond_the_last_bucket():
+def test_great_distances_share_the_last_bucket():
     far = np.asarray(position_buckets(4200))[-1]
     assert far.max() == N_POSITION_BUCKETS - 1
     assert (far == N_POSITION_BUCKETS - 1).sum() == 4200 - 4095
@@ -67,19 +67,19 @@ def test_unknown_times_have_a_bucket_of_their_own():
     assert np.asarray(time_buckets(older, newer)).tolist() == [0, 0, 0, 1]
 
 
-def test_times_are_told_apart_from_a_second_to_years():
+def test_times_from_a_second_to_years_have_different_buckets():
     gaps = np.int32([0, 1, 60, 3600, DAY, 30 * DAY, 365 * DAY, LAST - 1])
     found = np.asarray(time_buckets(gaps + 1, np.ones_like(gaps)))
     assert (np.diff(found) > 0).all()
     assert 0 < found.min() <= found.max() < N_TIME_BUCKETS
 
 
-def test_the_time_between_events_alone_counts():
+def test_only_the_time_between_events_matters():
     gaps = np.int32([0, 7, 5000, DAY])
     near = np.asarray(time_buckets(gaps + 1, np.ones_like(gaps)))
     far = np.asarray(time_buckets(gaps + 10**9, np.full_like(gaps, 10**9)))
     assert near.tolist() == far.tolist()
 
 
-def test_an_older_event_than_the_older_one_counts_as_old():
+def test_a_negative_time_between_events_counts_as_none():
     assert np.asarray(time_buckets(np.int32([3]), np.int32([9]))).tolist() == [1]
