@@ -42,6 +42,7 @@ class Mlp(keras.layers.Layer):
         super().__init__(**kwargs)
         self.hidden_units = list(hidden_units)
         self.batch_norm = batch_norm
+        self.dropout = dropout
         dtype, depths = self.dtype_policy.name, range(len(self.hidden_units))
         self.hidden = [
             keras.layers.Dense(units, activation="relu", dtype=dtype)
