@@ -114,14 +114,12 @@ class StackedEncoder(PositionEncoder):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.layers = list(layers)
+        self.stack = keras.Sequential(layers)
         self.dimension = dimension
         self.max_length = max_length
 
     def build(self, shape: tuple[int | None, ...]) -> None:
-        for layer in self.layers:
-            layer.build(shape)
-            shape = layer.compute_output_shape(shape)
+        self.stack.build(shape)
         self.built = True
 
     def call(
@@ -134,16 +132,13 @@ class StackedEncoder(PositionEncoder):
             is_real: `[B, T]` bool, False for padding; not read.
             training: whether dropout applies.
         """
-        states = vectors
-        for layer in self.layers:
-            states = layer(states, training=training)
-        return states
+        return self.stack(vectors, training=training)
 
     def get_config(self) -> dict[str, Any]:
-        layers = [keras.saving.serialize_keras_object(one) for one in self.layers]
+        layers = map(keras.saving.serialize_keras_object, self.stack.layers)
         return {
             **super().get_config(),
-            "layers": layers,
+            "layers": list(layers),
             "dimension": self.dimension,
             "max_length": self.max_length,
         }
@@ -151,5 +146,5 @@ class StackedEncoder(PositionEncoder):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "StackedEncoder":
         """Rebuild the layers, then the encoder, from the result of `get_config`."""
-        layers = [keras.saving.deserialize_keras_object(c) for c in config["layers"]]
-        return cls(**{**config, "layers": layers})
+        layers = map(keras.saving.deserialize_keras_object, config["layers"])
+        return cls(**{**config, "layers": list(layers)})
