@@ -35,9 +35,12 @@ DRAWN_ELSEWHERE = {
     "deployed_rules",
     "deployed_item_vocabulary",
     "deployed_user_vocabulary",
+    "index_report",
     "leakage_audit",
+    "learning_curves",
     "recommendations",
     "split_report",
+    "training_history",
 }
 ENVIRONMENTS = sorted(
     folder.name

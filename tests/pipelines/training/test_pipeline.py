@@ -1,5 +1,4 @@
 import pytest
-from kedro.pipeline.preview_contract import MermaidPreview
 from kedro.validation import TypeExtractor
 
 from two_tower.pipelines.training.pipeline import (
@@ -52,10 +51,3 @@ def test_only_training_asks_for_a_gpu():
         "train_two_tower": {"gpu"},
         "plot_learning_curves": {"cpu"},
     }
-
-
-def test_the_towers_are_drawn():
-    nodes = {node.short_name: node for node in create_pipeline().nodes}
-    drawing = nodes["train_two_tower"].preview()
-    assert isinstance(drawing, MermaidPreview)
-    assert drawing.content.strip().startswith("graph BT")

@@ -2,9 +2,8 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from two_tower.pipelines.training.plots import draw_towers
-
 from . import nodes
+from .drawing import preview_towers
 
 INPUTS = {
     "train_sequences": "train_sequences",
@@ -49,7 +48,7 @@ def _create_pipeline(inputs: dict[str, str]) -> Pipeline:
                 outputs=["two_tower_model", "training_history"],
                 name="train_two_tower",
                 tags="gpu",
-                preview_fn=draw_towers,
+                preview_fn=preview_towers,
             ),
             Node(
                 nodes.plot_learning_curves,

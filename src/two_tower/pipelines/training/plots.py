@@ -2,8 +2,6 @@
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from kedro.pipeline.preview_contract import MermaidPreview
-
 from two_tower.types import JsonObject
 
 if TYPE_CHECKING:
@@ -15,28 +13,6 @@ LOSS_COLOUR = "#0072B2"
 COLOURS = ("#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 DASHES = {"hr": "solid", "ndcg": "dash"}
 HEIGHT, GAP = 300, 168  # of a panel, and of the titles between two; pixels
-
-TOWERS = """
-graph BT
-  history["history: item ids [B, T]"] --> parts
-  candidates["candidates: item ids [Q]"] --> parts
-  users["users: ids [B]"] --> own
-  subgraph item ["item tower, shared<br/>(or another of the same make for histories)"]
-    parts["id and feature embeddings:<br/>sum, mean or side by side"]
-    parts --> layers["layers, if any"]
-  end
-  subgraph query ["query: history, profile or both"]
-    encoder["mean: prefix means, ReLU layers<br/>transformer: causal attention blocks"]
-    own["profile: id and feature embeddings, layers"]
-    encoder --> fusion["fusion, where there are both"]
-    own --> fusion
-  end
-  layers -- "[B, T, D]" --> encoder
-  fusion -- "[P, D]" --> score
-  layers -- "[Q, D]" --> score
-  score["cosine or dot product / temperature"] --> loss
-  loss["objective: positive against negatives, less log q"]
-"""
 
 
 class Panel(NamedTuple):
@@ -191,8 +167,3 @@ def _draw_measures(
             col=1,
         )
     figure.update_yaxes(title_text=panel.unit, row=row, col=1)
-
-
-def draw_towers() -> MermaidPreview:
-    """Return both towers as a diagram, from ids at the bottom to the loss on top."""
-    return MermaidPreview(content=TOWERS)
