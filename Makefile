@@ -63,13 +63,23 @@ lock: $(BIN)/python
 LOCK_OPTIONS := pyproject.toml --universal --python-version 3.11 --upgrade --quiet \
 	--no-annotate --custom-compile-command 'make lock'
 
+# pip builds Annoy with the compiler that Python names; without one it would fail late,
+# after a page of output.
+FIND_COMPILER = $(PYTHON) -c 'import os, shutil, sys, sysconfig; \
+	command = os.environ.get("CXX") or sysconfig.get_config_var("CXX") or "c++"; \
+	sys.exit(not shutil.which(command.split()[0]))' || { echo 'two-tower needs a C++' \
+	'compiler to build Annoy; install one: apt-get install g++ (Debian, Ubuntu), dnf' \
+	'install gcc-c++ (Fedora), xcode-select --install (macOS)' >&2; exit 1; }
+
 $(RUN_STAMP): | $(BIN)/python
+	@$(FIND_COMPILER)
 	@echo 'Installing what requirements.lock names; the first time takes minutes'
 	$(BIN)/python -m pip install --quiet --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --editable .
 	@touch $@
 
 $(DEV_STAMP): | $(BIN)/python
+	@$(FIND_COMPILER)
 	@echo 'Installing what requirements-dev.lock names; the first time takes minutes'
 	$(BIN)/python -m pip install --quiet --requirement requirements-dev.lock
 	$(BIN)/python -m pip install --quiet --no-deps --editable .
@@ -78,4 +88,5 @@ $(DEV_STAMP): | $(BIN)/python
 $(BIN)/python:
 	@test -n '$(PYTHON)' || { echo 'two-tower needs Python 3.11, 3.12 or 3.13 with its' \
 		'venv module; install one, or name it: make run PYTHON=/path/to/python' >&2; exit 1; }
+	@$(FIND_COMPILER)
 	$(PYTHON) -m venv .venv

@@ -144,7 +144,7 @@ def test_the_first_view_shows_a_legible_box_for_each_pipeline(page, request):
 
 def take_picture(page, path: str) -> None:
     """Show the first view without the menu, the map of the graph and notices."""
-    for button in ("Hide menu", "Hide minimap", "Dismiss", "Reset zoom"):
+    for button in ("Hide menu", "Turn minimap off", "Dismiss", "Reset zoom"):
         found = page.get_by_role("button", name=button)
         if found.count():
             found.first.click()
