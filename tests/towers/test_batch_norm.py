@@ -31,7 +31,7 @@ def normalised(rows, gain, shift):
 
 
 # covers: L10
-def test_a_row_counts_as_often_as_its_weight_says():
+def test_rows_count_by_their_weights():
     layer, rows = make_norm(), keras.Variable(ROWS)
     assert_same_as(
         lambda rows, *scale: np.sum(normalised(rows, *scale) * DIRECTION),
@@ -41,7 +41,7 @@ def test_a_row_counts_as_often_as_its_weight_says():
 
 
 # covers: L10
-def test_weights_are_as_many_rows():
+def test_a_weight_equals_repeated_rows():
     repeats = WEIGHTS.astype(int)
     one, other = make_norm(), make_norm()
     found = one(ROWS, training=True, weights=WEIGHTS)
@@ -54,7 +54,7 @@ def test_weights_are_as_many_rows():
 
 
 # covers: L10
-def test_it_is_keras_layer_where_all_rows_weigh_the_same():
+def test_equal_weights_give_the_result_of_keras_layer():
     layer, theirs = make_norm(), keras.layers.BatchNormalization()
     theirs.build((None, 3))
     theirs.set_weights(layer.get_weights())
@@ -64,15 +64,15 @@ def test_it_is_keras_layer_where_all_rows_weigh_the_same():
         np.testing.assert_allclose(found, expected, 1e-5, 1e-5)
 
 
-def test_a_batch_of_padding_alone_stays_finite():
+def test_a_batch_of_padding_is_finite():
     layer = make_norm()
     found = layer(ROWS, training=True, weights=np.zeros(6, np.float32))
     assert np.isfinite(np.asarray(found)).all()
 
 
-def test_statistics_of_half_precision_are_single():
+def test_statistics_are_float32_in_half_precision():
     layer = make_norm(1, dtype="mixed_bfloat16")
-    rows = np.float32([[1000.0], [1001.0]] * 300)  # alike in half precision
+    rows = np.float32([[1000.0], [1001.0]] * 300)  # equal in half precision
     found = layer(keras.ops.cast(rows, "bfloat16"), training=True)
     assert keras.backend.standardize_dtype(found.dtype) == "bfloat16"
     assert np.isfinite(np.asarray(ops.cast(found, "float32"))).all()

@@ -21,7 +21,7 @@ from two_tower.towers.events import UNKNOWN_TIME, Events, event_fields
 pytestmark = pytest.mark.backend
 
 EDGES = [2, 8]
-# Of each bucket more than a batch holds, in no order; one ends on each edge.
+# Each bucket has more than one batch; some lengths equal a boundary.
 HISTORIES = [
     [3, 5, 2, 8],
     [],
@@ -36,13 +36,13 @@ HISTORIES = [
 
 
 def encode(towers, histories, **options):
-    """Return the query vectors of histories whose users nobody knows."""
+    """Return the query vectors of histories of unknown users."""
     return encode_histories(towers, histories, np.ones(len(histories)), **options)
 
 
 # covers: Q3, Q10
 @EACH_TOWER
-def test_batches_by_length_give_what_each_history_gives_alone(kind):
+def test_batches_by_length_equal_each_history_alone(kind):
     towers, histories = shared_towers(kind), Ragged.from_lists(HISTORIES)
     found = encode(towers, histories, boundaries=EDGES, tokens_per_batch=8)
     assert found.dtype == np.float32
@@ -56,7 +56,7 @@ def test_batches_by_length_give_what_each_history_gives_alone(kind):
 
 
 # covers: Q10
-def test_each_history_is_padded_to_the_narrowest_edge_that_holds_it():
+def test_each_history_is_padded_to_the_narrowest_width():
     shapes = []
 
     def predict_on_batch(batch):
@@ -72,21 +72,21 @@ def test_each_history_is_padded_to_the_narrowest_edge_that_holds_it():
         profile=None,
         predict_on_batch=predict_on_batch,
     )
-    # Of lengths 0, 1 and 2 there are 5, of 3 to 8 there are 4.
+    # Five histories have up to 2 items, four have 3 to 8.
     encode(towers, Ragged.from_lists(HISTORIES), boundaries=EDGES, tokens_per_batch=8)
     assert shapes == [(4, 2), (4, 2), (1, 8), (1, 8), (1, 8), (1, 8)]
 
 
 # covers: Q10
-def test_of_a_history_longer_than_the_last_edge_the_newest_items_count():
+def test_the_newest_items_of_a_longer_history_are_read():
     long = Ragged.from_lists([[2, 2, 2, 5, 6, 7, 8], [5, 6, 7, 8]])
     cut, whole = encode(shared_towers("mean"), long, boundaries=[4], tokens_per_batch=8)
     np.testing.assert_allclose(cut, whole, 1e-5, 1e-6)
 
 
 # covers: Q10
-def test_a_history_of_thousands_passes_through_the_mean_tower():
-    # All items equally often: the mean of a history of one of each.
+def test_the_mean_tower_encodes_thousands_of_items():
+    # All items equally often have the mean of one of each.
     of_each = [*range(2, N_ITEMS)]
     histories = Ragged.from_lists([of_each * 400, of_each])
     long, short = encode(
@@ -96,9 +96,9 @@ def test_a_history_of_thousands_passes_through_the_mean_tower():
 
 
 @EACH_TOWER
-def test_no_histories_are_no_vectors(kind):
-    nobody = Ragged.from_lists([])
-    found = encode(shared_towers(kind), nobody, boundaries=EDGES, tokens_per_batch=8)
+def test_no_histories_have_no_vectors(kind):
+    nothing = Ragged.from_lists([])
+    found = encode(shared_towers(kind), nothing, boundaries=EDGES, tokens_per_batch=8)
     assert found.shape == (0, DIMENSION)
 
 
@@ -106,7 +106,7 @@ WHO = np.array([2, 3, 4, 5, 6, 0, 1, 2, 3], np.int32)
 
 
 @pytest.mark.parametrize("kind", ["mean", "transformer"])
-def test_each_history_goes_with_its_user(kind):
+def test_each_history_is_encoded_with_its_user(kind):
     towers, histories = make_profile_towers(kind), Ragged.from_lists(HISTORIES)
     found = encode_histories(
         towers, histories, WHO, boundaries=EDGES, tokens_per_batch=8
@@ -117,7 +117,7 @@ def test_each_history_goes_with_its_user(kind):
 
 
 # covers: L30
-def test_values_of_a_request_go_with_their_user():
+def test_given_values_are_encoded_with_their_user():
     towers, histories = make_profile_towers("mean"), Ragged.from_lists(HISTORIES)
     age = np.linspace(-2, 2, 9, dtype=np.float32)[:, None]
     found = encode_histories(
@@ -134,7 +134,7 @@ def test_values_of_a_request_go_with_their_user():
 
 
 @pytest.mark.parametrize("tokens_per_batch", [4, 100])
-def test_a_model_of_profiles_alone_reads_no_history(tokens_per_batch):
+def test_a_model_of_profiles_reads_no_history(tokens_per_batch):
     towers, histories = make_profile_towers(None), Ragged.from_lists(HISTORIES)
     found = encode_histories(
         towers, histories, WHO, boundaries=[], tokens_per_batch=tokens_per_batch
@@ -144,7 +144,7 @@ def test_a_model_of_profiles_alone_reads_no_history(tokens_per_batch):
 
 
 # covers: Q7
-def test_items_are_encoded_as_candidates_are():
+def test_items_are_encoded_as_candidates():
     towers, ids = shared_towers("mean"), np.array([5, 2, 8], np.int32)
     found = encode_items(towers, ids)
     table = np.float64(towers.item_tower.table.value)[ids]
@@ -155,7 +155,7 @@ def test_items_are_encoded_as_candidates_are():
 
 
 class ReadsEvents:
-    """Says of each row what it has read, as two vectors of three numbers."""
+    """Fake towers that return sums of each row's fields as two vectors."""
 
     dimension, max_length, n_vectors = 3, MAX_LENGTH, 2
     reads_events, reads_users, profile = True, True, None
@@ -180,7 +180,7 @@ def some_events(histories):
 
 # covers: A1 A32
 @pytest.mark.parametrize("request_time", [True, False])
-def test_each_history_goes_with_its_events_and_gives_its_vectors(request_time):
+def test_each_history_is_encoded_with_its_events(request_time):
     histories = Ragged.from_lists(HISTORIES)
     events, towers = some_events(histories), ReadsEvents(request_time=request_time)
     found = encode_histories(
@@ -195,7 +195,7 @@ def test_each_history_goes_with_its_events_and_gives_its_vectors(request_time):
         np.testing.assert_array_equal(found[row], expected[0])
 
 
-def test_without_events_no_time_and_no_rating_is_known():
+def test_without_events_times_and_ratings_are_unknown():
     histories, towers = Ragged.from_lists(HISTORIES), ReadsEvents(request_time=True)
     found = encode_histories(
         towers, histories, WHO, boundaries=EDGES, tokens_per_batch=8

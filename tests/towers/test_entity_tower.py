@@ -12,7 +12,7 @@ from two_tower.towers.features import Feature
 
 pytestmark = pytest.mark.backend
 
-OUT_OF_VOCABULARY = 1  # as the design fixes it; the code's own constant is on trial
+OUT_OF_VOCABULARY = 1  # by definition, not the constant under test
 
 FEATURES = {
     "genres": Feature("multi_valued", size=4, width=2),
@@ -29,14 +29,14 @@ def content_tower(**options):
 
 
 def content(genres, year, ids):
-    """Return the features' part of the items' vectors by definition."""
+    """Return the sum of the items' feature vectors by definition."""
     real = [[genres[g] for g in GENRES[i] if g] for i in ids]
     means = [sum(rows) / max(len(rows), 1) for rows in real]
     return np.array([m + YEAR[i] * year[0] for m, i in zip(means, ids, strict=True)])
 
 
 # covers: Q1, Q7
-def test_an_item_is_the_sum_of_its_id_and_its_features():
+def test_an_item_is_the_sum_of_its_id_and_features():
     tower = content_tower()
     ids, direction = np.array([4, 2, 4, 3]), np.linspace(-1, 1, 16).reshape(4, 4)
     weights = [
@@ -54,7 +54,7 @@ def test_an_item_is_the_sum_of_its_id_and_its_features():
 
 
 # covers: Q1
-def test_only_gathered_rows_learn_and_as_often_as_they_are_gathered():
+def test_rows_have_one_gradient_for_each_time_they_are_read():
     tower = make_item_tower()
     _, (gradient,) = value_and_gradients(
         lambda: ops.sum(tower(np.array([[5, 2], [5, 5]]))), [tower.table]
@@ -62,7 +62,7 @@ def test_only_gathered_rows_learn_and_as_often_as_they_are_gathered():
     assert gradient[:, 0].tolist() == [0, 0, 1, 0, 0, 3, 0, 0, 0]
 
 
-def test_without_an_id_an_item_is_its_content():
+def test_an_item_without_an_id_is_its_content():
     tower = content_tower(use_id=False)
     assert len(tower.trainable_weights) == 2
     genres, year = (np.float64(f.table.value) for f in tower.features.values())
@@ -71,18 +71,18 @@ def test_without_an_id_an_item_is_its_content():
     np.testing.assert_allclose(found, content(genres, year, ids), 1e-5, 1e-6)
 
 
-def test_without_features_an_item_is_its_id():
+def test_an_item_without_features_is_its_id():
     tower = make_item_tower()
     table = np.asarray(tower.table.value)
     np.testing.assert_array_equal(tower(np.array([3, 8])), table[[3, 8]])
 
 
-def test_a_tower_of_neither_ids_nor_features_is_refused():
+def test_a_tower_without_ids_and_features_is_refused():
     with pytest.raises(ValueError, match=r"use_id.*features"):
         make_item_tower(use_id=False)
 
 
-def test_dropped_ids_become_the_unknown_item_and_keep_their_content():
+def test_items_with_dropped_ids_keep_their_content():
     tower, ids = content_tower(id_dropout=0.3), np.full(2000, 4)
     found = evaluated(partial(tower, training=True))(ids)
     genres, year = (np.float64(f.table.value) for f in tower.features.values())
@@ -94,7 +94,7 @@ def test_dropped_ids_become_the_unknown_item_and_keep_their_content():
     assert is_dropped.mean() == pytest.approx(0.3, abs=4 * (0.3 * 0.7 / 2000) ** 0.5)
 
 
-def test_ids_are_dropped_only_while_training():
+def test_ids_are_dropped_only_in_training():
     tower, ids = content_tower(id_dropout=0.9), np.arange(N_ITEMS)
     expected = evaluated(content_tower())(ids)
     np.testing.assert_array_equal(evaluated(tower)(ids), expected)
@@ -108,7 +108,7 @@ def test_an_id_dropout_of_zero_drops_none():
     np.testing.assert_array_equal(found, evaluated(tower)(ids))
 
 
-def test_the_unknown_item_learns_from_dropped_ids():
+def test_the_out_of_vocabulary_row_learns_from_dropped_ids():
     tower = make_item_tower(id_dropout=0.5)
     _, (gradient,) = value_and_gradients(
         lambda: ops.sum(tower(np.full(100, 4), training=True)), [tower.table]
@@ -120,7 +120,7 @@ def test_the_unknown_item_learns_from_dropped_ids():
 
 
 # covers: X12
-def test_each_step_drops_other_ids_and_one_seed_drops_the_same():
+def test_each_step_drops_other_ids_which_the_seed_repeats():
     ids = np.full(50, 4)
     first, second = (make_item_tower(id_dropout=0.5, seed=s) for s in (3, 3))
     steps = [np.asarray(first(ids, training=True)) for _ in range(2)]
@@ -141,7 +141,7 @@ def test_the_configuration_rebuilds_the_tower():
     np.testing.assert_array_equal(found, evaluated(tower)(ids))
 
 
-# An id, three kinds of features and a hidden layer: everything at once.
+# An id, three kinds of features and a hidden layer.
 ALL = {
     "country": Feature("categorical", size=4, width=1),
     "genres": Feature("multi_valued", size=4, width=2),
@@ -157,7 +157,7 @@ IDS, DIRECTION = np.array([4, 2, 4, 3]), np.linspace(-1, 1, 16).reshape(4, 4)
 
 
 def whole_tower(combine="concat", mlp=MLP, **options):
-    """Return a scattered tower of everything; its parts are 3 wide before an mlp."""
+    """Return a scattered tower of ids, features and an mlp; parts have width 3."""
     width = {"embedding": 3} if mlp else {}
     options = width | {"combine": combine, "mlp": mlp} | options
     tower = make_item_tower(ALL, **options)
@@ -166,7 +166,7 @@ def whole_tower(combine="concat", mlp=MLP, **options):
 
 
 def weights_of(tower):
-    """Return the tables, in the order of the parts, and the layers behind them."""
+    """Return the tables in the order of the parts, then the weights of the mlp."""
     tables = [feature.table for feature in tower.features.values()]
     layers = [*tower.mlp.hidden, tower.mlp.output_layer] if tower.mlp else []
     dense = [weight for layer in layers for weight in (layer.kernel, layer.bias)]
@@ -174,7 +174,7 @@ def weights_of(tower):
 
 
 def parts_by_definition(tables, entity):
-    """Return an entity's vectors of its features and, if there is a table, its id."""
+    """Return the vectors of an entity's features and, with a table, its id."""
     *of_features, of_id = [*tables, None][: len(ALL) + 1]
     parts = [
         feature_vector(feature, table, VALUES[name][entity])
@@ -192,7 +192,7 @@ def combined(how, parts):
 # covers: L6, L7, L8
 @pytest.mark.parametrize("use_id", [True, False])
 @pytest.mark.parametrize("combine", ["concat", "mean", "sum"])
-def test_parts_are_combined_and_pass_through_the_layers(combine, use_id):
+def test_parts_are_combined_and_pass_through_the_mlp(combine, use_id):
     tower = whole_tower(combine, use_id=use_id)
     n_tables = len(ALL) + use_id
 
@@ -207,14 +207,14 @@ def test_parts_are_combined_and_pass_through_the_layers(combine, use_id):
 
 
 # covers: L8
-def test_ids_alone_pass_through_the_layers_too():
+def test_ids_alone_pass_through_the_mlp():
     tower = make_item_tower(embedding=3, combine="concat", mlp=MLP)
     table, *layers = (np.float64(w.value) for w in weights_of(tower))
     found = evaluated(tower)(IDS)
     np.testing.assert_allclose(found, mlp(table[IDS], layers), 1e-5, 1e-6)
 
 
-def test_without_layers_parts_are_averaged_into_the_vector():
+def test_without_an_mlp_the_vector_is_the_mean_of_the_parts():
     tower = whole_tower("mean", mlp=None)
     tables = [np.float64(w.value) for w in weights_of(tower)]
     expected = [combined("mean", parts_by_definition(tables, i)) for i in IDS]
@@ -224,13 +224,13 @@ def test_without_layers_parts_are_averaged_into_the_vector():
 @pytest.mark.parametrize(
     "options", [{"combine": "concat"}, {"embedding": 3}, {"dimension": 5}]
 )
-def test_parts_of_another_width_than_the_vector_need_layers(options):
+def test_parts_of_another_width_than_the_vector_need_an_mlp(options):
     with pytest.raises(ValueError, match=r"without an mlp; give an mlp, or use sum"):
         new_item_tower(ALL, **options)
 
 
 @pytest.mark.parametrize("combine", ["concat", "mean"])
-def test_entities_come_in_any_shape(combine):
+def test_indices_may_have_any_shape(combine):
     tower = whole_tower(combine)
     grid = np.array([[4, 2, 0], [3, 3, 1]])
     found, flat = evaluated(tower)(grid), evaluated(tower)(grid.ravel())
@@ -240,7 +240,7 @@ def test_entities_come_in_any_shape(combine):
 
 # covers: L22
 @pytest.mark.parametrize("left_out", range(4))
-def test_a_masked_part_is_a_frozen_zero_row(left_out):
+def test_a_masked_part_is_zero_and_has_no_gradient(left_out):
     tower = whole_tower()
     assert tower.parts == ["country", "genres", "year", "id"]
     kept = np.arange(4) != left_out
@@ -261,7 +261,7 @@ def test_a_masked_part_is_a_frozen_zero_row(left_out):
 
 
 # covers: L22
-def test_each_entity_has_a_mask_of_its_own():
+def test_each_entity_has_its_own_mask():
     tower = whole_tower("sum", mlp=None)
     tables = [np.float64(w.value) for w in weights_of(tower)]
     kept = np.array([[1, 0, 1, 1], [0, 1, 0, 1], [0, 0, 0, 0], [1, 1, 1, 1]], bool)
@@ -272,7 +272,7 @@ def test_each_entity_has_a_mask_of_its_own():
 
 
 # covers: L16
-def test_all_tables_and_nothing_else_are_regularised():
+def test_l2_penalises_all_tables_and_nothing_else():
     tower = whole_tower(l2=0.01)
     tables = weights_of(tower)[:4]
 
@@ -283,13 +283,13 @@ def test_all_tables_and_nothing_else_are_regularised():
 
 
 # covers: L16
-def test_without_regularisation_there_is_nothing_to_add():
+def test_without_l2_there_is_no_penalty():
     assert whole_tower(l2=0.0).losses == []
 
 
 # covers: X11, N6
 @pytest.mark.parametrize("hashes", [None, {"id": [{"buckets": 997, "dimension": 16}]}])
-def test_without_a_scale_embeddings_start_with_about_length_1(hashes):
+def test_without_a_scale_embeddings_start_with_length_about_one(hashes):
     genres = {"genres": Feature("categorical", size=1000, width=1)}
     options = {"dimension": 16, "embedding": 16, "scale": None, "hashes": hashes}
     tower = new_item_tower(genres, n_entities=1000, **options)
@@ -301,7 +301,7 @@ def test_without_a_scale_embeddings_start_with_about_length_1(hashes):
     assert tower.get_config()["scale"] is None
 
 
-def test_an_unknown_entity_is_its_content_and_the_unknown_id():
+def test_an_untrained_entity_is_its_content_and_the_out_of_vocabulary_id():
     tower, known = content_tower(), np.arange(N_ITEMS) != 4
     tower.set_trained(known)
     genres, year = (np.float64(f.table.value) for f in tower.features.values())
@@ -312,7 +312,7 @@ def test_an_unknown_entity_is_its_content_and_the_unknown_id():
 
 
 # covers: L6, N6
-def test_nobody_and_everyone_without_a_row_share_the_unknown_one():
+def test_untrained_entities_share_the_out_of_vocabulary_row():
     tower = make_item_tower(n_rows=6)
     assert tower.table.shape == (6, DIMENSION)
     rows = [1, 1, 2, 3, 4, 5, 1, 1, 1]
@@ -328,15 +328,15 @@ def test_a_trained_entity_without_a_row_is_refused():
         make_item_tower(n_rows=6).set_trained(np.isin(np.arange(N_ITEMS), [3, 6, 8]))
 
 
-def test_what_is_known_is_stored_but_not_trained():
+def test_stored_values_and_rows_are_not_trainable():
     tower = whole_tower()
     assert tower.id_rows in tower.non_trainable_weights
 
 
 # covers: L30
-def test_values_of_a_request_stand_for_those_that_are_stored():
+def test_given_values_replace_stored_ones():
     tower, ids = whole_tower(), np.array([2, 3])
-    given = {"genres": np.array([[1, 2, 3], [2, 0, 0]])}  # wider than those stored
+    given = {"genres": np.array([[1, 2, 3], [2, 0, 0]])}  # wider than stored values
     found = evaluated(lambda ids: tower(ids, values=given))(ids)
     rows = {"country": VALUES["country"][ids], "year": YEAR[ids]} | given
     expected = evaluated(lambda ids: tower.embed(ids, rows))(ids)
@@ -345,7 +345,7 @@ def test_values_of_a_request_stand_for_those_that_are_stored():
 
 
 # covers: L30
-def test_an_entity_that_is_not_stored_is_embedded_from_its_values():
+def test_a_new_entity_is_embedded_from_its_values():
     tower = whole_tower()
     tables_and_layers = [np.float64(w.value) for w in weights_of(tower)]
     tables, layers = tables_and_layers[:4], tables_and_layers[4:]
@@ -359,7 +359,7 @@ def test_an_entity_that_is_not_stored_is_embedded_from_its_values():
 
 
 # covers: L10
-def test_padding_is_no_part_of_the_statistics_of_batch_norm():
+def test_padding_is_excluded_from_batch_norm_statistics():
     normed = MLP | {"batch_norm": True}
     tower = whole_tower(mlp=normed)
     padded = np.array([[4, 2, 0, 0], [3, 5, 6, 0]])
@@ -368,7 +368,7 @@ def test_padding_is_no_part_of_the_statistics_of_batch_norm():
     np.testing.assert_allclose(found[padded > 0], alone, 1e-5, 1e-5)
 
 
-def test_half_precision_has_whole_weights_and_finite_gradients():
+def test_half_precision_has_float32_weights_and_finite_gradients():
     tower = whole_tower(mlp=MLP | {"batch_norm": True}, dtype="mixed_bfloat16")
     assert {weight.dtype for weight in tower.trainable_weights} == {"float32"}
     assert evaluated(tower)(IDS).dtype.name == "bfloat16"
@@ -379,7 +379,7 @@ def test_half_precision_has_whole_weights_and_finite_gradients():
     assert all(np.isfinite(gradient).all() for gradient in gradients)
 
 
-def test_the_configuration_rebuilds_a_tower_of_everything():
+def test_the_configuration_rebuilds_a_tower_with_all_parts():
     mlp = {"hidden_units": [5], "batch_norm": True, "dropout": 0.2}
     tower = whole_tower(mlp=mlp, l2=0.1, n_rows=7, id_dropout=0.25)
     copy = EntityTower.from_config(tower.get_config())

@@ -1,4 +1,4 @@
-"""What towers read of events, against plain arithmetic on lists."""
+"""Batch fields of events, compared with plain arithmetic on lists."""
 
 from datetime import UTC, datetime
 
@@ -34,7 +34,7 @@ def read(rows):
         pa.array([[event[i] for event in events] for events in lists], pa.list_(dtype))
         for i, dtype in ((1, pa.int64()), (2, pa.float32()))
     ]
-    asked_at = pa.array([asked for _, asked in rows], pa.int64())
+    asked_at = pa.array([second for _, second in rows], pa.int64())
     items = Ragged.from_lists([[event[0] for event in events] for events in lists])
     return items, Events.from_arrow(*columns, asked_at)
 
@@ -43,30 +43,32 @@ def cut_to_int32(number):
     return max(min(number, 2**31 - 1), -(2**31))
 
 
-def by_definition(history, asked, width, *, request_time):
-    """Return items, hours, ages, ratings and the hour of the request, unpadded."""
+def by_definition(history, requested, width, *, request_time):
+    """Return items, hours, ages, ratings and request hour, without padding."""
     newest = history[-width:]
     known = [second for _, second, _ in newest if second is not None]
-    if asked is None or not request_time:
-        asked = max(known, default=None)
+    if requested is None or not request_time:
+        requested = max(known, default=None)
     hours = [0 if s is None else cut_to_int32(s // 3600) for _, s, _ in newest]
     ages = [
-        0 if s is None or asked is None else cut_to_int32(max(asked - s, 0) + 1)
+        0 if s is None or requested is None else cut_to_int32(max(requested - s, 0) + 1)
         for _, s, _ in newest
     ]
     ratings = [NAN if rating is None else rating for _, _, rating in newest]
-    hour = 0 if asked is None else cut_to_int32(asked // 3600)
+    hour = 0 if requested is None else cut_to_int32(requested // 3600)
     return [item for item, _, _ in newest], hours, ages, ratings, hour
 
 
 # covers: A1 A10
 @given(ROWS, st.integers(1, 6), st.booleans())
-def test_fields_are_those_of_the_newest_events(rows, width, request_time):
+def test_fields_hold_the_newest_events(rows, width, request_time):
     histories, events = read(rows)
     fields = event_fields(histories, events, width, request_time=request_time)
     assert fields["items"].shape == (len(rows), width)
-    for row, (history, asked) in enumerate(rows):
-        *lists, hour = by_definition(history, asked, width, request_time=request_time)
+    for row, (history, requested) in enumerate(rows):
+        *lists, hour = by_definition(
+            history, requested, width, request_time=request_time
+        )
         names = ("items", "hours", "ages", "ratings")
         for name, expected, nothing in zip(names, lists, (0, 0, 0, NAN), strict=True):
             padded = expected + [nothing] * (width - len(expected))
@@ -84,7 +86,7 @@ def test_fields_have_their_types():
 
 
 # covers: A10
-def test_an_event_of_the_second_of_the_request_is_no_padding():
+def test_an_event_at_the_time_of_the_request_has_age_one():
     histories, events = read([([(2, 50, None), (3, 60, None)], 60)])
     fields = event_fields(histories, events, 3, request_time=True)
     assert fields["ages"].tolist() == [[11, 1, 0]]
@@ -100,7 +102,7 @@ def test_hours_count_from_1970_utc():
     assert (fields["hours"][0, 0], fields["request_hours"][0]) == (hours, hours + 1)
 
 
-def test_unknown_events_are_those_of_lists_of_nothing():
+def test_unknown_events_equal_lists_of_nulls():
     histories = Ragged.from_lists([[2, 3], []])
     nothing = read([([(2, None, None), (3, None, None)], None), ([], None)])[1]
     for found, expected in zip(Events.unknown(histories), nothing, strict=True):
@@ -109,7 +111,7 @@ def test_unknown_events_are_those_of_lists_of_nothing():
 
 
 @given(ROWS, st.data())
-def test_taking_rows_takes_their_events(rows, data):
+def test_take_selects_the_events_of_rows(rows, data):
     chosen = data.draw(st.lists(st.sampled_from(range(len(rows))))) if rows else []
     histories, events = read(rows)
     expected = read([rows[row] for row in chosen])[1]
@@ -117,20 +119,20 @@ def test_taking_rows_takes_their_events(rows, data):
         np.testing.assert_array_equal(found, one)
 
 
-def test_keeping_items_keeps_their_events():
+def test_keep_selects_the_events_of_items():
     _, events = read([([(2, 5, 1.0), (3, 6, 2.0)], 9)])
     kept = events.keep(np.array([False, True]))
     assert [array.tolist() for array in kept] == [[6], [2.0], [9]]
 
 
-def test_times_that_are_null_for_a_whole_column_are_unknown():
+def test_request_times_that_are_not_given_are_unknown():
     lists = pa.array([[1], []], pa.list_(pa.int64()))
     events = Events.from_arrow(lists, lists)
     assert events.asked_at.tolist() == [UNKNOWN_TIME] * 2
 
 
 @pytest.mark.parametrize("request_time", [True, False])
-def test_rows_without_any_item_are_all_padding(request_time):
+def test_empty_histories_are_all_padding(request_time):
     histories, events = read([([], None), ([], 7200)])
     fields = event_fields(histories, events, 2, request_time=request_time)
     assert not fields["items"].any()

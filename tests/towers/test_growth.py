@@ -20,12 +20,12 @@ from two_tower.towers.growth import Growth, grow
 
 pytestmark = pytest.mark.backend
 
-OUT_OF_VOCABULARY = 1  # as the design fixes it; the code's own constant is on trial
+OUT_OF_VOCABULARY = 1  # by definition, not the constant under test
 
 ITEM_FEATURES = {"genres": Feature("multi_valued", size=4, width=2)}
 GENRES = np.array([[0, 0], [0, 0], [2, 3], [3, 0], [1, 2], *[[2, 0]] * 4])
 
-# Two items, a user, a genre and a gender more; item 9 has three genres.
+# Two new items, a new user, genre and gender; item 9 has three genres.
 MORE_GENRES = np.zeros((11, 3), int)
 MORE_GENRES[:N_ITEMS, :2] = GENRES
 MORE_GENRES[9:] = [[2, 4, 3], [4, 0, 0]]
@@ -80,7 +80,7 @@ def items_of(towers, ids):
 
 # covers: L28
 @pytest.mark.parametrize("kind", [None, "mean", "transformer"])
-def test_whoever_was_known_keeps_their_vector(kind):
+def test_trained_entities_keep_their_vectors(kind):
     towers = make_model(kind)
     grown = grow(towers, items=more_items(), users=more_users())
     np.testing.assert_allclose(queries_of(grown), queries_of(towers), 1e-6)
@@ -89,19 +89,19 @@ def test_whoever_was_known_keeps_their_vector(kind):
 
 
 # covers: L28, X11
-def test_a_new_entity_starts_as_its_content_and_the_unknown_id():
+def test_a_new_entity_starts_as_content_and_out_of_vocabulary_id():
     towers = make_model()
     grown = grow(towers, items=more_items(), users=None)
     ids, genres = towers.item_tower.table, towers.item_tower.features["genres"].table
     unknown, genres = np.float64(ids.value)[OUT_OF_VOCABULARY], np.float64(genres.value)
-    # Genre 4 is new, and so starts as a genre out of the vocabulary.
+    # Genre 4 is new and starts as a genre out of vocabulary.
     of_three = (genres[2] + genres[OUT_OF_VOCABULARY] + genres[3]) / 3
     expected = [of_three + unknown, genres[OUT_OF_VOCABULARY] + unknown]
     np.testing.assert_allclose(items_of(grown, [9, 10]), expected, 1e-5, 1e-6)
 
 
 # covers: L28
-def test_new_entities_and_values_learn_in_rows_of_their_own():
+def test_new_entities_and_values_learn_in_their_own_rows():
     grown = grow(make_model(), items=more_items(), users=more_users())
     item_tower, profile = grown.item_tower, grown.profile
     batch = pad([[9]]) | {"users": np.array([7], np.int32)}
@@ -117,7 +117,7 @@ def test_new_entities_and_values_learn_in_rows_of_their_own():
 
 
 # covers: L28, X11
-def test_items_are_added_with_no_row_and_no_training():
+def test_items_are_added_without_rows_and_training():
     towers = make_model()
     known = np.arange(11) < N_ITEMS
     added = more_items(n_rows=N_ITEMS, is_trained=known)
@@ -132,7 +132,7 @@ def test_items_are_added_with_no_row_and_no_training():
 
 
 # covers: L28
-def test_a_row_that_training_never_used_starts_as_the_unknown_one():
+def test_an_untrained_row_starts_as_the_out_of_vocabulary_row():
     towers = make_model()
     towers.item_tower.set_trained(np.arange(N_ITEMS) != 6)
     before = items_of(towers, range(N_ITEMS))
@@ -141,7 +141,7 @@ def test_a_row_that_training_never_used_starts_as_the_unknown_one():
     assert np.asarray(grown.item_tower.id_rows.value)[6] == 6
 
 
-def test_entities_may_have_fewer_values_at_the_most_than_before():
+def test_entities_may_have_fewer_values_than_before():
     towers, narrow = make_model(), MORE_GENRES[:, :1]
     features = {"genres": Feature("multi_valued", size=5, width=1)}
     items = more_items(features=features, values={"genres": narrow})
@@ -151,7 +151,7 @@ def test_entities_may_have_fewer_values_at_the_most_than_before():
 
 
 # covers: L28
-def test_growing_twice_is_growing_once():
+def test_growing_twice_equals_growing_once():
     towers = make_model()
     added = more_items(n_rows=N_ITEMS, is_trained=np.arange(11) < N_ITEMS)
     twice = grow(
@@ -163,7 +163,7 @@ def test_growing_twice_is_growing_once():
 
 
 # covers: L28
-def test_longer_histories_begin_with_the_furthest_position_again():
+def test_new_positions_start_as_the_oldest_one():
     towers = make_model("transformer")
     grown = grow(towers, items=more_items(), users=None, max_length=MAX_LENGTH + 2)
     before = np.asarray(towers.history_encoder.positions.value)
@@ -175,14 +175,14 @@ def test_longer_histories_begin_with_the_furthest_position_again():
 
 
 @pytest.mark.parametrize("kind", [None, "mean", "transformer"])
-@pytest.mark.parametrize("asked", [None, 3])
-def test_a_model_reads_no_shorter_histories_than_before(kind, asked):
+@pytest.mark.parametrize("max_length", [None, 3])
+def test_the_longest_history_never_shrinks(kind, max_length):
     towers = make_model(kind)
-    grown = grow(towers, items=more_items(), users=None, max_length=asked)
+    grown = grow(towers, items=more_items(), users=None, max_length=max_length)
     assert grown.max_length == towers.max_length
 
 
-def test_the_model_that_grew_stays_as_it_is():
+def test_the_given_model_does_not_change():
     towers = make_model()
     before = queries_of(towers)
     grown = grow(towers, items=more_items(), users=more_users())
@@ -214,7 +214,7 @@ def test_a_grown_model_is_saved_and_loaded(tmp_path):
         ({"n_rows": N_ITEMS}, r"2 trained .* table of 9 \(first: \[9, 10\]\)"),
     ],
 )
-def test_what_cannot_grow_is_refused(changes, message):
+def test_an_impossible_growth_is_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         grow(make_model(None), items=more_items(**changes), users=None)
 
@@ -224,5 +224,5 @@ def test_users_of_a_model_without_profile_are_refused():
         grow(make_towers("mean"), items=more_items(), users=more_users())
 
 
-def test_there_are_as_many_users_as_before_unless_they_grow():
+def test_users_grow_only_if_given():
     assert grow(make_model(), items=more_items(), users=None).profile.n_rows == N_USERS

@@ -11,12 +11,14 @@ from two_tower.towers.hashing import HourOfDay, Modulo, Thresholds
 pytestmark = pytest.mark.backend
 
 TWO = [Hash("a", Modulo(7), 3), Hash("b", Modulo(5), 2)]
-IDS = np.array([[3, 0, 10], [38, 12, 0]], np.int32)  # 3, 10 and 38 meet in a and b
+IDS = np.array(
+    [[3, 0, 10], [38, 12, 0]], np.int32
+)  # 3, 10 and 38 share rows of a and b
 DIRECTION = np.linspace(-1, 1, 24).reshape(2, 3, 4)
 
 
 def embed(hashes=TWO, dimension=4, **options):
-    """Return a built embedding, scattered."""
+    """Return a built, scattered embedding."""
     layer = HashedEmbedding(hashes, dimension, **options)
     layer.build()
     scatter_weights(layer)
@@ -28,7 +30,7 @@ def weights_of(layer):
 
 
 # covers: A2 A5
-def test_a_vector_is_the_rows_side_by_side_times_w():
+def test_a_vector_is_the_concatenated_rows_times_w():
     layer = embed()
     assert [w.shape for w in weights_of(layer)] == [(8, 3), (6, 2), (5, 4)]
 
@@ -46,7 +48,7 @@ def test_a_vector_is_the_rows_side_by_side_times_w():
 
 
 # covers: A5
-def test_padding_is_a_zero_vector_that_teaches_nothing():
+def test_padding_has_a_zero_vector_and_no_gradient():
     layer = embed()
     vectors = evaluated(layer)(IDS)
     assert (vectors.any(axis=-1) == (IDS != 0)).all()
@@ -57,7 +59,7 @@ def test_padding_is_a_zero_vector_that_teaches_nothing():
 
 
 # covers: A5
-def test_padding_reads_the_row_of_no_value():
+def test_padding_reads_no_row_of_a_value():
     layer = embed()
     table = layer.tables["a"]
     table.assign(np.where(np.arange(8)[:, None] == 1, np.nan, table))  # of 0, 7, 14 …
@@ -66,7 +68,7 @@ def test_padding_reads_the_row_of_no_value():
 
 
 # covers: A5
-def test_a_mask_says_what_is_padding_where_zero_is_a_value():
+def test_a_mask_marks_padding_where_zero_is_a_value():
     layer = embed([Hash("stars", Thresholds((1.0, 3.5)), 4)])
     ratings = np.array([0.0, np.nan, 5.0, 2.0], np.float32)
     is_real = np.array([True, False, True, False])
@@ -81,7 +83,7 @@ def test_a_mask_says_what_is_padding_where_zero_is_a_value():
 
 
 # covers: A3
-def test_one_hash_of_the_vectors_width_is_its_row():
+def test_one_hash_of_the_full_width_has_no_projection():
     layer = embed([Hash("a", Modulo(7), 4)])
     assert [weight.name for weight in layer.trainable_weights] == ["a"]
     found = evaluated(layer)(np.array([3, 12]))
@@ -90,20 +92,20 @@ def test_one_hash_of_the_vectors_width_is_its_row():
 
 # covers: A3
 @pytest.mark.parametrize("hashes", [[Hash("a", Modulo(7), 3)], TWO])
-def test_all_others_are_projected(hashes):
+def test_other_hashes_are_projected(hashes):
     layer = embed(hashes)
     assert layer.kernel.shape == (sum(one.dimension for one in hashes), 4)
     assert "bias" not in {weight.name for weight in layer.weights}
 
 
 # covers: A2
-def test_hashes_of_one_name_read_one_table():
+def test_hashes_with_one_table_name_share_the_table():
     layer = embed([Hash("time", HourOfDay(), 4), Hash("time", HourOfDay(), 4)])
     assert [weight.shape for weight in layer.weights] == [(25, 4), (8, 4)]
 
 
 @pytest.mark.parametrize("other", [Hash("a", Modulo(5), 3), Hash("a", Modulo(7), 2)])
-def test_hashes_of_one_name_that_disagree_on_its_shape_are_refused(other):
+def test_different_shapes_of_a_shared_table_are_refused(other):
     with pytest.raises(ValueError, match=r"table 'a' has the shapes \(8, 3\) and"):
         HashedEmbedding([TWO[0], other], 4)
 
@@ -124,7 +126,7 @@ def test_weights_start_normal(scale, deviation):
     *tables, kernel = (np.asarray(weight, np.float64) for weight in weights_of(layer))
     for table in tables:
         assert table.std() == pytest.approx(deviation, rel=0.03)
-        # A normal variable's fourth moment is 3; that of a uniform one 1.8.
+        # Fourth moment: 3 of a normal, 1.8 of a uniform variable.
         assert np.mean((table / deviation) ** 4) == pytest.approx(3, rel=0.1)
     # Glorot: a variance of 2 / (64 in + 64 out). Cut at two deviations, as in Keras,
     # the fourth moment of a normal variable is 2.37.
@@ -133,7 +135,7 @@ def test_weights_start_normal(scale, deviation):
 
 
 # covers: L16
-def test_tables_and_nothing_else_are_regularised():
+def test_l2_penalises_the_tables_and_nothing_else():
     layer = embed(l2=0.01)
     assert_same_as(
         lambda a, b: 0.01 * (np.sum(a**2) + np.sum(b**2)),
@@ -142,7 +144,7 @@ def test_tables_and_nothing_else_are_regularised():
     )
 
 
-def test_half_precision_moves_no_number_over_an_edge():
+def test_half_precision_moves_no_number_to_another_bucket():
     layer = embed([Hash("a", Thresholds((1000.0,)), 4)], dtype="mixed_bfloat16")
     assert layer.tables["a"].dtype == "float32"
     found = layer(np.array([1000.0, 1001.0], np.float32))  # 1000 both in bfloat16

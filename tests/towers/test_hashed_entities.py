@@ -1,4 +1,4 @@
-"""Entity towers whose ids, and whose features' ids, are hashed."""
+"""Entity towers with hashed ids and feature values."""
 
 from functools import partial
 
@@ -25,7 +25,7 @@ from two_tower.towers.growth import Growth, grow
 
 pytestmark = pytest.mark.backend
 
-OUT_OF_VOCABULARY = 1  # as the design fixes it; the code's own constant is on trial
+OUT_OF_VOCABULARY = 1  # by definition, not the constant under test
 
 FEATURES = {
     "genres": Feature("multi_valued", size=4, width=2),
@@ -47,7 +47,7 @@ def hashed_tower(**options):
 
 
 def weights_of(tower):
-    """Return the tables of genres, years and ids, and the ids' W."""
+    """Return the tables of genres, years and ids, and W of the ids."""
     of_id = tower.hashed_id
     return [
         tower.features["genres"].table,
@@ -67,7 +67,7 @@ def features_by_definition(genres, years, i):
 
 
 def item_by_definition(genres, years, fives, threes, kernel, i):
-    """Return the mean of an item's genres, year and id."""
+    """Return the mean of an item's genre, year and id vectors."""
     of_id = np.concatenate([fives[i % 5 + 1], threes[i % 3 + 1]]) @ kernel
     parts = [*features_by_definition(genres, years, i), of_id * (i > 0)]
     return sum(parts) / 3
@@ -86,7 +86,7 @@ def test_an_item_is_the_mean_of_hashed_and_plain_parts():
 
 
 # covers: A5
-def test_the_empty_slot_of_hashed_ids_is_zero_even_when_ids_are_dropped():
+def test_padding_of_hashed_ids_is_zero_even_with_id_dropout():
     tower = make_item_tower(hashes={"id": HASHES["id"]}, id_dropout=0.9)
     for training in (False, True):
         nobody = np.zeros((2, 100), np.int32)
@@ -94,7 +94,7 @@ def test_the_empty_slot_of_hashed_ids_is_zero_even_when_ids_are_dropped():
 
 
 # covers: A2 N6
-def test_an_unknown_entity_hashes_the_unknown_id():
+def test_an_untrained_entity_hashes_the_out_of_vocabulary_id():
     tower = make_item_tower(hashes={"id": HASHES["id"]})
     known = np.arange(N_ITEMS) != 4
     tower.set_trained(known)
@@ -102,7 +102,7 @@ def test_an_unknown_entity_hashes_the_unknown_id():
     np.testing.assert_allclose(evaluated(tower)(np.array([4, 2])), rows, 1e-6)
 
 
-def test_a_dropped_id_becomes_the_unknown_one():
+def test_a_dropped_id_becomes_the_out_of_vocabulary_id():
     tower = make_item_tower(hashes={"id": HASHES["id"]}, id_dropout=0.5)
     kept, unknown = evaluated(tower)(np.array([4, OUT_OF_VOCABULARY]))
     found = evaluated(partial(tower, training=True))(np.full(200, 4))
@@ -128,7 +128,7 @@ def test_one_set_of_tables_serves_histories_positives_and_negatives():
         _, (gradient,) = value_and_gradients(lambda: ops.sum(vectors()[:, 0]), [table])
         return np.flatnonzero(gradient.any(axis=1)).tolist()
 
-    assert learnt(lambda: towers(batch)) == [2 % 5 + 1]  # of the history
+    assert learnt(lambda: towers(batch)) == [2 % 5 + 1]  # the history
     candidates = np.array([3, 4])  # a positive and a negative
     assert learnt(lambda: towers.item_vectors(candidates)) == [3 % 5 + 1, 4 % 5 + 1]
     names = [weight.path for weight in towers.trainable_weights]
@@ -173,7 +173,7 @@ def test_a_category_of_one_feature_is_its_vector():
         ([], {}, r"name some of \['genres', 'year'\]"),
     ],
 )
-def test_a_category_of_no_such_feature_is_refused(names, options, message):
+def test_a_category_of_an_unknown_feature_is_refused(names, options, message):
     with pytest.raises(ValueError, match=message):
         hashed_tower(**options).mean_of(IDS, names)
 
@@ -198,18 +198,18 @@ def test_a_category_of_another_width_than_the_item_is_refused():
         ),
     ],
 )
-def test_what_cannot_be_hashed_is_refused(features, hashes, message):
+def test_hashes_of_parts_without_ids_are_refused(features, hashes, message):
     with pytest.raises(ValueError, match=message):
         new_item_tower(features, hashes=hashes)
 
 
-def test_ids_that_a_tower_does_not_use_cannot_be_hashed():
+def test_hashes_of_unused_ids_are_refused():
     with pytest.raises(ValueError, match=r"names the parts \['id'\]"):
         new_item_tower(FEATURES, use_id=False, hashes={"id": HASHES["id"]})
 
 
 # covers: L16
-def test_hashed_tables_are_regularised_like_others():
+def test_l2_penalises_hashed_tables_too():
     tower = hashed_tower(l2=0.01)
     tables = weights_of(tower)[:-1]
     assert_same_as(
@@ -240,7 +240,7 @@ def make_model():
 
 
 def more_items(**changes):
-    """Return two more items, of two more years and a genre."""
+    """Return two new items with two new years and a new genre."""
     new = np.array([[2, 4, 3], [4, 0, 0]])
     return Growth(
         **{
@@ -264,7 +264,7 @@ BATCH = pad([[3, 5, 2, 8], [4], []])
 
 
 # covers: A2 L28
-def test_hashed_tables_do_not_grow_and_whoever_was_known_keeps_their_vector():
+def test_hashed_tables_do_not_grow_and_trained_vectors_stay():
     towers = make_model()
     grown = grow(towers, items=more_items(), users=None)
     before, after = (weights_of(model.item_tower) for model in (towers, grown))
@@ -287,7 +287,7 @@ def test_a_new_entity_has_its_own_hash_once_it_is_trained(n_rows):
     genres, years, fives, threes, kernel = (np.float64(w) for w in weights_of(tower))
     row = 10 if n_rows > 10 else OUT_OF_VOCABULARY
     of_id = np.concatenate([fives[row % 5 + 1], threes[row % 3 + 1]]) @ kernel
-    # The genre is new, and so starts as one out of the vocabulary.
+    # The genre is new and starts as one out of vocabulary.
     expected = genres[OUT_OF_VOCABULARY] + years[10 % 3 + 1] + of_id
     found = evaluated(tower)(np.array([10]))
     np.testing.assert_allclose(found, [expected], 1e-5, 1e-6)

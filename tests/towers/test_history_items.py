@@ -1,4 +1,4 @@
-"""Histories whose items are embedded apart from the candidates."""
+"""Models with an item tower of their own for history items."""
 
 import keras
 import numpy as np
@@ -39,7 +39,7 @@ def towers_of(item_tower, encoder, own):
 
 
 def make_towers(kind="mean"):
-    """Return built towers whose histories know genres, their candidates only ids."""
+    """Return towers whose history items have ids and genres, candidates only ids."""
     own = new_item_tower(FEATURES, seed=5)
     towers = towers_of(new_item_tower(), make_encoder(kind), own)
     towers.build()
@@ -57,7 +57,7 @@ def items_of(towers):
 
 
 @EACH_TOWER
-def test_what_embeds_histories_is_no_part_of_candidates_and_the_reverse(kind):
+def test_queries_and_candidates_read_their_own_tower_only(kind):
     towers = make_towers(kind)
     queries, items = queries_of(towers), items_of(towers)
     towers.item_tower.table.assign(towers.item_tower.table * -2.0)
@@ -72,7 +72,7 @@ def test_what_embeds_histories_is_no_part_of_candidates_and_the_reverse(kind):
 
 
 @EACH_TOWER
-def test_histories_read_their_own_vectors_as_they_would_read_shared_ones(kind):
+def test_a_separate_tower_is_read_like_a_shared_one(kind):
     towers = make_towers(kind)
     shared = towers_of(towers.history_item_tower, towers.history_encoder, None)
     shared.build()
@@ -81,7 +81,7 @@ def test_histories_read_their_own_vectors_as_they_would_read_shared_ones(kind):
 
 
 @EACH_TOWER
-def test_a_look_up_in_the_whole_catalogue_is_embedding_each_item(kind):
+def test_looking_items_up_in_the_catalogue_equals_embedding_them(kind):
     towers = make_towers(kind)
 
     def looked_up():
@@ -107,7 +107,7 @@ def test_each_table_learns_from_its_own_side():
     assert learnt == [[7], [3, 5]]
 
 
-def test_a_softmax_over_the_catalogue_trains_each_table_by_its_own_side():
+def test_a_catalogue_softmax_trains_each_table_from_its_own_side():
     towers = make_towers()
     tables = [towers.item_tower.table, towers.history_item_tower.table]
     batch = {
@@ -137,7 +137,7 @@ def test_both_tables_are_saved_and_loaded(kind, tmp_path):
     assert list(loaded.history_item_tower.features) == ["genre"]
 
 
-def test_a_model_that_was_saved_before_there_were_two_tables_has_one():
+def test_a_saved_model_without_history_item_tower_is_loaded():
     towers = towers_of(new_item_tower(), make_encoder("mean"), None)
     config = towers.get_config()
     del config["history_item_tower"]
@@ -151,7 +151,7 @@ def growth(features, values):
 
 
 @EACH_TOWER
-def test_both_tables_grow_and_nobody_changes(kind):
+def test_both_tables_grow_and_queries_stay(kind):
     towers = make_towers(kind)
     genres = np.concatenate([GENRES, [[3], [4]]])
     more = {"genre": Feature("categorical", size=5, width=1)}
@@ -164,14 +164,14 @@ def test_both_tables_grow_and_nobody_changes(kind):
     np.testing.assert_allclose(queries_of(grown), queries_of(towers), 1e-6)
     np.testing.assert_allclose(items_of(grown), items_of(towers), 1e-6)
     assert grown.item_tower.n_entities == grown.history_item_tower.n_entities == 11
-    # A new genre starts as an unknown one, and so does a new id.
+    # A new genre and a new id start as the out-of-vocabulary ones.
     found = evaluated(grown.history_item_tower)(np.array([10]))
     own = towers.history_item_tower
     expected = np.asarray(own.table)[1] + np.asarray(own.features["genre"].table)[1]
     np.testing.assert_allclose(found, [expected], 1e-6)
 
 
-def test_one_table_alone_does_not_grow():
+def test_growing_only_one_of_two_tables_is_refused():
     with pytest.raises(ValueError, match="give history_items if, and only if"):
         grow(make_towers(), items=growth({}, {}), users=None)
     tied = towers_of(new_item_tower(), make_encoder("mean"), None)
@@ -186,7 +186,7 @@ def test_one_table_alone_does_not_grow():
         ({"dimension": 6, "embedding": 6}, f"{N_ITEMS} items of dimension 6"),
     ],
 )
-def test_tables_of_other_sizes_are_refused(sizes, message):
+def test_a_history_item_tower_of_another_size_is_refused(sizes, message):
     own = new_item_tower(**sizes)
     with pytest.raises(ValueError, match=message):
         towers_of(new_item_tower(), make_encoder("mean"), own)

@@ -48,7 +48,7 @@ def test_states_and_gradients_follow_the_definition():
 
 
 # covers: Q8
-def test_at_least_two_relu_layers_lie_between_the_mean_and_the_vector():
+def test_relu_layers_lie_between_the_mean_and_a_linear_layer():
     tower = make_tower()
     assert [layer.units for layer in tower.hidden] == [6, 5]
     assert [layer.activation.__name__ for layer in tower.hidden] == ["relu", "relu"]

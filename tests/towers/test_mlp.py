@@ -28,14 +28,14 @@ def make_mlp(hidden_units, *, batch_norm=False, dropout=0.0, seed=1, **options):
 
 
 def dense_weights(layer):
-    """Return kernels and biases by turns."""
+    """Return kernels and biases in turn."""
     layers = [*layer.hidden, layer.output_layer]
     return [weight for dense in layers for weight in (dense.kernel, dense.bias)]
 
 
 # covers: L9, L10
 @EACH_DEPTH
-def test_relu_layers_end_in_a_linear_one(hidden_units):
+def test_relu_layers_precede_a_linear_layer(hidden_units):
     layer, rows = make_mlp(hidden_units), keras.Variable(ROWS)
     assert_same_as(
         lambda rows, *layers: np.sum(mlp(rows, layers) * DIRECTION),
@@ -46,7 +46,7 @@ def test_relu_layers_end_in_a_linear_one(hidden_units):
 
 # covers: L10
 @EACH_DEPTH
-def test_training_normalises_input_and_relu_layers_over_the_batch(hidden_units):
+def test_batch_norm_normalises_input_and_relu_layers_in_training(hidden_units):
     layer, rows = make_mlp(hidden_units, batch_norm=True), keras.Variable(ROWS)
     scales = [weight for norm in layer.norms for weight in (norm.gamma, norm.beta)]
 
@@ -70,7 +70,7 @@ def split(gains_and_shifts):
 
 
 # covers: L10
-def test_serving_normalises_by_the_averages_of_training():
+def test_batch_norm_uses_moving_averages_outside_training():
     layer = make_mlp([4], batch_norm=True)
     rng, norms = np.random.default_rng(8), []
     for norm in layer.norms:
@@ -87,7 +87,7 @@ def test_serving_normalises_by_the_averages_of_training():
 
 
 # covers: L10
-def test_each_training_batch_moves_the_averages_towards_its_own():
+def test_each_batch_updates_the_moving_averages():
     layer = make_mlp([], batch_norm=True)
     layer(ROWS, training=True)
     (norm,) = layer.norms
@@ -99,7 +99,7 @@ def test_each_training_batch_moves_the_averages_towards_its_own():
 
 
 # covers: L10
-def test_padding_is_no_part_of_the_statistics():
+def test_padding_is_excluded_from_the_statistics():
     layer, is_real = make_mlp([4], batch_norm=True), np.arange(12) < 9
     train = partial(layer, training=True)
     found = evaluated(lambda rows: train(rows, weights=np.float32(is_real)))(ROWS)
@@ -108,10 +108,10 @@ def test_padding_is_no_part_of_the_statistics():
 
 
 # covers: L11
-def test_a_share_of_the_units_is_dropped_while_training():
+def test_a_share_of_the_units_is_dropped_in_training():
     layer = Mlp([50], 50, batch_norm=False, dropout=0.3, seed=1)
     layer.build((None, 1))
-    # Each hidden unit is 1, and each output is one of them.
+    # Each output is a hidden unit, all of which are 1.
     layer.set_weights([np.zeros((1, 50)), np.ones(50), np.eye(50), np.zeros(50)])
     found = evaluated(partial(layer, training=True))(np.zeros((40, 1)))
     is_dropped = found == 0
@@ -139,7 +139,7 @@ def test_one_seed_drops_the_same_units():
 
 
 # covers: L9
-def test_half_precision_has_whole_weights_and_finite_gradients():
+def test_half_precision_has_float32_weights_and_finite_gradients():
     layer = make_mlp([4], batch_norm=True, dtype="mixed_bfloat16")
     assert {weight.dtype for weight in layer.weights} == {"float32"}
     assert evaluated(layer)(ROWS).dtype.name == "bfloat16"

@@ -1,4 +1,4 @@
-"""Tables in parts on several devices, which Keras offers with JAX."""
+"""Embedding tables partitioned over devices, as Keras does with JAX."""
 
 import os
 import subprocess
@@ -30,7 +30,7 @@ np.testing.assert_allclose(in_parts, alone, rtol=1e-6)
 
 
 # covers: A15
-def test_tables_in_parts_on_two_devices_give_the_same_vectors():
+def test_tables_partitioned_over_two_devices_give_equal_vectors():
     found = subprocess.run(  # noqa: S603
         [sys.executable, "-c", SCRIPT],
         cwd=Path(__file__).parents[2],

@@ -110,7 +110,7 @@ def test_history_and_profile_are_fused_into_the_query(normalise):
 
 
 # covers: L12
-def test_items_have_their_own_length_where_vectors_are_not_normalised():
+def test_item_vectors_keep_their_length_without_normalise():
     towers = make_profile_towers(None, normalise=False)
     found = evaluated(towers.item_vectors)(np.arange(2, N_ITEMS))
     table = np.asarray(towers.item_tower.table.value)[2:]
@@ -118,12 +118,12 @@ def test_items_have_their_own_length_where_vectors_are_not_normalised():
 
 
 @pytest.mark.parametrize("kind", [None, "mean"])
-def test_places_share_the_profile_of_their_row(kind):
+def test_queries_share_the_profile_of_their_row(kind):
     towers, batch = make_profile_towers(kind), whole_batch()
     rows = np.array([0, 3, 0, 2], np.int32)
-    places = np.array([2, 3 * MAX_LENGTH + 1, 0, 4 * MAX_LENGTH], np.int32)
-    asked = {"positions": places, "users": WHO, "rows": rows}
-    found = evaluated(lambda items: towers.queries({"items": items} | asked))(
+    positions = np.array([2, 3 * MAX_LENGTH + 1, 0, 4 * MAX_LENGTH], np.int32)
+    queried = {"positions": positions, "users": WHO, "rows": rows}
+    found = evaluated(lambda items: towers.queries({"items": items} | queried))(
         batch["items"]
     )
     cut = [HISTORIES[0][:3], HISTORIES[3][:2], HISTORIES[0][:1], []]
@@ -132,7 +132,7 @@ def test_places_share_the_profile_of_their_row(kind):
 
 
 @EACH_TOWER
-def test_histories_are_looked_up_in_a_catalogue_that_is_there(kind):
+def test_history_items_are_looked_up_in_a_given_catalogue(kind):
     towers = make_profile_towers(kind)
     batch = whole_batch() | {"positions": np.array([3, 8, 32, 31], np.int32)}
     expected = queries_of(towers, whole_batch())
@@ -146,7 +146,7 @@ def test_histories_are_looked_up_in_a_catalogue_that_is_there(kind):
 
 
 @EACH_MODEL
-def test_unknown_users_are_all_alike(kind):
+def test_unknown_users_have_equal_vectors(kind):
     towers = make_profile_towers(kind)
     same = pad([[3, 5]] * 4) | {"users": np.array([0, 1, 0, 1], np.int32)}
     towers.profile.set_trained(np.arange(N_USERS) != 4)
@@ -156,7 +156,7 @@ def test_unknown_users_are_all_alike(kind):
 
 # covers: X11, L30
 @EACH_MODEL
-def test_a_new_user_is_what_is_given_of_them(kind):
+def test_a_new_user_is_embedded_from_given_values(kind):
     towers, known = make_profile_towers(kind), np.arange(N_USERS) != WHO[1]
     towers.profile.set_trained(known)
     of_stored = queries_of(towers, pad([[3]]) | {"users": WHO[1:2]})
@@ -190,7 +190,7 @@ def test_all_weights_learn_together(kind):
 
 
 # covers: L10
-def test_padding_is_no_part_of_the_fusion_s_statistics():
+def test_padding_is_excluded_from_the_statistics_of_the_fusion():
     towers = make_profile_towers(batch_norm=True)
     rows = np.array([0, 1, 3, 0, 0], np.int32)
     padded = pad(HISTORIES) | {
@@ -206,7 +206,7 @@ def test_padding_is_no_part_of_the_fusion_s_statistics():
     np.testing.assert_allclose(found[:3], expected, 1e-5, 1e-5)
 
 
-def test_half_precision_gives_whole_vectors_near_the_exact_ones():
+def test_half_precision_gives_float32_vectors_near_the_exact_ones():
     exact = queries_of(make_profile_towers(), whole_batch())
     found = queries_of(make_profile_towers(dtype="mixed_bfloat16"), whole_batch())
     assert found.dtype == np.float32
@@ -215,7 +215,7 @@ def test_half_precision_gives_whole_vectors_near_the_exact_ones():
 
 
 def sides(**given):
-    """Return the arguments of a model of everything, but for those that are given."""
+    """Return the arguments of a model of history and profile, changed by `given`."""
     towers = make_profile_towers()
     fusion = {"hidden_units": [], "batch_norm": False, "dropout": 0.0, "seed": 1}
     return {
@@ -243,13 +243,13 @@ def test_a_fusion_may_be_one_linear_layer():
         ({"history_encoder": None, "fusion": None}, "width 3 for items of width 4"),
     ],
 )
-def test_sides_that_make_no_query_are_refused(given, message):
+def test_an_incomplete_query_side_is_refused(given, message):
     with pytest.raises(ValueError, match=message):
         TwoTower(new_item_tower(), **sides(**given))
 
 
 @EACH_MODEL
-def test_the_model_says_how_wide_it_is_and_how_far_it_looks_back(kind):
+def test_the_model_has_a_dimension_and_a_longest_history(kind):
     towers = make_profile_towers(kind)
     assert towers.dimension == DIMENSION
     assert towers.max_length == (MAX_LENGTH if kind else 0)
@@ -262,7 +262,7 @@ def test_the_parameters_are_counted():
     layers = (3 * PROFILE_WIDTH + 1) * 5 + (5 + 1) * DIMENSION
     trained = sum(int(np.prod(weight.shape)) for weight in towers.trainable_weights)
     assert trained == items + users + layers
-    stored = N_ITEMS + 3 * N_USERS  # rows of ids and values of features
+    stored = N_ITEMS + 3 * N_USERS  # id rows and feature values
     assert towers.count_params() == trained + stored
 
 

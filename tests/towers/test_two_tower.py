@@ -36,15 +36,15 @@ from two_tower.towers.two_tower import TwoTower
 
 pytestmark = pytest.mark.backend
 
-# Every item is in one of them, and row 2 is a user without a history.
+# They hold every item; row 2 is empty.
 HISTORIES = [[3, 5, 2, 8], [4], [], [7, 7, 3, 2, 6, 5, 8, 4]]
 
 
 @cache
 def slopes_of(kind, dtype="float32"):
-    """Return a batch's arrays → the gradient of its queries' first coordinates.
+    """Return a function of a batch → gradient of its queries' first coordinates.
 
-    It comes for each weight of `make_towers(kind, dtype=dtype)`, by the weight's place.
+    It has an array for each trainable weight of `make_towers(kind, dtype=dtype)`.
     """
     towers = make_towers(kind, dtype=dtype)
     both = gradient_function(
@@ -65,6 +65,38 @@ def test_queries_and_items_are_unit_vectors(kind):
     assert items.shape == (N_ITEMS, DIMENSION)
     np.testing.assert_allclose(np.linalg.norm(queries, axis=1), 1, rtol=1e-5)
     np.testing.assert_allclose(np.linalg.norm(items, axis=1), 1, rtol=1e-5)
+
+
+def interest_towers(**options):
+    genre = {"genre": Feature("categorical", size=3, width=1)}
+    encoder = make_tower(**options)
+    width = {"dimension": encoder.dimension, "embedding": encoder.dimension}
+    dtype = options.get("dtype", "float32")
+    towers = history_towers(new_item_tower(genre, dtype=dtype, **width), encoder)
+    towers.build()
+    scatter_weights(towers)
+    return towers
+
+
+# covers: A32
+@pytest.mark.parametrize(("n_vectors", "shape"), [(1, (3, 3)), (2, (3, 2, 3))])
+def test_queries_of_several_interests_are_unit_vectors(n_vectors, shape):
+    queries = evaluated(interest_towers(n_vectors=n_vectors))(any_batch())
+    assert queries.shape == shape
+    assert queries.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(queries, axis=-1), 1, rtol=1e-5)
+
+
+def test_a_profile_beside_several_vectors_is_refused():
+    width = {"dimension": 3, "embedding": 3}
+    with pytest.raises(ValueError, match="2 vectors.*leave the profile out"):
+        TwoTower(
+            new_item_tower(**width),
+            history_encoder=make_tower(),
+            profile=new_item_tower(**width),
+            fusion={"hidden_units": [], "batch_norm": False, "dropout": 0, "seed": 1},
+            normalise=True,
+        )
 
 
 # covers: Q1, Q3, Q5, Q6, Q7, Q8, Q9, Q12
@@ -104,7 +136,7 @@ def test_the_mean_tower_trains_end_to_end_as_defined():
 
 # covers: Q4, Q7
 @EACH_TOWER
-def test_histories_and_candidates_learn_in_one_table_but_padding_never(kind):
+def test_histories_and_candidates_train_one_table_without_padding(kind):
     towers = shared_towers(kind)
     names = [weight.path for weight in towers.trainable_weights]
     shapes = [weight.shape[0] for weight in towers.trainable_weights]
@@ -129,7 +161,7 @@ def test_all_weights_learn_together(kind):
 
 # covers: Q4
 @EACH_TOWER
-def test_the_padding_row_has_no_say_whatever_it_holds(kind):
+def test_the_padding_row_does_not_matter(kind):
     towers = make_towers(kind)
     table = np.asarray(towers.item_tower.table.value).copy()
     table[0] = 1e4
@@ -140,12 +172,12 @@ def test_the_padding_row_has_no_say_whatever_it_holds(kind):
 
 # covers: Q5
 @EACH_TOWER
-def test_an_empty_history_is_a_learned_vector_and_teaches_nothing_else(kind):
+def test_an_empty_history_is_a_learned_vector_and_trains_nothing_else(kind):
     learned = shared_towers(kind).no_history
-    nobody = [[], [], [], []]
+    empty = [[], [], [], []]
     expected = np.tile(unit(np.float64(learned.value)), (4, 1))
-    np.testing.assert_allclose(queries_of(kind, nobody), expected, 1e-5, 1e-6)
-    gradients = slopes_of(kind)(*pad(nobody).values())
+    np.testing.assert_allclose(queries_of(kind, empty), expected, 1e-5, 1e-6)
+    gradients = slopes_of(kind)(*pad(empty).values())
     assert all(np.isfinite(gradient).all() for gradient in gradients)
     learns = zip(shared_towers(kind).trainable_weights, gradients, strict=True)
     assert [weight.name for weight, g in learns if g.any()] == ["no_history"]
@@ -185,13 +217,13 @@ def test_the_order_of_rows_in_a_batch_does_not_matter(kind, order):
 
 @settings(max_examples=10, deadline=None)
 @given(order=st.permutations(HISTORIES[0]))
-def test_the_mean_tower_takes_a_history_in_any_order(order):
+def test_the_mean_tower_ignores_the_order_of_a_history(order):
     found = queries_of("mean", [order, [], [], []])[0]
     np.testing.assert_allclose(found, queries_of("mean", HISTORIES)[0], 1e-5, 1e-6)
 
 
 # covers: X1
-def test_the_transformer_reads_a_history_in_its_order():
+def test_the_transformer_reads_the_order_of_a_history():
     found = queries_of("transformer", [HISTORIES[0][::-1], [], [], []])[0]
     expected = queries_of("transformer", HISTORIES)[0]
     assert not np.allclose(found, expected, rtol=0.01)
@@ -199,11 +231,11 @@ def test_the_transformer_reads_a_history_in_its_order():
 
 # covers: X1
 @EACH_TOWER
-def test_a_query_of_an_earlier_place_knows_nothing_of_what_came_later(kind):
+def test_a_query_at_an_earlier_position_reads_no_later_item(kind):
     towers = shared_towers(kind)
-    places = np.array([0, 1, MAX_LENGTH], np.int32)  # row 0 twice, then row 1
+    positions = np.array([0, 1, MAX_LENGTH], np.int32)  # row 0 twice, then row 1
     queries = evaluated(
-        lambda items: towers.queries({"items": items, "positions": places})
+        lambda items: towers.queries({"items": items, "positions": positions})
     )
     found = queries(pad([[3, 5, 7, 4], [4, 2]])["items"])
     expected = queries(pad([[3, 5, 2, 8], [4, 6]])["items"])
@@ -212,7 +244,7 @@ def test_a_query_of_an_earlier_place_knows_nothing_of_what_came_later(kind):
 
 # covers: Q5
 @EACH_TOWER
-def test_places_of_a_batch_are_row_by_row_and_no_history_behind_them(kind):
+def test_positions_are_row_by_row_and_the_last_is_no_history(kind):
     towers = shared_towers(kind)
     newest = np.array([3, MAX_LENGTH, 4 * MAX_LENGTH, 4 * MAX_LENGTH - 1], np.int32)
     queries = evaluated(
@@ -223,10 +255,10 @@ def test_places_of_a_batch_are_row_by_row_and_no_history_behind_them(kind):
 
 
 # covers: Q2
-def test_the_mean_tower_trains_each_place_as_the_history_cut_there():
-    towers, places = shared_towers("mean"), np.arange(4, dtype=np.int32)
+def test_the_mean_tower_trains_each_position_as_a_shorter_history():
+    towers, positions = shared_towers("mean"), np.arange(4, dtype=np.int32)
     queries = evaluated(
-        lambda items: towers.queries({"items": items, "positions": places})
+        lambda items: towers.queries({"items": items, "positions": positions})
     )
     found = queries(pad([HISTORIES[0]])["items"])
     cut = [HISTORIES[0][: t + 1] for t in range(4)]
@@ -234,7 +266,7 @@ def test_the_mean_tower_trains_each_place_as_the_history_cut_there():
 
 
 @EACH_TOWER
-def test_half_precision_gives_whole_unit_vectors_near_the_exact_ones(kind):
+def test_half_precision_gives_float32_unit_vectors_near_the_exact_ones(kind):
     towers = make_towers(kind, dtype="mixed_bfloat16")
     assert {weight.dtype for weight in towers.trainable_weights} == {"float32"}
     queries = call_towers(towers)(*pad(HISTORIES).values())
@@ -246,22 +278,16 @@ def test_half_precision_gives_whole_unit_vectors_near_the_exact_ones(kind):
     assert (queries != exact)[[0, 1, 3]].any(), "nothing was computed in half precision"
 
 
-def test_half_precision_has_finite_gradients_of_whole_precision():
+def test_half_precision_has_finite_float32_gradients():
     gradients = slopes_of("transformer", "mixed_bfloat16")(*pad(HISTORIES).values())
     assert {gradient.dtype for gradient in gradients} == {np.dtype("float32")}
     assert all(np.isfinite(gradient).all() for gradient in gradients)
 
 
 # covers: L11
-def test_half_precision_moves_no_rating_over_an_edge():
-    half = {"dtype": "mixed_bfloat16"}
-    genre = {"genre": Feature("categorical", size=3, width=1)}
-    encoder = make_tower(events={"rating_edges": [3.999]}, **half)
-    width = {"dimension": encoder.dimension, "embedding": encoder.dimension}
-    towers = history_towers(new_item_tower(genre, **width, **half), encoder)
-    towers.build()
-    scatter_weights(towers)
-    ratings = np.repeat(np.float32([[3.998], [4.0]]), 3, axis=1)  # 4 both in bfloat16
+def test_half_precision_moves_no_rating_to_another_bucket():
+    towers = interest_towers(events={"rating_edges": [3.999]}, dtype="mixed_bfloat16")
+    ratings = np.repeat(np.float32([[3.998], [4.0]]), 3, axis=1)  # both 4 in bfloat16
     batch = {
         name: np.concatenate([field, field])
         for name, field in any_batch([3], width=3).items()
@@ -270,7 +296,7 @@ def test_half_precision_moves_no_rating_over_an_edge():
     assert not np.allclose(below, above)
 
 
-def test_units_of_the_mean_tower_are_dropped_only_while_training():
+def test_units_of_the_mean_tower_are_dropped_only_in_training():
     towers, batch = make_towers("mean", dropout=0.5), pad(HISTORIES).values()
     expected = queries_of("mean", HISTORIES)
     np.testing.assert_allclose(call_towers(towers)(*batch), expected, 1e-5, 1e-6)
@@ -279,7 +305,7 @@ def test_units_of_the_mean_tower_are_dropped_only_while_training():
     assert moved.tolist() == [True, True, False, True]
 
 
-def test_ids_of_a_history_are_dropped_only_while_training():
+def test_ids_of_history_items_are_dropped_only_in_training():
     towers, batch = make_towers("mean", id_dropout=0.9), pad(HISTORIES).values()
     expected = queries_of("mean", HISTORIES)
     np.testing.assert_allclose(call_towers(towers)(*batch), expected, 1e-5, 1e-6)

@@ -7,24 +7,41 @@ from hypothesis.extra.numpy import arrays
 from keras import ops
 
 from tests.gradients import assert_same_as, evaluated, value_and_gradients
-from two_tower.towers.vectors import masked_mean, prefix_means, to_unit_length
+from tests.towers.build import any_vectors, new_item_tower
+from two_tower.towers.features import Feature, FeatureEmbedding
+from two_tower.towers.hashed_embedding import Hash, HashedEmbedding
+from two_tower.towers.hashing import Modulo
+from two_tower.towers.transformer.relative import TimeGaps
+from two_tower.towers.vectors import (
+    masked_mean,
+    prefix_means,
+    take_rows,
+    to_unit_length,
+)
 
 pytestmark = pytest.mark.backend
 
 MASKS = arrays(bool, (3, 5))
+
+HALF = "mixed_bfloat16"
+# A bfloat16 sum of ones stops at 256.
+N_READS = 3000
+ROW = 2
+
+GENRE = Feature("categorical", size=4, width=1)
+RUNTIME = Feature("dense", size=1, width=1)
+
+IDS = np.full(N_READS, ROW, np.int32)
+ONES = np.ones((N_READS, 1), np.float32)
 
 mean_of = evaluated(masked_mean)
 prefix_means_of = evaluated(prefix_means)
 unit_of = evaluated(to_unit_length)
 
 
-def any_vectors(*shape, seed=0):
-    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
-
-
 # covers: Q2, Q6
 @pytest.mark.parametrize("n_items", [1, 2, 17, 3000])
-def test_the_mean_of_one_user_is_sum_over_count_for_any_length(n_items):
+def test_masked_mean_is_the_mean_at_any_length(n_items):
     history = any_vectors(n_items, 4)
     found = mean_of(history, np.ones(n_items, bool))
     np.testing.assert_allclose(found, np.float64(history).mean(axis=0), 1e-5, 1e-6)
@@ -33,9 +50,9 @@ def test_the_mean_of_one_user_is_sum_over_count_for_any_length(n_items):
 # covers: Q3, Q6
 @settings(max_examples=30, deadline=None)
 @given(MASKS)
-def test_the_mean_of_a_padded_batch_is_the_sum_over_its_real_slots(is_real):
+def test_masked_mean_reads_no_padding(is_real):
     vectors = any_vectors(3, 5, 4)
-    vectors[~is_real] = 1e6  # what stands in padding has no say
+    vectors[~is_real] = 1e6  # padding, which is not read
     found = mean_of(vectors, is_real)
     for row, mask in enumerate(is_real):
         expected = vectors[row][mask].sum(axis=0) / max(mask.sum(), 1)
@@ -43,7 +60,7 @@ def test_the_mean_of_a_padded_batch_is_the_sum_over_its_real_slots(is_real):
 
 
 # covers: Q3, Q4
-def test_the_gradient_of_the_mean_follows_the_definition_and_skips_padding():
+def test_masked_mean_has_no_gradient_from_padding():
     vectors = keras.Variable(any_vectors(2, 4, 3))
     is_real = np.array([[True, True, True, False], [True, False, False, False]])
     direction = any_vectors(2, 3, seed=1)
@@ -61,7 +78,7 @@ def test_the_gradient_of_the_mean_follows_the_definition_and_skips_padding():
 
 
 # covers: Q5
-def test_the_mean_of_nothing_is_zero_with_no_gradient():
+def test_masked_mean_of_nothing_is_zero_without_a_gradient():
     vectors = keras.Variable(any_vectors(2, 3, 4))
     nothing = np.zeros((2, 3), bool)
     value, (gradient,) = value_and_gradients(
@@ -72,7 +89,7 @@ def test_the_mean_of_nothing_is_zero_with_no_gradient():
 
 
 # covers: Q11
-def test_the_mean_is_what_keras_gets_by_mask_zero():
+def test_masked_mean_equals_keras_pooling_with_a_mask():
     ids = np.array([[3, 1, 2, 0, 0], [2, 0, 0, 0, 0], [1, 1, 4, 4, 2]])
     embedding = keras.layers.Embedding(5, 4, mask_zero=True)
     embedded = embedding(ids)
@@ -85,7 +102,7 @@ def test_the_mean_is_what_keras_gets_by_mask_zero():
 # covers: Q2, Q3, X1
 @settings(max_examples=30, deadline=None)
 @given(MASKS)
-def test_each_prefix_mean_is_the_mean_of_what_came_before(is_real):
+def test_each_prefix_mean_is_the_mean_up_to_its_position(is_real):
     vectors = any_vectors(3, 5, 4)
     found = prefix_means_of(vectors, is_real)
     for row, t in np.ndindex(3, 5):
@@ -95,7 +112,7 @@ def test_each_prefix_mean_is_the_mean_of_what_came_before(is_real):
 
 
 # covers: Q4, X1
-def test_a_prefix_mean_takes_no_gradient_from_padding_or_from_what_comes_later():
+def test_a_prefix_mean_has_no_gradient_from_padding_and_later_items():
     vectors = keras.Variable(any_vectors(1, 4, 2))
     is_real = np.array([[True, True, True, False]])
     _, (gradient,) = value_and_gradients(
@@ -105,8 +122,8 @@ def test_a_prefix_mean_takes_no_gradient_from_padding_or_from_what_comes_later()
 
 
 # covers: Q10
-def test_a_mean_over_a_thousand_items_keeps_its_precision_in_half_of_the_bits():
-    # bfloat16 counts to 256 one by one: adding ones would stop there.
+def test_means_over_a_thousand_items_are_precise_in_half_precision():
+    # Adding ones in bfloat16 would stop at 256.
     history, is_real = any_vectors(1, 1000, 4) + 1, np.ones((1, 1000), bool)
     for function in (masked_mean, lambda *of: prefix_means(*of)[:, -1]):
         mean = evaluated(
@@ -151,3 +168,57 @@ def test_a_zero_vector_stays_zero_and_has_a_finite_gradient():
     )
     assert value == 0
     assert np.isfinite(gradient).all()
+
+
+def feature_layer(feature):
+    return FeatureEmbedding(1, feature, 3, scale=0.1, l2=0.0, dtype=HALF)
+
+
+def hashed_layer():
+    return HashedEmbedding([Hash("ids", Modulo(5), 3)], 3, dtype=HALF)
+
+
+def read_gaps(layer):
+    ages = np.arange(N_READS, 0, -1, dtype=np.int32)[None]  # one second apart
+    return layer(ages, ages)
+
+
+@pytest.mark.parametrize(
+    ("make", "read"),
+    [
+        (lambda: new_item_tower(dtype=HALF), lambda layer: layer(IDS)),
+        (lambda: feature_layer(GENRE), lambda layer: layer(IDS[:, None])),
+        (lambda: feature_layer(RUNTIME), lambda layer: layer(ONES)),
+        (hashed_layer, lambda layer: layer(IDS)),
+        (lambda: TimeGaps(3, request_time=False, dtype=HALF), read_gaps),
+    ],
+    ids=["ids", "feature", "number", "hashed", "gaps"],
+)
+def test_gradients_of_a_row_that_is_read_often_are_summed_in_float32(make, read):
+    layer = make()
+    layer.build()
+    _, (gradient,) = value_and_gradients(
+        lambda: ops.sum(ops.cast(read(layer), "float32")), layer.trainable_weights
+    )
+    found = gradient.max(axis=0)
+    # The first event has no previous one.
+    np.testing.assert_allclose(found, N_READS, atol=1)
+
+
+def test_gradients_of_rows_of_a_bfloat16_tensor_are_summed_in_float32():
+    vectors = keras.Variable(np.ones((3, 4), np.float32))
+
+    def total():
+        half = ops.cast(vectors, "bfloat16")
+        rows = take_rows(half, IDS, dtype="bfloat16")
+        return ops.sum(ops.cast(rows, "float32"))
+
+    _, (gradient,) = value_and_gradients(total, [vectors])
+    np.testing.assert_allclose(gradient[ROW], N_READS, rtol=2**-8)
+
+
+def test_take_rows_returns_the_rows():
+    table = np.float32([[1, 2], [3, 4], [5, 6]])
+    rows = np.array([[2, 0], [0, 1]])
+    found = evaluated(lambda: take_rows(table, rows, dtype="float32"))()
+    np.testing.assert_array_equal(found, table[rows])
