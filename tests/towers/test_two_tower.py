@@ -89,7 +89,7 @@ def test_queries_of_several_interests_are_unit_vectors(n_vectors, shape):
 
 def test_a_profile_beside_several_vectors_is_refused():
     width = {"dimension": 3, "embedding": 3}
-    with pytest.raises(ValueError, match="2 vectors.*leave the profile out"):
+    with pytest.raises(ValueError, match=r"2 vectors.*leave the profile out"):
         TwoTower(
             new_item_tower(**width),
             history_encoder=make_tower(),
