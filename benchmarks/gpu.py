@@ -161,7 +161,7 @@ def train(folder: Path, parameters: Training) -> Report:
     report = {
         **setting(parameters),
         "request time": "known" if towers.request_time else "no",
-        **speed([epoch["seconds"] for epoch in history], state.feed.n_positives),
+        **speed([epoch["seconds"] for epoch in history], state.batches.n_positives),
         **peak_memory(),
         **best_metrics(history, parameters.validation.monitor),
         **test_metrics(build_validation(parameters, test, towers), test, towers),
@@ -301,9 +301,9 @@ def input_pipeline(state: "TrainingState", seconds_per_epoch: float) -> Report:
     this difference is noise, and may be below 0. The towers train on, so this comes
     last.
     """
-    state.feed.begin(len(state.history))
+    state.batches.begin(len(state.history))
     began = time.perf_counter()
-    batches = list(state.feed)
+    batches = list(state.batches)
     alone = time.perf_counter() - began
     from_memory = min(seconds_from_memory(state, batches))
     report: Report = {

@@ -61,7 +61,7 @@ def measure(folder: Path, parameters: Training, until: float | None) -> Report:
         )
     inputs, state = build(folder, parameters)
     began = time.perf_counter()
-    batches = list(state.feed)
+    batches = list(state.batches)
     alone = time.perf_counter() - began
     wall, processor, compiling = seconds_of_an_epoch(state, batches)
     rates = {precision: rate_of(precision) for precision in ("float32", "bfloat16")}
@@ -204,7 +204,7 @@ def seconds_of_head(parameters: Training, n_candidates: int) -> float:
     """
     from keras import ops
 
-    from two_tower.losses.softmax import softmax_cross_entropy
+    from two_tower.losses.softmax import score_shared, softmax_cross_entropy
     from two_tower.negatives.base import whole_catalogue
     from two_tower.types import FIRST_ID
 
@@ -218,17 +218,16 @@ def seconds_of_head(parameters: Training, n_candidates: int) -> float:
     )
 
     def loss(queries: Any, vectors: Any) -> Any:
-        return softmax_cross_entropy(
+        logits = score_shared(
             queries,
             ops.take(vectors, labels - FIRST_ID, axis=0),
             ops.convert_to_tensor(labels),
             ops.ones(n_queries),
-            whole_catalogue(known, ops.convert_to_tensor(labels)),
             vectors,
+            whole_catalogue(known, ops.convert_to_tensor(labels)),
             temperature=parameters.scoring.temperature.start,
-            mask_hits=False,
-            chunk=chunk,
         )
+        return softmax_cross_entropy(*logits, mask_hits=False, chunk=chunk)
 
     gradients = compiled_gradients(loss, jit_compile=parameters.jit_compile)
     return fastest(lambda: gradients(queries, vectors)) / n_queries

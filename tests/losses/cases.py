@@ -1,14 +1,15 @@
-"""Small batches of queries and columns, with the loss and gradients that they have."""
+"""Small batches of queries and columns, their loss, and its definition in float64."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
+from math import exp, log
 from typing import Any, Self
 
 import numpy as np
 
 from tests.gradients import with_gradients
-from two_tower.losses.softmax import Excluded, softmax_cross_entropy
+from two_tower.losses.softmax import Excluded, score_shared, softmax_cross_entropy
 from two_tower.negatives.base import Candidates
 
 PER_QUERY = ("queries", "positives", "labels", "query_weights", "own_log_q")
@@ -28,7 +29,7 @@ ALWAYS = (
 
 @dataclass(frozen=True)
 class Case:
-    """Queries that are told apart from columns."""
+    """Queries, and columns that all of them share."""
 
     queries: np.ndarray
     positives: np.ndarray
@@ -43,23 +44,16 @@ class Case:
     rows: np.ndarray | None = None
 
     def arguments(self, temperature: float = 0.5) -> list[np.ndarray]:
-        """Return what `loss_function` takes."""
+        """Return the arguments of `loss_function`."""
         arrays = [getattr(self, name) for name in ALWAYS]
         optional = [] if self.excluded is None else [self.excluded, self.rows]
         return [*arrays, np.array(temperature, np.float32), *optional]
 
     def loss_and_gradients(
-        self,
-        *,
-        mask_hits: bool,
-        temperature: float = 0.5,
-        chunk: int = 4,
-        smoothing: float = 0.0,
+        self, *, mask_hits: bool, temperature: float = 0.5, chunk: int = 4
     ) -> tuple[float, list[np.ndarray]]:
         """Return the loss and its gradients in queries, positives and columns."""
-        function = _loss_and_gradients(
-            mask_hits=mask_hits, chunk=chunk, smoothing=smoothing
-        )
+        function = _loss_and_gradients(mask_hits=mask_hits, chunk=chunk)
         loss, gradients = function(*self.arguments(temperature))
         return float(loss), [np.asarray(gradient) for gradient in gradients]
 
@@ -73,14 +67,14 @@ class Case:
         own_rows = None if self.rows is None else self.rows[rows]
         return replace(self, **taken, rows=own_rows)
 
-    def take_columns(self, places: Any) -> Self:
+    def take_columns(self, columns: Any) -> Self:
         """Return a copy with these columns, in this order."""
-        taken = {name: getattr(self, name)[places] for name in PER_COLUMN}
-        excluded = None if self.excluded is None else self.excluded[:, places]
+        taken = {name: getattr(self, name)[columns] for name in PER_COLUMN}
+        excluded = None if self.excluded is None else self.excluded[:, columns]
         return replace(self, **taken, excluded=excluded)
 
     def excluding(self, excluded: np.ndarray, rows: np.ndarray | None = None) -> Self:
-        """Return a copy without these columns; `rows` are the queries if not told."""
+        """Return a copy without these columns; each query is a row unless given."""
         own = np.arange(len(self.queries)) if rows is None else rows
         return replace(self, excluded=excluded, rows=own.astype(np.int32))
 
@@ -90,9 +84,7 @@ def _loss_and_gradients(**options: Any) -> Callable[..., Any]:
     return with_gradients(loss_function(**options), 3)
 
 
-def loss_function(
-    *, mask_hits: bool, chunk: int, smoothing: float = 0.0
-) -> Callable[..., Any]:
+def loss_function(*, mask_hits: bool, chunk: int) -> Callable[..., Any]:
     """Return the loss as a function of a `Case`'s arguments."""
 
     def loss(  # noqa: PLR0913, PLR0917 (the fields of a case)
@@ -108,18 +100,20 @@ def loss_function(
         temperature: Any,
         *excluded: Any,
     ) -> Any:
-        return softmax_cross_entropy(
+        logits = score_shared(
             queries,
             positives,
             labels,
             query_weights,
-            Candidates(ids, column_weights, log_q, own_log_q),
             columns,
+            Candidates(ids, column_weights, log_q, own_log_q),
             temperature=temperature,
+        )
+        return softmax_cross_entropy(
+            *logits,
             mask_hits=mask_hits,
             chunk=chunk,
             excluded=Excluded(*excluded) if excluded else None,
-            smoothing=smoothing,
         )
 
     return loss
@@ -172,3 +166,41 @@ def hand_case(  # noqa: PLR0913 (the fields of a case)
 def unit(vectors: np.ndarray) -> np.ndarray:
     """Return the vectors divided by their lengths."""
     return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
+
+
+def cross_entropy(  # noqa: PLR0913 (the fields of a case)
+    queries: Any,
+    positives: Any,
+    columns: Any,
+    temperature: Any,
+    *,
+    labels: Any,
+    ids: Any,
+    query_weights: Any,
+    column_weights: Any,
+    log_q: Any,
+    own_log_q: Any,
+    mask_hits: bool,
+    excluded: Any = None,
+    rows: Any = None,
+) -> float:
+    """Return Σ_p w_p · (log Z_p - logit_p) by definition, a query at a time.
+
+    Temperature first, then log q, then masks: accidental hits with `mask_hits`, and the
+    excluded columns of the query's row. With hits masked the own item counts once
+    beside the columns; otherwise it is one of them, and no exclusion masks it.
+    """
+    total = 0.0
+    for row, query in enumerate(queries):
+        own = query @ positives[row] / temperature - own_log_q[row]
+        terms = [(1.0, own)] if mask_hits else []
+        for column, item in enumerate(ids):
+            is_own = item == labels[row]
+            is_excluded = excluded is not None and excluded[rows[row], column]
+            if not (mask_hits if is_own else is_excluded):
+                logit = query @ columns[column] / temperature - log_q[column]
+                terms.append((float(column_weights[column]), logit))
+        if query_weights[row]:
+            log_partition = log(sum(weight * exp(logit) for weight, logit in terms))
+            total += float(query_weights[row]) * (log_partition - own)
+    return total

@@ -1,7 +1,7 @@
-"""Every loss as a function of scores, beside its definition in float64.
+"""Every loss as a function of logits, beside its definition in float64.
 
-A case is `positive` [P], `negative` [P, n] and `weights` [P, n]; scores are over the
-temperature already and nothing is corrected, so that one set of tests fits all.
+A case is `positive` [P], `negative` [P, n] and `weights` [P, n]; the temperature is 1
+and nothing is corrected, so that one set of tests fits all.
 """
 
 from collections.abc import Callable
@@ -12,24 +12,23 @@ import numpy as np
 from keras import ops
 
 from two_tower.losses.contrastive import contrastive
-from two_tower.losses.pointwise import gbce, max_margin, sigmoid_cross_entropy
+from two_tower.losses.logits import candidate_bias, candidate_logits
+from two_tower.losses.pointwise import max_margin, sigmoid_cross_entropy
 from two_tower.losses.sampled_softmax import sampled_softmax_cross_entropy
-from two_tower.losses.softmax import Excluded, softmax_cross_entropy
+from two_tower.losses.softmax import Excluded, score_shared, softmax_cross_entropy
 from two_tower.negatives.base import Candidates
 
 MARGIN = 0.75
-SAMPLING_RATE, CALIBRATION = 0.2, 0.75
-POWER = 0.4  # 0.2 · (0.75 · (1 - 5) + 5), as the paper has it
 
 
 class Loss(NamedTuple):
-    """A loss, and what one positive of it costs by definition.
+    """A loss, and its value for one positive by definition.
 
     Attributes:
-        total: of positive, negative, weights to the sum over positives.
-        definition: of a positive's score, its negatives' and their weights.
-        alone: the cost of a positive without negatives, by its score.
-        equal: the cost where n negatives and the positive score 0.
+        total: from positive, negative, weights to the sum over positives.
+        definition: from a positive's logit, its negatives' and their weights.
+        alone: the loss of a positive without negatives, by its logit.
+        equal: the loss where the logits of n negatives and the positive are 0.
     """
 
     total: Callable[..., Any]
@@ -45,22 +44,20 @@ def softplus(score: float) -> float:
 
 def softmax_of(positive: float, negative: Any, weights: Any) -> float:
     """Return -log of the positive's share of Σ w e^s."""
-    rivals = sum(w * exp(score) for score, w in zip(negative, weights, strict=True))
-    return log((exp(positive) + rivals) / exp(positive))
+    others = sum(w * exp(score) for score, w in zip(negative, weights, strict=True))
+    return log((exp(positive) + others) / exp(positive))
 
 
-def sigmoid_of(
-    positive: float, negative: Any, weights: Any, power: float = 1.0
-) -> float:
+def sigmoid_of(positive: float, negative: Any, weights: Any) -> float:
     """Return the mean binary cross-entropy of the labels, sigmoids spelt out."""
-    chosen = -power * log(1 / (1 + exp(-positive)))
+    chosen = -log(1 / (1 + exp(-positive)))
     pairs = zip(negative, weights, strict=True)
     sampled = sum(-w * log(1 - 1 / (1 + exp(-score))) for score, w in pairs)
     return (chosen + sampled) / (1 + sum(weights))
 
 
 def margin_of(positive: float, negative: Any, weights: Any) -> float:
-    """Return the mean of what each negative lacks of its distance."""
+    """Return the mean of what each negative's distance lacks of the margin."""
     pairs = zip(negative, weights, strict=True)
     lacking = sum(w * max(MARGIN + score - positive, 0) for score, w in pairs)
     return lacking / sum(weights)
@@ -68,28 +65,32 @@ def margin_of(positive: float, negative: Any, weights: Any) -> float:
 
 def sampled_total(positive: Any, negative: Any, weights: Any) -> Any:
     """Return the sampled softmax without a correction."""
-    zeros = ops.zeros_like(negative), ops.zeros_like(positive)
-    return ops.sum(sampled_softmax_cross_entropy(positive, negative, weights, *zeros))
+    bias = candidate_bias(ops.cast(weights, "float32"), 0.0)
+    others = candidate_logits(ops.cast(negative, "float32"), bias, None)
+    return ops.sum(sampled_softmax_cross_entropy(positive, others))
 
 
 def chunked_total(positive: Any, negative: Any, weights: Any) -> Any:
-    """Return the chunked softmax: axes for vectors, so that queries hold the scores.
+    """Return the chunked softmax, of unit vectors, so that queries are the logits.
 
-    Weights are 0 or 1; a 0 is an exclusion.
+    Weights are 0 or 1; a 0 is an excluded column.
     """
     n_queries, n = weights.shape
     axes = np.eye(n + 1, dtype=np.float32)
     ones, none = np.ones(n, np.float32), np.zeros(n, np.float32)
     own = np.zeros(n_queries, np.float32)
     ids = np.arange(3, 3 + n, dtype=np.int32)
-    return softmax_cross_entropy(
+    logits = score_shared(
         ops.concatenate([ops.expand_dims(positive, 1), negative], axis=1),
         ops.cast(np.repeat(axes[:1], n_queries, axis=0), negative.dtype),
         np.full(n_queries, 2, np.int32),
         np.ones(n_queries, np.float32),
-        Candidates(ids, ones, none, own),
         ops.cast(axes[1:], negative.dtype),
+        Candidates(ids, ones, none, own),
         temperature=1.0,
+    )
+    return softmax_cross_entropy(
+        *logits,
         mask_hits=True,
         chunk=1,
         excluded=Excluded(weights == 0, np.arange(n_queries, dtype=np.int32)),
@@ -97,7 +98,7 @@ def chunked_total(positive: Any, negative: Any, weights: Any) -> Any:
 
 
 def square(positive: Any, negative: Any) -> Any:
-    """Return [P, P] scores: positives on the diagonal, [P, P - 1] others around it."""
+    """Return [P, P] logits: positives on the diagonal, [P, P - 1] others around it."""
     n_rows = positive.shape[0]
     order = [
         [
@@ -113,9 +114,7 @@ def square(positive: Any, negative: Any) -> Any:
 def contrastive_total(positive: Any, negative: Any, weights: Any) -> Any:
     """Return the contrastive loss of P = n + 1 items; every weight is 1."""
     assert (weights == 1).all()
-    scores = square(positive, negative)
-    axes = ops.cast(np.eye(len(weights)), negative.dtype)
-    return ops.sum(contrastive(scores, axes, temperature=1.0))
+    return ops.sum(contrastive(square(positive, negative)))
 
 
 LOSSES = {
@@ -130,14 +129,6 @@ LOSSES = {
         sigmoid_of,
         alone=lambda score: softplus(-score),
         equal=lambda _: log(2),
-    ),
-    "gbce": Loss(
-        lambda *case: ops.sum(
-            gbce(*case, sampling_rate=SAMPLING_RATE, calibration=CALIBRATION)
-        ),
-        lambda *case: sigmoid_of(*case, power=POWER),
-        alone=lambda score: POWER * softplus(-score),
-        equal=lambda n: log(2) * (POWER + n) / (1 + n),
     ),
     "max_margin": Loss(
         lambda *case: ops.sum(max_margin(*case, margin=MARGIN)),

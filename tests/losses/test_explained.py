@@ -1,4 +1,4 @@
-"""Every objective that can be chosen is explained."""
+"""The page of objectives explains every choice."""
 
 from pathlib import Path
 from typing import get_args

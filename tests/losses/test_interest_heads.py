@@ -1,4 +1,4 @@
-"""The auxiliary losses against their definitions."""
+"""The auxiliary losses of interest heads against their definitions."""
 
 from math import log
 
@@ -8,16 +8,17 @@ import pytest
 from keras import ops
 
 from tests.gradients import assert_same_as
-from two_tower.losses.multi_interest import (
+from two_tower.losses.interest_heads import (
     entropy,
     load_balancing,
     semantic,
     weighted_mean,
 )
+from two_tower.losses.logits import scale
 
 pytestmark = pytest.mark.backend
 
-# The last of four places is padding.
+# The last of four queries is padding.
 WEIGHTS = np.array([1, 2, 0.5, 0], np.float32)
 REAL = WEIGHTS[:3].astype(np.float64) / 3.5
 LOGITS = np.array([[2, -1, 0.5], [0.3, 0.2, -0.4], [4, 0, -1], [9, -9, 9]], np.float32)
@@ -29,7 +30,7 @@ def posterior(logits):
 
 
 def assert_defined(reference, loss, arrays):
-    """Compare value and gradients in logits (and what else there is)."""
+    """Compare value and gradients in all arrays."""
     variables = [keras.Variable(array) for array in arrays]
     assert_same_as(
         reference, lambda: loss(*(variable.value for variable in variables)), variables
@@ -37,7 +38,7 @@ def assert_defined(reference, loss, arrays):
 
 
 # covers: A45
-def test_dead_heads_follow_the_definition():
+def test_load_balancing_follows_the_definition():
     def reference(logits):
         means = REAL @ posterior(logits[:3])
         return sum(max(log(1 / 3) - log(mean), 0) / 3 for mean in means)
@@ -48,7 +49,7 @@ def test_dead_heads_follow_the_definition():
 
 
 # covers: A45
-def test_heads_of_equal_shares_are_alive():
+def test_heads_of_equal_shares_cost_nothing():
     even = np.log(np.eye(3) * 0.7 + 0.1).astype(np.float32)
     found = float(load_balancing(even, np.ones(3, np.float32)))
     assert found == pytest.approx(0, abs=1e-6)
@@ -62,15 +63,15 @@ def test_a_head_whose_probability_underflows_has_a_finite_loss():
 
 
 # covers: A46
-def test_sharpness_follows_the_definition_and_is_content_above_enough():
-    # Of the three real places the greatest p are 0.79, 0.39 and 0.97, which is enough.
+def test_entropy_follows_the_definition_and_is_0_for_confident_heads():
+    # The greatest p of the real queries are 0.79, 0.39 and 0.97: one is confident.
     def reference(logits):
         greatest = posterior(logits[:3]).max(axis=-1)
         return -REAL @ np.where(greatest > 0.95, 0, np.log(greatest))
 
     assert_defined(
         reference,
-        lambda x: entropy(ops.log_softmax(x), WEIGHTS, enough=0.95),
+        lambda x: entropy(ops.log_softmax(x), WEIGHTS, confident=0.95),
         [LOGITS],
     )
 
@@ -87,22 +88,22 @@ def test_semantic_follows_the_definition():
 
     assert_defined(
         reference,
-        lambda c, x: semantic(c, ops.log_softmax(x), WEIGHTS, temperature=0.2),
+        lambda c, x: semantic(scale(c, 0.2), ops.log_softmax(x), WEIGHTS),
         [cosines, LOGITS],
     )
 
 
 # covers: A42
-def test_the_mean_over_places_is_weighted_by_the_mask():
+def test_the_mean_over_queries_is_weighted():
     values = np.array([1, 4, -2, 99], np.float32)
     found = float(weighted_mean(values, WEIGHTS))
     assert found == pytest.approx(REAL @ values[:3])
 
 
-@pytest.mark.parametrize("n_places", [1, 4])
-def test_a_batch_of_padding_alone_costs_nothing(n_places):
-    log_posterior = np.log(posterior(LOGITS[:n_places]))
-    weights = np.zeros(n_places, np.float32)
+@pytest.mark.parametrize("n_queries", [1, 4])
+def test_a_batch_of_padding_alone_costs_nothing(n_queries):
+    log_posterior = np.log(posterior(LOGITS[:n_queries]))
+    weights = np.zeros(n_queries, np.float32)
     assert float(load_balancing(log_posterior, weights)) == 0
-    assert float(entropy(log_posterior, weights, enough=0.95)) == 0
-    assert float(weighted_mean(LOGITS[:n_places, 0], weights)) == 0
+    assert float(entropy(log_posterior, weights, confident=0.95)) == 0
+    assert float(weighted_mean(LOGITS[:n_queries, 0], weights)) == 0

@@ -1,4 +1,4 @@
-"""Users of several vectors, told apart from shared candidates."""
+"""Softmax of users with several vectors against shared candidates."""
 
 from math import exp, log
 
@@ -8,12 +8,13 @@ import pytest
 from keras import ops
 
 from tests.gradients import assert_same_as, traced_shapes, with_gradients
+from two_tower.losses.logits import candidate_logits, log_weights
 from two_tower.losses.multi_interest import (
+    log_partition,
     mixture_cross_entropy,
     multi_vector_cross_entropy,
-    score_of_nearest,
-    score_rivals,
-    score_rivals_of_nearest,
+    nearest_log_partition,
+    soft_maximum,
 )
 from two_tower.losses.sampled_softmax import sampled_softmax_cross_entropy
 from two_tower.types import MASKED_LOGIT
@@ -22,13 +23,13 @@ pytestmark = pytest.mark.backend
 
 P, V, Q, D = 3, 2, 5, 4
 TEMPERATURE, MARGIN = 0.5, 0.1
-# Candidate 3 is nobody's; place 2 has none at all.
+# Candidate 3 is masked for all queries; query 2 has no candidate.
 WEIGHTS = np.array([[1, 0, 2, 0, 0.5], [1, 1, 0, 0, 3], [0, 0, 0, 0, 0]], np.float32)
-SHARES = np.array([[0.25, 0.75], [1, 0], [0.5, 0.5]], np.float32)
+PROBABILITIES = np.array([[0.25, 0.75], [1, 0], [0.5, 0.5]], np.float32)
 
 
 def log_of(weights):
-    """Return log weights as the loss takes them."""
+    """Return log weights, masked where the weight is 0."""
     with np.errstate(divide="ignore"):
         return np.where(weights > 0, np.log(weights), MASKED_LOGIT).astype(np.float32)
 
@@ -41,43 +42,43 @@ def given(seed=0):
     return [keras.Variable(array) for array in arrays]
 
 
-CREDITS = {"category": multi_vector_cross_entropy, "mixture": mixture_cross_entropy}
+LOSSES = {"category": multi_vector_cross_entropy, "mixture": mixture_cross_entropy}
 
 
 def total(
     queries, positives, vectors, *, joint, weights=WEIGHTS, assignment="category"
 ):
-    """Return the sum over places, from vectors, as an objective calls the loss."""
+    """Return the sum over queries, from vectors, as an objective calls the loss."""
     scores = ops.sum(queries * ops.expand_dims(positives, 1), axis=-1)
-    log_weights = log_of(weights) if weights is not None else np.zeros((1, Q))
-    rivals = score_rivals(queries / TEMPERATURE, vectors, log_weights)
+    bias = log_of(weights) if weights is not None else np.zeros((1, Q))
+    negatives = log_partition(queries / TEMPERATURE, vectors, bias)
     positive = (scores - MARGIN) / TEMPERATURE
-    losses = CREDITS[assignment](positive, rivals.log_sum, SHARES, joint=joint)
+    losses = LOSSES[assignment](positive, negatives.log_sum, PROBABILITIES, joint=joint)
     return ops.sum(losses)
 
 
 def defined(
     queries, positives, vectors, *, joint, weights=WEIGHTS, assignment="category"
 ):
-    """Return the same by definition: probabilities, then their logarithms."""
+    """Return the sum by definition: probabilities, then their logarithms."""
     weights = np.ones((P, Q)) if weights is None else weights.astype(np.float64)
     result = 0.0
     for p in range(P):
         own = np.exp((queries[p] @ positives[p] - MARGIN) / TEMPERATURE)
         others = np.exp(queries[p] @ vectors.T / TEMPERATURE) @ weights[p]
         whole = (own + others).sum() if joint else own + others
-        shares, explained = SHARES[p].astype(np.float64), own / whole
+        chosen, explained = PROBABILITIES[p].astype(np.float64), own / whole
         if assignment == "mixture":
-            result -= log(shares @ explained)
+            result -= log(chosen @ explained)
         else:
-            result -= shares @ np.log(explained)
+            result -= chosen @ np.log(explained)
     return result
 
 
 # covers: A42, A43, A44
 @pytest.mark.parametrize("joint", [True, False])
 @pytest.mark.parametrize("weights", [WEIGHTS, None], ids=["weighted", "unweighted"])
-@pytest.mark.parametrize("assignment", CREDITS)
+@pytest.mark.parametrize("assignment", LOSSES)
 def test_value_and_gradients_follow_the_definition(joint, weights, assignment):
     variables = given()
     options = {"joint": joint, "weights": weights, "assignment": assignment}
@@ -89,18 +90,19 @@ def test_value_and_gradients_follow_the_definition(joint, weights, assignment):
 
 
 def total_of_nearest(queries, positives, vectors, *, soft_max_temperature):
-    """Return the sum over places of the loss by the softly nearest vector."""
+    """Return the sum over queries of the loss of the nearest vector."""
     scores = ops.sum(queries * ops.expand_dims(positives, 1), axis=-1)
-    positive = score_of_nearest((scores - MARGIN) / TEMPERATURE, soft_max_temperature)
-    rivals = score_rivals_of_nearest(
+    positive = soft_maximum((scores - MARGIN) / TEMPERATURE, soft_max_temperature)
+    negatives = nearest_log_partition(
         queries / TEMPERATURE, vectors, log_of(WEIGHTS), soft_max_temperature
     )
     ones = ops.ones_like(positive)
-    return ops.sum(mixture_cross_entropy(positive, rivals.log_sum, ones, joint=True))
+    losses = mixture_cross_entropy(positive, negatives.log_sum, ones, joint=True)
+    return ops.sum(losses)
 
 
 def defined_of_nearest(queries, positives, vectors, *, soft_max_temperature):
-    """Return the same by definition, exponentials and powers."""
+    """Return the sum by definition: exponentials and powers."""
     weights, result = WEIGHTS.astype(np.float64), 0.0
     for p in range(P):
         sharp = TEMPERATURE * soft_max_temperature
@@ -131,43 +133,43 @@ def test_the_nearest_vector_follows_the_definition(soft_max_temperature):
 
 
 # covers: A33
-def test_hardly_soft_it_is_the_softmax_of_the_greatest_scores():
+def test_near_temperature_0_it_is_the_softmax_of_the_greatest_scores():
     queries, _, vectors = (np.asarray(v.value) for v in given())
     greatest = (queries @ vectors.T).max(axis=1) + log_of(WEIGHTS)
-    rivals = score_rivals_of_nearest(queries, vectors, log_of(WEIGHTS), 1e-4)
+    found = nearest_log_partition(queries, vectors, log_of(WEIGHTS), 1e-4)
     sums = np.log(np.exp(greatest[:2]).sum(axis=1, keepdims=True))
-    np.testing.assert_allclose(np.asarray(rivals.log_sum)[:2], sums, 1e-4)
+    np.testing.assert_allclose(np.asarray(found.log_sum)[:2], sums, 1e-4)
     np.testing.assert_allclose(
-        np.asarray(rivals.greatest)[:2, 0], greatest[:2].max(axis=1), 1e-4
+        np.asarray(found.greatest)[:2, 0], greatest[:2].max(axis=1), 1e-4
     )
 
 
 # covers: A43
-def test_at_softness_one_it_is_the_softmax_over_all_pairs_of_vector_and_item():
+def test_at_temperature_1_it_is_the_softmax_over_all_pairs_of_vector_and_item():
     variables = [np.asarray(variable.value) for variable in given()]
     scores = np.einsum("pvd,pd->pv", *variables[:2])
     positive = ((scores - MARGIN) / TEMPERATURE).astype(np.float32)
-    rivals = score_rivals(
+    negatives = log_partition(
         variables[0] / TEMPERATURE, variables[2], log_of(WEIGHTS)
     ).log_sum
-    pairs = mixture_cross_entropy(positive, rivals, np.ones((P, V)), joint=True)
+    pairs = mixture_cross_entropy(positive, negatives, np.ones((P, V)), joint=True)
     merged = total_of_nearest(*variables, soft_max_temperature=1.0)
     assert float(merged) == pytest.approx(float(ops.sum(pairs)), rel=1e-5)
 
 
 # covers: A42
 @pytest.mark.parametrize("soft_max_temperature", [1.0, 0.01])
-def test_a_single_vector_is_the_nearest_however_soft(soft_max_temperature):
+def test_a_single_vector_is_the_nearest_at_any_temperature(soft_max_temperature):
     queries, _, vectors = (np.asarray(v.value) for v in given())
     one = queries[:, :1]
-    found = score_rivals_of_nearest(one, vectors, log_of(WEIGHTS), soft_max_temperature)
-    plain = score_rivals(one, vectors, log_of(WEIGHTS))
+    found = nearest_log_partition(one, vectors, log_of(WEIGHTS), soft_max_temperature)
+    plain = log_partition(one, vectors, log_of(WEIGHTS))
     np.testing.assert_allclose(*map(np.asarray, (found.log_sum, plain.log_sum)), 1e-5)
 
 
 # covers: A37, A38
-def test_a_candidate_of_weight_zero_is_no_rival_of_the_nearest():
-    queries, positives, vectors = (np.array(v.value) for v in given())
+def test_a_candidate_of_weight_zero_is_no_negative_of_the_nearest():
+    queries, positives, vectors = (np.asarray(v.value).copy() for v in given())
     vectors[3] = 1e4  # however high its score
     both = with_gradients(
         lambda *arrays: total_of_nearest(*arrays, soft_max_temperature=0.3), 3
@@ -181,7 +183,7 @@ def test_a_candidate_of_weight_zero_is_no_rival_of_the_nearest():
 
 @pytest.mark.parametrize("soft_max_temperature", [1.0, 1e-3])
 @pytest.mark.parametrize("scale", [1e2, 1e4])
-def test_nothing_overflows_of_the_nearest(soft_max_temperature, scale):
+def test_the_loss_of_the_nearest_does_not_overflow(soft_max_temperature, scale):
     variables = [scale * np.asarray(variable.value) for variable in given(2)]
     both = with_gradients(
         lambda *a: total_of_nearest(*a, soft_max_temperature=soft_max_temperature), 3
@@ -191,7 +193,7 @@ def test_nothing_overflows_of_the_nearest(soft_max_temperature, scale):
     assert all(np.isfinite(np.asarray(gradient)).all() for gradient in gradients)
 
 
-def test_nothing_of_the_nearest_is_as_large_as_all_logits():
+def test_no_tensor_of_the_nearest_holds_all_logits():
     shapes = traced_shapes(
         lambda *arrays: total_of_nearest(*arrays, soft_max_temperature=0.3),
         3,
@@ -203,12 +205,10 @@ def test_nothing_of_the_nearest_is_as_large_as_all_logits():
 # covers: A43
 def test_vectors_compete_jointly_by_hand():
     # Two vectors: e² and e⁰ for the positive, e¹ and e⁻¹ for the one candidate.
-    positive, rivals = np.array([[2.0, 0.0]]), np.array([[1.0, -1.0]])
-    all_for_the_first = np.array([[1.0, 0.0]])
+    positive, negatives = np.array([[2.0, 0.0]]), np.array([[1.0, -1.0]])
+    first = np.array([[1.0, 0.0]])
     joint, alone = (
-        float(
-            multi_vector_cross_entropy(positive, rivals, all_for_the_first, joint=j)[0]
-        )
+        float(multi_vector_cross_entropy(positive, negatives, first, joint=j)[0])
         for j in (True, False)
     )
     assert joint == pytest.approx(log((exp(2) + 1 + exp(1) + exp(-1)) / exp(2)))
@@ -217,23 +217,23 @@ def test_vectors_compete_jointly_by_hand():
 
 # covers: A42
 @pytest.mark.parametrize("joint", [True, False])
-def test_one_vector_is_the_usual_sampled_softmax(joint):
+def test_one_vector_is_the_sampled_softmax(joint):
     rng = np.random.default_rng(1)
     queries, vectors = rng.normal(size=(P, 1, D)), rng.normal(size=(Q, D))
     positive = rng.normal(size=P).astype(np.float32)
     scores = (queries[:, 0] @ vectors.T).astype(np.float32)
-    rivals = score_rivals(queries, vectors, log_of(WEIGHTS))
+    negatives = log_partition(queries, vectors, log_of(WEIGHTS))
     found = multi_vector_cross_entropy(
-        positive[:, None], rivals.log_sum, np.ones((P, 1)), joint=joint
+        positive[:, None], negatives.log_sum, np.ones((P, 1)), joint=joint
     )
-    zeros = np.zeros((P, Q), np.float32), np.zeros(P, np.float32)
-    expected = sampled_softmax_cross_entropy(positive, scores, WEIGHTS, *zeros)
+    logits = candidate_logits(scores, log_weights(WEIGHTS), None)
+    expected = sampled_softmax_cross_entropy(positive, logits)
     np.testing.assert_allclose(np.asarray(found), np.asarray(expected), 1e-5, 1e-6)
 
 
 # covers: A42, A43
 @pytest.mark.parametrize("joint", [True, False])
-@pytest.mark.parametrize("assignment", CREDITS)
+@pytest.mark.parametrize("assignment", LOSSES)
 @pytest.mark.parametrize("scale", [1.0, 1e2, 1e4])
 def test_no_probability_underflows(joint, assignment, scale):
     # Scores up to 10,000 apart: e^-10000 is 0 in any float, its logarithm is not.
@@ -247,16 +247,16 @@ def test_no_probability_underflows(joint, assignment, scale):
 # covers: A42
 @pytest.mark.parametrize("joint", [True, False])
 def test_a_small_loss_keeps_its_digits(joint):
-    rivals = np.array([[-30.0, -100.0]])
+    negatives = np.array([[-30.0, -100.0]])
     found = multi_vector_cross_entropy(
-        np.array([[0.0, -200.0]]), rivals, np.array([[1.0, 0.0]]), joint=joint
+        np.array([[0.0, -200.0]]), negatives, np.array([[1.0, 0.0]]), joint=joint
     )
     np.testing.assert_allclose(np.asarray(found), [exp(-30)], 1e-5)
 
 
 # covers: A37, A38
 def test_a_candidate_of_weight_zero_gets_neither_probability_nor_gradient():
-    queries, positives, vectors = (np.array(v.value) for v in given())
+    queries, positives, vectors = (np.asarray(v.value).copy() for v in given())
     vectors[3] = 1e4  # however high its score
     both = with_gradients(lambda *arrays: total(*arrays, joint=True), 3)
     loss, gradients = both(queries, positives, vectors)
@@ -267,25 +267,25 @@ def test_a_candidate_of_weight_zero_gets_neither_probability_nor_gradient():
 
 
 # covers: A42
-def test_without_any_rival_a_place_costs_nothing():
+def test_a_query_without_candidates_costs_nothing():
     queries, _, vectors = (np.asarray(v.value) for v in given())
-    rivals = score_rivals(queries, vectors, log_of(0 * WEIGHTS))
+    negatives = log_partition(queries, vectors, log_of(0 * WEIGHTS))
     found = multi_vector_cross_entropy(
-        np.ones((P, V)), rivals.log_sum, np.ones((P, V)), joint=False
+        np.ones((P, V)), negatives.log_sum, np.ones((P, V)), joint=False
     )
     assert not np.asarray(found).any()
 
 
-def test_the_greatest_term_is_the_best_weighted_candidates():
+def test_the_greatest_logit_is_that_of_the_best_weighted_candidate():
     queries, _, vectors = (np.asarray(v.value) for v in given())
-    rivals = score_rivals(queries, vectors, log_of(WEIGHTS))
+    found = log_partition(queries, vectors, log_of(WEIGHTS))
     terms = queries @ vectors.T + log_of(WEIGHTS)[:, None]
     np.testing.assert_allclose(
-        np.asarray(rivals.greatest)[:2], terms.max(axis=-1)[:2], 1e-5, 1e-6
+        np.asarray(found.greatest)[:2], terms.max(axis=-1)[:2], 1e-5, 1e-6
     )
 
 
-def test_nothing_is_larger_than_the_logits():
+def test_no_tensor_is_larger_than_the_logits():
     shapes = traced_shapes(
         lambda *arrays: total(*arrays, joint=True),
         3,

@@ -1,4 +1,4 @@
-"""What holds of every loss."""
+"""Properties of every loss."""
 
 from functools import cache
 
@@ -12,7 +12,7 @@ from tests.losses.scored import CONTRASTIVE, LOSSES
 pytestmark = pytest.mark.backend
 
 EVERY = pytest.mark.parametrize("name", [*LOSSES, "contrastive"])
-MASKING = pytest.mark.parametrize("name", list(LOSSES))  # contrastive masks nothing
+MASKING = pytest.mark.parametrize("name", list(LOSSES))  # contrastive masks none
 WEIGHTED = pytest.mark.parametrize("name", [n for n in LOSSES if n != "softmax"])
 
 POSITIVE = np.array([1.5, -0.5, 0.25, 2.0], np.float32)
@@ -28,15 +28,15 @@ def loss_named(name):
 
 @cache  # JAX compiles each function anew
 def compute(name):
-    """Return the function of scores and weights → the total and its two gradients."""
+    """Return the function from logits and weights to the total and its gradients."""
     both = {}
 
     def run(positive, negative, weights=None):
-        drawn = np.ones_like(negative, np.float32) if weights is None else weights
-        key = (drawn.shape, drawn.tobytes())
+        given = np.ones_like(negative, np.float32) if weights is None else weights
+        key = (given.shape, given.tobytes())
 
         def total(positive, negative):
-            return loss_named(name).total(positive, negative, drawn)
+            return loss_named(name).total(positive, negative, given)
 
         function = both.setdefault(key, with_gradients(total, 2))
         loss, gradients = function(positive, negative)
@@ -67,7 +67,7 @@ def test_value_and_gradients_follow_the_definition(name):
 
 # covers: L3, L4, X3
 @MASKING
-def test_a_negative_of_weight_zero_is_left_out_by_definition(name):
+def test_a_negative_of_weight_zero_is_masked_by_definition(name):
     masks = [[1, 0, 1], [1, 1, 0], [0, 0, 1], [1, 1, 1]]
     assert_defined(name, np.array(masks, np.float32))
 
@@ -91,7 +91,7 @@ def test_with_all_negatives_masked_the_positive_is_alone(name):
 
 # covers: X3
 @MASKING
-def test_a_masked_negative_may_have_any_score(name):
+def test_a_masked_negative_may_have_any_logit(name):
     weights = np.array([[0, 1, 1]] * 4, np.float32)
     high = NEGATIVE.copy()
     high[:, 0] = 1e4
@@ -102,14 +102,14 @@ def test_a_masked_negative_may_have_any_score(name):
 
 
 @MASKING
-def test_each_positive_has_a_loss_of_its_own(name):
+def test_the_loss_of_a_positive_depends_on_its_row_alone(name):
     together, _ = compute(name)(POSITIVE, NEGATIVE)
     rows = [compute(name)(POSITIVE[[row]], NEGATIVE[[row]])[0] for row in range(4)]
     np.testing.assert_allclose(sum(rows), together, 1e-6)
 
 
 # covers: L25
-def test_a_single_item_is_told_from_none():
+def test_a_single_item_without_negatives_costs_nothing():
     found, gradients = compute("contrastive")(POSITIVE[:1], NEGATIVE[:1, :0])
     assert found == 0
     assert not gradients[0].any()
@@ -117,13 +117,13 @@ def test_a_single_item_is_told_from_none():
 
 # covers: L3, L4, L25
 @EVERY
-def test_equal_scores_cost_what_chance_does(name):
+def test_equal_logits_have_the_loss_of_chance(name):
     found, _ = compute(name)(0 * POSITIVE, 0 * NEGATIVE)
     np.testing.assert_allclose(found, 4 * loss_named(name).equal(3), 1e-5)
 
 
 @EVERY
-def test_half_precision_scores_lose_nothing_more(name):
+def test_half_precision_logits_lose_no_further_digits(name):
     half = POSITIVE.astype(np.float16), NEGATIVE.astype(np.float16)
     found, gradients = compute(name)(*half)
     expected, exact = compute(name)(*(scores.astype(np.float32) for scores in half))
@@ -135,7 +135,7 @@ def test_half_precision_scores_lose_nothing_more(name):
 
 @EVERY
 @pytest.mark.parametrize("scale", [1e-4, 1e2, 1e4])
-def test_loss_and_gradients_are_finite_at_any_scores(name, scale):
+def test_loss_and_gradients_are_finite_at_any_logits(name, scale):
     found, gradients = compute(name)(POSITIVE * scale, NEGATIVE * scale)
     assert np.isfinite(found)
     assert found >= 0

@@ -8,20 +8,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.gradients import assert_same_as, traced_shapes, with_gradients
-from tests.losses.cases import any_case, hand_case, loss_function, unit
-from tests.losses.definitions import cross_entropy
+from tests.losses.cases import (
+    any_case,
+    cross_entropy,
+    hand_case,
+    loss_function,
+    unit,
+)
 from two_tower.negatives.base import Positives, whole_catalogue
 from two_tower.negatives.in_batch import InBatch
 from two_tower.negatives.log_q import ExactFrequencies, log_share_of_rows
 
 pytestmark = pytest.mark.backend
 
-SMOOTHING = pytest.mark.parametrize("smoothing", [0.0, 0.3])
 BOTH = pytest.mark.parametrize("mask_hits", [False, True])
 
 
 def named(case):
-    """Return what the definition takes by name."""
+    """Return the named arguments of the definition."""
     taken = ("labels", "ids", "query_weights", "column_weights", "log_q", "own_log_q")
     return {name: getattr(case, name) for name in (*taken, "excluded", "rows")}
 
@@ -30,7 +34,7 @@ def assert_follows_the_definition(case, **options):
     """Compare loss and gradients, the temperature's too, with the definition's."""
     # The temperature is a tensor too, as when it is learned.
     arguments = case.arguments()
-    inputs = [keras.Variable(arguments[place]) for place in (0, 1, 2, 9)]
+    inputs = [keras.Variable(arguments[index]) for index in (0, 1, 2, 9)]
 
     def loss():
         *vectors, temperature = (variable.value for variable in inputs)
@@ -52,23 +56,21 @@ def assert_same(found, expected):
 
 # covers: Q9, L5, L19, N9
 @BOTH
-@SMOOTHING
-def test_the_loss_and_its_gradients_follow_the_definition(mask_hits, smoothing):
+def test_the_loss_and_its_gradients_follow_the_definition(mask_hits):
     case = any_case()
     case.query_weights[:] = [1, 2, 0.5, 1, 1, 1, 0, 0]
     case.column_weights[:] = [1, 0, 2, 1, 0.25, 1, 1]
-    assert_follows_the_definition(case, mask_hits=mask_hits, smoothing=smoothing)
+    assert_follows_the_definition(case, mask_hits=mask_hits)
 
 
 # covers: L20, X3
 @BOTH
-@SMOOTHING
-def test_with_exclusions_too_and_rows_may_have_several_queries(mask_hits, smoothing):
+def test_with_exclusions_too_and_rows_may_have_several_queries(mask_hits):
     case = any_case()
     case.column_weights[:] = [1, 0, 2, 1, 0.25, 1, 1]
     excluded = np.random.default_rng(3).random((3, 7)) < 0.4
     case = case.excluding(excluded, rows=np.array([0, 0, 2, 2, 2, 1, 0, 1]))
-    assert_follows_the_definition(case, mask_hits=mask_hits, smoothing=smoothing)
+    assert_follows_the_definition(case, mask_hits=mask_hits)
 
 
 # covers: L19
@@ -101,7 +103,7 @@ def test_a_catalogue_of_two_by_hand():
 
 # covers: L18
 def test_a_rare_column_is_raised_and_only_after_the_temperature():
-    # The rival's logit is -1/½ - log ½, the own item's 1/½ - log ¼.
+    # The negative's logit is -1/½ - log ½, the own item's 1/½ - log ¼.
     case = hand_case(
         [[1, 0]],
         [[-1, 0]],
@@ -111,9 +113,9 @@ def test_a_rare_column_is_raised_and_only_after_the_temperature():
         q=[1 / 2],
         own_q=[1 / 4],
     )
-    rival, own = 2 * exp(-2), 4 * exp(2)
+    negative, own = 2 * exp(-2), 4 * exp(2)
     loss = case.loss(mask_hits=True, temperature=0.5, chunk=1)
-    assert loss == pytest.approx(log((rival + own) / own), rel=1e-5)
+    assert loss == pytest.approx(log((negative + own) / own), rel=1e-5)
 
 
 # covers: L20, N10
@@ -130,8 +132,8 @@ def test_a_repeat_of_the_own_item_gets_no_probability():
         own_q=[1, 1, 1],
     )
     loss, gradients = case.loss_and_gradients(mask_hits=True, temperature=0.5, chunk=3)
-    one_rival, two_rivals = log(1 + exp(-2)), log(1 + 2 * exp(-2))
-    assert loss == pytest.approx(2 * one_rival + two_rivals, rel=1e-5)
+    one_negative, two_negatives = log(1 + exp(-2)), log(1 + 2 * exp(-2))
+    assert loss == pytest.approx(2 * one_negative + two_negatives, rel=1e-5)
     # Of columns 0 and 1 only row 2, which lies on the second axis, makes a negative.
     to_columns = gradients[2]
     assert to_columns[:2, 0].tolist() == [0, 0]
@@ -139,7 +141,7 @@ def test_a_repeat_of_the_own_item_gets_no_probability():
 
 
 # covers: L18, L20, N10
-def test_a_hit_is_left_out_however_near_and_however_rare_it_is():
+def test_a_hit_is_masked_however_near_and_however_rare_it_is():
     case = any_case().take_queries([0] * 8)
     case.columns[:], case.ids[:], case.log_q[:] = case.queries[0], 5, log(1e-8)
     case.labels[:] = 5
@@ -149,7 +151,7 @@ def test_a_hit_is_left_out_however_near_and_however_rare_it_is():
 
 
 # covers: L5
-def test_without_masking_a_repeat_counts_as_often_as_it_is_drawn():
+def test_without_masking_a_repeat_counts_as_often_as_it_is_sampled():
     # Each of the 7 columns is the own item itself: a share of one seventh.
     case = any_case().take_columns([0] * 7)
     case.positives[:], case.labels[:] = case.columns[0], case.ids[0]
@@ -164,7 +166,7 @@ def test_without_masking_a_repeat_counts_as_often_as_it_is_drawn():
 def test_in_batch_logits_are_the_diagonal_softmax_of_the_paper(mask_hits, seed):
     case = any_case(seed)
     log_shares = np.log(np.random.default_rng(seed).dirichlet(np.ones(6)))
-    drawn = InBatch(7, ExactFrequencies(np.float32(log_shares))).draw(
+    sampled = InBatch(7, ExactFrequencies(np.float32(log_shares))).sample(
         Positives(case.labels, case.labels, case.query_weights),
         np.random.default_rng(0),
     )
@@ -172,11 +174,11 @@ def test_in_batch_logits_are_the_diagonal_softmax_of_the_paper(mask_hits, seed):
     of_item[case.labels] = case.positives
     batch = replace(
         case,
-        columns=of_item[drawn.ids],
-        ids=drawn.ids,
-        column_weights=drawn.weights,
-        log_q=drawn.log_q,
-        own_log_q=drawn.own_log_q,
+        columns=of_item[sampled.ids],
+        ids=sampled.ids,
+        column_weights=sampled.weights,
+        log_q=sampled.log_q,
+        own_log_q=sampled.own_log_q,
     )
     logits = np.float64(case.queries) @ case.positives.T / 0.5
     logits -= log_shares[case.labels]
@@ -205,59 +207,12 @@ def test_the_chunk_changes_nothing(mask_hits, chunk):
     assert_same(case.loss_and_gradients(mask_hits=mask_hits, chunk=chunk), expected)
 
 
-def test_half_of_a_smoothed_target_is_every_candidates_alike_by_hand():
-    # Logits 2 and 0: ¾ of the target is the own item's, ¼ the other's.
-    axes = [[1, 0], [0, 1]]
-    case = hand_case(
-        axes, axes, positives=axes, labels=[2, 3], ids=[2, 3], q=[1, 1], own_q=[1, 1]
-    )
-    loss = case.loss(mask_hits=False, temperature=0.5, chunk=2, smoothing=0.5)
-    own, other = log(1 + exp(-2)), log(1 + exp(2))
-    assert loss == pytest.approx(2 * (0.75 * own + 0.25 * other), rel=1e-5)
-
-
-@BOTH
-def test_a_masked_candidate_has_no_share_of_a_smoothed_target(mask_hits):
-    case = any_case()
-    case.ids[0], case.columns[0] = 99, 100
-    case.column_weights[1] = 0
-    without = np.zeros((8, 7), bool)
-    without[:, 0] = True
-    options = {"mask_hits": mask_hits, "smoothing": 0.4}
-    loss, gradients = case.excluding(without).loss_and_gradients(**options)
-    rest = case.take_columns([2, 3, 4, 5, 6]).loss_and_gradients(**options)
-    assert_same((loss, [*gradients[:2], gradients[2][2:]]), rest)
-    assert not gradients[2][:2].any()
-
-
-def test_smoothing_is_the_same_whether_anything_might_be_masked_or_not():
-    # Without masks no logit is made for it; with masks that take nothing out all are.
-    case = any_case()
-    case.column_weights[:] = [1, 0, 2, 1, 0.25, 1, 1]
-    nothing = case.excluding(np.zeros((8, 7), bool))
-    options = {"mask_hits": False, "smoothing": 0.3, "temperature": 0.05}
-    assert_same(
-        nothing.loss_and_gradients(**options), case.loss_and_gradients(**options)
-    )
-
-
-@BOTH
-def test_smoothed_padding_stays_finite(mask_hits):
-    case = any_case()
-    case.query_weights[-1], case.labels[-1], case.column_weights[:] = 0, 0, 0
-    case.query_weights[:-1] = 0
-    loss, gradients = case.loss_and_gradients(mask_hits=mask_hits, smoothing=0.3)
-    assert loss == 0
-    assert not any(gradient.any() for gradient in gradients)
-
-
 # covers: X2
 @BOTH
-@SMOOTHING
-def test_no_tensor_spans_positions_and_catalogue(mask_hits, smoothing):
+def test_no_tensor_spans_queries_and_catalogue(mask_hits):
     n_queries, n_columns, chunk = 24, 37, 4
     case = any_case(n_queries=n_queries, n_columns=n_columns)
-    function = loss_function(mask_hits=mask_hits, chunk=chunk, smoothing=smoothing)
+    function = loss_function(mask_hits=mask_hits, chunk=chunk)
     shapes = traced_shapes(function, 3, case.arguments())
     assert (chunk, n_columns) in shapes, "the trace does not see the chunks"
     assert max(np.prod(np.abs(shape)) for shape in shapes) == chunk * n_columns
@@ -285,7 +240,7 @@ def test_a_compiled_step_has_the_same_loss_and_gradients(excluded):
 
 # covers: L20, N10, X3
 @BOTH
-def test_an_excluded_column_might_as_well_not_be_there(mask_hits):
+def test_an_excluded_column_is_as_good_as_absent(mask_hits):
     case = any_case()
     case.ids[0] = 99  # an item that is no query's own
     far = replace(case, columns=case.columns.copy(), log_q=case.log_q.copy())
@@ -300,7 +255,7 @@ def test_an_excluded_column_might_as_well_not_be_there(mask_hits):
 
 # covers: L20, X3
 @BOTH
-def test_a_query_whose_every_rival_is_excluded_loses_nothing(mask_hits):
+def test_a_query_whose_negatives_are_all_excluded_loses_nothing(mask_hits):
     # Only its own item is left; each stands among the columns once.
     case = any_case().take_columns([0] * 7)
     case.ids[:], case.columns[:] = range(2, 9), unit(np.eye(7, 3) + 0.1)
@@ -328,7 +283,7 @@ def test_padding_behind_changes_nothing_and_gets_no_gradient(mask_hits):
 
 @BOTH
 def test_padding_within_a_chunk_stays_finite_at_any_temperature(mask_hits):
-    # A padded position's own item is in no column, so all of its columns may be far
+    # A padded query's own item is in no column, so all of its columns may be far
     # below it: nothing may be divided by the sum of their exponentials.
     case = any_case()
     case.query_weights[-1], case.labels[-1] = 0, 0
@@ -341,7 +296,7 @@ def test_padding_within_a_chunk_stays_finite_at_any_temperature(mask_hits):
 
 
 @BOTH
-def test_a_position_of_weight_zero_may_stand_anywhere(mask_hits):
+def test_padding_may_stand_anywhere(mask_hits):
     case = any_case()
     shuffled = case.take_queries([7, 0, 6, 5, 1, 4, 3, 2])
     case.query_weights[4:] = 0
@@ -403,7 +358,7 @@ def test_neither_the_order_of_queries_nor_of_columns_matters(
 
 # covers: Q9, L20
 def test_over_a_whole_catalogue_masking_makes_no_difference():
-    # Every item is there once, so what is masked is what stands in as the own item.
+    # Every item is there once: what is masked is what counts as the own item.
     case = any_case().take_columns([0] * 7)
     case.columns[:] = np.eye(3, dtype="float32")[[0, 1, 2, 0, 1, 2, 0]]
     case.labels[:] = [2, 3, 4, 5, 6, 7, 8, 2]
@@ -421,6 +376,6 @@ def test_over_a_whole_catalogue_masking_makes_no_difference():
     )
 
 
-def test_positions_that_fill_no_chunk_are_refused():
-    with pytest.raises(ValueError, match=r"8 positions.*multiple.*chunk.*3"):
+def test_queries_that_fill_no_chunk_are_refused():
+    with pytest.raises(ValueError, match=r"8 queries.*multiple.*chunk.*3"):
         any_case().loss(mask_hits=False, chunk=3)

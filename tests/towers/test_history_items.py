@@ -18,7 +18,7 @@ from tests.towers.build import (
 from two_tower.towers.features import Feature
 from two_tower.towers.growth import Growth, grow
 from two_tower.towers.two_tower import TwoTower
-from two_tower.training.objectives.single_vector import full_softmax
+from two_tower.training.objectives.softmax import FullSoftmax
 
 pytestmark = pytest.mark.backend
 
@@ -116,11 +116,10 @@ def test_a_catalogue_softmax_trains_each_table_from_its_own_side():
         "labels": np.array([7], np.int32),
         "weights": np.ones(1, np.float32),
     }
-    known = np.arange(N_ITEMS) != 4
+    objective = FullSoftmax(np.arange(N_ITEMS) != 4, chunk=1)
 
     def loss():
-        options = {"temperature": 0.5, "training": True, "chunk": 1}
-        return full_softmax(towers, batch, known=known, **options)
+        return objective(towers, batch, temperature=0.5, training=True)[0]
 
     _, gradients = value_and_gradients(loss, tables)
     learnt = [np.flatnonzero(gradient.any(axis=1)).tolist() for gradient in gradients]

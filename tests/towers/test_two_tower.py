@@ -29,7 +29,7 @@ from tests.towers.build import (
 )
 from tests.towers.definitions import mean_user, unit
 from tests.towers.multi_interest.build import any_batch, make_tower
-from two_tower.losses.softmax import softmax_cross_entropy
+from two_tower.losses.softmax import score_shared, softmax_cross_entropy
 from two_tower.negatives.base import whole_catalogue
 from two_tower.towers.features import Feature
 from two_tower.towers.two_tower import TwoTower
@@ -109,17 +109,16 @@ def test_the_mean_tower_trains_end_to_end_as_defined():
 
     def loss():
         catalogue = towers.item_vectors(np.arange(N_ITEMS))
-        return softmax_cross_entropy(
+        logits = score_shared(
             towers(pad(HISTORIES)),
             ops.take(catalogue, labels, axis=0),
             labels,
             np.ones(4, np.float32),
-            whole_catalogue(np.ones(N_ITEMS, bool), labels),
             catalogue[2:],
+            whole_catalogue(np.ones(N_ITEMS, bool), labels),
             temperature=0.5,
-            mask_hits=False,
-            chunk=2,
         )
+        return softmax_cross_entropy(*logits, mask_hits=False, chunk=2)
 
     def reference(table, no_history, *layers):
         total = 0.0

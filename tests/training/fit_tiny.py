@@ -18,7 +18,8 @@ from two_tower.training.batches.sampling import BatchSampler
 from two_tower.training.batches.windows import WindowBatches
 from two_tower.training.callbacks import EarlyStopping, TrainingState
 from two_tower.training.checkpoints import CheckpointStore
-from two_tower.training.objectives.single_vector import full_softmax
+from two_tower.training.objectives.base import Objective
+from two_tower.training.objectives.softmax import FullSoftmax
 from two_tower.training.optimizers import Optimizer
 from two_tower.training.schedules import Cosine, Horizon
 from two_tower.training.sequences import SequenceEvents, Sequences
@@ -232,7 +233,18 @@ def cosine_rate(peak=0.2, final_share=0.1, *, warmup_steps, total_steps):
 
 
 def objective_of(chunk=CHUNK, n_items=N_ITEMS):
-    return partial(full_softmax, known=np.ones(n_items, bool), chunk=chunk)
+    return FullSoftmax(np.ones(n_items, bool), chunk)
+
+
+class LossOf(Objective):
+    """An objective without metrics, of a function that returns the loss."""
+
+    def __init__(self, loss):
+        self.loss = loss
+
+    def __call__(self, towers, batch, *, temperature, training):
+        loss = self.loss(towers, batch, temperature=temperature, training=training)
+        return loss, {}
 
 
 def state_of(  # noqa: PLR0913
@@ -246,7 +258,7 @@ def state_of(  # noqa: PLR0913
     patience=9,
     **compiled,
 ):
-    """Return what `fit` takes: a compiled task and all that goes with it."""
+    """Return the state of a training that is ready to fit, its task compiled."""
     temperature = temperature or Temperature(0.2, learned=False)
     task = RetrievalTask(towers, objective or objective_of(), temperature)
     task.build()
@@ -292,16 +304,16 @@ def validation_of(histories):
 
 
 class ScriptedValidation:
-    """Gives figures known beforehand, and notes the weights it was shown."""
+    """Returns the given values of one metric, and notes the weights it saw."""
 
-    def __init__(self, figures, name="val_ndcg@10"):
-        self.figures = iter(figures)
+    def __init__(self, values, name="val_ndcg@10"):
+        self.values = iter(values)
         self.name = name
         self.seen = []
 
     def evaluate(self, towers, items):
         self.seen.append([np.array(weight) for weight in towers.get_weights()])
-        return {self.name: next(self.figures)}
+        return {self.name: next(self.values)}
 
 
 class Interrupted(BaseException):

@@ -1,4 +1,4 @@
-"""Small towers of several vectors, batches of places, and their loss by definition."""
+"""Small towers of several vectors, batches for them, and their loss by definition."""
 
 from itertools import combinations
 from math import log, sqrt
@@ -20,17 +20,17 @@ from two_tower.training.objectives.multi_interest import (
 
 N_ITEMS, N_GENRES = 9, 5
 TEMPERATURE = 0.3
-PLACES = {"lengths": (5, 2, 0, 3, 1, 4, 0), "width": 5}
-LABELS = [2, 5, 2, 8, 3, 7, 0]  # the last place is padding
+QUERIES = {"lengths": (5, 2, 0, 3, 1, 4, 0), "width": 5}
+LABELS = [2, 5, 2, 8, 3, 7, 0]  # the last query is padding
 WEIGHTS = [1, 1, 1, 1, 1, 1, 0]
 PROGRESS = 0.5
-# Halfway from 0.9 to 0.4 by as much of itself each step: their geometric mean.
-HALF_SOFT = sqrt(0.9 * 0.4)
+# Halfway from 0.9 to 0.4, falling geometrically: their geometric mean.
+SOFT_MAX_TEMPERATURE = sqrt(0.9 * 0.4)
 NO_AUXILIARY = AuxiliaryWeights(load_balancing=0.0, entropy=0.0, semantic=0.0)
 
 
 def make_towers(**options):
-    """Return towers of four heads and two vectors unless options differ, scattered."""
+    """Return towers with scattered weights, by default of four heads, two vectors."""
     features = {"genre": Feature("categorical", N_GENRES, 1)}
     towers = TwoTower(
         new_item_tower(
@@ -49,17 +49,17 @@ def make_towers(**options):
     return towers
 
 
-def batch_of(source, *, consumed=None, draws=1, labels=LABELS, weights=WEIGHTS):
-    """Return a batch of places with what the source draws for it, the last of some."""
+def batch_of(source, *, consumed=None, n_samples=1, labels=LABELS, weights=WEIGHTS):
+    """Return a batch with the last of `n_samples` that the source takes for it."""
     rng = np.random.default_rng(2)
-    batch = any_batch(**PLACES)
+    batch = any_batch(**QUERIES)
     batch |= {
         "rows": np.arange(len(labels), dtype=np.int32),
         "labels": np.array(labels, np.int32),
         "weights": np.array(weights, np.float32),
         "progress": np.array(PROGRESS, np.float32),
     }
-    for _ in range(draws):
+    for _ in range(n_samples):
         BatchSampler(source=source, consumed=consumed).extend(batch, rng)
     return batch
 
@@ -72,23 +72,23 @@ def objective_of(**changes):
         "margin": 0.05,
         "hard": 0,
         "auxiliary": AuxiliaryWeights(load_balancing=0.5, entropy=0.7, semantic=2.0),
-        "enough": 0.95,
+        "confident": 0.95,
         "semantic_temperature": None,
     }
     return InterestSoftmax(**options | changes)
 
 
-def measured(objective, towers, batch):
-    """Return the objective's loss, a float, and what it measures, by name."""
+def loss_and_metrics(objective, towers, batch):
+    """Return the objective's loss, a float, and its metrics by name."""
 
     def both(batch):
-        loss, figures = objective.measured(
+        loss, metrics = objective(
             towers, batch, temperature=TEMPERATURE, training=False
         )
-        return {"loss": loss} | figures
+        return {"loss": loss} | metrics
 
-    figures = evaluated_by_name(both, batch)
-    return float(figures.pop("loss")), figures
+    metrics = evaluated_by_name(both, batch)
+    return float(metrics.pop("loss")), metrics
 
 
 def interests_of(towers, batch):
@@ -141,11 +141,11 @@ def posteriors_of(towers):
     return softmax(cosines / router.temperature)
 
 
-def rival_weights(objective, batch, posteriors, place):
-    """Return `[Q]`, how many negatives each candidate stands for at a place."""
-    label, weights = batch["labels"][place], batch["candidate_weights"].astype(float)
+def negative_weights(objective, batch, posteriors, query):
+    """Return `[Q]`, how many negatives each candidate stands for, 0 if masked."""
+    label, weights = batch["labels"][query], batch["candidate_weights"].astype(float)
     for q, item in enumerate(batch["candidates"]):
-        is_excluded = "excluded" in batch and batch["excluded"][place, q]
+        is_excluded = "excluded" in batch and batch["excluded"][query, q]
         if item == label or is_excluded:
             weights[q] = 0
         heads = posteriors[item].argmax(), posteriors[label].argmax()
@@ -155,7 +155,7 @@ def rival_weights(objective, batch, posteriors, place):
 
 
 def defined(towers, batch, objective):
-    """Return the loss, and the measures, by their definitions in float64."""
+    """Return the loss and the metrics by their definitions in float64."""
     users = interests_of(towers, batch)
     vectors, heads = users["vectors"], users["heads"]
     ids = np.arange(N_ITEMS, dtype=np.int32)
@@ -163,12 +163,12 @@ def defined(towers, batch, objective):
     posteriors = posteriors_of(towers)
     n_heads, n_vectors = posteriors.shape[1], vectors.shape[1]
     real = np.flatnonzero(batch["weights"])
-    places = [
-        _place(
+    queries = [
+        _query(
             objective,
             vectors[p] @ items[batch["labels"][p]],
             vectors[p] @ items[batch["candidates"]].T,
-            rival_weights(objective, batch, posteriors, p),
+            negative_weights(objective, batch, posteriors, p),
             posteriors[batch["labels"][p]].reshape(n_vectors, -1).sum(axis=-1),
             batch["own_log_q"][p],
             batch["candidate_log_q"],
@@ -176,31 +176,33 @@ def defined(towers, batch, objective):
         for p in real
     ]
     nll, is_first, cosines, weights = (
-        np.array(one) for one in zip(*places, strict=True)
+        np.array(one) for one in zip(*queries, strict=True)
     )
-    of_places = posteriors[batch["labels"][real]]
-    shares = of_places.mean(axis=0)
-    sharpest = of_places.max(axis=-1)
+    of_queries = posteriors[batch["labels"][real]]
+    shares = of_queries.mean(axis=0)
+    greatest = of_queries.max(axis=-1)
     tau = objective.semantic_temperature or TEMPERATURE
     likeness = np.einsum("phd,pd->ph", unit(heads[real]), items[batch["labels"][real]])
-    semantic = -(of_places * np.log(softmax(likeness / tau))).sum(axis=-1)
+    semantic = -(of_queries * np.log(softmax(likeness / tau))).sum(axis=-1)
     hard = (weights[:, : objective.hard] > 0).sum(axis=1)
     easy = batch["candidate_weights"][objective.hard :]
     items_of_heads = np.mean([_mass_of_heads(users, p) for p in real], axis=0)
-    figures = {
+    metrics = {
         "nll": nll.mean(),
         "load_balancing": np.maximum(log(1 / n_heads) - np.log(shares), 0).mean(),
-        "entropy": -np.where(sharpest > objective.enough, 0, np.log(sharpest)).mean(),
+        "entropy": -np.where(
+            greatest > objective.confident, 0, np.log(greatest)
+        ).mean(),
         "semantic": semantic.mean(),
         "accuracy": is_first.mean(),
         "positive_cosine": cosines.mean(),
         "positive_cosine_min": cosines.min(),
         "positive_cosine_max": cosines.max(),
-        "real_places": (batch["weights"] > 0).mean(),
+        "real_queries": (batch["weights"] > 0).mean(),
         "negative_weight": weights.mean(),
         "negative_weight_min": easy[easy > 0].min(),
         "negative_weight_max": easy.max(),
-        "head_certainty": sharpest.mean(),
+        "head_certainty": greatest.mean(),
         "head_posterior_min": shares,
         "head_posterior_max": shares,
         "item_head_min": items_of_heads,
@@ -209,42 +211,39 @@ def defined(towers, batch, objective):
     if n_vectors > 1:
         pairs = [*combinations(range(n_vectors), 2)]
         likeness = [vectors[p][u] @ vectors[p][v] for p in real for u, v in pairs]
-        figures["vector_likeness"] = np.mean(likeness)
+        metrics["vector_likeness"] = np.mean(likeness)
         nearest = [np.argmax(vectors[p] @ items[batch["labels"][p]]) for p in real]
         of_vectors = np.bincount(nearest, minlength=n_vectors) / len(real)
-        figures["vector_share_min"] = figures["vector_share_max"] = of_vectors
+        metrics["vector_share_min"] = metrics["vector_share_max"] = of_vectors
     if objective.assignment == "nearest":
-        figures["soft_max_temperature"] = HALF_SOFT
+        metrics["soft_max_temperature"] = SOFT_MAX_TEMPERATURE
     if objective.hard:
-        figures |= {"hard_count_min": hard.min(), "hard_count_max": hard.max()}
+        metrics |= {"hard_count_min": hard.min(), "hard_count_max": hard.max()}
     extra = sum(
-        weight * figures[name] for name, weight in objective.auxiliary._asdict().items()
+        weight * metrics[name] for name, weight in objective.auxiliary._asdict().items()
     )
-    return len(real) * (nll.mean() + extra), figures
+    return len(real) * (nll.mean() + extra), metrics
 
 
-def _mass_of_heads(users, place):
-    """Return `[H]`, how much of a place's items each head has."""
+def _mass_of_heads(users, query):
+    """Return `[H]`, each head's mass of the history items of a query."""
     pairs = zip(
-        users["item_probability"][place], users["head_of_item"][place], strict=True
+        users["item_probability"][query], users["head_of_item"][query], strict=True
     )
     return sum(probability * heads for probability, heads in pairs)
 
 
-def _place(  # noqa: PLR0913, PLR0917
-    objective, own, rivals, weights, shares, own_log_q, log_q
+def _query(  # noqa: PLR0913, PLR0917
+    objective, own, negatives, weights, probabilities, own_log_q, log_q
 ):
-    """Return a place's loss, whether its item is first, its cosine, and the weights."""
+    """Return a query's loss, whether its item is first, its cosine, and the weights."""
     positive = (own - objective.margin) / TEMPERATURE - own_log_q
     with np.errstate(divide="ignore"):
-        logits = rivals / TEMPERATURE - log_q + np.log(weights)
+        logits = negatives / TEMPERATURE - log_q + np.log(weights)
     if objective.assignment == "nearest":
-        soft_max_temperature = HALF_SOFT
-        both = np.concatenate([positive[:, None], logits], axis=1)
+        soft, both = SOFT_MAX_TEMPERATURE, np.c_[positive, logits]
         with np.errstate(divide="ignore"):
-            merged = soft_max_temperature * np.log(
-                np.exp(both / soft_max_temperature).sum(axis=0)
-            )
+            merged = soft * np.log(np.exp(both / soft).sum(axis=0))
         loss = -np.log(softmax(merged)[0])
         return loss, merged[0] > merged[1:].max(), own.max(), weights
     columns = np.concatenate([positive[:, None], logits], axis=1)
@@ -253,10 +252,10 @@ def _place(  # noqa: PLR0913, PLR0917
     explained = np.exp(positive) / partition
     match objective.assignment:
         case "category":
-            loss = -shares @ np.log(explained)
+            loss = -probabilities @ np.log(explained)
         case "mixture":
-            loss = -np.log(shares @ explained)
+            loss = -np.log(probabilities @ explained)
         case "any":
             whole = explained.sum()
-            loss = -np.log(whole if objective.joint else whole / len(shares))
+            loss = -np.log(whole if objective.joint else whole / len(probabilities))
     return loss, positive.max() > logits.max(), own.max(), weights

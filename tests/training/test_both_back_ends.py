@@ -1,10 +1,9 @@
-"""Both back ends make the same of a batch."""
+"""Both back ends agree on a training step."""
 
 import json
 import os
 import subprocess
 import sys
-from functools import partial
 from pathlib import Path
 
 import keras
@@ -14,7 +13,7 @@ import pytest
 from tests.gradients import value_and_gradients
 from tests.towers.build import scatter_weights
 from tests.training.fit_tiny import CHUNK, N_ITEMS, build_towers, feed_of, walks
-from two_tower.training.objectives.single_vector import full_softmax
+from two_tower.training.objectives.softmax import FullSoftmax
 from two_tower.training.task import RetrievalTask, Temperature
 
 PROJECT = Path(__file__).parents[2]
@@ -27,21 +26,19 @@ TIMED = {
     "time_gap": True,
     "request_time": True,
 }
-# Of towers, and of the objective.
+# Options of the towers.
 CASES = {
-    "plain": ({}, {}),
-    "timed, with dropout": ({"sequence": TIMED, "dropout": 0.3}, {}),
-    "separate": ({"separate": True}, {}),
+    "plain": {},
+    "timed, with dropout": {"sequence": TIMED, "dropout": 0.3},
+    "separate": {"separate": True},
 }
 
 
-def figures_of(case):
-    """Return a training step's loss, and how long each weight's gradient is."""
-    of_towers, of_objective = CASES[case]
-    towers = build_towers("transformer", **of_towers)
+def step_of(case):
+    """Return a training step's loss, and the length of each weight's gradient."""
+    towers = build_towers("transformer", **CASES[case])
     scatter_weights(towers)
-    known = np.arange(N_ITEMS) != 4
-    objective = partial(full_softmax, known=known, chunk=CHUNK, **of_objective)
+    objective = FullSoftmax(np.arange(N_ITEMS) != 4, CHUNK)
     task = RetrievalTask(towers, objective, Temperature(0.2, learned=False))
     task.build()
     feed = feed_of(walks(8), with_ages=towers.reads_events, request_time=True)
@@ -53,23 +50,23 @@ def figures_of(case):
     return [float(loss), *(float(np.linalg.norm(one)) for one in gradients)]
 
 
-PRINT_FIGURES = """
+PRINT_STEPS = """
 import json
-from tests.training.test_both_back_ends import CASES, figures_of
+from tests.training.test_both_back_ends import CASES, step_of
 
-print(json.dumps({case: figures_of(case) for case in CASES}))
+print(json.dumps({case: step_of(case) for case in CASES}))
 """
 
 
 @pytest.fixture(scope="module")
 def of_the_other():
-    """The figures that the other back end has, from a process of its own."""
+    """The steps on the other back end, from another process."""
     chosen = {
         "KERAS_BACKEND": OTHER[keras.backend.backend()],
         "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
     }
     printed = subprocess.run(  # noqa: S603 - this very Python, code of this file
-        [sys.executable, "-c", PRINT_FIGURES],
+        [sys.executable, "-c", PRINT_STEPS],
         cwd=PROJECT,
         env=os.environ | chosen,
         capture_output=True,
@@ -81,5 +78,5 @@ def of_the_other():
 
 @pytest.mark.parametrize("case", CASES)
 def test_back_ends_agree_on_a_step(case, of_the_other):
-    found = figures_of(case)
+    found = step_of(case)
     np.testing.assert_allclose(found, of_the_other[case], rtol=1e-4, atol=1e-5)

@@ -25,9 +25,9 @@ def store(tmp_path):
     return CheckpointStore(tmp_path / "checkpoints")
 
 
-def test_there_is_none_at_first(store):
+def test_an_empty_store_has_no_checkpoint(store):
     assert store.load(OURS) is None
-    assert not store.path.parent.exists()  # a look changes nothing
+    assert not store.path.parent.exists()  # loading creates nothing
 
 
 def test_a_checkpoint_is_loaded_as_it_was_saved(store):
@@ -41,13 +41,13 @@ def test_a_checkpoint_is_loaded_as_it_was_saved(store):
             np.testing.assert_array_equal(found, expected)
 
 
-def test_figures_that_json_has_no_word_for_come_back(store):
+def test_infinite_values_are_loaded_as_they_were_saved(store):
     about = {"stopping": {"best": float("-inf")}}
     store.save(Checkpoint(OURS, about, {}))
     assert store.load(OURS).about == about
 
 
-def test_a_save_takes_the_place_of_the_last(store):
+def test_a_save_replaces_the_last_checkpoint(store):
     store.save(checkpoint(1))
     store.save(checkpoint(2))
     assert store.load(OURS).about["history"] == [{"epoch": 2}]
@@ -80,12 +80,12 @@ def test_a_kill_while_saving_leaves_the_last_checkpoint(
     assert store.load(OURS).about["history"] == [{"epoch": 3}]
 
 
-def test_a_checkpoint_of_other_data_is_not_gone_on_from(store, caplog):
+def test_a_checkpoint_of_other_data_is_not_loaded(store, caplog):
     store.save(checkpoint(fingerprint=OTHERS))
     with caplog.at_level("INFO"):
         assert store.load(OURS) is None
-    assert "other data or parameters; training starts anew" in caplog.text
-    assert store.load(OTHERS) is not None  # it stays until one of ours is saved
+    assert "other data or parameters; training starts from" in caplog.text
+    assert store.load(OTHERS) is not None  # it stays until the next save
 
 
 def test_a_finished_training_leaves_nothing(store):

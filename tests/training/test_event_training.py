@@ -1,4 +1,4 @@
-"""Whole trainings of towers that read events, on batches of places."""
+"""Whole trainings of towers that read events, on batches of positions."""
 
 import numpy as np
 import pytest
@@ -43,32 +43,34 @@ def train(store):
 
 
 @pytest.fixture(scope="module")
-def unbroken(tmp_path_factory):
-    return train(CheckpointStore(tmp_path_factory.mktemp("unbroken")))
+def uninterrupted(tmp_path_factory):
+    return train(CheckpointStore(tmp_path_factory.mktemp("uninterrupted")))
 
 
-def test_towers_of_events_learn_from_places(unbroken):
-    losses = [record["loss"] for record in unbroken.history]
+def test_towers_that_read_events_learn(uninterrupted):
+    losses = [record["loss"] for record in uninterrupted.history]
     assert losses == sorted(losses, reverse=True)
     assert losses[-1] < 0.9 * losses[0]
 
 
 # covers: A53
-def test_a_resumed_training_goes_on_from_the_step_it_had_come_to(unbroken, tmp_path):
+def test_a_resumed_training_continues_at_the_step_of_the_checkpoint(
+    uninterrupted, tmp_path
+):
     n_steps = EPOCHS * len(place_feed_of(HISTORIES))
-    assert int(unbroken.task.optimizer.iterations) == n_steps
+    assert int(uninterrupted.task.optimizer.iterations) == n_steps
     with pytest.raises(Interrupted):
         train(InterruptedStore(tmp_path, epoch=2))
     resumed = train(CheckpointStore(tmp_path))
     assert int(resumed.task.optimizer.iterations) == n_steps
     for found, expected in zip(
-        resumed.task.variables, unbroken.task.variables, strict=True
+        resumed.task.variables, uninterrupted.task.variables, strict=True
     ):
         np.testing.assert_array_equal(np.asarray(found), np.asarray(expected))
 
 
 def train_interests(store):
-    """Train several vectors on a queue with a hard part, measured, to the end."""
+    """Train several vectors on a queue with hard negatives, to the end."""
     queue = Queue(40, None, hard=12, unique=True)
     state = state_of(
         make_towers(),
@@ -88,14 +90,14 @@ def train_interests(store):
 
 def without_times(history):
     return [
-        {name: figure for name, figure in record.items() if "second" not in name}
+        {name: value for name, value in record.items() if "second" not in name}
         for record in history
     ]
 
 
 # covers: A35 A49 A53
-def test_a_resumed_training_of_interests_has_the_queue_that_it_had(tmp_path):
-    whole = train_interests(CheckpointStore(tmp_path / "unbroken"))
+def test_a_resumed_training_of_interests_continues_with_its_queue(tmp_path):
+    whole = train_interests(CheckpointStore(tmp_path / "uninterrupted"))
     with pytest.raises(Interrupted):
         train_interests(InterruptedStore(tmp_path / "broken", epoch=2))
     resumed = train_interests(CheckpointStore(tmp_path / "broken"))
@@ -108,14 +110,14 @@ def test_a_resumed_training_of_interests_has_the_queue_that_it_had(tmp_path):
 
 
 # covers: A53
-def test_training_and_both_encoders_use_the_same_layers(unbroken):
-    towers = unbroken.task.towers
+def test_training_and_both_encoders_use_the_same_layers(uninterrupted):
+    towers = uninterrupted.task.towers
     weights = {id(weight) for weight in towers.weights}
     assert len(weights) == len(towers.weights) == len(make_towers(n_vectors=1).weights)
     encode(towers)
     encode_items(towers, DENSE)
     assert {id(weight) for weight in towers.weights} == weights
-    trained = {id(weight) for weight in unbroken.task.trainable_variables}
+    trained = {id(weight) for weight in uninterrupted.task.trainable_variables}
     assert {id(weight) for weight in towers.trainable_weights} == trained
 
 
@@ -136,7 +138,7 @@ def encode(towers):
 def test_validation_ranks_items_by_the_nearest_vector(n_vectors):
     towers = make_towers(n_vectors=n_vectors)
     items = encode_items(towers, DENSE)
-    figures = validation_of(HISTORIES).evaluate(towers, items)
+    metrics = validation_of(HISTORIES).evaluate(towers, items)
     queries = encode(towers).reshape(len(HISTORIES), n_vectors, -1)
     scores = np.einsum("rvd,nd->rvn", queries, items).max(axis=1)
     ranks = []
@@ -144,4 +146,4 @@ def test_validation_ranks_items_by_the_nearest_vector(n_vectors):
         target = own[history[-1] - 2]
         others = {*range(2, N_ITEMS)} - {*history}
         ranks.append(1 + sum(own[item - 2] >= target for item in others))
-    assert figures["val_mrr"] == pytest.approx(np.mean(1 / np.array(ranks)), rel=1e-5)
+    assert metrics["val_mrr"] == pytest.approx(np.mean(1 / np.array(ranks)), rel=1e-5)

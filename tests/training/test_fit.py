@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import warnings
-from functools import partial
 from pathlib import Path
 
 import keras
@@ -33,7 +32,7 @@ from two_tower.training.alarms import TrainingError
 from two_tower.training.batches.sampling import BatchSampler
 from two_tower.training.checkpoints import Checkpoint, CheckpointStore
 from two_tower.training.fit import fit
-from two_tower.training.objectives.single_vector import shared_softmax
+from two_tower.training.objectives.softmax import SharedSoftmax
 from two_tower.training.task import Temperature
 
 PROJECT = Path(__file__).parents[2]
@@ -54,7 +53,7 @@ def everything(seed=1):
     return state_of(
         build_towers(seed=seed, dropout=0.2, id_dropout=0.2),
         feed_of(walks(), seed=seed, sampler=sampler),
-        objective=partial(shared_softmax, mask_hits=True, chunk=CHUNK),
+        objective=SharedSoftmax(mask_hits=True, chunk=CHUNK),
         temperature=Temperature(0.2, learned=True),
         optimizer=optimizer,
         monitor="val_mrr",
@@ -69,7 +68,7 @@ def train(store, *, seed=1, state=None):
 
 
 def contents(state):
-    """Return all that training has made, except for how long it took."""
+    """Return everything that training changed, timings left out."""
     timings = {"seconds", "validation_seconds", "examples_per_second"}
     history = [
         {name: value for name, value in record.items() if name not in timings}
@@ -92,7 +91,7 @@ def assert_same(found, expected):
 
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory):
-    """A training in another process that is being killed while others are tested."""
+    """A training in another process, killed while other tests run."""
     folder = tmp_path_factory.mktemp("killed")
     process = subprocess.Popen(  # noqa: S603 - this very Python, code of this file
         [sys.executable, "-c", KILLED_WHILE_SAVING, str(folder)], cwd=PROJECT
@@ -114,7 +113,7 @@ class Third(CheckpointStore):
     def save(self, checkpoint):
         Third.saves += 1
         if Third.saves == 3:
-            # Written, and about to take the place of the last one.
+            # Written, and about to replace the last one.
             Path.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
         super().save(checkpoint)
 
@@ -123,12 +122,14 @@ train(Third(Path(sys.argv[1])))
 
 
 @pytest.fixture(scope="module")
-def unbroken(tmp_path_factory):
-    return contents(train(CheckpointStore(tmp_path_factory.mktemp("unbroken"))))
+def uninterrupted(tmp_path_factory):
+    return contents(train(CheckpointStore(tmp_path_factory.mktemp("uninterrupted"))))
 
 
-def test_the_training_under_test_has_a_history_worth_keeping(killed, unbroken):
-    history, stopping, _ = unbroken
+def test_the_uninterrupted_training_learns_and_finds_its_best_epoch(
+    killed, uninterrupted
+):
+    history, stopping, _ = uninterrupted
     assert [record["epoch"] for record in history] == [1, 2, 3, 4]
     assert history[-1]["loss"] < 0.8 * history[0]["loss"]
     assert stopping["best"] == max(record["val_mrr"] for record in history)
@@ -142,44 +143,44 @@ def test_the_training_under_test_has_a_history_worth_keeping(killed, unbroken):
         pytest.param(4, False, 4),
     ],
 )
-def test_a_resumed_training_ends_as_the_unbroken_one(
-    epoch, before, done, unbroken, tmp_path, caplog
+def test_a_resumed_training_ends_like_the_uninterrupted_one(
+    epoch, before, done, uninterrupted, tmp_path, caplog
 ):
     with pytest.raises(Interrupted):
         train(InterruptedStore(tmp_path, epoch=epoch, before=before))
     with caplog.at_level(logging.INFO):
         resumed = train(CheckpointStore(tmp_path))
-    assert f"going on after epoch {done} of 4" in caplog.text
-    assert_same(contents(resumed), unbroken)
+    assert f"resuming after epoch {done} of 4" in caplog.text
+    assert_same(contents(resumed), uninterrupted)
 
 
 # covers: X17
-def test_a_training_killed_while_saving_is_gone_on_from(killed, unbroken):
+def test_a_training_killed_while_saving_resumes(killed, uninterrupted):
     process, store = killed
     assert process.wait(timeout=300) == -signal.SIGKILL
     assert len(store.load("these data").about["history"]) == 2
-    assert_same(contents(train(store)), unbroken)
+    assert_same(contents(train(store)), uninterrupted)
 
 
 # covers: X17
-def test_a_checkpoint_has_the_state_of_every_random_generator(store):
+def test_a_checkpoint_holds_the_state_of_every_random_generator(store):
     towers = build_towers("transformer", dropout=0.2, id_dropout=0.2)
     state_of(towers, feed_of(walks())).save(store)
     arrays = store.load("these data").arrays["variables"]
-    # Of the ids, of the input, and of four places in the one block.
+    # Of the ids, of the input, and four in the one block.
     states = [array for array in arrays if array.shape == (2,)]
     assert len(states) == 1 + 1 + 4
 
 
 # covers: X12
-def test_one_seed_gives_one_result_to_the_bit(unbroken, tmp_path):
-    assert_same(contents(train(CheckpointStore(tmp_path))), unbroken)
+def test_one_seed_gives_one_result_to_the_bit(uninterrupted, tmp_path):
+    assert_same(contents(train(CheckpointStore(tmp_path))), uninterrupted)
 
 
 # covers: X12
-def test_another_seed_gives_another_result(unbroken, tmp_path):
+def test_another_seed_gives_another_result(uninterrupted, tmp_path):
     history, _, _ = contents(train(CheckpointStore(tmp_path), seed=2))
-    assert history[0]["loss"] != unbroken[0][0]["loss"]
+    assert history[0]["loss"] != uninterrupted[0][0]["loss"]
 
 
 def quick(state, store, validation=None, *, epochs=2, every=1):
@@ -187,7 +188,7 @@ def quick(state, store, validation=None, *, epochs=2, every=1):
 
 
 def small(towers=None, *, histories=None, **options):
-    """Return a training of a mean tower that takes a moment."""
+    """Return a short training of a mean tower."""
     feed = feed_of(histories or walks(12))
     return state_of(towers or build_towers(), feed, **options)
 
@@ -198,7 +199,7 @@ def store(tmp_path):
 
 
 # covers: X17
-def test_a_checkpoint_of_other_data_is_not_gone_on_from(store):
+def test_a_checkpoint_of_other_data_is_not_resumed(store):
     store.save(Checkpoint("other data", {"history": [{"epoch": 1}]}, {}))
     history = quick(small(), store)
     assert [record["epoch"] for record in history] == [1, 2]
@@ -206,7 +207,7 @@ def test_a_checkpoint_of_other_data_is_not_gone_on_from(store):
 
 # covers: L26
 @pytest.mark.backend
-def test_training_stops_when_it_gets_no_better_and_keeps_the_best(store):
+def test_training_stops_without_improvement_and_keeps_the_best_weights(store):
     validation = ScriptedValidation([0.1, 0.4, 0.3, 0.2, 0.9])
     state = small(patience=2)
     history = quick(state, store, validation, epochs=5)
@@ -218,19 +219,19 @@ def test_training_stops_when_it_gets_no_better_and_keeps_the_best(store):
     assert any((one != other).any() for one, other in zip(kept, last, strict=True))
 
 
-def test_a_stopped_training_that_was_killed_is_not_trained_on(tmp_path, store):
-    figures = [0.4, 0.3, 0.2]
+def test_a_training_killed_after_its_early_stop_is_not_trained_further(tmp_path, store):
+    values = [0.4, 0.3, 0.2]
     state = small(patience=2)
     with pytest.raises(Interrupted):
         quick(
             state,
             InterruptedStore(tmp_path, epoch=3),
-            ScriptedValidation(figures),
+            ScriptedValidation(values),
             epochs=9,
         )
     again = small(patience=2)
     history = quick(again, store, ScriptedValidation([]), epochs=9)
-    assert [record["val_ndcg@10"] for record in history] == figures
+    assert [record["val_ndcg@10"] for record in history] == values
     np.testing.assert_array_equal(
         again.task.towers.get_weights()[0], state.stopping.weights[0]
     )
@@ -250,26 +251,24 @@ def test_the_last_epoch_is_always_validated(store):
 # covers: N12
 @pytest.mark.backend
 def test_the_loss_of_an_epoch_is_the_mean_over_its_positives(store):
-    # A rate too small to change a weight: the loss is that of the initial ones.
+    # The rate is too small to change a weight, so the weights stay the initial ones.
     towers, histories = build_towers(), walks(13)
     wide = feed_of(histories, boundaries=[12], tokens_per_batch=12 * 13)
     objective = objective_of()
     (everything_at_once,) = wide
-    total = float(
-        objective(towers, everything_at_once, temperature=0.2, training=False)
-    )
+    total, _ = objective(towers, everything_at_once, temperature=0.2, training=False)
     sizes = {batch["weights"].sum() for batch in feed_of(histories, boundaries=[3, 12])}
     assert len(sizes) > 2
     feed = feed_of(histories, boundaries=[3, 12])
     state = state_of(towers, feed, optimizer=keras.optimizers.SGD(1e-20))
     record, _ = quick(state, store)
     n_positives = sum(len(history) for history in histories)
-    assert record["loss"] == pytest.approx(total / n_positives, rel=1e-5)
+    assert record["loss"] == pytest.approx(float(total) / n_positives, rel=1e-5)
 
 
 @keras.saving.register_keras_serializable("tests")
 class BrokenAfter(keras.optimizers.schedules.LearningRateSchedule):
-    """A rate that is no number from step `n_steps` on."""
+    """A rate that is NaN from step `n_steps` on."""
 
     def __init__(self, n_steps):
         self.n_steps = n_steps
@@ -283,7 +282,7 @@ def broken_after(n_steps):
 
 
 # covers: X10
-def test_a_loss_that_is_no_number_stops_training(store):
+def test_a_loss_of_nan_stops_training(store):
     n_steps = len(feed_of(walks(12)))
     state = small(optimizer=broken_after(n_steps + 1))
     with pytest.raises(TrainingError, match=r"loss is nan in epoch 2, by step 3"):
@@ -315,7 +314,7 @@ def test_a_collapse_of_the_item_vectors_stops_training(store, validation):
         quick(state, store, validation, epochs=1)
 
 
-def test_a_failed_training_gives_the_terminal_back(store, monkeypatch, capfd):
+def test_a_failed_training_restores_the_terminal(store, monkeypatch, capfd):
     monkeypatch.setenv("FORCE_COLOR", "1")  # rich then takes stderr for a terminal
     monkeypatch.setenv("TERM", "xterm")
     state = small(optimizer=broken_after(1))
@@ -333,7 +332,7 @@ def test_a_normal_training_is_quiet_and_uses_nothing_obsolete(store, capfd, capl
             warnings.simplefilter("error", category)
         quick(small(), store, validation_of(walks(12)))
     assert capfd.readouterr().out == ""
-    # TensorFlow itself minds many trainings in one process, as tests have them.
+    # TensorFlow itself warns of many trainings in one process, as in tests.
     ours = [r for r in caplog.records if r.name.startswith("two_tower")]
     lines = [record.message.split(":")[0] for record in ours]
     assert lines[:2] == ["epoch 1 of 2", "epoch 2 of 2"]

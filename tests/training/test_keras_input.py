@@ -1,4 +1,4 @@
-"""What Keras' own loop is fed, epoch by epoch."""
+"""The batches that Keras trains on, epoch by epoch."""
 
 import threading
 import time
@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from keras import ops
 
-from tests.training.fit_tiny import build_towers, feed_of, state_of, walks
+from tests.training.fit_tiny import LossOf, build_towers, feed_of, state_of, walks
 from two_tower.training.checkpoints import CheckpointStore
 from two_tower.training.fit import fit
 from two_tower.training.keras_input import (
     BATCHES_AHEAD,
     N_STEPS,
     as_keras_input,
-    made_ahead,
-    stacks,
+    prefetch,
+    stack_batches,
 )
 
 KEPT = 0.9
@@ -25,25 +25,25 @@ KEPT = 0.9
 def wait_until(holds, seconds=10):
     end = time.monotonic() + seconds
     while not holds():
-        assert time.monotonic() < end, "it never came to be"
+        assert time.monotonic() < end, "it took too long"
         time.sleep(0.001)
 
 
 def entry(labels):
-    """Return a number that tells one batch from another."""
+    """Return a number that identifies a batch."""
     return float(np.dot(labels, np.arange(len(labels)))) / 1e4
 
 
 def write_down(towers, batch, *, temperature, training):
-    """Return a loss whose step by SGD makes v to 0.9 v + the batch's entry.
+    """Return a loss whose SGD step sets v to 0.9 v + the batch's entry.
 
-    After training, v tells which batches there were, and in what order.
+    After training, v identifies the batches and their order.
     """
     labels = ops.cast(batch["labels"], "float32")
-    place = ops.cumsum(ops.ones_like(labels)) - 1
+    index = ops.cumsum(ops.ones_like(labels)) - 1
     weight = ops.sum(batch["weights"])  # the task divides by it
     v = towers.no_history[0]
-    return weight * ((1 - KEPT) * v * v / 2 - v * ops.sum(labels * place) / 1e4)
+    return weight * ((1 - KEPT) * v * v / 2 - v * ops.sum(labels * index) / 1e4)
 
 
 # covers: A41 N13
@@ -57,7 +57,7 @@ def test_keras_trains_on_the_epochs_own_order(tmp_path):
         for batch in feed:
             expected = KEPT * expected + entry(batch["labels"])
     state = state_of(
-        towers, feed, objective=write_down, optimizer=keras.optimizers.SGD(1.0)
+        towers, feed, objective=LossOf(write_down), optimizer=keras.optimizers.SGD(1.0)
     )
     fit(state, None, epochs=3, validate_every=1, store=CheckpointStore(tmp_path))
     assert float(towers.no_history[0]) == pytest.approx(expected, rel=1e-5)
@@ -66,8 +66,8 @@ def test_keras_trains_on_the_epochs_own_order(tmp_path):
 @pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="JAX takes arrays as they come"
 )
-def test_tensorflow_is_told_which_dimensions_vary():
-    # Both first batches are of one width: what Keras would infer, it would infer wrong.
+def test_tensorflow_knows_which_dimensions_vary():
+    # Both first batches have one width: Keras would infer that all have it.
     feed = feed_of(
         [[2, 3]] * 40 + [list(range(2, 9))] * 4, boundaries=[1, 6], tokens_per_batch=12
     )
@@ -91,7 +91,7 @@ def batch(labels, n_candidates):
 
 def test_a_stack_holds_successive_batches_and_says_how_many():
     batches = [batch([3, 4], 2), batch([5, 6], 3), batch([7, 8], 1)]
-    first, last = stacks(batches, 2)
+    first, last = stack_batches(batches, 2)
     assert first["labels"].tolist() == [[3, 4], [5, 6]]
     # The widest batch's candidates fit; behind narrower ones stands padding.
     assert first["candidates"].tolist() == [[2, 3, 0], [2, 3, 4]]
@@ -100,7 +100,7 @@ def test_a_stack_holds_successive_batches_and_says_how_many():
     assert last[N_STEPS] == 1
 
 
-def test_batches_are_made_ahead_in_another_thread_and_come_in_order():
+def test_batches_are_prefetched_in_another_thread_and_come_in_order():
     made, threads = [], set()
 
     def source():
@@ -109,7 +109,7 @@ def test_batches_are_made_ahead_in_another_thread_and_come_in_order():
             threads.add(threading.get_ident())
             yield number
 
-    ahead = made_ahead(source())
+    ahead = prefetch(source())
     assert next(ahead) == 0
     wait_until(lambda: len(made) == 1 + BATCHES_AHEAD)
     assert list(ahead) == [1, 2, 3, 4]
@@ -117,20 +117,20 @@ def test_batches_are_made_ahead_in_another_thread_and_come_in_order():
     assert threading.get_ident() not in threads
 
 
-def test_what_making_a_batch_raises_is_raised_where_it_was_due():
+def test_an_error_in_making_a_batch_is_raised_in_its_place():
     def source():
         yield 1
         raise ValueError("no more items")
 
-    ahead = made_ahead(source())
+    ahead = prefetch(source())
     assert next(ahead) == 1
     with pytest.raises(ValueError, match="no more items"):
         next(ahead)
 
 
-def test_batches_that_nobody_asks_for_any_more_are_not_made():
+def test_prefetching_ends_when_the_reader_stops():
     made = []
-    ahead = made_ahead(made.append(number) or number for number in range(100))
+    ahead = prefetch(made.append(number) or number for number in range(100))
     assert next(ahead) == 0
     ahead.close()
     assert len(made) <= 2 + BATCHES_AHEAD

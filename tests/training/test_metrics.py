@@ -1,4 +1,4 @@
-"""What objectives measure, over an epoch, and in its record."""
+"""Metrics of objectives, over an epoch and in its record."""
 
 import json
 
@@ -10,42 +10,38 @@ from keras import ops
 from tests.training.fit_tiny import build_towers, pair_feed_of, state_of, walks
 from two_tower.training.checkpoints import CheckpointStore
 from two_tower.training.fit import fit
-from two_tower.training.metrics import Accumulator, Measure, accumulators
+from two_tower.training.metrics import Aggregate, Metric, build_aggregates
+from two_tower.training.objectives.base import Objective
 from two_tower.training.task import RetrievalTask, StackedTask, Temperature
 
 
-class Counting:
-    """An objective that measures how many positives a batch has."""
+class Counting(Objective):
+    """An objective whose metrics count the positives of a batch."""
 
     names = ("size", "size_min", "size_max", "batches", "bin_min", "bin_max")
 
-    def measures(self, towers):
+    def metrics(self, towers):
         reductions = ("mean", "min", "max", "mean_of_batches")
-        numbers = map(Measure, self.names, reductions)
+        numbers = map(Metric, self.names, reductions)
         return [
             *numbers,
-            Measure("bin_min", "min_of_means", 3),
-            Measure("bin_max", "max_of_means", 3),
+            Metric("bin_min", "min_of_means", 3),
+            Metric("bin_max", "max_of_means", 3),
         ]
 
-    def measured(self, towers, batch, *, temperature, training):
+    def __call__(self, towers, batch, *, temperature, training):
         n_positives = ops.sum(batch["weights"])
         loss = 0 * ops.sum(towers.queries(batch, training=training))
         bins = ops.stack([n_positives, 0 * n_positives, 1 + 0 * n_positives])
-        figures = [n_positives] * 4 + [bins] * 2
-        return loss, dict(zip(self.names, figures, strict=True))
-
-    def __call__(self, towers, batch, *, temperature, training):
-        return self.measured(towers, batch, temperature=temperature, training=training)[
-            0
-        ]
+        values = [n_positives] * 4 + [bins] * 2
+        return loss, dict(zip(self.names, values, strict=True))
 
 
-def gathered(reduction, figures, weights, size=1):
-    accumulator = Accumulator(Measure("figure", reduction, size))
-    for figure, weight in zip(figures, weights, strict=True):
-        accumulator.update_state(np.array(figure, np.float32), sample_weight=weight)
-    return accumulator
+def aggregate(reduction, values, weights, size=1):
+    result = Aggregate(Metric("any", reduction, size))
+    for value, weight in zip(values, weights, strict=True):
+        result.update_state(np.array(value, np.float32), sample_weight=weight)
+    return result
 
 
 # covers: A49
@@ -59,8 +55,8 @@ def gathered(reduction, figures, weights, size=1):
         ("max", 4),
     ],
 )
-def test_figures_of_batches_become_one_of_an_epoch(reduction, expected):
-    found = gathered(reduction, [4.0, 1.0], [2.0, 6.0])
+def test_values_of_batches_are_reduced_to_one_of_an_epoch(reduction, expected):
+    found = aggregate(reduction, [4.0, 1.0], [2.0, 6.0])
     assert float(found.result()) == pytest.approx(expected)
 
 
@@ -68,9 +64,9 @@ def test_figures_of_batches_become_one_of_an_epoch(reduction, expected):
 @pytest.mark.backend
 @pytest.mark.parametrize(("reduction", "expected"), [("min", 0.3), ("max", 0.7)])
 def test_extremes_of_a_vector_are_of_its_mean_over_the_epoch(reduction, expected):
-    # One head has all of the first batch, the other most of the second.
-    figures, weights = [[1.0, 0.0], [0.0, 1.0]], [3.0, 7.0]
-    found = gathered(f"{reduction}_of_means", figures, weights, size=2)
+    # One head has all of the first batch, the other all of the second.
+    values, weights = [[1.0, 0.0], [0.0, 1.0]], [3.0, 7.0]
+    found = aggregate(f"{reduction}_of_means", values, weights, size=2)
     assert float(found.result()) == pytest.approx(expected)
 
 
@@ -78,9 +74,9 @@ def test_extremes_of_a_vector_are_of_its_mean_over_the_epoch(reduction, expected
 @pytest.mark.backend
 @pytest.mark.parametrize(("reduction", "expected"), [("min", 0.25), ("max", 0.75)])
 def test_extremes_of_a_vector_may_be_shares_of_its_sum(reduction, expected):
-    # A fifth of the positives has no part in it; of the others the first has a quarter.
-    figures, weights = [[0.5, 0.3], [0.0, 0.8]], [4.0, 6.0]
-    found = gathered(f"{reduction}_of_shares", figures, weights, size=2)
+    # The elements add up to 0.8; the first has a quarter of that.
+    values, weights = [[0.5, 0.3], [0.0, 0.8]], [4.0, 6.0]
+    found = aggregate(f"{reduction}_of_shares", values, weights, size=2)
     assert float(found.result()) == pytest.approx(expected)
     found.reset_state()
     assert float(found.result()) == 0
@@ -88,8 +84,8 @@ def test_extremes_of_a_vector_may_be_shares_of_its_sum(reduction, expected):
 
 @pytest.mark.backend
 @pytest.mark.parametrize("reduction", ["mean", "mean_of_batches", "min", "max"])
-def test_an_epoch_begins_with_nothing(reduction):
-    found = gathered(reduction, [-8.0, 9.0], [1.0, 1.0])
+def test_a_reset_aggregate_forgets_earlier_values(reduction):
+    found = aggregate(reduction, [-8.0, 9.0], [1.0, 1.0])
     found.reset_state()
     found.update_state(2.0, sample_weight=1.0)
     assert float(found.result()) == 2
@@ -100,22 +96,22 @@ def test_an_epoch_begins_with_nothing(reduction):
     "names",
     [["a", "b", "a"], ["loss"], ["steps"], ["temperature"], ["val"] * 2],
 )
-def test_a_name_that_is_taken_is_refused(names):
-    with pytest.raises(ValueError, match=rf"measures \['{names[0]}'\] have names"):
-        accumulators([Measure(name, "mean") for name in names])
+def test_a_repeated_or_reserved_name_is_refused(names):
+    with pytest.raises(ValueError, match=rf"metrics \['{names[0]}'\] have names"):
+        build_aggregates([Metric(name, "mean") for name in names])
 
 
 # covers: A50
-def test_a_name_that_looks_like_a_validation_figure_is_refused():
+def test_a_name_of_a_validation_metric_is_refused():
     with pytest.raises(ValueError, match=r"\['val_mrr'\] have names of validation"):
-        accumulators([Measure("nll", "mean"), Measure("val_mrr", "mean")])
+        build_aggregates([Metric("nll", "mean"), Metric("val_mrr", "mean")])
 
 
 # covers: A50
-def test_a_task_refuses_an_objective_of_repeated_measures():
+def test_a_task_refuses_an_objective_with_repeated_metrics():
     class Repeated(Counting):
-        def measures(self, towers):
-            return [Measure("nll", "mean"), Measure("nll", "max")]
+        def metrics(self, towers):
+            return [Metric("nll", "mean"), Metric("nll", "max")]
 
     towers = build_towers("profile")
     with pytest.raises(ValueError, match="nll"):
@@ -123,7 +119,7 @@ def test_a_task_refuses_an_objective_of_repeated_measures():
 
 
 def run(folder, *, stacked=False, epochs=2):
-    """Return an epoch's record of each, of a training that counts, and its feed."""
+    """Return the records of a training that counts, and its batches."""
     feed = pair_feed_of(walks(5), size=16)
     state = state_of(build_towers("profile"), feed, objective=Counting())
     if stacked:
@@ -137,8 +133,8 @@ def run(folder, *, stacked=False, epochs=2):
     return fit(state, None, epochs=epochs, validate_every=1, store=store), feed
 
 
-def assert_measured(records, feed):
-    """Hold the records against the sizes of the feed's batches."""
+def assert_counted(records, feed):
+    """Compare the records with the sizes of the batches."""
     sizes = np.array([batch["weights"].sum() for batch in feed])
     assert len(set(sizes)) > 1
     mean = (sizes * sizes).sum() / sizes.sum()
@@ -157,13 +153,13 @@ def assert_measured(records, feed):
 
 # covers: A49
 @pytest.mark.backend
-def test_each_epochs_record_has_the_measures(tmp_path):
-    assert_measured(*run(tmp_path))
+def test_each_epochs_record_has_the_metrics(tmp_path):
+    assert_counted(*run(tmp_path))
 
 
 # covers: A49
 @pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="JAX's steps are not stacked"
 )
-def test_measures_are_gathered_within_a_stack_too(tmp_path):
-    assert_measured(*run(tmp_path, stacked=True))
+def test_metrics_are_aggregated_within_a_stack_too(tmp_path):
+    assert_counted(*run(tmp_path, stacked=True))

@@ -49,7 +49,7 @@ def test_without_a_terminal_nothing_is_drawn(bar, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_bar_is_drawn_on_stderr_and_taken_away(monkeypatch, capfd):
+def test_a_bar_is_drawn_on_stderr_and_removed(monkeypatch, capfd):
     monkeypatch.setenv("FORCE_COLOR", "1")  # rich then takes stderr for a terminal
     bar = ProgressBar(steps=2, examples=100, epochs=3)
     train(bar)
@@ -62,16 +62,16 @@ def test_a_bar_is_drawn_on_stderr_and_taken_away(monkeypatch, capfd):
 
 
 @pytest.mark.parametrize(
-    ("monitor", "figure"), [("val_ndcg@10", ", val_ndcg@10 0.5000"), ("val_mrr", "")]
+    ("monitor", "metric"), [("val_ndcg@10", ", val_ndcg@10 0.5000"), ("val_mrr", "")]
 )
-def test_an_epoch_is_one_line_in_the_log(caplog, monitor, figure):
+def test_an_epoch_is_one_line_in_the_log(caplog, monitor, metric):
     with caplog.at_level(logging.INFO):
         log_epoch(RECORD, epochs=8, monitor=monitor)
-    expected = f"epoch 2 of 8: loss 1.2500{figure}, 1,234 examples/s, 3.0 s"
+    expected = f"epoch 2 of 8: loss 1.2500{metric}, 1,234 examples/s, 3.0 s"
     assert caplog.messages == [expected.replace("1,234", "1234")]
 
 
-def test_figures_of_queries_that_know_when_they_are_asked_say_so(caplog):
+def test_metrics_of_models_that_read_the_request_time_say_so(caplog):
     with caplog.at_level(logging.INFO):
         log_epoch(RECORD | {"request_time": True}, epochs=8, monitor="val_ndcg@10")
-    assert "val_ndcg@10 0.5000 (request's time known), " in caplog.messages[0]
+    assert "val_ndcg@10 0.5000 (request time known), " in caplog.messages[0]

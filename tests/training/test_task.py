@@ -1,20 +1,25 @@
-"""The temperature, the penalty, and steps that are taken together."""
-
-from functools import partial
+"""The temperature, the penalty, and stacked steps."""
 
 import keras
 import numpy as np
 import pytest
 from keras import ops
 
-from tests.training.fit_tiny import CHUNK, build_towers, pair_feed_of, state_of, walks
+from tests.training.fit_tiny import (
+    CHUNK,
+    LossOf,
+    build_towers,
+    pair_feed_of,
+    state_of,
+    walks,
+)
 from two_tower.negatives.in_batch import InBatch
 from two_tower.training.alarms import TrainingError
 from two_tower.training.batches.sampling import BatchSampler
 from two_tower.training.callbacks import TrainingState
 from two_tower.training.checkpoints import CheckpointStore
 from two_tower.training.fit import fit
-from two_tower.training.objectives.single_vector import shared_softmax
+from two_tower.training.objectives.softmax import SharedSoftmax
 from two_tower.training.task import StackedTask, Temperature
 
 TENSORFLOW_ALONE = pytest.mark.skipif(
@@ -27,7 +32,7 @@ def state_with(*, learned=False, rate=0.05, l2=0.0, objective=None):
     return state_of(
         build_towers("profile", l2=l2),
         pair_feed_of(walks(12), sampler=sampler),
-        objective=objective or partial(shared_softmax, mask_hits=True, chunk=CHUNK),
+        objective=objective or SharedSoftmax(mask_hits=True, chunk=CHUNK),
         temperature=Temperature(0.2, learned=learned),
         optimizer=keras.optimizers.SGD(rate),
     )
@@ -55,7 +60,7 @@ def test_a_fixed_temperature_stays(tmp_path):
 
 
 def push_down(towers, batch, *, temperature, training):
-    """Fall with the temperature, and with nothing else."""
+    """A loss that falls with the temperature alone."""
     vectors = towers.queries(batch, training=training)
     return 100 * ops.sum(batch["weights"]) * temperature + 0 * ops.sum(vectors)
 
@@ -63,7 +68,7 @@ def push_down(towers, batch, *, temperature, training):
 # covers: L19
 @pytest.mark.backend
 def test_no_loss_drives_the_temperature_to_0_or_below(tmp_path):
-    state = state_with(learned=True, rate=1.0, objective=push_down)
+    state = state_with(learned=True, rate=1.0, objective=LossOf(push_down))
     records = run(state, tmp_path, epochs=1)
     assert 0 < records[0]["temperature"] < 0.02
     assert np.isfinite(np.asarray(state.task.temperature.log_temperature))
@@ -71,28 +76,28 @@ def test_no_loss_drives_the_temperature_to_0_or_below(tmp_path):
 
 # covers: L16
 @pytest.mark.backend
-def test_the_penalty_pulls_embeddings_in_and_is_no_part_of_the_loss(tmp_path):
+def test_the_penalty_shrinks_embeddings_and_is_no_part_of_the_recorded_loss(tmp_path):
     def nothing(towers, batch, *, temperature, training):
         return 0 * ops.sum(towers.queries(batch, training=training))
 
-    state = state_with(l2=0.1, objective=nothing)
+    state = state_with(l2=0.1, objective=LossOf(nothing))
     before = np.asarray(state.task.towers.item_tower.table).copy()
     record, *_ = run(state, tmp_path, epochs=1)
-    # A step takes rate · 2 · l2 of each weight away.
-    left = (1 - 0.05 * 2 * 0.1) ** len(state.feed)
+    # A step subtracts rate · 2 · l2 of each weight.
+    left = (1 - 0.05 * 2 * 0.1) ** len(state.batches)
     after = np.asarray(state.task.towers.item_tower.table)
     np.testing.assert_allclose(after, left * before, rtol=1e-4, atol=1e-6)
     assert record["loss"] == 0
 
 
 def stacked(state, size, *, jit_compile=False):
-    """Return the same training with steps in stacks."""
+    """Return the training with its steps in stacks."""
     old = state.task
     task = StackedTask(old.towers, old.objective, old.temperature)
     task.build()
     task.compile(keras.optimizers.SGD(0.05), jit_compile=jit_compile)
     task.optimizer.build(task.trainable_variables)
-    return TrainingState(task, state.feed, state.stopping, "these data", size)
+    return TrainingState(task, state.batches, state.stopping, "these data", size)
 
 
 @TENSORFLOW_ALONE
@@ -104,7 +109,7 @@ def test_steps_in_stacks_are_the_same_steps(size, jit_compile, tmp_path):
         assert one["loss"] == pytest.approx(other["loss"], rel=1e-5)
 
 
-def never_a_number(towers, batch, *, temperature, training):
+def always_nan(towers, batch, *, temperature, training):
     return ops.sum(towers.queries(batch, training=training)) * np.nan
 
 
@@ -114,7 +119,7 @@ LOSS_IS_NAN = r"loss is nan in epoch 1, by step 4"
 # covers: X10
 @pytest.mark.backend
 def test_a_loss_that_breaks_within_several_steps_stops_training(tmp_path):
-    state = state_with(objective=never_a_number)
+    state = state_with(objective=LossOf(always_nan))
     state.task.steps_per_execution = 4
     with pytest.raises(TrainingError, match=LOSS_IS_NAN):
         run(state, tmp_path)
@@ -123,6 +128,6 @@ def test_a_loss_that_breaks_within_several_steps_stops_training(tmp_path):
 # covers: X10
 @TENSORFLOW_ALONE
 def test_a_loss_that_breaks_within_a_stack_stops_training(tmp_path):
-    state = stacked(state_with(objective=never_a_number), 4)
+    state = stacked(state_with(objective=LossOf(always_nan)), 4)
     with pytest.raises(TrainingError, match=LOSS_IS_NAN):
         run(state, tmp_path)

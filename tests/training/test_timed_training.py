@@ -1,4 +1,4 @@
-"""Whole trainings of transformers with all that they may have."""
+"""Whole trainings of transformers that read times."""
 
 import numpy as np
 import pytest
@@ -32,8 +32,7 @@ HISTORIES = walks(40)
 def train(store):
     """Train to the end, from a checkpoint if the store has one.
 
-    Times are read, items of histories have a table of their own, and every layer has
-    dropout.
+    History items have a separate tower, and every layer has dropout.
     """
     towers = build_towers("transformer", sequence=TIMES, separate=True, dropout=0.1)
     feed = feed_of(HISTORIES, with_ages=True, request_time=True)
@@ -43,31 +42,33 @@ def train(store):
 
 
 def contents(state):
-    """Return all numbers that training has made: weights, seeds, moments."""
+    """Return all numbers that training changed: weights, seeds, moments."""
     variables = [*state.task.variables, *state.task.optimizer.variables]
     return [*(np.asarray(variable) for variable in variables), *state.stopping.weights]
 
 
 @pytest.fixture(scope="module")
-def unbroken(tmp_path_factory):
-    return train(CheckpointStore(tmp_path_factory.mktemp("unbroken")))
+def uninterrupted(tmp_path_factory):
+    return train(CheckpointStore(tmp_path_factory.mktemp("uninterrupted")))
 
 
-def test_towers_of_times_learn(unbroken):
-    losses = [record["loss"] for record in unbroken.history]
+def test_transformers_that_read_times_learn(uninterrupted):
+    losses = [record["loss"] for record in uninterrupted.history]
     assert losses == sorted(losses, reverse=True)
     assert losses[-1] < 0.9 * losses[0]
-    bias = unbroken.task.towers.history_encoder.blocks[0].attention.bias
+    bias = uninterrupted.task.towers.history_encoder.blocks[0].attention.bias
     assert np.asarray(bias.times).any()
 
 
 # covers: A53
-def test_a_resumed_training_comes_to_the_same_weights(unbroken, tmp_path):
+def test_a_resumed_training_ends_with_the_weights_of_the_uninterrupted_one(
+    uninterrupted, tmp_path
+):
     with pytest.raises(Interrupted):
         train(InterruptedStore(tmp_path, epoch=2))
     resumed = train(CheckpointStore(tmp_path))
-    assert resumed.stopping.state() == unbroken.stopping.state()
-    for found, expected in zip(contents(resumed), contents(unbroken), strict=True):
+    assert resumed.stopping.state() == uninterrupted.stopping.state()
+    for found, expected in zip(contents(resumed), contents(uninterrupted), strict=True):
         np.testing.assert_array_equal(found, expected)
 
 

@@ -28,47 +28,47 @@ def items(towers):
 
 
 def rank_of(towers, items, history, target):
-    """Return the target's place, from 0, among all items but those of the history."""
-    newest = np.array([history[-6:]], np.int32)  # the widest bucket has six places
+    """Return the target's rank, from 0, among all items but those of the history."""
+    newest = np.array([history[-6:]], np.int32)  # the widest bucket holds six items
     lengths = np.array([newest.shape[1]], np.int32)
     query = np.asarray(towers({"items": newest, "lengths": lengths}))[0]
     scores = items @ query
     own = scores[target - 2]
-    rivals = np.delete(scores, [item - 2 for item in {*history, target}])
-    return int((rivals >= own).sum())
+    others = np.delete(scores, [item - 2 for item in {*history, target}])
+    return int((others >= own).sum())
 
 
 # covers: L26 N8
 def test_positives_are_ranked_among_all_items_but_those_seen(towers, items):
-    figures = validation_of(HISTORIES).evaluate(towers, items)
+    metrics = validation_of(HISTORIES).evaluate(towers, items)
     ranks = [rank_of(towers, items, h[:-1], h[-1]) for h in HISTORIES]
-    assert figures["val_mrr"] == pytest.approx(np.mean([1 / (r + 1) for r in ranks]))
+    assert metrics["val_mrr"] == pytest.approx(np.mean([1 / (r + 1) for r in ranks]))
     for k in (1, 10):
         hits = np.mean([rank < k for rank in ranks])
         gains = np.mean([(rank < k) / np.log2(rank + 2) for rank in ranks])
-        assert figures[f"val_hr@{k}"] == pytest.approx(hits)
-        assert figures[f"val_ndcg@{k}"] == pytest.approx(gains)
+        assert metrics[f"val_hr@{k}"] == pytest.approx(hits)
+        assert metrics[f"val_ndcg@{k}"] == pytest.approx(gains)
 
 
-def test_the_block_size_changes_no_figure(towers, items):
+def test_the_block_size_changes_no_metric(towers, items):
     split = validation_of(HISTORIES)
     whole = Validation(**{**vars(split), "item_block": 1000})
     assert split.evaluate(towers, items) == whole.evaluate(towers, items)
 
 
 def test_a_user_without_a_history_is_ranked_too(towers, items):
-    figures = Validation(
+    metrics = Validation(
         Examples(np.int32([2]), Ragged.from_lists([[]]), Ragged.from_lists([[5, 9]])),
         cutoffs=[20],
         boundaries=[4],
         tokens_per_batch=8,
         item_block=50,
     ).evaluate(towers, items)
-    assert figures["val_recall@20"] == 1.0  # of twenty items both are among the first
+    assert metrics["val_recall@20"] == 1.0  # of twenty items both are among the first
 
 
 # covers: L26
-def test_a_sample_of_users_is_drawn_by_the_seed():
+def test_the_seed_decides_the_sample_of_users():
     examples = examples_of(walks(30))
     one, again, other = (examples.sample(7, seed) for seed in (1, 1, 2))
     assert one.users.tolist() == again.users.tolist() != other.users.tolist()
@@ -102,13 +102,13 @@ def rows_of(ragged):
 
 
 # covers: L26
-def test_a_profile_is_ranked_by_its_own_user():
+def test_each_profile_ranks_for_its_own_user():
     towers = build_towers("profile")
     items = encode_items(towers, np.arange(2, N_ITEMS, dtype=np.int32))
-    figures = validation_of(HISTORIES).evaluate(towers, items)
+    metrics = validation_of(HISTORIES).evaluate(towers, items)
     ranks = []
     for user, history in enumerate(HISTORIES, start=2):
         scores = items @ np.asarray(towers({"users": np.int32([user])}))[0]
-        rivals = np.delete(scores, [item - 2 for item in set(history)])
-        ranks.append(int((rivals >= scores[history[-1] - 2]).sum()))
-    assert figures["val_mrr"] == pytest.approx(np.mean([1 / (r + 1) for r in ranks]))
+        others = np.delete(scores, [item - 2 for item in set(history)])
+        ranks.append(int((others >= scores[history[-1] - 2]).sum()))
+    assert metrics["val_mrr"] == pytest.approx(np.mean([1 / (r + 1) for r in ranks]))

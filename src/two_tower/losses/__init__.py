@@ -1,1 +1,1 @@
-"""Objectives: pure functions of tensors."""
+"""Losses: pure functions of logits."""

@@ -1,4 +1,7 @@
-"""Softmax cross-entropy of users with several vectors against shared candidates."""
+"""Softmax cross-entropy of users with several vectors against shared candidates.
+
+A query has V vectors; all of them see the Q candidates of the batch.
+"""
 
 from collections.abc import Callable
 from functools import reduce
@@ -6,59 +9,53 @@ from typing import Any, NamedTuple
 
 from keras import ops
 
-from two_tower.losses.softmax import SMALLEST_WEIGHT
-from two_tower.types import MASKED_LOGIT, Tensor
+from two_tower.types import Tensor
 
-# Of a vector that is for nothing; its logarithm is still a number.
-SMALLEST_SHARE = 1e-30
+# A vector's probability that rounds to 0 still has a logarithm.
+SMALLEST_PROBABILITY = 1e-30
 
 
-class Rivals(NamedTuple):
-    """What each vector of a query is up against.
+class LogPartition(NamedTuple):
+    """Negatives' part of a softmax's denominator, for each vector of a query.
 
     Attributes:
-        log_sum: `[P, V]` float32, log Σ_q exp(score + log weight), the candidates' part
-            of a softmax' denominator.
-        greatest: `[P, V]` float32, the greatest of the terms' logarithms; it has no
-            gradient.
+        log_sum: `[P, V]` float32, log Σ_q exp(logit).
+        greatest: `[P, V]` float32, the greatest logit; it has no gradient.
     """
 
     log_sum: Tensor
     greatest: Tensor
 
 
-def score_rivals(queries: Tensor, vectors: Tensor, log_weights: Tensor) -> Rivals:
-    """Return the candidates' sums of exponentials, with one `[P, V, Q]` tensor.
+def log_partition(queries: Tensor, vectors: Tensor, bias: Tensor) -> LogPartition:
+    """Return the log-partition of each vector, with one `[P, V, Q]` tensor.
 
     Args:
         queries: `[P, V, D]` float, over the temperature.
         vectors: `[Q, D]` float, of the candidates.
-        log_weights: `[P, Q]` float, or `[1, Q]` where all queries share them: natural
-            log of how many negatives a candidate stands for, less log q;
-            `MASKED_LOGIT` leaves it out. It gets no gradient.
+        bias: `[P, Q]` float, or `[1, Q]` where all queries share it: log weight less
+            log q, `MASKED_LOGIT` for masked candidates. It gets no gradient.
     """
-    queries, vectors, log_weights = (
-        ops.cast(tensor, "float32") for tensor in (queries, vectors, log_weights)
-    )
-    log_sum, greatest = ops.unstack(_log_sum(queries, vectors, log_weights), 2)
-    return Rivals(log_sum, ops.stop_gradient(greatest))
+    queries, vectors, bias = _as_float32(queries, vectors, bias)
+    log_sum, greatest = ops.unstack(_log_sum(queries, vectors, bias), 2)
+    return LogPartition(log_sum, ops.stop_gradient(greatest))
 
 
 @ops.custom_gradient  # type: ignore[untyped-decorator]
 def _log_sum(
-    queries: Tensor, vectors: Tensor, log_weights: Tensor
+    queries: Tensor, vectors: Tensor, bias: Tensor
 ) -> tuple[Tensor, Callable[..., tuple[Tensor, ...]]]:
-    """Return `[2, P, V]`: the log of the sum, and its greatest term's.
+    """Return `[2, P, V]`: the log of the sum, and the greatest logit.
 
-    The gradient in the logits is the softmax itself. Its denominators are of a query
-    each, so they scale what goes into and comes out of the products, and the
-    exponentials are all that is kept of size [P, V, Q].
+    The gradient of a logit is its softmax. Each query has its own denominator, which
+    scales rows before and after the products; only the exponentials are kept of size
+    [P, V, Q].
     """
-    n_places, n_vectors, dimension = ops.shape(queries)
+    n_queries, n_vectors, dimension = ops.shape(queries)
     flat = ops.reshape(queries, (-1, dimension))
     scores = ops.matmul(flat, ops.transpose(vectors))
-    logits = ops.reshape(scores, (n_places, n_vectors, -1))
-    logits = logits + ops.expand_dims(log_weights, 1)
+    logits = ops.reshape(scores, (n_queries, n_vectors, -1))
+    logits = logits + ops.expand_dims(bias, 1)
     greatest = ops.max(logits, axis=-1, keepdims=True)
     exponentials = ops.exp(logits - greatest)
     # The greatest term is exp(0), so the sum is 1 at least.
@@ -68,75 +65,72 @@ def _log_sum(
     def gradient(*args: Any, upstream: Any = None) -> tuple[Tensor, ...]:
         up = args[0] if upstream is None else upstream
         per_unit = ops.reshape(up[0] / sums, (-1, 1))
-        terms = ops.reshape(exponentials, (n_places * n_vectors, -1))
+        terms = ops.reshape(exponentials, (n_queries * n_vectors, -1))
         to_queries = ops.matmul(terms, vectors) * per_unit
         to_vectors = ops.matmul(ops.transpose(terms), flat * per_unit)
         return (
-            ops.reshape(to_queries, (n_places, n_vectors, dimension)),
+            ops.reshape(to_queries, (n_queries, n_vectors, dimension)),
             to_vectors,
-            ops.zeros_like(log_weights),
+            ops.zeros_like(bias),
         )
 
     return ops.stack([greatest + ops.log(sums), greatest]), gradient
 
 
-def score_of_nearest(scores: Tensor, soft_max_temperature: float | Tensor) -> Tensor:
-    """Return s · log Σ_v exp(score_v / s): of s near 0 the greatest of V scores.
+def soft_maximum(logits: Tensor, soft_max_temperature: float | Tensor) -> Tensor:
+    """Return s · log Σ_v exp(logit_v / s), the soft maximum over V vectors.
 
-    Of s = 1 it is what a softmax over all pairs of a vector and an item adds up for an
-    item; in between, vectors that are all but the nearest still have a part.
+    Near s = 0 it is the greatest logit. At s = 1 it is the sum that a softmax over all
+    pairs of vector and item has for an item. In between, other vectors than the
+    nearest still contribute.
 
     Args:
-        scores: `[P, V]` float, over the temperature.
+        logits: `[P, V]` float.
         soft_max_temperature: s, in (0, 1].
 
     Returns:
         `[P, 1]` float32.
     """
-    scores = ops.cast(scores, "float32")
+    logits = ops.cast(logits, "float32")
     # Whatever is taken out and put back has no part in the gradient.
-    greatest = ops.stop_gradient(ops.max(scores, axis=1, keepdims=True))
-    exponentials = ops.exp((scores - greatest) / soft_max_temperature)
+    greatest = ops.stop_gradient(ops.max(logits, axis=1, keepdims=True))
+    exponentials = ops.exp((logits - greatest) / soft_max_temperature)
     return greatest + soft_max_temperature * ops.log(
         ops.sum(exponentials, axis=1, keepdims=True)
     )
 
 
-def score_rivals_of_nearest(
+def nearest_log_partition(
     queries: Tensor,
     vectors: Tensor,
-    log_weights: Tensor,
+    bias: Tensor,
     soft_max_temperature: float | Tensor,
-) -> Rivals:
-    """Return the candidates' sums of exponentials, each by its `score_of_nearest`.
+) -> LogPartition:
+    """Return the log-partition of candidates scored by their `soft_maximum`.
 
     Args:
-        queries: as of `score_rivals`.
-        vectors: as of `score_rivals`.
-        log_weights: as of `score_rivals`.
+        queries: `[P, V, D]` float, over the temperature.
+        vectors: `[Q, D]` float, of the candidates.
+        bias: `[P, Q]` float, as in `log_partition`.
         soft_max_temperature: in (0, 1]. It gets no gradient.
 
     Returns:
-        `Rivals` of `[P, 1]`: the vectors are as one, which knows them all.
+        `LogPartition` of `[P, 1]`: the vectors of a query act as one.
     """
-    queries, vectors, log_weights, soft_max_temperature = (
-        ops.cast(tensor, "float32")
-        for tensor in (queries, vectors, log_weights, soft_max_temperature)
-    )
-    both = _log_sum_of_nearest(queries, vectors, log_weights, soft_max_temperature)
-    log_sum, greatest = ops.unstack(both, 2)
-    return Rivals(log_sum, ops.stop_gradient(greatest))
+    tensors = _as_float32(queries, vectors, bias, soft_max_temperature)
+    log_sum, greatest = ops.unstack(_nearest_log_sum(*tensors), 2)
+    return LogPartition(log_sum, ops.stop_gradient(greatest))
 
 
 @ops.custom_gradient  # type: ignore[untyped-decorator]
-def _log_sum_of_nearest(
-    queries: Tensor, vectors: Tensor, log_weights: Tensor, soft_max_temperature: Tensor
+def _nearest_log_sum(
+    queries: Tensor, vectors: Tensor, bias: Tensor, soft_max_temperature: Tensor
 ) -> tuple[Tensor, Callable[..., tuple[Tensor, ...]]]:
-    """Return `[2, P, 1]`: the log of the sum, and its greatest term's.
+    """Return `[2, P, 1]`: the log of the sum, and the greatest logit.
 
     The gradient in a vector's logits is the softmax over candidates times that over
-    vectors. Each vector has a matrix [P, Q] of its own: XLA took 1.6 times as long for
-    the same with an axis of V in the middle.
+    vectors. Each vector has its own [P, Q] matrix: XLA took 1.6 times as long with an
+    axis of V in the middle.
     """
     by_vector, transposed = ops.unstack(queries, axis=1), ops.transpose(vectors)
     logits = [ops.matmul(query, transposed) for query in by_vector]
@@ -144,7 +138,7 @@ def _log_sum_of_nearest(
     exponentials = [ops.exp((one - best) / soft_max_temperature) for one in logits]
     # The best vector's is exp(0), so each sum is 1 at least.
     of_vectors = reduce(ops.add, exponentials)
-    merged = best + soft_max_temperature * ops.log(of_vectors) + log_weights
+    merged = best + soft_max_temperature * ops.log(of_vectors) + bias
     greatest = ops.max(merged, axis=-1, keepdims=True)
     terms = ops.exp(merged - greatest)
     sums = ops.sum(terms, axis=-1, keepdims=True)
@@ -161,7 +155,7 @@ def _log_sum_of_nearest(
         return (
             ops.stack(to_queries, axis=1),
             ops.transpose(reduce(ops.add, to_columns)),
-            ops.zeros_like(log_weights),
+            ops.zeros_like(bias),
             ops.zeros_like(soft_max_temperature),
         )
 
@@ -169,20 +163,19 @@ def _log_sum_of_nearest(
 
 
 def multi_vector_cross_entropy(
-    positive: Tensor, rivals: Tensor, shares: Tensor, *, joint: bool
+    positive: Tensor, negatives: Tensor, probabilities: Tensor, *, joint: bool
 ) -> Tensor:
-    """Return each positive's cross-entropy, a mean over the vectors that it is for.
+    """Return the mean cross-entropy of the vectors that a positive is assigned to.
 
-    -Σ_v p(v) · log p(positive, v), where `joint` has one softmax over all pairs of a
-    vector and an item, exp s⁺_v / Σ_u (exp s⁺_u + Σ_q w_q · exp s_uq), and without it
-    each vector has a softmax of its own, exp s⁺_v / (exp s⁺_v + Σ_q w_q · exp s_vq).
-    With one vector both are the usual sampled softmax.
+    -Σ_v p(v) · log p(positive, v). With `joint` one softmax is over all pairs of
+    vector and item, exp s⁺_v / Σ_u (exp s⁺_u + Σ_q exp s_uq). Without it each vector
+    has its own softmax, exp s⁺_v / (exp s⁺_v + Σ_q exp s_vq). With one vector both are
+    the sampled softmax.
 
     Args:
-        positive: `[P, V]` float, the positives' scores, less the margin, over the
-            temperature.
-        rivals: `[P, V]` float, `Rivals.log_sum` of their candidates.
-        shares: `[P, V]` float, p(v), of sum 1 over V.
+        positive: `[P, V]` float, logits of the positives.
+        negatives: `[P, V]` float, `LogPartition.log_sum` of their candidates.
+        probabilities: `[P, V]` float, p(v), of sum 1 over V.
         joint: whether vectors compete.
 
     Returns:
@@ -192,118 +185,46 @@ def multi_vector_cross_entropy(
         Zhou et al., Contrastive Learning for Debiased Candidate Generation in
         Large-Scale Recommender Systems, KDD 2021, section 3.4.
     """
-    positive, rivals, shares = (
-        ops.cast(tensor, "float32") for tensor in (positive, rivals, shares)
-    )
-    others = _all_but_the_own(positive, rivals) if joint else rivals
+    positive, negatives, probabilities = _as_float32(positive, negatives, probabilities)
+    others = _joint_others(positive, negatives) if joint else negatives
     # log(1 + e^x) keeps the digits of a small loss, which log Σ e^s - s⁺ would cancel.
-    return ops.sum(shares * ops.softplus(others - positive), axis=-1)
+    return ops.sum(probabilities * ops.softplus(others - positive), axis=-1)
 
 
 def mixture_cross_entropy(
-    positive: Tensor, rivals: Tensor, shares: Tensor, *, joint: bool
+    positive: Tensor, negatives: Tensor, probabilities: Tensor, *, joint: bool
 ) -> Tensor:
-    """Return each positive's cross-entropy, whichever of the vectors explains it.
+    """Return the cross-entropy of a mixture of a query's vectors.
 
-    -log Σ_v p(v) · p(positive, v), where `joint` has one softmax over all pairs of a
-    vector and an item; without it -log Σ_v p(v) · p(positive | v), a mixture of each
-    vector's own softmax. With one vector both are the usual sampled softmax.
+    -log Σ_v p(v) · p(positive, v) with `joint`, one softmax over all pairs of vector
+    and item; -log Σ_v p(v) · p(positive | v) without it, a mixture of each vector's own
+    softmax. With one vector both are the sampled softmax.
 
     Args:
-        positive: as of `multi_vector_cross_entropy`.
-        rivals: as of `multi_vector_cross_entropy`.
-        shares: `[P, V]` float, p(v); or all 1, where a joint softmax is to say by
+        positive: `[P, V]` float, logits of the positives.
+        negatives: `[P, V]` float, `LogPartition.log_sum` of their candidates.
+        probabilities: `[P, V]` float, p(v); or all 1, where a joint softmax decides by
             itself which vector it is.
         joint: whether vectors compete.
 
     Returns:
         `[P]` float32 in nats, not reduced.
     """
-    positive, rivals, shares = (
-        ops.cast(tensor, "float32") for tensor in (positive, rivals, shares)
-    )
-    others = _all_but_the_own(positive, rivals) if joint else rivals
-    logs = ops.log(ops.maximum(shares, SMALLEST_SHARE))
+    positive, negatives, probabilities = _as_float32(positive, negatives, probabilities)
+    others = _joint_others(positive, negatives) if joint else negatives
+    logs = ops.log(ops.maximum(probabilities, SMALLEST_PROBABILITY))
     return -ops.logsumexp(logs - ops.softplus(others - positive), axis=-1)
 
 
-def _all_but_the_own(positive: Tensor, rivals: Tensor) -> Tensor:
+def _joint_others(positive: Tensor, negatives: Tensor) -> Tensor:
     """Return `[P, V]`, the log of a joint denominator without exp s⁺_v itself."""
-    of_vector = positive + ops.softplus(rivals - positive)
+    of_vector = positive + ops.softplus(negatives - positive)
     is_own = ops.cast(ops.eye(positive.shape[1]), "bool")
-    terms = ops.where(is_own, ops.expand_dims(rivals, 1), ops.expand_dims(of_vector, 1))
+    terms = ops.where(
+        is_own, ops.expand_dims(negatives, 1), ops.expand_dims(of_vector, 1)
+    )
     return ops.logsumexp(terms, axis=-1)
 
 
-def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
-    """Return the mean of `[P]` or `[P, …]` values over places, weighted by `[P]`."""
-    total = ops.tensordot(weights, values, axes=1)
-    return total / ops.maximum(ops.sum(weights), SMALLEST_WEIGHT)
-
-
-def load_balancing(log_posterior: Tensor, weights: Tensor) -> Tensor:
-    """Return how far the heads that few items are for lack of an equal share.
-
-    Σ_h (1/H) · relu(log(1/H) - log mean_p p_h).
-
-    Args:
-        log_posterior: `[P, H]` float32, log p(h | category of the positive).
-        weights: `[P]` float32.
-
-    Returns:
-        A float32 scalar in nats, 0 where all heads have the same share.
-    """
-    log_weights = ops.log(ops.maximum(weights, SMALLEST_WEIGHT))
-    log_weights = ops.where(weights > 0, log_weights, MASKED_LOGIT)
-    # The log of the mean, without a p that rounds to 0.
-    totals = ops.logsumexp(log_posterior + ops.expand_dims(log_weights, 1), axis=0)
-    log_means = totals - ops.log(ops.maximum(ops.sum(weights), SMALLEST_WEIGHT))
-    even = -ops.log(ops.cast(log_posterior.shape[1], "float32"))
-    return ops.mean(ops.relu(even - log_means)) * ops.cast(
-        ops.any(weights > 0), "float32"
-    )
-
-
-def entropy(log_posterior: Tensor, weights: Tensor, *, enough: float) -> Tensor:
-    """Return the mean of -log max_h p_h, where more than `enough` counts as 1.
-
-    Args:
-        log_posterior: `[P, H]` float32, log p(h | category of the positive).
-        weights: `[P]` float32.
-        enough: a probability in (0, 1].
-
-    Returns:
-        A float32 scalar in nats.
-    """
-    # The gradient of a maximum asks which element equals it. XLA may compute it twice,
-    # rounded otherwise: then none does, and the gradient is 0/0.
-    n_heads = log_posterior.shape[1]
-    first = ops.one_hot(ops.argmax(log_posterior, axis=-1), n_heads, dtype="float32")
-    greatest = ops.sum(log_posterior * first, axis=-1)
-    is_enough = greatest > ops.log(ops.cast(enough, "float32"))
-    return weighted_mean(ops.where(is_enough, 0.0, -greatest), weights)
-
-
-def semantic(
-    cosines: Tensor,
-    log_posterior: Tensor,
-    weights: Tensor,
-    *,
-    temperature: float | Tensor,
-) -> Tensor:
-    """Return how well the heads' likeness to a positive tells its category's heads.
-
-    -mean Σ_h p_h · log softmax_h(cos(head_h, positive) / τ).
-
-    Args:
-        cosines: `[P, H]` float32, of each head and the positive.
-        log_posterior: `[P, H]` float32, log p(h | category of the positive).
-        weights: `[P]` float32.
-        temperature: τ, above 0.
-
-    Returns:
-        A float32 scalar in nats.
-    """
-    log_likeness = ops.log_softmax(cosines / temperature, axis=-1)
-    cross_entropy = -ops.sum(ops.exp(log_posterior) * log_likeness, axis=-1)
-    return weighted_mean(cross_entropy, weights)
+def _as_float32(*tensors: Tensor | float) -> tuple[Tensor, ...]:
+    return tuple(ops.cast(tensor, "float32") for tensor in tensors)

@@ -1,4 +1,4 @@
-"""What stops a training that has gone wrong, or warns of it."""
+"""Checks that stop a training that has gone wrong, or log a warning."""
 
 import logging
 import math
@@ -14,19 +14,18 @@ logger = logging.getLogger(__name__)
 # under 0.5, a collapsed one is within rounding of 1.
 COLLAPSED_COSINE = 0.98
 
-# Dot products tell items apart by what cosines hardly show; only vectors that are all
-# but one are no use to them.
+# Dot products still rank items whose cosines hardly differ; only nearly identical
+# vectors are useless to them.
 COLLAPSED_LIKENESS = 0.9999
 
-# One head that nearly all positives, or items, are for: the other vectors of a user
-# learn nothing.
+# One head has nearly all positives, or items: the other vectors of a user learn
+# nothing.
 COLLAPSED_POSTERIOR = 0.99
 
-# Vectors of a user that are all but one find the same items, at the cost of several.
+# Nearly identical vectors of a user find the same items, at the cost of several.
 ALIKE_VECTORS = 0.98
 
-# A head or vector with a fifth of its due learns little; they are never quite even, and
-# half of it is common.
+# A head or vector with a fifth of an even share learns little; half of one is common.
 NEGLECTED_SHARE = 0.2
 
 ADVICE = (
@@ -36,11 +35,17 @@ ADVICE = (
 
 
 class TrainingError(RuntimeError):
-    """Training can't go on to anything useful."""
+    """Training cannot continue usefully."""
 
 
 def check_finite(loss: float, *, epoch: int, step: int) -> None:
-    """Raise `TrainingError` when the loss is no number."""
+    """Raise `TrainingError` if the loss is NaN or infinite.
+
+    Args:
+        loss: mean over the epoch so far.
+        epoch: from 0.
+        step: last step of the epoch, from 0.
+    """
     if not math.isfinite(loss):
         raise TrainingError(
             f"the loss is {loss} in epoch {epoch + 1}, by step {step + 1}. {ADVICE}"
@@ -48,9 +53,9 @@ def check_finite(loss: float, *, epoch: int, step: int) -> None:
 
 
 def check_weights(weights: Iterable[np.ndarray], *, epoch: int) -> None:
-    """Raise `TrainingError` when a weight is no number.
+    """Raise `TrainingError` if a weight is NaN or infinite.
 
-    An epoch's last step can break the weights after its loss was seen.
+    The last step of an epoch can break the weights after its loss was checked.
     """
     if not all(np.isfinite(array).all() for array in weights):
         raise TrainingError(
@@ -59,12 +64,12 @@ def check_weights(weights: Iterable[np.ndarray], *, epoch: int) -> None:
 
 
 def check_spread(items: FloatArray, *, normalised: bool) -> None:
-    """Raise `TrainingError` when all items have one vector.
+    """Raise `TrainingError` if all item vectors are nearly identical.
 
     Args:
-        items: `[N, D]` float32. Their likeness is the square of the length of their
-            mean over the mean of their squared lengths: of unit vectors the mean cosine
-            over all pairs.
+        items: `[N, D]` float32. Their likeness is the squared length of their mean over
+            the mean of their squared lengths: of unit vectors, the mean cosine over all
+            pairs.
         normalised: whether they are unit vectors.
     """
     of_mean = float(np.square(items.mean(axis=0, dtype=np.float64)).sum())
@@ -74,18 +79,18 @@ def check_spread(items: FloatArray, *, normalised: bool) -> None:
     if not likeness < limit:
         raise TrainingError(
             f"the item vectors have collapsed: their mean cosine is {likeness:.3f}. "
-            "Lower training.optimizer.learning_rate or the temperature, or use an "
+            "Lower training.optimizer.learning_rate or the temperature, or choose an "
             "objective with more negatives."
         )
 
 
 def check_heads(least: float, greatest: float, *, n_heads: int) -> None:
-    """Raise `TrainingError` when one head has all positives; warn of neglected ones.
+    """Raise `TrainingError` if one head has all positives; warn of neglected heads.
 
     Args:
-        least: mean posterior over an epoch's positives of the head that has least.
-        greatest: the same of the one that has most.
-        n_heads: H; a single head has all positives by right.
+        least: the least mean posterior of a head over an epoch's positives.
+        greatest: the greatest one.
+        n_heads: H; a single head has all positives by design.
     """
     if n_heads == 1:
         return
@@ -93,7 +98,7 @@ def check_heads(least: float, greatest: float, *, n_heads: int) -> None:
         raise TrainingError(
             f"the {n_heads} heads have collapsed into one, which has {greatest:.3f} of "
             "all positives. Raise the weight of load_balancing or the router's "
-            "temperature, or name a category feature that tells items apart."
+            "temperature, or choose a category feature that separates items better."
         )
     if least < NEGLECTED_SHARE / n_heads:
         logger.warning(
@@ -105,39 +110,39 @@ def check_heads(least: float, greatest: float, *, n_heads: int) -> None:
 
 
 def check_item_heads(greatest: float, *, n_heads: int) -> None:
-    """Raise `TrainingError` when one head has the items of all histories.
+    """Raise `TrainingError` if one head has the items of all histories.
 
     Args:
-        greatest: the greatest share that a head has of an epoch's items.
-        n_heads: H; a single head has all items by right.
+        greatest: the greatest share of a head in an epoch's history items.
+        n_heads: H; a single head has all items by design.
     """
     if n_heads > 1 and not greatest < COLLAPSED_POSTERIOR:
         raise TrainingError(
             f"the {n_heads} heads have collapsed into one, which has {greatest:.3f} of "
-            "the items of all histories. Set histories.multi_interest.heads.routing to "
-            "soft or its temperature higher, or lower optimizer.learning_rate."
+            "the items of all histories. Set history.multi_interest.heads.routing to "
+            "soft, raise its temperature, or lower optimizer.learning_rate."
         )
 
 
 def check_vectors(likeness: float, least: float, *, n_vectors: int) -> None:
-    """Warn when the vectors of a user are all but one, or one is of no use.
+    """Warn of nearly identical vectors of a user, and of vectors that are rarely used.
 
     Args:
         likeness: mean cosine of two vectors of a user, over an epoch.
-        least: share of the positives that are nearest to the vector that has fewest.
+        least: the least share of positives that are nearest to one vector.
         n_vectors: V, 2 or more.
     """
     if least < NEGLECTED_SHARE / n_vectors:
         logger.warning(
             "a vector is the nearest to %.4f of all positives, where an even share is "
-            "%.4f; raise objectives.interest_softmax.soft_max_temperature, or have "
+            "%.4f; raise objective.interest_softmax.soft_max_temperature, or have "
             "fewer vectors",
             least,
             1 / n_vectors,
         )
     if likeness > ALIKE_VECTORS:
         logger.warning(
-            "two vectors of a user have a cosine of %.3f on average, so several find "
-            "little more than one; raise the weight of semantic, or have fewer vectors",
+            "two vectors of a user have a mean cosine of %.3f, so several find hardly "
+            "more than one; raise the weight of semantic, or have fewer vectors",
             likeness,
         )

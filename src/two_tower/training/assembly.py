@@ -2,7 +2,6 @@
 
 import logging
 import random
-from functools import partial
 
 from two_tower.towers.two_tower import TwoTower
 from two_tower.training.batches.base import Batches
@@ -13,8 +12,8 @@ from two_tower.training.devices import choose_device
 from two_tower.training.fit import fit
 from two_tower.training.inputs import ModelInputs
 from two_tower.training.model import build_towers
-from two_tower.training.objectives.base import ObjectiveContext
-from two_tower.training.objectives.single_vector import Objective, self_supervised
+from two_tower.training.objectives.base import Objective, ObjectiveContext
+from two_tower.training.objectives.self_supervision import SelfSupervised
 from two_tower.training.optimizers import exclude_from_decay
 from two_tower.training.params import Training
 from two_tower.training.schedules import Horizon
@@ -119,7 +118,7 @@ def build_state(
 
 def build_objective(parameters: Training, inputs: ModelInputs) -> Objective:
     """Return the objective, with self-supervision if the parameters ask for it."""
-    objective: Objective = parameters.objective.chosen.build(
+    objective = parameters.objective.chosen.build(
         ObjectiveContext(
             parameters.negatives.chosen,
             inputs.is_candidate,
@@ -129,8 +128,7 @@ def build_objective(parameters: Training, inputs: ModelInputs) -> Objective:
     )
     if parameters.self_supervision.kind == "none":
         return objective
-    alpha = parameters.self_supervision.alpha
-    return partial(self_supervised, main=objective, alpha=alpha)
+    return SelfSupervised(objective, parameters.self_supervision.alpha)
 
 
 def _steps_per_stack(parameters: Training) -> int:

@@ -1,4 +1,4 @@
-"""All that a killed training needs to go on as if nothing had happened."""
+"""Checkpoints: everything that a killed training needs to resume."""
 
 import json
 import logging
@@ -20,9 +20,9 @@ class Checkpoint:
     """The state of training after an epoch.
 
     Attributes:
-        fingerprint: of the data and parameters that are trained with.
-        about: plain values: `epoch` (the last that ended), `history`, …
-        arrays: named lists of arrays: variables, best weights, ….
+        fingerprint: of the data and parameters.
+        about: plain values: history, early stopping, ….
+        arrays: lists of arrays by name: variables, best weights, ….
     """
 
     fingerprint: str
@@ -31,10 +31,10 @@ class Checkpoint:
 
 
 class CheckpointStore:
-    """One checkpoint in one file, replaced as a whole.
+    """One checkpoint in one file, replaced atomically.
 
     Args:
-        folder: where the file lies; made when first needed.
+        folder: of the file; created by the first save.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -52,10 +52,10 @@ class CheckpointStore:
             np.savez(new, about=np.array(json.dumps(about)), **flat)
 
     def load(self, fingerprint: str) -> Checkpoint | None:
-        """Return the checkpoint of these data and parameters, or None.
+        """Return the checkpoint with this fingerprint, or None.
 
-        One of other data or parameters is of no use here: it is logged and left until
-        the next save replaces it.
+        A checkpoint of other data or parameters is logged, and stays until the next
+        save replaces it.
         """
         if not self.path.exists():
             return None
@@ -64,17 +64,17 @@ class CheckpointStore:
             found = about.pop("fingerprint")
             if found != fingerprint:
                 logger.info(
-                    "the checkpoint in %s is of other data or parameters; "
-                    "training starts anew",
+                    "the checkpoint in %s belongs to other data or parameters; "
+                    "training starts from the first epoch",
                     self.path,
                 )
                 return None
             arrays: Arrays = {}
             for key in file.files:
-                if "/" in key:  # in the order they were written
+                if "/" in key:  # in the order of the save
                     arrays.setdefault(key.split("/")[0], []).append(file[key])
         return Checkpoint(found, about, arrays)
 
     def clear(self) -> None:
-        """Remove the checkpoint of a training that has ended."""
+        """Remove the checkpoint of a finished training."""
         self.path.unlink(missing_ok=True)

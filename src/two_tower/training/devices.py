@@ -1,4 +1,4 @@
-"""Which device trains."""
+"""Choice of the device that trains."""
 
 import logging
 
@@ -10,16 +10,16 @@ logger = logging.getLogger(__name__)
 
 
 def choose_device(asked: DeviceKind) -> str:
-    """Make the asked device the one that trains, and log it.
+    """Choose the device that trains, and log it.
 
     Args:
-        asked: `auto` takes a GPU where there is one.
+        asked: `auto` takes a GPU if there is one.
 
     Returns:
         "cpu" or "gpu".
 
     Raises:
-        ValueError: if a GPU is asked for and there is none.
+        ValueError: if `asked` is `gpu` and there is none.
     """
     n_gpus = _count_gpus()
     if asked == "gpu" and not n_gpus:

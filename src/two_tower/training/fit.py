@@ -2,13 +2,13 @@
 
 import logging
 from contextlib import closing
-from typing import Any
 
-from two_tower.training.callbacks import EpochEnd, TrainingState
+from two_tower.training.callbacks import TrainingState, build_callbacks
 from two_tower.training.checkpoints import CheckpointStore
 from two_tower.training.keras_input import as_keras_input
 from two_tower.training.progress import ProgressBar
 from two_tower.training.validation import Validation
+from two_tower.types import JsonObject
 
 logger = logging.getLogger(__name__)
 
@@ -20,54 +20,35 @@ def fit(
     epochs: int,
     validate_every: int,
     store: CheckpointStore,
-) -> list[dict[str, Any]]:
+) -> list[JsonObject]:
     """Train the state's towers and leave the best epoch's weights in them.
 
-    A checkpoint of the same data and parameters is gone on from, to the result that an
-    unbroken run would have had. The last one stays: what follows may fail.
+    Resumes from a checkpoint with the same fingerprint; the result equals an
+    uninterrupted run. The last checkpoint stays: later pipeline steps may fail.
 
     Args:
-        state: a compiled task, its feed and early stopping, and an empty history.
+        state: a compiled task, its batches and early stopping, and an empty history.
         validation: ranked while training; None keeps the last epoch's weights.
         epochs: the most epochs.
         validate_every: epochs between validations.
-        store: of the checkpoint.
+        store: where checkpoints are saved.
 
     Returns:
-        One record per epoch: `epoch` from 1, `loss`, `learning_rate`,
-        `temperature`, `seconds`, `examples_per_second`, `request_time` (whether
-        queries know when they are asked), what the objective measures,
-        and the validation's figures where there was one.
+        One record per epoch: `epoch` from 1, `loss`, `learning_rate`, `temperature`,
+        `seconds`, `examples_per_second`, `request_time` (whether queries read the time
+        of the request), the objective's metrics, and those of the validation in epochs
+        that had one.
 
     Raises:
-        TrainingError: if loss or weights are no numbers, or the item vectors or the
-            heads of interests collapse.
+        TrainingError: if the loss or weights are NaN or infinite, or the item vectors
+            or interest heads collapse.
     """
     state.restore(store)
-    feed = state.feed
     done = len(state.history)
     if done:
-        logger.info("going on after epoch %d of %d", done, epochs)
+        logger.info("resuming after epoch %d of %d", done, epochs)
     if done < epochs and not state.stopping.should_stop:
-        around = EpochEnd(
-            state,
-            validation,
-            every=validate_every,
-            epochs=epochs,
-            store=store,
-        )
-        progress = ProgressBar(
-            steps=len(feed), examples=feed.n_positives, epochs=epochs
-        )
-        with closing(progress):
-            state.task.fit(
-                as_keras_input(feed, stack=state.stack),
-                epochs=epochs,
-                initial_epoch=done,
-                shuffle=False,  # the feed's own
-                verbose=0,
-                callbacks=[progress, around],
-            )
+        _train(state, validation, epochs, validate_every, store)
     if state.stopping.weights:
         state.task.towers.set_weights(state.stopping.weights)
         logger.info(
@@ -75,6 +56,32 @@ def fit(
             state.stopping.best_epoch + 1,
             state.stopping.monitor,
             state.stopping.best,
-            " (request's time known)" if state.task.towers.request_time else "",
+            " (request time known)" if state.task.towers.request_time else "",
         )
     return state.history
+
+
+def _train(
+    state: TrainingState,
+    validation: Validation | None,
+    epochs: int,
+    validate_every: int,
+    store: CheckpointStore,
+) -> None:
+    """Train the epochs that the history lacks."""
+    batches = state.batches
+    progress = ProgressBar(
+        steps=len(batches), examples=batches.n_positives, epochs=epochs
+    )
+    callbacks = build_callbacks(
+        state, validation, validate_every=validate_every, epochs=epochs, store=store
+    )
+    with closing(progress):
+        state.task.fit(
+            as_keras_input(batches, stack=state.stack),
+            epochs=epochs,
+            initial_epoch=len(state.history),
+            shuffle=False,  # the batches have their own order
+            verbose=0,
+            callbacks=[progress, *callbacks],
+        )

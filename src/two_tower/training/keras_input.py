@@ -14,7 +14,7 @@ import numpy.typing as npt
 from two_tower.training.batches.base import Batch, Batches
 
 N_STEPS = "n_steps"
-"""Key of a stack: how many of its batches are real, an int32 scalar."""
+"""Key of a stack: its number of real batches, an int32 scalar."""
 
 # One that is ready, and one in the making.
 BATCHES_AHEAD = 2
@@ -22,10 +22,10 @@ BATCHES_AHEAD = 2
 T = TypeVar("T")
 
 
-def made_ahead(source: Iterable[T], n: int = BATCHES_AHEAD) -> Iterator[T]:
-    """Yield what `source` yields, made up to `n` ahead in a thread of its own.
+def prefetch(source: Iterable[T], n: int = BATCHES_AHEAD) -> Iterator[T]:
+    """Yield what `source` yields, up to `n` of it prepared ahead in another thread.
 
-    An error of the source is raised where its batch was due.
+    An error of the source is raised in place of the batch that it was preparing.
     """
     remaining = iter(source)
     with ThreadPoolExecutor(1, "batches") as thread:
@@ -36,82 +36,81 @@ def made_ahead(source: Iterable[T], n: int = BATCHES_AHEAD) -> Iterator[T]:
 
 
 class _IndexedBatches(keras.utils.PyDataset):
-    """A feed by batch number, which Keras asks for in rising order.
+    """Batches by number, which Keras asks for in rising order.
 
     Keras' own threads would ask for several at a time, in any order.
     """
 
-    def __init__(self, feed: Batches) -> None:
+    def __init__(self, batches: Batches) -> None:
         super().__init__()
-        self.feed = feed
-        self.batches: Iterator[Batch] = iter(())  # begun by the first batch asked for
+        self.batches = batches
+        self.remaining: Iterator[Batch] = iter(())  # begins at the first batch
 
     def __len__(self) -> int:
-        return len(self.feed)
+        return len(self.batches)
 
     def __getitem__(self, index: int) -> tuple[Batch]:
         if index == 0:
-            self.batches = made_ahead(self.feed)
-        return (next(self.batches),)
+            self.remaining = prefetch(self.batches)
+        return (next(self.remaining),)
 
 
-def stacks(batches: Iterable[Batch], size: int) -> Iterator[Batch]:
-    """Yield `size` successive batches as one, the last time what is left.
+def stack_batches(batches: Iterable[Batch], size: int) -> Iterator[Batch]:
+    """Yield `size` successive batches as one; the last stack may hold fewer.
 
     Args:
-        batches: as many rows and places in each; the number of candidates may vary.
-        size: how many at a time.
+        batches: of equal numbers of rows and queries; the number of candidates may
+            vary.
+        size: batches of a stack.
 
     Returns:
-        Each array `[size, …]`, zeros behind the real batches, and `n_steps`, their
-        number.
+        Each array as `[size, …]`, zeros behind the real batches, and `n_steps`, the
+        number of real batches.
     """
     remaining = iter(batches)
     while stack := list(islice(remaining, size)):
-        yield _stack(stack, size)
+        arrays = {
+            name: _stack_arrays([batch[name] for batch in stack], size)
+            for name in stack[0]
+        }
+        yield arrays | {N_STEPS: np.array(len(stack), np.int32)}
 
 
-def _stack(batches: list[Batch], size: int) -> Batch:
-    stacked = {
-        name: _side_by_side([b[name] for b in batches], size) for name in batches[0]
-    }
-    return stacked | {N_STEPS: np.array(len(batches), np.int32)}
-
-
-def _side_by_side(arrays: list[npt.NDArray[Any]], size: int) -> npt.NDArray[Any]:
+def _stack_arrays(arrays: list[npt.NDArray[Any]], size: int) -> npt.NDArray[Any]:
+    """Return arrays padded with zeros to the largest shape, as `[size, …]`."""
     shape = tuple(np.max([array.shape for array in arrays], axis=0))
     result = np.zeros((size, *shape), arrays[0].dtype)
-    for place, array in zip(result, arrays, strict=False):
-        place[tuple(slice(length) for length in array.shape)] = array
+    for target, array in zip(result, arrays, strict=False):
+        target[tuple(slice(length) for length in array.shape)] = array
     return result
 
 
-def as_keras_input(feed: Batches, *, stack: int) -> Any:
-    """Return the feed for `fit`; each epoch reads the one that has begun.
+def as_keras_input(batches: Batches, *, stack: int) -> Any:
+    """Return batches for `fit`, which reads the epoch that has begun.
 
-    TensorFlow gets a `tf.data.Dataset` that says which dimensions vary between batches:
-    Keras would infer them from the first two batches, wrongly when both are alike.
+    TensorFlow gets a `tf.data.Dataset` that declares which dimensions vary: Keras would
+    infer them from the first two batches, wrongly if both have one shape.
 
     Args:
-        feed: the batches.
-        stack: above 1, TensorFlow gets `stacks` of that size, for a `StackedTask`: it
-            takes as long to be handed anything by Python as a small step takes.
+        batches: of each epoch.
+        stack: above 1, TensorFlow gets `stack_batches` of that size for a
+            `StackedTask`: a call from Python takes as long as a small step.
     """
     if keras.backend.backend() != "tensorflow":
-        return _IndexedBatches(feed)
+        return _IndexedBatches(batches)
     import tensorflow as tf
 
-    def batches() -> Iterator[Batch]:
-        return stacks(feed, stack) if stack > 1 else iter(feed)
+    def generate() -> Iterator[Batch]:
+        return stack_batches(batches, stack) if stack > 1 else iter(batches)
 
     signature = {
         name: tf.TensorSpec([None] * array.ndim, array.dtype)
-        for name, array in next(batches()).items()
+        for name, array in next(generate()).items()
     }
-    dataset = tf.data.Dataset.from_generator(batches, output_signature=signature)
-    counted = tf.data.experimental.assert_cardinality(math.ceil(len(feed) / stack))
-    # What tunes a pipeline by itself sleeps for up to a minute at a time, and the end
-    # of an epoch waits for it to wake up.
+    dataset = tf.data.Dataset.from_generator(generate, output_signature=signature)
+    counted = tf.data.experimental.assert_cardinality(math.ceil(len(batches) / stack))
+    # Autotuning sleeps for up to a minute at a time, and the end of an epoch waits for
+    # it to wake up.
     options = tf.data.Options()
     options.autotune.enabled = False
     return dataset.apply(counted).prefetch(BATCHES_AHEAD).with_options(options)

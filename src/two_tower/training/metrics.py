@@ -1,4 +1,4 @@
-"""Figures that an objective offers beside its loss, gathered over an epoch."""
+"""Metrics that an objective reports beside its loss, aggregated over an epoch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ Reduction = Literal[
     "max_of_shares",
 ]
 
-TAKEN = (
+RESERVED = (
     "epoch",
     "loss",
     "steps",
@@ -30,34 +30,34 @@ TAKEN = (
     "examples_per_second",
     "validation_seconds",
 )
-"""Names that an epoch's record, or Keras' logs, have without any measure."""
+"""Names that an epoch's record, or Keras' logs, always have."""
 
-OF_VALIDATION = "val_"
-"""What the names of the validation's figures begin with."""
+VALIDATION_PREFIX = "val_"
+"""What the names of validation metrics begin with."""
 
-LEAST_HEAD, GREATEST_HEAD = "head_posterior_min", "head_posterior_max"
-"""Measures that raise alarms: the extremes of heads' mean posteriors."""
+HEAD_POSTERIOR_MIN, HEAD_POSTERIOR_MAX = "head_posterior_min", "head_posterior_max"
+"""Metrics that raise alarms: the least and the greatest mean posterior of a head."""
 
-LEAST_ITEM_HEAD, GREATEST_ITEM_HEAD = "item_head_min", "item_head_max"
-"""Likewise: the extremes of heads' shares of the items of histories."""
+ITEM_HEAD_MIN, ITEM_HEAD_MAX = "item_head_min", "item_head_max"
+"""Metrics that raise alarms: heads' least and greatest share of history items."""
 
 VECTOR_LIKENESS = "vector_likeness"
-"""Likewise: the mean cosine of two vectors of a user."""
+"""Metric that raises an alarm: the mean cosine of two vectors of a user."""
 
-LEAST_VECTOR, GREATEST_VECTOR = "vector_share_min", "vector_share_max"
-"""Likewise: the extremes of vectors' shares of the positives they are nearest to."""
+VECTOR_SHARE_MIN, VECTOR_SHARE_MAX = "vector_share_min", "vector_share_max"
+"""Metrics that raise alarms: vectors' least and greatest share of the positives."""
 
 
 @dataclass(frozen=True)
-class Measure:
-    """A figure of each batch, and how an epoch's comes about.
+class Metric:
+    """A value of each batch, and how an epoch aggregates it.
 
     Attributes:
-        name: as the epoch's record has it.
-        reduction: `mean` over positives, or `mean_of_batches`; `min` or `max` of the
-            batches' figures; or, of a vector, the least or greatest element of its
-            mean over positives, `min_of_means` or `max_of_means`, or that element's
-            share of their sum, `min_of_shares` or `max_of_shares`.
+        name: in the epoch's record.
+        reduction: `mean` over positives, or `mean_of_batches`; `min` or `max` over
+            batches. Of a vector, `min_of_means` and `max_of_means` are the least and
+            greatest element of its mean over positives, `min_of_shares` and
+            `max_of_shares` that element's share of their sum.
         size: elements of the vector; 1 for a number.
     """
 
@@ -66,66 +66,66 @@ class Measure:
     size: int = 1
 
 
-class Accumulator(keras.metrics.Metric):
-    """A measure over an epoch so far.
+class Aggregate(keras.metrics.Metric):
+    """A metric over an epoch so far.
 
     Args:
-        measure: what is gathered.
+        metric: what is aggregated.
     """
 
-    def __init__(self, measure: Measure) -> None:
-        super().__init__(name=measure.name)
-        self.reduction = measure.reduction
+    def __init__(self, metric: Metric) -> None:
+        super().__init__(name=metric.name)
+        self.reduction = metric.reduction
         bounds = {"min": float("inf"), "max": -float("inf")}
-        self.start = bounds.get(measure.reduction, 0.0)
-        self.gathered = self.add_variable(
-            (measure.size,), keras.initializers.Constant(self.start), name="gathered"
+        self.start = bounds.get(metric.reduction, 0.0)
+        self.total = self.add_variable(
+            (metric.size,), keras.initializers.Constant(self.start), name="total"
         )
         self.weight = self.add_variable((), "zeros", name="weight")
 
     def reset_state(self) -> None:
-        self.gathered.assign(ops.full(self.gathered.shape, self.start))
+        self.total.assign(ops.full(self.total.shape, self.start))
         self.weight.assign(0.0)
 
     def update_state(self, values: Tensor, sample_weight: Any = None) -> None:
-        """Take a batch's figure, `[]` or `[size]`, and its number of positives."""
+        """Add a batch's value, `[]` or `[size]`, and its number of positives."""
         values = ops.reshape(ops.cast(values, "float32"), (-1,))
         if self.reduction == "min":
-            self.gathered.assign(ops.minimum(self.gathered, values))
+            self.total.assign(ops.minimum(self.total, values))
         elif self.reduction == "max":
-            self.gathered.assign(ops.maximum(self.gathered, values))
+            self.total.assign(ops.maximum(self.total, values))
         else:
             by_batch = self.reduction == "mean_of_batches" or sample_weight is None
             weight = 1.0 if by_batch else sample_weight
-            self.gathered.assign(self.gathered + values * weight)
+            self.total.assign(self.total + values * weight)
             self.weight.assign(self.weight + weight)
 
     def result(self) -> Tensor:
         if self.reduction in {"min", "max"}:
-            return self.gathered[0]
+            return self.total[0]
         of_sum = self.reduction in {"min_of_shares", "max_of_shares"}
-        whole = ops.sum(self.gathered if of_sum else self.weight)
-        parts = self.gathered / ops.where(whole > 0, whole, 1.0)
+        whole = ops.sum(self.total if of_sum else self.weight)
+        parts = self.total / ops.where(whole > 0, whole, 1.0)
         return ops.max(parts) if self.reduction.startswith("max") else ops.min(parts)
 
 
-def accumulators(measures: Sequence[Measure]) -> list[Accumulator]:
-    """Return an accumulator of each measure.
+def build_aggregates(metrics: Sequence[Metric]) -> list[Aggregate]:
+    """Return an aggregate of each metric.
 
     Raises:
-        ValueError: if two have one name, or one has a name that a record has anyway, or
-            that validation figures may have.
+        ValueError: if two metrics share a name, or one has a reserved name or that of a
+            validation metric.
     """
-    names = [measure.name for measure in measures]
-    if taken := [name for name in names if name.startswith(OF_VALIDATION)]:
+    names = [metric.name for metric in metrics]
+    if reserved := [name for name in names if name.startswith(VALIDATION_PREFIX)]:
         raise ValueError(
-            f"the objective's measures {taken} have names of validation figures; "
-            f"rename them to begin with anything but {OF_VALIDATION!r}"
+            f"the objective's metrics {reserved} have names of validation metrics; "
+            f"rename them to begin with anything but {VALIDATION_PREFIX!r}"
         )
-    repeated = sorted({name for name in names if [*names, *TAKEN].count(name) > 1})
+    repeated = sorted({name for name in names if [*names, *RESERVED].count(name) > 1})
     if repeated:
         raise ValueError(
-            f"the objective's measures {repeated} have names that another measure has, "
-            f"or an epoch itself, {list(TAKEN)}; rename them"
+            f"the objective's metrics {repeated} have names of other metrics, or "
+            f"reserved names {list(RESERVED)}; rename them"
         )
-    return [Accumulator(measure) for measure in measures]
+    return [Aggregate(metric) for metric in metrics]

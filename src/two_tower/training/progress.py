@@ -1,4 +1,4 @@
-"""What a person sees while a model trains."""
+"""Progress of a training: a bar in a terminal, and a log line per epoch."""
 
 import logging
 import time
@@ -18,9 +18,9 @@ logger = logging.getLogger(__name__)
 
 
 class ProgressBar(keras.callbacks.Callback):
-    """A bar with the loss, examples per second and the time left of all training.
+    """A bar with the loss, examples per second and the remaining time of all training.
 
-    Without a terminal there is no bar; the line that each epoch logs says the same.
+    Without a terminal there is no bar; each epoch still logs a line.
 
     Args:
         steps: batches in an epoch.
@@ -71,20 +71,20 @@ class ProgressBar(keras.callbacks.Callback):
         )
 
     def close(self) -> None:
-        """Take the bar away; Keras calls no callback when training fails."""
+        """Remove the bar; Keras calls no callback when training fails."""
         self.bar.stop()
 
 
 def log_epoch(record: dict[str, Any], *, epochs: int, monitor: str) -> None:
-    """Log one line on an epoch that has ended."""
-    told = " (request's time known)" if record["request_time"] else ""
-    figure = f", {monitor} {record[monitor]:.4f}{told}" if monitor in record else ""
+    """Log one line about a finished epoch."""
+    known = " (request time known)" if record["request_time"] else ""
+    metric = f", {monitor} {record[monitor]:.4f}{known}" if monitor in record else ""
     logger.info(
         "epoch %d of %d: loss %.4f%s, %.0f examples/s, %.1f s",
         record["epoch"],
         epochs,
         record["loss"],
-        figure,
+        metric,
         record["examples_per_second"],
         record["seconds"],
     )

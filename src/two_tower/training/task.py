@@ -1,4 +1,4 @@
-"""The model that `fit` trains: towers and an objective."""
+"""The Keras model that `fit` trains: towers, an objective and a temperature."""
 
 import math
 from typing import Any
@@ -8,18 +8,16 @@ from keras import ops
 
 from two_tower.towers.two_tower import TwoTower
 from two_tower.training.keras_input import N_STEPS
-from two_tower.training.metrics import accumulators
-from two_tower.training.objectives.single_vector import MeasuringObjective, Objective
+from two_tower.training.metrics import build_aggregates
+from two_tower.training.objectives.base import Objective
 from two_tower.types import Tensor
 
 
 class Temperature(keras.layers.Layer):
-    """A temperature above 0, whatever training does to it.
-
-    What is learned is its logarithm.
+    """Temperature of the scores, above 0: its logarithm is trained, or nothing.
 
     Args:
-        start: its value, or the first one if it is learned.
+        start: its value; the initial one if it is learned.
         learned: whether it is trained.
     """
 
@@ -43,20 +41,20 @@ class Temperature(keras.layers.Layer):
 
     @property
     def current(self) -> float:
-        """The temperature as it is now."""
+        """The current value."""
         return float(self.call())
 
 
 class RetrievalTask(keras.Model):
-    """Towers under training; only the towers outlive it.
+    """Towers under training, with their objective; only the towers are saved.
 
     Args:
         towers: what is trained.
-        objective: what it minimises, and maybe measures.
-        temperature: what scores are divided by.
+        objective: what is minimised, and the metrics beside it.
+        temperature: divides the scores.
 
     Raises:
-        ValueError: if the objective's measures have names that are taken.
+        ValueError: if the objective's metrics have repeated or reserved names.
     """
 
     def __init__(
@@ -71,12 +69,8 @@ class RetrievalTask(keras.Model):
         self.temperature = temperature
         self.mean_loss = keras.metrics.Mean(name="loss_per_positive")
         self.n_steps = keras.metrics.Sum(name="n_steps", dtype="int32")
-        self.measures = (
-            list(objective.measures(towers))
-            if isinstance(objective, MeasuringObjective)
-            else []
-        )
-        self.accumulators = accumulators(self.measures)
+        self.objective_metrics = list(objective.metrics(towers))
+        self.aggregates = build_aggregates(self.objective_metrics)
 
     def build(self, _: Any = None) -> None:
         for part in (self.towers, self.temperature):
@@ -87,14 +81,13 @@ class RetrievalTask(keras.Model):
     def call(
         self, batch: dict[str, Tensor], *, training: bool = False
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the sum of the batch's losses, a float32 scalar, and its figures."""
-        objective, temperature = self.objective, self.temperature.call()
-        if isinstance(objective, MeasuringObjective):
-            return objective.measured(
-                self.towers, batch, temperature=temperature, training=training
-            )
-        loss = objective(self.towers, batch, temperature=temperature, training=training)
-        return loss, {}
+        """Return the sum of the batch's losses, a float32 scalar, and its metrics."""
+        return self.objective(
+            self.towers,
+            batch,
+            temperature=self.temperature.call(),
+            training=training,
+        )
 
     def compute_loss(
         self,
@@ -104,47 +97,45 @@ class RetrievalTask(keras.Model):
         sample_weight: Any = None,
         training: bool = True,  # noqa: FBT001, FBT002 (Keras' signature)
     ) -> Tensor:
-        """Return the mean loss of a positive, with what regularises the weights."""
+        """Return the mean loss of a positive, with the penalties of the weights."""
         n_positives = ops.sum(x["weights"])
-        total, figures = y_pred
+        total, metrics = y_pred
         loss = total / ops.maximum(n_positives, 1.0)
         self.mean_loss.update_state(loss, sample_weight=n_positives)
         self.n_steps.update_state(1)
-        for measure in self.accumulators:
-            measure.update_state(figures[measure.name], sample_weight=n_positives)
+        for aggregate in self.aggregates:
+            aggregate.update_state(metrics[aggregate.name], sample_weight=n_positives)
         return sum(self.losses, start=loss)
 
     def get_metrics_result(self) -> dict[str, Tensor]:
-        """Return the epoch's loss per positive, steps and measures so far.
-
-        The loss is the same whatever the sizes of batches.
-        """
+        """Return the epoch's loss per positive, steps and objective metrics so far."""
         return {
             "loss": self.mean_loss.result(),
             "steps": self.n_steps.result(),
-            **{measure.name: measure.result() for measure in self.accumulators},
+            **{aggregate.name: aggregate.result() for aggregate in self.aggregates},
         }
 
 
 class StackedTask(RetrievalTask):
-    """A task that takes the batches of a stack one after the other, on TensorFlow.
+    """A task whose call of the graph takes the steps of several batches, on TensorFlow.
 
-    Each is a step of its own. All steps of a stack are one call of the graph, within
-    one XLA computation if it is compiled: weights are not handed in and out for each,
-    which takes longer than a small step itself.
+    Each batch of a stack is a step of its own. With XLA a stack is one computation:
+    passing the weights in and out takes longer than a small step itself.
     """
 
     def train_step(self, stack: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Take as many steps as the stack has real batches."""
+        """Take one step for each real batch of the stack."""
         import tensorflow as tf
 
         n_steps = stack[N_STEPS]
         arrays = {name: array for name, array in stack.items() if name != N_STEPS}
         train_on = super().train_step
 
-        def step(place: Tensor) -> tuple[Tensor]:
-            train_on({name: array[place] for name, array in arrays.items()})
-            return (place + 1,)
+        def step(number: Tensor) -> tuple[Tensor]:
+            train_on({name: array[number] for name, array in arrays.items()})
+            return (number + 1,)
 
-        tf.while_loop(lambda place: place < n_steps, step, (0,), parallel_iterations=1)
+        tf.while_loop(
+            lambda number: number < n_steps, step, (0,), parallel_iterations=1
+        )
         return self.get_metrics_result()

@@ -1,4 +1,4 @@
-"""Full ranking of the validation positives while training."""
+"""Full ranking of held-out positives while training."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,17 +11,18 @@ from two_tower.ragged import Ragged
 from two_tower.towers.encode import encode_histories
 from two_tower.towers.events import Events
 from two_tower.towers.two_tower import TwoTower
+from two_tower.training.metrics import VALIDATION_PREFIX
 from two_tower.types import FloatArray, IntArray
 
 
 @dataclass(frozen=True)
 class Examples:
-    """What is held out: one row per user.
+    """Held-out positives, a row per user.
 
     Attributes:
-        users: `[R]` int32 dense user ids.
-        histories: dense item ids, oldest first; seen items are left out of the ranking.
-        targets: dense ids of the positives.
+        users: `[R]` int32 user indices.
+        histories: item indices, oldest first; they are left out of the ranking.
+        targets: item indices of the positives.
         events: of the histories, for towers that read them.
     """
 
@@ -34,7 +35,7 @@ class Examples:
         return len(self.users)
 
     def sample(self, size: int | None, seed: int) -> "Examples":
-        """Return `size` of the users, drawn by the seed alone; None returns all."""
+        """Return a random sample of `size` users; all of them for None."""
         if size is None or size >= len(self):
             return self
         rows = np.random.default_rng(seed).choice(len(self), size, replace=False)
@@ -52,8 +53,8 @@ class Validation:
     """Held-out examples, ranked against the whole catalogue.
 
     Attributes:
-        examples: who is asked for what.
-        cutoffs: list lengths that are reported.
+        examples: histories and positives.
+        cutoffs: k of the metrics.
         boundaries: widths that histories are padded to.
         tokens_per_batch: items in a batch.
         item_block: items scored at a time.
@@ -66,11 +67,11 @@ class Validation:
     item_block: int
 
     def evaluate(self, towers: TwoTower, items: FloatArray) -> dict[str, float]:
-        """Return the means of `query_metrics`, each name with `val_` before it.
+        """Return the means of `query_metrics`, names prefixed with `val_`.
 
         Args:
-            towers: as trained so far.
-            items: `[N, D]`, the vectors of all real items, by dense id.
+            towers: under training.
+            items: `[N, D]` float32, the vectors of all real items, by item index.
         """
         examples = self.examples
         queries = encode_histories(
@@ -90,5 +91,8 @@ class Validation:
             item_indices(examples.histories),
             item_block=self.item_block,
         )
-        figures = query_metrics(Ragged(ranks, targets.offsets), cutoffs=self.cutoffs)
-        return {f"val_{name}": mean for name, mean in mean_metrics(figures).items()}
+        metrics = query_metrics(Ragged(ranks, targets.offsets), cutoffs=self.cutoffs)
+        return {
+            f"{VALIDATION_PREFIX}{name}": mean
+            for name, mean in mean_metrics(metrics).items()
+        }

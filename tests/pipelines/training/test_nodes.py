@@ -97,7 +97,7 @@ def test_a_killed_run_is_gone_on_from(tmp_path, store, caplog):
         train(tmp_path, parameters(), store=killed)
     with caplog.at_level(logging.INFO):
         _, history = train(tmp_path, parameters(), store=store)
-    assert "going on after epoch 1 of 2" in caplog.text
+    assert "resuming after epoch 1 of 2" in caplog.text
     assert len(history) == 2
 
 

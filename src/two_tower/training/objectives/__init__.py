@@ -1,1 +1,1 @@
-"""objectives."""
+"""Objectives: from towers and a batch to a loss and metrics."""

@@ -1,13 +1,57 @@
-"""What every objective is: from towers and a batch to a loss and metrics."""
+"""What an objective is, and how it is built from its parameters."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from two_tower.negatives.base import SourceParams
 from two_tower.params import Params
+from two_tower.types import Tensor
+
+if TYPE_CHECKING:
+    from two_tower.towers.two_tower import TwoTower
+    from two_tower.training.metrics import Metric
+
+TensorBatch: TypeAlias = dict[str, Tensor]
+"""A `Batch` as tensors."""
+
+
+class Objective:
+    """What training minimises; a subclass holds its options."""
+
+    def metrics(self, towers: "TwoTower") -> "Sequence[Metric]":
+        """Return the metrics beside the loss, each name once; none unless overridden.
+
+        Args:
+            towers: both towers.
+        """
+        del towers
+        return ()
+
+    def __call__(
+        self,
+        towers: "TwoTower",
+        batch: TensorBatch,
+        *,
+        temperature: float | Tensor,
+        training: bool,
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the loss and metrics of a batch.
+
+        Args:
+            towers: both towers.
+            batch: as `Batch` describes it.
+            temperature: divides the scores; above 0.
+            training: whether dropout is applied.
+
+        Returns:
+            The weighted sum of the queries' losses, a float32 scalar; the value of each
+            of `metrics`, by name.
+        """
+        raise NotImplementedError
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +80,6 @@ class ObjectiveParams(Params):
 
     is_softmax: ClassVar[bool] = False
 
-    def build(self, context: ObjectiveContext) -> Any:
-        """Return the objective, a function of towers and a batch."""
+    def build(self, context: ObjectiveContext) -> Objective:
+        """Return the objective."""
         raise NotImplementedError

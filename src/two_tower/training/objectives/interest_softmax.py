@@ -1,12 +1,16 @@
 """Options of the softmax over several query vectors."""
 
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
 
 from two_tower.negatives.queue import QueueParams
 from two_tower.params import Params
-from two_tower.training.objectives.base import ObjectiveContext, ObjectiveParams
+from two_tower.training.objectives.base import (
+    Objective,
+    ObjectiveContext,
+    ObjectiveParams,
+)
 from two_tower.types import Assignment
 
 
@@ -20,7 +24,7 @@ class Entropy(Params):
     """Auxiliary loss against categories that spread over several heads."""
 
     weight: float = Field(ge=0, description="beside the main loss; 0: none")
-    enough: float = Field(
+    confident: float = Field(
         gt=0, le=1, description="probability of a head above which the loss is 0"
     )
 
@@ -59,7 +63,7 @@ class InterestSoftmaxParams(ObjectiveParams):
         description="one softmax over all vectors and items; else one for each vector"
     )
     assignment: Assignment = Field(
-        description="vectors that a positive trains: category: those of its category; "
+        description="vectors that a positive trains; category: each of its category's; "
         "mixture: any of these; any: any vector; nearest: in the end the nearest one"
     )
     soft_max_temperature: SoftMaxTemperatureParams
@@ -84,7 +88,7 @@ class InterestSoftmaxParams(ObjectiveParams):
             )
         return self
 
-    def build(self, context: ObjectiveContext) -> Any:
+    def build(self, context: ObjectiveContext) -> Objective:
         from two_tower.training.objectives.multi_interest import (
             AuxiliaryWeights,
             InterestSoftmax,
@@ -104,6 +108,6 @@ class InterestSoftmaxParams(ObjectiveParams):
                 entropy=self.entropy.weight,
                 semantic=self.semantic.weight,
             ),
-            enough=self.entropy.enough,
+            confident=self.entropy.confident,
             semantic_temperature=self.semantic.temperature,
         )

@@ -5,43 +5,49 @@ from typing import Any, NamedTuple
 
 from keras import ops
 
-from two_tower.losses.multi_interest import (
-    Rivals,
+from two_tower.losses.interest_heads import (
     entropy,
     load_balancing,
-    mixture_cross_entropy,
-    multi_vector_cross_entropy,
-    score_of_nearest,
-    score_rivals,
-    score_rivals_of_nearest,
     semantic,
     weighted_mean,
 )
-from two_tower.losses.softmax import SMALLEST_WEIGHT
+from two_tower.losses.logits import candidate_bias, correct, mask, scale
+from two_tower.losses.multi_interest import (
+    LogPartition,
+    log_partition,
+    mixture_cross_entropy,
+    multi_vector_cross_entropy,
+    nearest_log_partition,
+    soft_maximum,
+)
+from two_tower.towers.multi_interest.tower import Interests
 from two_tower.towers.two_tower import TwoTower
 from two_tower.towers.vectors import to_unit_length
-from two_tower.training.metrics import Measure
+from two_tower.training.metrics import Metric
+from two_tower.training.objectives.base import Objective, TensorBatch
 from two_tower.training.objectives.multi_interest_metrics import (
-    head_figures,
-    interest_measures,
-    rank_figures,
-    user_figures,
-    vector_figures,
-    weight_figures,
+    candidate_metrics,
+    head_metrics,
+    interest_metrics,
+    item_head_metrics,
+    ranking_metrics,
+    vector_metrics,
 )
-from two_tower.training.objectives.single_vector import TensorBatch, embed_candidates
-from two_tower.types import MASKED_LOGIT, Assignment, Tensor
+from two_tower.training.objectives.scoring import embed_candidates, masked_candidates
+from two_tower.types import Assignment, Tensor
 
-# No head has this number, so no candidate's head is it by chance.
+# Candidates that are not hard agree with every head.
 ANY_HEAD = -1
 
 
 class SoftMaxTemperature(NamedTuple):
-    """How far vectors that are not the nearest count, as shares of the temperature.
+    """Temperature of the soft maximum over vectors, relative to that of the scores.
+
+    It falls geometrically, by a constant factor each step.
 
     Attributes:
-        start: as training begins; in (0, 1].
-        end: as it ends; in between it falls by as much of itself with each step.
+        start: at the start of training; in (0, 1].
+        end: at its end.
     """
 
     start: float
@@ -52,27 +58,27 @@ class SoftMaxTemperature(NamedTuple):
         return self.start * (self.end / self.start) ** progress
 
 
-class Contrast(NamedTuple):
-    """Positives beside their candidates: V vectors apart, or as one (V = 1).
+class MainLoss(NamedTuple):
+    """Loss of positives against their candidates: V vectors apart, or as one (V = 1).
 
     Attributes:
-        positive: `[P, V]` float32, the positives' logits.
-        rivals: of as many vectors.
-        losses: `[P]` float32, the main loss.
+        positive: `[P, V]` float32, logits of the positives.
+        negatives: log-partition of the candidates, of as many vectors.
+        losses: `[P]` float32, in nats.
     """
 
     positive: Tensor
-    rivals: Rivals
+    negatives: LogPartition
     losses: Tensor
 
 
 class AuxiliaryWeights(NamedTuple):
-    """What a positive's auxiliary losses are multiplied by; 0 leaves one out.
+    """Weights of the auxiliary losses beside the main loss; 0 leaves one out.
 
     Attributes:
-        load_balancing: that each head has its share of the positives.
-        entropy: that each category is for one head.
-        semantic: that heads are like the positives of their categories.
+        load_balancing: of heads with less than an equal share of the positives.
+        entropy: of categories that spread over several heads.
+        semantic: of heads unlike the positives of their categories.
     """
 
     load_balancing: float
@@ -81,31 +87,28 @@ class AuxiliaryWeights(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class InterestSoftmax:
-    """Tell each positive from candidates that the batch shares, vector by vector.
+class InterestSoftmax(Objective):
+    """Softmax of each positive over the query vectors it is assigned to.
 
-    A category router says for which heads, and so for which vectors, a positive is:
-    p(v) = Σ_{h of v} p(h | category of the positive). The main loss is the mean of the
-    vectors' cross-entropies by p(v), or that of the vectors together; the auxiliary
-    ones are about the posterior p(h). Candidates that are the positive itself are left
-    out: it stands in the softmax once, beside them.
+    A category router assigns positives to heads, and so to vectors:
+    p(v) = Σ_{h of v} p(h | category of the positive). Auxiliary losses train the
+    posterior p(h). Candidates are shared by the batch; accidental hits are masked, so
+    the positive counts once, beside the candidates.
 
     Attributes:
         joint: whether vectors compete, in one softmax over (vector, item).
-        assignment: `category` if a positive is for each of the vectors that its
-        category is
-            for; `mixture` if for whichever of them explains it; `any` if for whichever
-            of all; `nearest` if, as in retrieval, an item is scored by its nearest
-            vector, which comes about by and by.
+        assignment: vectors that a positive trains. `category`: each of those that its
+            category is assigned to, by p(v); `mixture`: whichever of them explains it;
+            `any`: whichever of all; `nearest`: the nearest one, approached by a soft
+            maximum, as in retrieval.
         soft_max_temperature: of `nearest`.
-        margin: what the positive's cosine is lowered by.
-        hard: how many of the first candidates are hard: they count only where their
+        margin: subtracted from the positive's cosine.
+        hard: number of hard candidates, which come first: they count only where their
             category's first head is that of the positive's category.
         auxiliary: weights of the auxiliary losses.
-        enough: the probability of a category's first head that `entropy` is content
-            with.
-        semantic_temperature: what cosines of heads and positives are divided by; None
-            for the temperature of the main loss.
+        confident: probability of a category's first head above which `entropy` is 0.
+        semantic_temperature: divides the cosines of heads and positives; None for the
+            temperature of the main loss.
 
     References:
         Zhou et al., Contrastive Learning for Debiased Candidate Generation in
@@ -118,13 +121,13 @@ class InterestSoftmax:
     margin: float
     hard: int
     auxiliary: AuxiliaryWeights
-    enough: float
+    confident: float
     semantic_temperature: float | None
 
-    def measures(self, towers: TwoTower) -> list[Measure]:
-        """Return what `measured` measures; see `interest_measures`."""
+    def metrics(self, towers: TwoTower) -> list[Metric]:
+        """Return the metrics that `interest_metrics` explains."""
         encoder: Any = towers.history_encoder
-        return interest_measures(
+        return interest_metrics(
             n_heads=encoder.n_heads,
             n_vectors=towers.n_vectors,
             hard=self.hard > 0,
@@ -138,109 +141,107 @@ class InterestSoftmax:
         *,
         temperature: float | Tensor,
         training: bool,
-    ) -> Tensor:
-        """Return the weighted sum of the batch's losses, a float32 scalar."""
-        loss, _ = self.measured(
-            towers, batch, temperature=temperature, training=training
-        )
-        return loss
-
-    def measured(
-        self,
-        towers: TwoTower,
-        batch: TensorBatch,
-        *,
-        temperature: float | Tensor,
-        training: bool,
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the loss, as calling does, and the batch's figures of `measures`.
-
-        Args:
-            towers: both towers.
-            batch: as a feed of places makes it: row p is place p.
-            temperature: divides the cosines; above 0.
-            training: whether to drop.
-        """
         weights = batch["weights"]
         encoder: Any = towers.history_encoder
         users = encoder.interests(batch, towers.item_tower, training=training)
         users = users._replace(vectors=towers.as_scored(users.vectors))
         positives, vectors = embed_candidates(towers, batch, training=training)
         posterior, hard_heads = self._route(towers, batch)
-        is_rival = self._is_rival(batch, posterior, hard_heads)
+        masked = self._masked(batch, posterior, hard_heads)
 
         cosines = _cosines(users.vectors, positives)
-        own_log_q = ops.expand_dims(batch["own_log_q"], 1)
-        positive = (cosines - self.margin) / temperature - own_log_q
-        against = users.vectors / temperature, vectors, _log_weights(batch, is_rival)
-        if self.assignment == "nearest":
-            soft_max_temperature = self.soft_max_temperature.at(batch["progress"])
-            contrast = _contrast_of_nearest(positive, against, soft_max_temperature)
-            figures = {"soft_max_temperature": soft_max_temperature}
-        else:
-            shares = _shares(posterior, users.vectors.shape[1])
-            contrast = self._contrast(positive, against, shares)
-            figures = {}
-        auxiliary = {
-            "load_balancing": load_balancing(posterior, weights),
-            "entropy": entropy(posterior, weights, enough=self.enough),
-            "semantic": semantic(
-                _cosines(to_unit_length(users.heads), to_unit_length(positives)),
-                posterior,
-                weights,
-                temperature=self.semantic_temperature or temperature,
+        bias = candidate_bias(batch["candidate_weights"], batch["candidate_log_q"])
+        main = self._main_loss(
+            correct(
+                scale(cosines - self.margin, temperature),
+                ops.expand_dims(batch["own_log_q"], 1),
             ),
-        }
+            (scale(users.vectors, temperature), vectors, mask(bias, masked)),
+            posterior,
+            batch,
+        )
+        auxiliary = self._auxiliary(users, positives, posterior, weights, temperature)
         extra = sum(
             weight * auxiliary[name]
             for name, weight in self.auxiliary._asdict().items()
         )
-        loss = ops.sum(contrast.losses * weights) + ops.sum(weights) * extra
-        return loss, {
-            "nll": weighted_mean(contrast.losses, weights),
+        loss = ops.sum(main.losses * weights) + ops.sum(weights) * extra
+        metrics = {
+            "nll": weighted_mean(main.losses, weights),
             **auxiliary,
-            **figures,
-            **rank_figures(
-                cosines, contrast.positive, contrast.rivals.greatest, weights
-            ),
-            **weight_figures(batch, is_rival, hard=self.hard),
-            **head_figures(posterior, weights),
-            **user_figures(users, weights),
-            **vector_figures(users.vectors, cosines, weights),
+            **ranking_metrics(cosines, main.positive, main.negatives.greatest, weights),
+            **candidate_metrics(batch, masked, hard=self.hard),
+            **head_metrics(posterior, weights),
+            **item_head_metrics(users, weights),
+            **vector_metrics(users.vectors, cosines, weights),
         }
+        if self.assignment == "nearest":
+            current = self.soft_max_temperature.at(batch["progress"])
+            metrics["soft_max_temperature"] = current
+        return loss, metrics
 
-    def _contrast(
-        self, positive: Tensor, against: tuple[Tensor, Tensor, Tensor], shares: Tensor
-    ) -> Contrast:
-        """Return how vectors that share a positive tell it apart, and the main loss.
+    def _main_loss(
+        self,
+        positive: Tensor,
+        candidates: tuple[Tensor, Tensor, Tensor],
+        posterior: Tensor,
+        batch: TensorBatch,
+    ) -> MainLoss:
+        """Return the main loss, by the chosen assignment of positives to vectors.
 
         Args:
-            positive: `[P, V]`, logits.
-            against: arguments of `score_rivals`.
-            shares: `[P, V]`, p(v).
+            positive: `[P, V]` float32, logits of the positives.
+            candidates: arguments of `log_partition`.
+            posterior: `[P, H]` float32, log p(h) of the positives.
+            batch: for the progress of the training.
         """
-        rivals = score_rivals(*against)
-        if self.assignment == "category":
-            losses = multi_vector_cross_entropy(
-                positive, rivals.log_sum, shares, joint=self.joint
+        if self.assignment == "nearest":
+            soft = self.soft_max_temperature.at(batch["progress"])
+            positive = soft_maximum(positive, soft)
+            negatives = nearest_log_partition(*candidates, soft)
+            ones = ops.ones_like(positive)
+            losses = mixture_cross_entropy(
+                positive, negatives.log_sum, ones, joint=True
             )
-            return Contrast(positive, rivals, losses)
-        if self.assignment == "any":
+            return MainLoss(positive, negatives, losses)
+        negatives = log_partition(*candidates)
+        probabilities = _vector_probabilities(posterior, candidates[0].shape[1])
+        loss = mixture_cross_entropy
+        if self.assignment == "category":
+            loss = multi_vector_cross_entropy
+        elif self.assignment == "any":
             # A joint softmax is over vectors already, others are of one each.
-            shares = ops.full_like(shares, 1.0 if self.joint else 1 / shares.shape[1])
-        losses = mixture_cross_entropy(
-            positive, rivals.log_sum, shares, joint=self.joint
-        )
-        return Contrast(positive, rivals, losses)
+            each = 1.0 if self.joint else 1 / probabilities.shape[1]
+            probabilities = ops.full_like(probabilities, each)
+        losses = loss(positive, negatives.log_sum, probabilities, joint=self.joint)
+        return MainLoss(positive, negatives, losses)
+
+    def _auxiliary(
+        self,
+        users: Interests,
+        positives: Tensor,
+        posterior: Tensor,
+        weights: Tensor,
+        temperature: float | Tensor,
+    ) -> dict[str, Tensor]:
+        """Return the auxiliary losses by name, before their weights."""
+        cosines = _cosines(to_unit_length(users.heads), to_unit_length(positives))
+        logits = scale(cosines, self.semantic_temperature or temperature)
+        return {
+            "load_balancing": load_balancing(posterior, weights),
+            "entropy": entropy(posterior, weights, confident=self.confident),
+            "semantic": semantic(logits, posterior, weights),
+        }
 
     def _route(
         self, towers: TwoTower, batch: TensorBatch
     ) -> tuple[Tensor, Tensor | None]:
-        """Return which heads categories are for.
+        """Return the heads that the categories of items belong to.
 
         Returns:
-            Of the positives, `[P, H]` float32, log p(h); of the hard candidates,
-            `[hard]` int, their first head, or None if there are none.
+            `[P, H]` float32, log p(h) of the positives; `[hard]` int, the first head of
+            each hard candidate, or None if there are none.
         """
         encoder: Any = towers.history_encoder
         labels, hard = batch["labels"], batch["candidates"][: self.hard]
@@ -248,48 +249,25 @@ class InterestSoftmax:
         posteriors = encoder.category_log_probabilities(ids, towers.item_tower)
         if not self.hard:
             return posteriors, None
-        n_places = ops.shape(labels)[0]
-        of_hard = posteriors[n_places:]
-        return posteriors[:n_places], ops.argmax(of_hard, axis=-1)
+        n_queries = ops.shape(labels)[0]
+        of_hard = posteriors[n_queries:]
+        return posteriors[:n_queries], ops.argmax(of_hard, axis=-1)
 
-    def _is_rival(
+    def _masked(
         self, batch: TensorBatch, posterior: Tensor, hard_heads: Tensor | None
     ) -> Tensor:
-        """Return `[P, Q]` bool, False for candidates that are left out for a place."""
-        ids, labels = batch["candidates"], batch["labels"]
-        is_rival = ops.not_equal(ops.expand_dims(labels, 1), ids)
-        if "excluded" in batch:
-            excluded = ops.take(batch["excluded"], batch["rows"], axis=0)
-            is_rival = ops.logical_and(is_rival, ops.logical_not(excluded))
+        """Return `[P, Q]` bool, candidates that are no negatives of a query."""
+        masked = masked_candidates(batch)
         if hard_heads is None:
-            return is_rival
-        n_easy = ops.shape(ids)[0] - self.hard
+            return masked
+        n_easy = ops.shape(batch["candidates"])[0] - self.hard
         easy = ops.full((n_easy,), ANY_HEAD, dtype="int32")
         heads = ops.concatenate([ops.cast(hard_heads, "int32"), easy])
         own_head = ops.cast(ops.argmax(posterior, axis=-1), "int32")
         agrees = ops.logical_or(
             heads == ANY_HEAD, ops.equal(ops.expand_dims(own_head, 1), heads)
         )
-        return ops.logical_and(is_rival, agrees)
-
-
-def _contrast_of_nearest(
-    positive: Tensor,
-    against: tuple[Tensor, Tensor, Tensor],
-    soft_max_temperature: Tensor,
-) -> Contrast:
-    """Return how the softly nearest vector tells a positive apart, and the main loss.
-
-    Args:
-        positive: `[P, V]`, logits.
-        against: arguments of `score_rivals`.
-        soft_max_temperature: in (0, 1].
-    """
-    positive = score_of_nearest(positive, soft_max_temperature)
-    rivals = score_rivals_of_nearest(*against, soft_max_temperature)
-    alone = ops.ones_like(positive)
-    losses = mixture_cross_entropy(positive, rivals.log_sum, alone, joint=True)
-    return Contrast(positive, rivals, losses)
+        return ops.logical_or(masked, ops.logical_not(agrees))
 
 
 def _cosines(vectors: Tensor, positives: Tensor) -> Tensor:
@@ -298,16 +276,8 @@ def _cosines(vectors: Tensor, positives: Tensor) -> Tensor:
     return ops.squeeze(products, -1)
 
 
-def _log_weights(batch: TensorBatch, is_rival: Tensor) -> Tensor:
-    """Return `[P, Q]`, log weight less log q, masked where it is no rival."""
-    weights = batch["candidate_weights"]
-    logs = ops.log(ops.maximum(weights, SMALLEST_WEIGHT)) - batch["candidate_log_q"]
-    of_candidates = ops.where(weights > 0, logs, MASKED_LOGIT)
-    return ops.where(is_rival, of_candidates, MASKED_LOGIT)
-
-
-def _shares(log_posterior: Tensor, n_vectors: int) -> Tensor:
-    """Return `[P, V]`, p(v): the sum over the neighbouring heads that v is made of."""
+def _vector_probabilities(log_posterior: Tensor, n_vectors: int) -> Tensor:
+    """Return `[P, V]`, p(v): the sum of p(h) over the adjacent heads of vector v."""
     grouped = ops.reshape(
         ops.exp(log_posterior), (-1, n_vectors, log_posterior.shape[1] // n_vectors)
     )
