@@ -151,7 +151,7 @@ def test_defaults_are_written_once_in_conf():
             "'mixture', 'any' or 'nearest'",
         ),
         ("objective.interest_softmax.margin", -1, "greater than or equal to 0"),
-        ("objective.interest_softmax.entropy.enough", 0.0, "greater than 0"),
+        ("objective.interest_softmax.entropy.confident", 0.0, "greater than 0"),
         ("objective.interest_softmax.semantic.weight", -1, "than or equal to 0"),
         ("history.multi_interest.n_vectors", 3, "n_heads is 4, no multiple of"),
         ("history.multi_interest.max_items", 0, "greater than 0"),

@@ -31,7 +31,9 @@ def in_batch(histories, *, boundaries, tokens_per_batch, log_q=True, **sampler):
 
 
 def consumed_of(histories):
-    users, items = feed_of(histories, boundaries=[20], tokens_per_batch=20).sequences.pairs()
+    users, items = feed_of(
+        histories, boundaries=[20], tokens_per_batch=20
+    ).sequences.pairs()
     return Consumed.from_pairs(users, items, n_users=90, n_items=N_ITEMS)
 
 

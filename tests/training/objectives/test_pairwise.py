@@ -46,7 +46,11 @@ def test_max_margin_asks_for_a_lead(pairs):
 # covers: L3
 def test_pairwise_losses_take_shared_candidates_too(towers, positives):
     (batch,) = in_batch(
-        SHORT, boundaries=[6], tokens_per_batch=24, log_q=False, consumed=consumed_of(SHORT)
+        SHORT,
+        boundaries=[6],
+        tokens_per_batch=24,
+        log_q=False,
+        consumed=consumed_of(SHORT),
     )
     queries, items = mean_tower_vectors(towers, [h for h, _ in positives])
     labels = [label for _, label in positives]
