@@ -28,8 +28,8 @@ from two_tower.training.validation import Examples, Validation
 
 N_ITEMS = 22  # twenty real items behind the two reserved ids
 N_USERS = 90
-EDGES = [3, 6]
-SLOTS = 24
+BOUNDARIES = [3, 6]
+TOKENS = 24
 CHUNK = 8
 
 
@@ -89,11 +89,11 @@ def cut(histories, window):
     )
 
 
-def feed_of(  # noqa: PLR0913
+def window_batches(  # noqa: PLR0913
     histories,
     *,
-    boundaries=EDGES,
-    tokens_per_batch=SLOTS,
+    boundaries=BOUNDARIES,
+    tokens_per_batch=TOKENS,
     chunk=CHUNK,
     with_ages=False,
     request_time=False,
@@ -112,7 +112,7 @@ def feed_of(  # noqa: PLR0913
     )
 
 
-def pair_feed_of(histories, *, size=16, chunk=CHUNK, seed=1, sampler=None):
+def pair_batches(histories, *, size=16, chunk=CHUNK, seed=1, sampler=None):
     users, labels = cut(histories, 100).pairs()
     return PairBatches(
         users,
@@ -124,11 +124,11 @@ def pair_feed_of(histories, *, size=16, chunk=CHUNK, seed=1, sampler=None):
     )
 
 
-def place_feed_of(  # noqa: PLR0913
+def position_batches(  # noqa: PLR0913
     histories,
     *,
     window=None,
-    boundaries=EDGES,
+    boundaries=BOUNDARIES,
     size=16,
     chunk=CHUNK,
     request_time=True,
@@ -249,7 +249,7 @@ class LossOf(Objective):
 
 def state_of(  # noqa: PLR0913
     towers,
-    feed,
+    batches,
     *,
     objective=None,
     optimizer=None,
@@ -266,7 +266,7 @@ def state_of(  # noqa: PLR0913
     compiled = {"jit_compile": keras.backend.backend() == "jax"} | compiled
     task.compile(optimizer or keras.optimizers.Adam(0.01), **compiled)
     task.optimizer.build(task.trainable_variables)
-    return TrainingState(task, feed, EarlyStopping(monitor, patience), "these data")
+    return TrainingState(task, batches, EarlyStopping(monitor, patience), "these data")
 
 
 def examples_of(histories):
@@ -297,8 +297,8 @@ def validation_of(histories):
     return Validation(
         examples_of(histories),
         cutoffs=[1, 10],
-        boundaries=EDGES,
-        tokens_per_batch=SLOTS,
+        boundaries=BOUNDARIES,
+        tokens_per_batch=TOKENS,
         item_block=7,
     )
 

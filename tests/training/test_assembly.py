@@ -45,8 +45,8 @@ def test_steps_of_pairs_are_stacked_on_tensorflow(change, kind, steps):
     asked = parameters({"backend": "tensorflow", "steps_per_execution": 4}, change)
     inputs = model_inputs(asked)
     towers = build_towers(asked, inputs)
-    feed = build_batches(asked, inputs, towers)
-    state = assembly.build_state(asked, inputs, towers, feed, "print")
+    batches = build_batches(asked, inputs, towers)
+    state = assembly.build_state(asked, inputs, towers, batches, "print")
     assert type(state.task) is kind
     assert state.task.steps_per_execution == steps
     assert state.stack == 4 // steps
@@ -57,7 +57,7 @@ def test_the_temperature_is_as_asked():
     asked = parameters({"scoring": {"temperature": {"start": 0.3, "learned": True}}})
     inputs = model_inputs(asked)
     towers = build_towers(asked, inputs)
-    feed = build_batches(asked, inputs, towers)
-    state = assembly.build_state(asked, inputs, towers, feed, "print")
+    batches = build_batches(asked, inputs, towers)
+    state = assembly.build_state(asked, inputs, towers, batches, "print")
     assert state.task.temperature.current == pytest.approx(0.3)
     assert len(state.task.temperature.trainable_weights) == 1

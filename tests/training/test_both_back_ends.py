@@ -12,7 +12,7 @@ import pytest
 
 from tests.gradients import value_and_gradients
 from tests.towers.build import scatter_weights
-from tests.training.fit_tiny import CHUNK, N_ITEMS, build_towers, feed_of, walks
+from tests.training.fit_tiny import CHUNK, N_ITEMS, build_towers, walks, window_batches
 from two_tower.training.objectives.softmax import FullSoftmax
 from two_tower.training.task import RetrievalTask, Temperature
 
@@ -41,8 +41,8 @@ def step_of(case):
     objective = FullSoftmax(np.arange(N_ITEMS) != 4, CHUNK)
     task = RetrievalTask(towers, objective, Temperature(0.2, learned=False))
     task.build()
-    feed = feed_of(walks(8), with_ages=towers.reads_events, request_time=True)
-    batch = next(iter(feed))
+    batches = window_batches(walks(8), with_ages=towers.reads_events, request_time=True)
+    batch = next(iter(batches))
     loss, gradients = value_and_gradients(
         lambda: task.compute_loss(x=batch, y_pred=task(batch, training=True)),
         towers.trainable_variables,

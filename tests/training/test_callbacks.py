@@ -8,7 +8,7 @@ import pytest
 from tests.training.fit_tiny import (
     ScriptedValidation,
     build_towers,
-    pair_feed_of,
+    pair_batches,
     state_of,
     walks,
 )
@@ -73,7 +73,7 @@ def test_a_restored_early_stopping_continues_to_wait():
 
 @pytest.fixture
 def state():
-    return state_of(build_towers("profile"), pair_feed_of(walks(5)), patience=1)
+    return state_of(build_towers("profile"), pair_batches(walks(5)), patience=1)
 
 
 def weights_of(state):

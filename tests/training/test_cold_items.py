@@ -26,8 +26,8 @@ def inputs_of(asked):
 def first_batch(asked):
     inputs = inputs_of(asked)
     towers = build_towers(asked, inputs)
-    feed = build_batches(asked, inputs, towers)
-    return towers, next(iter(feed))
+    batches = build_batches(asked, inputs, towers)
+    return towers, next(iter(batches))
 
 
 # covers: X11

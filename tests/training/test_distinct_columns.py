@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.training.fit_tiny import CHUNK, N_ITEMS, build_towers, pair_feed_of
+from tests.training.fit_tiny import CHUNK, N_ITEMS, build_towers, pair_batches
 from two_tower.negatives.base import Candidates, Source
 from two_tower.negatives.in_batch import InBatch
 from two_tower.training.batches.sampling import BatchSampler
@@ -30,7 +30,7 @@ def trained(source):
     """Return the loss in training, and the moving means of batch norm after it."""
     towers = build_towers("profile", mlp=LAYERS)
     sampler = BatchSampler(source=source)
-    batch = next(iter(pair_feed_of(HISTORIES, size=16, sampler=sampler)))
+    batch = next(iter(pair_batches(HISTORIES, size=16, sampler=sampler)))
     objective = SharedSoftmax(mask_hits=True, chunk=CHUNK)
     loss, _ = objective(towers, batch, temperature=0.2, training=True)
     norms = towers.item_tower.mlp.norms
@@ -52,7 +52,7 @@ def test_batch_norm_of_the_catalogue_reads_trained_items_alone():
     is_trained[15:] = False
     towers = build_towers("profile", mlp=LAYERS)
     table = np.asarray(towers.item_tower.table.value)
-    batch = next(iter(pair_feed_of(HISTORIES, size=16)))
+    batch = next(iter(pair_batches(HISTORIES, size=16)))
     objective = FullSoftmax(is_trained, CHUNK)
     objective(towers, batch, temperature=0.2, training=True)
     found = towers.item_tower.mlp.norms[0].moving_mean.value

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from tests.training.fit_tiny import (
-    EDGES,
+    BOUNDARIES,
     Interrupted,
     InterruptedStore,
     examples_of,
     objective_of,
-    place_feed_of,
+    position_batches,
     state_of,
     validation_of,
     walks,
@@ -33,7 +33,7 @@ def train(store):
     """Train to the end, from a checkpoint if the store has one."""
     state = state_of(
         make_towers(n_vectors=1),
-        place_feed_of(HISTORIES),
+        position_batches(HISTORIES),
         objective=objective_of(n_items=N_ITEMS),
         monitor="val_mrr",
     )
@@ -57,7 +57,7 @@ def test_towers_that_read_events_learn(uninterrupted):
 def test_a_resumed_training_continues_at_the_step_of_the_checkpoint(
     uninterrupted, tmp_path
 ):
-    n_steps = EPOCHS * len(place_feed_of(HISTORIES))
+    n_steps = EPOCHS * len(position_batches(HISTORIES))
     assert int(uninterrupted.task.optimizer.iterations) == n_steps
     with pytest.raises(Interrupted):
         train(InterruptedStore(tmp_path, epoch=2))
@@ -74,9 +74,9 @@ def train_interests(store):
     queue = Queue(40, None, hard=12, unique=True)
     state = state_of(
         make_towers(),
-        place_feed_of(
+        position_batches(
             HISTORIES,
-            boundaries=EDGES[-1:],
+            boundaries=BOUNDARIES[-1:],
             epochs=EPOCHS,
             sampler=BatchSampler(source=queue),
         ),
@@ -127,7 +127,7 @@ def encode(towers):
         towers,
         examples.histories,
         examples.users,
-        boundaries=EDGES,
+        boundaries=BOUNDARIES,
         tokens_per_batch=24,
         events=examples.events,
     )

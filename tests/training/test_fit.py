@@ -19,12 +19,12 @@ from tests.training.fit_tiny import (
     ScriptedValidation,
     build_towers,
     cosine_rate,
-    feed_of,
     objective_of,
     optimizer_of,
     state_of,
     validation_of,
     walks,
+    window_batches,
 )
 from two_tower.negatives.log_q import StreamingFrequencies
 from two_tower.negatives.queue import Queue
@@ -37,7 +37,7 @@ from two_tower.training.task import Temperature
 
 PROJECT = Path(__file__).parents[2]
 EPOCHS = 4
-N_STEPS = EPOCHS * len(feed_of(walks()))
+N_STEPS = EPOCHS * len(window_batches(walks()))
 
 
 def everything(seed=1):
@@ -52,7 +52,7 @@ def everything(seed=1):
     sampler = BatchSampler(source=Queue(40, frequencies))
     return state_of(
         build_towers(seed=seed, dropout=0.2, id_dropout=0.2),
-        feed_of(walks(), seed=seed, sampler=sampler),
+        window_batches(walks(), seed=seed, sampler=sampler),
         objective=SharedSoftmax(mask_hits=True, chunk=CHUNK),
         temperature=Temperature(0.2, learned=True),
         optimizer=optimizer,
@@ -165,7 +165,7 @@ def test_a_training_killed_while_saving_resumes(killed, uninterrupted):
 # covers: X17
 def test_a_checkpoint_holds_the_state_of_every_random_generator(store):
     towers = build_towers("transformer", dropout=0.2, id_dropout=0.2)
-    state_of(towers, feed_of(walks())).save(store)
+    state_of(towers, window_batches(walks())).save(store)
     arrays = store.load("these data").arrays["variables"]
     # Of the ids, of the input, and four in the one block.
     states = [array for array in arrays if array.shape == (2,)]
@@ -189,8 +189,8 @@ def quick(state, store, validation=None, *, epochs=2, every=1):
 
 def small(towers=None, *, histories=None, **options):
     """Return a short training of a mean tower."""
-    feed = feed_of(histories or walks(12))
-    return state_of(towers or build_towers(), feed, **options)
+    batches = window_batches(histories or walks(12))
+    return state_of(towers or build_towers(), batches, **options)
 
 
 @pytest.fixture
@@ -253,14 +253,17 @@ def test_the_last_epoch_is_always_validated(store):
 def test_the_loss_of_an_epoch_is_the_mean_over_its_positives(store):
     # The rate is too small to change a weight, so the weights stay the initial ones.
     towers, histories = build_towers(), walks(13)
-    wide = feed_of(histories, boundaries=[12], tokens_per_batch=12 * 13)
+    wide = window_batches(histories, boundaries=[12], tokens_per_batch=12 * 13)
     objective = objective_of()
     (everything_at_once,) = wide
     total, _ = objective(towers, everything_at_once, temperature=0.2, training=False)
-    sizes = {batch["weights"].sum() for batch in feed_of(histories, boundaries=[3, 12])}
+    sizes = {
+        batch["weights"].sum()
+        for batch in window_batches(histories, boundaries=[3, 12])
+    }
     assert len(sizes) > 2
-    feed = feed_of(histories, boundaries=[3, 12])
-    state = state_of(towers, feed, optimizer=keras.optimizers.SGD(1e-20))
+    batches = window_batches(histories, boundaries=[3, 12])
+    state = state_of(towers, batches, optimizer=keras.optimizers.SGD(1e-20))
     record, _ = quick(state, store)
     n_positives = sum(len(history) for history in histories)
     assert record["loss"] == pytest.approx(float(total) / n_positives, rel=1e-5)
@@ -283,7 +286,7 @@ def broken_after(n_steps):
 
 # covers: X10
 def test_a_loss_of_nan_stops_training(store):
-    n_steps = len(feed_of(walks(12)))
+    n_steps = len(window_batches(walks(12)))
     state = small(optimizer=broken_after(n_steps + 1))
     with pytest.raises(TrainingError, match=r"loss is nan in epoch 2, by step 3"):
         quick(state, store)
@@ -295,7 +298,7 @@ def test_a_loss_of_nan_stops_training(store):
 
 # covers: X10
 def test_weights_broken_by_an_epochs_last_step_stop_training(store):
-    n_steps = len(feed_of(walks(12)))
+    n_steps = len(window_batches(walks(12)))
     state = small(optimizer=broken_after(n_steps - 1))
     with pytest.raises(
         TrainingError, match="weights are NaN or infinite after epoch 1"
@@ -343,8 +346,8 @@ def test_a_transformer_compiled_with_xla_takes_the_same_steps(tmp_path):
     sequence, losses = {"relative_time": True, "time_gap": True}, []
     for compiled in (True, False):
         towers = build_towers("transformer", sequence=sequence, dropout=0.1)
-        feed = feed_of(walks(12), with_ages=True)
+        batches = window_batches(walks(12), with_ages=True)
         store = CheckpointStore(tmp_path / str(compiled))
-        records = quick(state_of(towers, feed, jit_compile=compiled), store)
+        records = quick(state_of(towers, batches, jit_compile=compiled), store)
         losses.append([record["loss"] for record in records])
     np.testing.assert_allclose(*losses, rtol=1e-4)

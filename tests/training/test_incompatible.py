@@ -211,8 +211,8 @@ def test_weight_decay_leaves_the_temperature_alone():
     )
     inputs = model_inputs(asked)
     towers = build_towers(asked, inputs)
-    feed = build_batches(asked, inputs, towers)
-    task = assembly.build_state(asked, inputs, towers, feed, "print").task
+    batches = build_batches(asked, inputs, towers)
+    task = assembly.build_state(asked, inputs, towers, batches, "print").task
     is_decayed = task.optimizer._use_weight_decay  # noqa: SLF001
     decayed = [weight for weight in task.trainable_weights if is_decayed(weight)]
     assert decayed

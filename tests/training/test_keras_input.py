@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 from keras import ops
 
-from tests.training.fit_tiny import LossOf, build_towers, feed_of, state_of, walks
+from tests.training.fit_tiny import (
+    LossOf,
+    build_towers,
+    state_of,
+    walks,
+    window_batches,
+)
 from two_tower.training.checkpoints import CheckpointStore
 from two_tower.training.fit import fit
 from two_tower.training.keras_input import (
@@ -50,14 +56,17 @@ def write_down(towers, batch, *, temperature, training):
 @pytest.mark.backend
 @pytest.mark.filterwarnings("ignore:Gradients do not exist")
 def test_keras_trains_on_the_epochs_own_order(tmp_path):
-    towers, feed = build_towers(), feed_of(walks(8))
+    towers, batches = build_towers(), window_batches(walks(8))
     expected = float(towers.no_history[0])
     for epoch in range(3):
-        feed.begin(epoch)
-        for batch in feed:
+        batches.begin(epoch)
+        for batch in batches:
             expected = KEPT * expected + entry(batch["labels"])
     state = state_of(
-        towers, feed, objective=LossOf(write_down), optimizer=keras.optimizers.SGD(1.0)
+        towers,
+        batches,
+        objective=LossOf(write_down),
+        optimizer=keras.optimizers.SGD(1.0),
     )
     fit(state, None, epochs=3, validate_every=1, store=CheckpointStore(tmp_path))
     assert float(towers.no_history[0]) == pytest.approx(expected, rel=1e-5)
@@ -68,10 +77,10 @@ def test_keras_trains_on_the_epochs_own_order(tmp_path):
 )
 def test_tensorflow_knows_which_dimensions_vary():
     # Both first batches have one width: Keras would infer that all have it.
-    feed = feed_of(
+    batches = window_batches(
         [[2, 3]] * 40 + [list(range(2, 9))] * 4, boundaries=[1, 6], tokens_per_batch=12
     )
-    spec = as_keras_input(feed, stack=1).element_spec
+    spec = as_keras_input(batches, stack=1).element_spec
     assert {name: tuple(part.shape) for name, part in spec.items()} == {
         "users": (None,),
         "rows": (None,),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from tests.training.fit_tiny import build_towers, pair_feed_of, state_of, walks
+from tests.training.fit_tiny import build_towers, pair_batches, state_of, walks
 from two_tower.training.checkpoints import CheckpointStore
 from two_tower.training.fit import fit
 from two_tower.training.metrics import Aggregate, Metric, build_aggregates
@@ -120,8 +120,8 @@ def test_a_task_refuses_an_objective_with_repeated_metrics():
 
 def run(folder, *, stacked=False, epochs=2):
     """Return the records of a training that counts, and its batches."""
-    feed = pair_feed_of(walks(5), size=16)
-    state = state_of(build_towers("profile"), feed, objective=Counting())
+    batches = pair_batches(walks(5), size=16)
+    state = state_of(build_towers("profile"), batches, objective=Counting())
     if stacked:
         old = state.task
         task = StackedTask(old.towers, old.objective, old.temperature)
@@ -130,12 +130,12 @@ def run(folder, *, stacked=False, epochs=2):
         task.optimizer.build(task.trainable_variables)
         state.task, state.stack = task, 2
     store = CheckpointStore(folder)
-    return fit(state, None, epochs=epochs, validate_every=1, store=store), feed
+    return fit(state, None, epochs=epochs, validate_every=1, store=store), batches
 
 
-def assert_counted(records, feed):
+def assert_counted(records, batches):
     """Compare the records with the sizes of the batches."""
-    sizes = np.array([batch["weights"].sum() for batch in feed])
+    sizes = np.array([batch["weights"].sum() for batch in batches])
     assert len(set(sizes)) > 1
     mean = (sizes * sizes).sum() / sizes.sum()
     expected = {

@@ -9,7 +9,7 @@ from tests.training.fit_tiny import (
     CHUNK,
     LossOf,
     build_towers,
-    pair_feed_of,
+    pair_batches,
     state_of,
     walks,
 )
@@ -31,7 +31,7 @@ def state_with(*, learned=False, rate=0.05, l2=0.0, objective=None):
     sampler = BatchSampler(source=InBatch(4, None))
     return state_of(
         build_towers("profile", l2=l2),
-        pair_feed_of(walks(12), sampler=sampler),
+        pair_batches(walks(12), sampler=sampler),
         objective=objective or SharedSoftmax(mask_hits=True, chunk=CHUNK),
         temperature=Temperature(0.2, learned=learned),
         optimizer=keras.optimizers.SGD(rate),

@@ -6,15 +6,15 @@ import pytest
 from tests.gradients import evaluated
 from tests.towers.build import scatter_weights
 from tests.training.fit_tiny import (
-    EDGES,
+    BOUNDARIES,
     Interrupted,
     InterruptedStore,
     build_towers,
-    feed_of,
     second_of,
     state_of,
     validation_of,
     walks,
+    window_batches,
 )
 from two_tower.ragged import Ragged
 from two_tower.towers.encode import encode_histories
@@ -35,8 +35,8 @@ def train(store):
     History items have a separate tower, and every layer has dropout.
     """
     towers = build_towers("transformer", sequence=TIMES, separate=True, dropout=0.1)
-    feed = feed_of(HISTORIES, with_ages=True, request_time=True)
-    state = state_of(towers, feed)
+    batches = window_batches(HISTORIES, with_ages=True, request_time=True)
+    state = state_of(towers, batches)
     fit(state, validation_of(HISTORIES), epochs=EPOCHS, validate_every=1, store=store)
     return state
 
@@ -78,7 +78,9 @@ def test_a_position_of_training_is_what_is_served_when_its_target_comes():
     towers = build_towers("transformer", sequence=TIMES | {"absolute_position": False})
     scatter_weights(towers)
     history = [2, 3, 4, 5, 6, 7, 8]
-    (batch,) = feed_of([history], boundaries=[6], with_ages=True, request_time=True)
+    (batch,) = window_batches(
+        [history], boundaries=[6], with_ages=True, request_time=True
+    )
     read = {name: batch[name] for name in ("items", "positions", "ages")}
     trained = evaluated(lambda: towers.queries(read))()[:6]
     rows = [history[: length + 1] for length in range(6)]
@@ -88,7 +90,7 @@ def test_a_position_of_training_is_what_is_served_when_its_target_comes():
         towers,
         Ragged.from_lists(rows),
         np.full(6, 2, np.int32),
-        boundaries=EDGES,
+        boundaries=BOUNDARIES,
         tokens_per_batch=24,
         events=Events(np.array(seconds), np.zeros(21, np.float32), np.array(asked_at)),
     )

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.training.fit_tiny import feed_of, pair_feed_of, walks
+from tests.training.fit_tiny import pair_batches, walks, window_batches
 from two_tower.negatives.queue import Queue
 from two_tower.training.batches.sampling import BatchSampler
 
@@ -16,9 +16,9 @@ HISTORIES = st.lists(
 )
 
 
-def pairs_of(feed):
+def pairs_of(batches):
     pairs = Counter()
-    for batch in feed:
+    for batch in batches:
         real = batch["weights"] > 0
         users = batch["users"][batch["rows"]][real].tolist()
         pairs.update(zip(users, batch["labels"][real].tolist(), strict=True))
@@ -30,69 +30,69 @@ def pairs_of(feed):
 def test_every_user_meets_every_item_of_the_history_once_an_epoch(
     histories, size, chunk
 ):
-    feed = pair_feed_of(histories, size=size, chunk=chunk)
+    batches = pair_batches(histories, size=size, chunk=chunk)
     expected = Counter(
         (user, item)
         for user, history in enumerate(histories, start=2)
         for item in history
     )
-    assert pairs_of(feed) == expected
-    assert len(list(feed)) == len(feed)
-    assert feed.n_positives == sum(map(len, histories))
+    assert pairs_of(batches) == expected
+    assert len(list(batches)) == len(batches)
+    assert batches.n_positives == sum(map(len, histories))
 
 
 @given(HISTORIES, st.integers(1, 9), st.integers(1, 5))
 def test_all_batches_have_one_shape(histories, size, chunk):
-    feed = pair_feed_of(histories, size=size, chunk=chunk)
-    shapes = {tuple(array.shape for array in batch.values()) for batch in feed}
-    assert shapes == {((feed.max_queries,),) * 4}
-    assert feed.max_queries % chunk == 0
-    assert 0 <= feed.max_queries - size < chunk
+    batches = pair_batches(histories, size=size, chunk=chunk)
+    shapes = {tuple(array.shape for array in batch.values()) for batch in batches}
+    assert shapes == {((batches.max_queries,),) * 4}
+    assert batches.max_queries % chunk == 0
+    assert 0 <= batches.max_queries - size < chunk
 
 
 # covers: L26 N13
 def test_each_epoch_has_an_order_of_its_own():
-    feed, orders = pair_feed_of(walks()), []
+    batches, orders = pair_batches(walks()), []
     for epoch in (0, 1, 0):
-        feed.begin(epoch)
-        orders.append([tuple(batch["labels"]) for batch in feed])
+        batches.begin(epoch)
+        orders.append([tuple(batch["labels"]) for batch in batches])
     assert orders[0] == orders[2] != orders[1]
 
 
-def queued(feed):
-    return [batch["candidates"].tolist() for batch in feed]
+def queued(batches):
+    return [batch["candidates"].tolist() for batch in batches]
 
 
-@pytest.mark.parametrize("make", [feed_of, pair_feed_of])
+@pytest.mark.parametrize("make", [window_batches, pair_batches])
 def test_what_is_remembered_goes_on_from_epoch_to_epoch(make):
-    feed = make(walks(), sampler=BatchSampler(source=Queue(64, None)))
-    first = queued(feed)
+    batches = make(walks(), sampler=BatchSampler(source=Queue(64, None)))
+    first = queued(batches)
     assert 0 in first[0]  # tokens_per_batch that are not filled yet
-    feed.begin(1)
-    assert 0 not in queued(feed)[0]
+    batches.begin(1)
+    assert 0 not in queued(batches)[0]
 
 
 # covers: X17
-@pytest.mark.parametrize("make", [feed_of, pair_feed_of])
+@pytest.mark.parametrize("make", [window_batches, pair_batches])
 def test_a_restored_feed_draws_as_the_one_that_went_on(make):
-    feed = make(walks(), sampler=BatchSampler(source=Queue(64, None)))
-    list(feed)
-    state = {name: np.array(array) for name, array in feed.state().items()}
+    batches = make(walks(), sampler=BatchSampler(source=Queue(64, None)))
+    list(batches)
+    state = {name: np.array(array) for name, array in batches.state().items()}
     again = make(walks(), sampler=BatchSampler(source=Queue(64, None)))
     again.restore(state)
-    for one in (feed, again):
+    for one in (batches, again):
         one.begin(1)
-    assert queued(feed) == queued(again)
+    assert queued(batches) == queued(again)
 
 
 def test_a_look_at_the_first_batch_leaves_no_trace():
-    feed = pair_feed_of(walks(), sampler=BatchSampler(source=Queue(64, None)))
+    batches = pair_batches(walks(), sampler=BatchSampler(source=Queue(64, None)))
     untouched = queued(
-        pair_feed_of(walks(), sampler=BatchSampler(source=Queue(64, None)))
+        pair_batches(walks(), sampler=BatchSampler(source=Queue(64, None)))
     )
-    next(iter(feed))
-    assert queued(feed) == untouched
-    feed.begin(1)
-    after = queued(feed)
-    next(iter(feed))
-    assert queued(feed) == after
+    next(iter(batches))
+    assert queued(batches) == untouched
+    batches.begin(1)
+    after = queued(batches)
+    next(iter(batches))
+    assert queued(batches) == after

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.training.fit_tiny import (
     HOUR,
     cut,
-    place_feed_of,
+    position_batches,
     rating_of,
     second_of,
     walks,
@@ -31,9 +31,9 @@ SHAPES = st.tuples(
 )
 
 
-def feed_for(shape, **options):
+def batches_for(shape, **options):
     boundaries, size, chunk, window, histories = shape
-    return place_feed_of(
+    return position_batches(
         histories,
         boundaries=boundaries,
         size=size,
@@ -80,18 +80,18 @@ def places_in(histories, longest):
 @settings(deadline=None)
 @given(SHAPES)
 def test_every_place_of_every_history_is_trained_once_whatever_the_windows(shape):
-    found = Counter(place for batch in feed_for(shape) for place in places_of(batch))
+    found = Counter(place for batch in batches_for(shape) for place in places_of(batch))
     assert found == Counter(places_in(shape[-1], shape[0][-1]))
 
 
 @settings(deadline=None)
 @given(SHAPES)
 def test_shapes_depend_on_the_width_alone_and_padding_is_empty(shape):
-    feed = feed_for(shape)
-    assert feed.n_positives == sum(map(len, shape[-1]))
-    assert len(list(feed)) == len(feed)
-    for batch in feed:
-        width, n_rows = batch["items"].shape[1], feed.max_queries
+    batches = batches_for(shape)
+    assert batches.n_positives == sum(map(len, shape[-1]))
+    assert len(list(batches)) == len(batches)
+    for batch in batches:
+        width, n_rows = batch["items"].shape[1], batches.max_queries
         assert width in shape[0]
         assert n_rows % shape[2] == 0
         flat, wide = (n_rows,), (n_rows, width)
@@ -119,15 +119,15 @@ def test_shapes_depend_on_the_width_alone_and_padding_is_empty(shape):
 @settings(deadline=None)
 @given(SHAPES)
 def test_at_most_one_batch_is_not_full(shape):
-    counts = [int(batch["weights"].sum()) for batch in feed_for(shape)]
+    counts = [int(batch["weights"].sum()) for batch in batches_for(shape)]
     assert sum(count < shape[1] for count in counts) <= 1
     assert max(counts) <= shape[1]
 
 
 # covers: A12
 def test_without_a_request_time_the_newest_event_stands_in_for_it():
-    feed = place_feed_of(walks(), boundaries=[14], request_time=False)
-    for batch in feed:
+    batches = position_batches(walks(), boundaries=[14], request_time=False)
+    for batch in batches:
         read = batch["lengths"] > 0
         newest = np.flatnonzero(read), batch["lengths"][read] - 1
         assert (batch["ages"][newest] == 1).all()
@@ -137,23 +137,23 @@ def test_without_a_request_time_the_newest_event_stands_in_for_it():
 
 # covers: A41
 def test_a_batch_holds_places_of_many_users_and_other_ones_in_each_epoch():
-    feed, together = place_feed_of(walks(60), boundaries=[14], size=32), []
+    batches, together = position_batches(walks(60), boundaries=[14], size=32), []
     for epoch in range(2):
-        feed.begin(epoch)
-        batches = [set(places_of(batch)) for batch in feed]
-        full = [batch for batch in batches if len(batch) > 20]
+        batches.begin(epoch)
+        found = [set(places_of(batch)) for batch in batches]
+        full = [batch for batch in found if len(batch) > 20]
         users = [len({place[0] for place in batch}) for batch in full]
         assert min(users) > 10
-        together.append({frozenset(batch) for batch in batches})
+        together.append({frozenset(batch) for batch in found})
     assert not together[0] & together[1]
 
 
 # covers: A41 X12
 def test_seed_and_epoch_decide_the_order():
     def order(seed, epoch):
-        feed = place_feed_of(walks(), seed=seed)
-        feed.begin(epoch)
-        return [batch["labels"].tolist() for batch in feed]
+        batches = position_batches(walks(), seed=seed)
+        batches.begin(epoch)
+        return [batch["labels"].tolist() for batch in batches]
 
     assert order(1, 3) == order(1, 3)
     assert order(1, 3) != order(2, 3)
@@ -161,12 +161,12 @@ def test_seed_and_epoch_decide_the_order():
 
 
 def test_batches_tell_how_much_of_the_training_is_done():
-    feed = place_feed_of([range(2, 10)] * 8, size=16, epochs=2)
-    assert len(feed) == 4
+    batches = position_batches([range(2, 10)] * 8, size=16, epochs=2)
+    assert len(batches) == 4
     progress = []
     for epoch in range(2):
-        feed.begin(epoch)
-        progress += [float(batch["progress"]) for batch in feed]
+        batches.begin(epoch)
+        progress += [float(batch["progress"]) for batch in batches]
     np.testing.assert_allclose(progress, np.arange(8) / 8)
 
 

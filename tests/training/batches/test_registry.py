@@ -25,7 +25,7 @@ INTERESTS = {
 }
 
 
-def feed_of(*changes, preset="mean", histories=None):
+def window_batches(*changes, preset="mean", histories=None):
     asked = parameters(*changes, preset=preset)
     inputs = model_inputs(asked, histories=histories)
     return build_batches(asked, inputs, build_towers(asked, inputs))
@@ -34,19 +34,24 @@ def feed_of(*changes, preset="mean", histories=None):
 def test_a_window_wider_than_every_bucket_is_refused():
     narrow = {"batches": {"bucket_boundaries": [4, 6]}}
     with pytest.raises(ValueError, match=r"has 8 items, .*\[4, 6\]; add a boundary"):
-        feed_of(narrow)
+        window_batches(narrow)
 
 
 def test_more_items_than_the_widest_bucket_are_refused():
     many = {"history": {"multi_interest": {"max_items": 9}}}
     with pytest.raises(ValueError, match=r"has 9 items, .*\[4, 8\]; add a boundary"):
-        feed_of(INTERESTS, many)
+        window_batches(INTERESTS, many)
 
 
 def test_a_feed_of_histories_is_as_asked():
-    feed = feed_of({"seed": 7})
-    assert isinstance(feed, WindowBatches)
-    assert (feed.boundaries, feed.tokens_per_batch, feed.chunk, feed.seed) == (
+    batches = window_batches({"seed": 7})
+    assert isinstance(batches, WindowBatches)
+    assert (
+        batches.boundaries,
+        batches.tokens_per_batch,
+        batches.chunk,
+        batches.seed,
+    ) == (
         [4, 8],
         64,
         32,
@@ -55,19 +60,19 @@ def test_a_feed_of_histories_is_as_asked():
 
 
 def test_a_feed_of_pairs_is_as_asked():
-    feed = feed_of(PROFILE, {"batches": {"pairs": 20, "logits_chunk": 8}})
-    assert isinstance(feed, PairBatches)
-    assert (feed.size, feed.max_queries) == (20, 24)
+    batches = window_batches(PROFILE, {"batches": {"pairs": 20, "logits_chunk": 8}})
+    assert isinstance(batches, PairBatches)
+    assert (batches.size, batches.max_queries) == (20, 24)
 
 
 def test_a_chunk_is_no_larger_than_a_batch_of_pairs():
-    assert feed_of(PROFILE, {"batches": {"pairs": 20}}).max_queries == 20
+    assert window_batches(PROFILE, {"batches": {"pairs": 20}}).max_queries == 20
 
 
 @pytest.mark.parametrize(("longest", "boundaries"), [(2, [2]), (4, [4]), (7, [4, 7])])
 def test_the_last_bucket_is_as_wide_as_the_longest_window(longest, boundaries):
     assert (
-        feed_of(histories=[[2, 3], list(range(2, 3 + longest))]).boundaries
+        window_batches(histories=[[2, 3], list(range(2, 3 + longest))]).boundaries
         == boundaries
     )
 
@@ -76,7 +81,9 @@ def test_a_queue_smaller_than_a_batch_is_refused_before_training():
     # Batches of histories shorter than any bucket have more queries: 32 of 3.
     small = {"negatives": {"kind": "queue", "queue": {"size": 80}}}
     with pytest.raises(ValueError, match=r"size is 80, .* a batch may have 96 queries"):
-        feed_of(small, {"batches": {"logits_chunk": 8}}, histories=[[2, 3, 4], [5, 6]])
+        window_batches(
+            small, {"batches": {"logits_chunk": 8}}, histories=[[2, 3, 4], [5, 6]]
+        )
 
 
 def source_of(*changes):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.training.fit_tiny import EDGES, cut, feed_of, second_of, walks
+from tests.training.fit_tiny import BOUNDARIES, cut, second_of, walks, window_batches
 from two_tower.training.batches.sampling import BatchSampler
 from two_tower.training.batches.windows import WindowBatches, plan_epoch
 
@@ -27,17 +27,17 @@ SHAPES = st.lists(st.integers(1, 9), min_size=1, max_size=4, unique=True).flatma
 )
 
 
-def feed_for(shape, *, seed=0, epoch=0):
+def batches_for(shape, *, seed=0, epoch=0):
     boundaries, tokens_per_batch, chunk, histories = shape
-    feed = feed_of(
+    batches = window_batches(
         histories,
         boundaries=boundaries,
         tokens_per_batch=tokens_per_batch,
         chunk=chunk,
         seed=seed,
     )
-    feed.begin(epoch)
-    return feed
+    batches.begin(epoch)
+    return batches
 
 
 def pairs_of(batch):
@@ -72,7 +72,7 @@ def pairs_in(histories, window):
 @given(SHAPES)
 def test_every_pair_and_every_first_item_is_trained_once_an_epoch(shape):
     boundaries, _, _, histories = shape
-    trained = sum((pairs_of(batch) for batch in feed_for(shape)), Counter())
+    trained = sum((pairs_of(batch) for batch in batches_for(shape)), Counter())
     assert trained == pairs_in(histories, boundaries[-1])
 
 
@@ -80,7 +80,7 @@ def test_every_pair_and_every_first_item_is_trained_once_an_epoch(shape):
 @given(SHAPES)
 def test_shapes_depend_on_the_width_alone(shape):
     boundaries, tokens_per_batch, chunk, _ = shape
-    for batch in feed_for(shape):
+    for batch in batches_for(shape):
         n_rows, width = batch["items"].shape
         assert width in boundaries
         assert n_rows == tokens_per_batch // width
@@ -88,7 +88,7 @@ def test_shapes_depend_on_the_width_alone(shape):
         assert n_places % chunk == 0
         # Room for all positions and all first items, and less than a chunk more.
         assert 0 <= n_places - n_rows * (width + 1) < chunk
-        assert n_places <= feed_for(shape).max_queries
+        assert n_places <= batches_for(shape).max_queries
         assert {
             name: (array.dtype.name, array.shape) for name, array in batch.items()
         } == {
@@ -104,7 +104,7 @@ def test_shapes_depend_on_the_width_alone(shape):
 @settings(deadline=None)
 @given(SHAPES)
 def test_padding_stands_behind_all_that_is_real(shape):
-    for batch in feed_for(shape):
+    for batch in batches_for(shape):
         assert (np.diff(batch["weights"]) <= 0).all()
         is_real = batch["items"] != 0
         assert (np.diff(is_real.astype(int), axis=1) <= 0).all()
@@ -114,22 +114,22 @@ def test_padding_stands_behind_all_that_is_real(shape):
 @settings(deadline=None)
 @given(SHAPES)
 def test_at_most_one_batch_is_not_full(shape):
-    filled = [batch["items"][:, 0].all() for batch in feed_for(shape)]
+    filled = [batch["items"][:, 0].all() for batch in batches_for(shape)]
     assert filled.count(False) <= 1
 
 
 @settings(deadline=None)
 @given(SHAPES)
 def test_the_number_of_batches_is_the_same_in_every_epoch(shape):
-    counts = {len(list(feed_for(shape, epoch=epoch))) for epoch in range(3)}
-    assert counts == {len(feed_for(shape))}
+    counts = {len(list(batches_for(shape, epoch=epoch))) for epoch in range(3)}
+    assert counts == {len(batches_for(shape))}
 
 
 @settings(deadline=None)
 @given(SHAPES)
 def test_each_place_knows_its_user(shape):
     histories = shape[-1]
-    for batch in feed_for(shape):
+    for batch in batches_for(shape):
         real = batch["weights"] == 1
         rows, width = batch["rows"], batch["items"].shape[1]
         in_history = batch["positions"] < batch["items"].size
@@ -153,62 +153,68 @@ def test_rows_that_fill_no_batch_move_up_a_bucket():
 # covers: Q10
 def test_buckets_leave_far_fewer_slots_empty_than_one_width():
     histories = [[2, 3]] * 2000 + [[2] * 101] * 10
-    one_width = feed_of(histories, boundaries=[100], tokens_per_batch=1000, chunk=1)
-    buckets = feed_of(
+    one_width = window_batches(
+        histories, boundaries=[100], tokens_per_batch=1000, chunk=1
+    )
+    buckets = window_batches(
         histories, boundaries=[1, 10, 100], tokens_per_batch=1000, chunk=1
     )
     empty = [
-        np.mean([(batch["items"] == 0).mean() for batch in feed])
-        for feed in (one_width, buckets)
+        np.mean([(batch["items"] == 0).mean() for batch in batches])
+        for batches in (one_width, buckets)
     ]
     assert empty[0] > 0.95
     assert empty[1] < 0.1
 
 
-def order_of(feed):
-    return [tuple(batch["labels"]) for batch in feed]
+def order_of(batches):
+    return [tuple(batch["labels"]) for batch in batches]
 
 
 # covers: A41 L26 N13
 def test_each_epoch_has_an_order_of_its_own():
-    feed = feed_of(walks())
+    batches = window_batches(walks())
     orders = []
     for epoch in range(3):
-        feed.begin(epoch)
-        orders.append(order_of(feed))
+        batches.begin(epoch)
+        orders.append(order_of(batches))
     assert orders[0] != orders[1] != orders[2] != orders[0]
 
 
 # covers: A41
 def test_rows_meet_other_rows_in_another_epoch():
     # Shuffling finished batches would not do: each batch would hold the same rows.
-    feed = feed_of(walks(60))
+    batches = window_batches(walks(60))
     users = []
     for epoch in range(2):
-        feed.begin(epoch)
-        users.append({frozenset(batch["users"].tolist()) for batch in feed})
+        batches.begin(epoch)
+        users.append({frozenset(batch["users"].tolist()) for batch in batches})
     assert len(users[0] & users[1]) <= 1
 
 
 # covers: X12
 def test_seed_and_epoch_decide_the_order():
-    again, other = feed_of(walks(), seed=1), feed_of(walks(), seed=2)
-    feed = feed_of(walks(), seed=1)
-    for one in (feed, again, other):
+    again, other = window_batches(walks(), seed=1), window_batches(walks(), seed=2)
+    batches = window_batches(walks(), seed=1)
+    for one in (batches, again, other):
         one.begin(3)
-    assert order_of(feed) == order_of(again)
-    assert order_of(feed) != order_of(other)
+    assert order_of(batches) == order_of(again)
+    assert order_of(batches) != order_of(other)
 
 
 def test_an_epoch_can_be_read_again():
-    feed = feed_of(walks())
-    assert order_of(feed) == order_of(feed)
+    batches = window_batches(walks())
+    assert order_of(batches) == order_of(batches)
 
 
 def test_a_window_as_long_as_a_bucket_is_not_padded():
-    (batch,) = feed_of([[2, 3, 4, 5]], boundaries=[3, 9], tokens_per_batch=9, chunk=2)
+    (batch,) = window_batches(
+        [[2, 3, 4, 5]], boundaries=[3, 9], tokens_per_batch=9, chunk=2
+    )
     assert batch["items"].shape == (1, 9)  # too few for a batch of three such rows
-    (batch,) = feed_of([[2, 3, 4, 5]], boundaries=[3], tokens_per_batch=3, chunk=2)
+    (batch,) = window_batches(
+        [[2, 3, 4, 5]], boundaries=[3], tokens_per_batch=3, chunk=2
+    )
     assert batch["items"].tolist() == [[2, 3, 4]]
     # The places of the row, then the one for "no history yet".
     assert batch["positions"].tolist() == [0, 1, 2, 3]
@@ -216,7 +222,7 @@ def test_a_window_as_long_as_a_bucket_is_not_padded():
 
 
 def test_the_helpers_windows_are_no_wider_than_the_buckets():
-    assert cut(walks(), EDGES[-1]).items.lengths.max() == EDGES[-1]
+    assert cut(walks(), BOUNDARIES[-1]).items.lengths.max() == BOUNDARIES[-1]
 
 
 @settings(deadline=None)
@@ -230,8 +236,8 @@ def test_ages_are_seconds_to_the_last_target_or_to_the_newest_item(shape, reques
         "tokens_per_batch": tokens_per_batch,
         "chunk": chunk,
     }
-    feed = feed_of(told, with_ages=True, request_time=request_time, **options)
-    for batch in feed:
+    batches = window_batches(told, with_ages=True, request_time=request_time, **options)
+    for batch in batches:
         items, ages = batch["items"], batch["ages"]
         assert (ages.dtype, ages.shape) == (np.int32, items.shape)
         assert not ages[items == 0].any()
@@ -246,12 +252,14 @@ def test_ages_are_seconds_to_the_last_target_or_to_the_newest_item(shape, reques
 
 
 def test_without_ages_a_batch_has_none():
-    assert "ages" not in next(iter(feed_of(walks())))
+    assert "ages" not in next(iter(window_batches(walks())))
 
 
 def test_ages_need_the_times_of_the_sequences():
-    windows = replace(cut(walks(), EDGES[-1]), events=None)
+    windows = replace(cut(walks(), BOUNDARIES[-1]), events=None)
     options = {"tokens_per_batch": 24, "chunk": 8, "seed": 1, "sampler": BatchSampler()}
     with pytest.raises(ValueError, match="with_events=True"):
-        WindowBatches(windows, EDGES, with_ages=True, request_time=False, **options)
-    WindowBatches(windows, EDGES, with_ages=False, request_time=False, **options)
+        WindowBatches(
+            windows, BOUNDARIES, with_ages=True, request_time=False, **options
+        )
+    WindowBatches(windows, BOUNDARIES, with_ages=False, request_time=False, **options)

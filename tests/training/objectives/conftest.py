@@ -6,9 +6,9 @@ import pytest
 from tests.training.fit_tiny import (
     N_ITEMS,
     build_towers,
-    feed_of,
-    pair_feed_of,
+    pair_batches,
     walks,
+    window_batches,
 )
 from tests.training.objectives.scores import SHORT, positives_of
 from two_tower.negatives.uniform import Uniform
@@ -24,7 +24,7 @@ def towers():
 @pytest.fixture(scope="session")
 def batch():
     """Return all of four histories, too short to be cut."""
-    return next(iter(feed_of(SHORT, boundaries=[6], tokens_per_batch=24)))
+    return next(iter(window_batches(SHORT, boundaries=[6], tokens_per_batch=24)))
 
 
 @pytest.fixture(scope="session")
@@ -38,5 +38,5 @@ def pairs():
     """Return towers of profiles, and pairs with candidates of their own."""
     towers = build_towers("profile")
     source = Uniform(np.arange(2, N_ITEMS), 6, per_query=True, log_q=True)
-    batches = pair_feed_of(walks(3), size=16, sampler=BatchSampler(source=source))
+    batches = pair_batches(walks(3), size=16, sampler=BatchSampler(source=source))
     return towers, next(iter(batches))

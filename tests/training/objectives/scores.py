@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 
-from tests.training.fit_tiny import N_ITEMS, feed_of, walks
+from tests.training.fit_tiny import N_ITEMS, walks, window_batches
 from two_tower.negatives.consumed import Consumed
 from two_tower.negatives.in_batch import InBatch
 from two_tower.negatives.log_q import ExactFrequencies, log_share_of_rows
@@ -24,14 +24,16 @@ def loss_of(objective, towers, batch):
 def in_batch(histories, *, boundaries, tokens_per_batch, log_q=True, **sampler):
     """Return batches with candidates from the batch."""
     sizes = {"boundaries": boundaries, "tokens_per_batch": tokens_per_batch}
-    bare = feed_of(histories, **sizes)
+    bare = window_batches(histories, **sizes)
     log_shares = log_share_of_rows(bare.sequences.count_positives(N_ITEMS))
     source = InBatch(4, ExactFrequencies(log_shares) if log_q else None)
-    return feed_of(histories, **sizes, sampler=BatchSampler(source=source, **sampler))
+    return window_batches(
+        histories, **sizes, sampler=BatchSampler(source=source, **sampler)
+    )
 
 
 def consumed_of(histories):
-    users, items = feed_of(
+    users, items = window_batches(
         histories, boundaries=[20], tokens_per_batch=20
     ).sequences.pairs()
     return Consumed.from_pairs(users, items, n_users=90, n_items=N_ITEMS)

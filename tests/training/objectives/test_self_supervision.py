@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.training.fit_tiny import CHUNK, N_ITEMS, build_towers, pair_feed_of, walks
+from tests.training.fit_tiny import CHUNK, N_ITEMS, build_towers, pair_batches, walks
 from tests.training.interests import make_towers
 from tests.training.interests import objective_of as interest_softmax
 from tests.training.objectives.scores import TEMPERATURE, log_sum_exp, loss_of, unit
@@ -30,7 +30,7 @@ def test_self_supervision_adds_alpha_times_the_views_mean_loss():
     left, right = np.array([[1, 0, 1]] * 5, bool), np.array([[0, 1, 1]] * 5, bool)
     views = Views(np.int32([2, 5, 9, 10, 11]), left, right)
     sampler = BatchSampler(source=InBatch(4, None), views=lambda rng: views)
-    batch = next(iter(pair_feed_of(walks(3), size=16, sampler=sampler)))
+    batch = next(iter(pair_batches(walks(3), size=16, sampler=sampler)))
 
     tower = towers.item_tower
     parts = [np.asarray(f.table, np.float64) for f in tower.features.values()]

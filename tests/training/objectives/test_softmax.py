@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.training.fit_tiny import CHUNK, N_ITEMS, build_towers, feed_of
+from tests.training.fit_tiny import CHUNK, N_ITEMS, build_towers, window_batches
 from tests.training.objectives.scores import (
     HISTORIES,
     SHORT,
@@ -45,7 +45,9 @@ def test_full_softmax_contrasts_each_positive_with_the_catalogue(
 def test_full_softmax_masks_the_consumed_items_of_the_user(towers, positives):
     catalogue = np.arange(2, N_ITEMS, dtype=np.int32)
     sampler = BatchSampler(consumed=consumed_of(SHORT), catalogue=catalogue)
-    (batch,) = feed_of(SHORT, boundaries=[6], tokens_per_batch=24, sampler=sampler)
+    (batch,) = window_batches(
+        SHORT, boundaries=[6], tokens_per_batch=24, sampler=sampler
+    )
     queries, items = mean_tower_vectors(towers, [h for h, _ in positives])
     logits = queries @ items[2:].T / TEMPERATURE
     whole = [history for history in SHORT for _ in history]
@@ -101,8 +103,8 @@ def test_own_candidates_make_a_softmax_of_each_positive(pairs):
 def test_buckets_have_the_loss_of_one_wide_padded_batch(tower):
     towers = build_towers(tower)
     whole = [history[:13] for history in HISTORIES]
-    buckets = feed_of(whole, boundaries=[3, 6, 12], tokens_per_batch=24)
-    wide = feed_of(whole, boundaries=[16], tokens_per_batch=16 * len(whole))
+    buckets = window_batches(whole, boundaries=[3, 6, 12], tokens_per_batch=24)
+    wide = window_batches(whole, boundaries=[16], tokens_per_batch=16 * len(whole))
     total = sum(loss_of(FULL, towers, batch) for batch in buckets)
     (padded,) = wide
     assert len(buckets) > 3
