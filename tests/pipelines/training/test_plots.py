@@ -30,13 +30,13 @@ def test_the_loss_is_drawn_for_every_epoch(traces):
     assert traces["loss"].y == (3.0, 2.0)
 
 
-def test_figures_are_drawn_for_the_epochs_that_were_validated(traces):
+def test_validation_metrics_are_drawn_for_the_validated_epochs(traces):
     assert set(traces) == {"loss", "hr@10", "ndcg@10", "hr@50", "ndcg@50"}
     assert traces["ndcg@50"].x == (2,)
     assert traces["ndcg@50"].y == (0.2,)
 
 
-def test_loss_and_figures_have_axes_of_their_own(traces):
+def test_loss_and_validation_metrics_have_separate_axes(traces):
     axes = {name: trace.yaxis for name, trace in traces.items()}
     assert axes.pop("loss") == "y"
     assert set(axes.values()) == {"y2"}
@@ -52,7 +52,7 @@ def test_without_validation_there_is_the_loss_alone():
     assert [trace.name for trace in figure.data] == ["loss"]
 
 
-MEASURED = [
+WITH_METRICS = [
     record
     | {"nll": 1.0, "semantic": 0.5, "accuracy": 0.2, "head_posterior_min": 0.1 * epoch}
     | {"vector_likeness": 0.3, "item_head_min": 0.05, "head_certainty": 0.6}
@@ -61,8 +61,8 @@ MEASURED = [
 
 
 # covers: A49
-def test_what_the_objective_measures_has_panels_of_its_own():
-    drawn = {trace.name: trace for trace in plot_learning_curves(MEASURED).data}
+def test_metrics_of_the_objective_have_panels():
+    drawn = {trace.name: trace for trace in plot_learning_curves(WITH_METRICS).data}
     assert drawn["head_posterior_min"].x == (1, 2)
     assert drawn["head_posterior_min"].y == pytest.approx((0.1, 0.2))
     names = "nll", "semantic", "accuracy", "head_posterior_min"
@@ -74,7 +74,7 @@ def test_what_the_objective_measures_has_panels_of_its_own():
 
 
 # covers: A49
-def test_a_panel_without_a_measure_is_not_there():
+def test_a_panel_without_a_metric_is_left_out():
     history = [{"epoch": 1, "loss": 3.0, "head_posterior_max": 0.4}]
     figure = plot_learning_curves(history)
     titles = [annotation.text for annotation in figure.layout.annotations]
@@ -121,7 +121,7 @@ def test_weights_and_counts_of_candidates_are_drawn_too():
 
 
 # covers: A49
-def test_no_measure_is_left_out_for_want_of_a_colour(monkeypatch):
+def test_every_metric_is_drawn_if_there_are_few_colours(monkeypatch):
     monkeypatch.setattr(curves, "COLOURS", curves.COLOURS[:2])
     history = [{"epoch": 1, "loss": 3.0} | dict.fromkeys(NAMES, 0.5)]
     assert len(plot_learning_curves(history).data) == 1 + len(NAMES)

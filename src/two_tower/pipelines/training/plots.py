@@ -8,21 +8,21 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 LOSS_COLOUR = "#0072B2"
-# Okabe & Ito's palette, told apart whatever one's colour vision: one for each cut-off
-# or measure.
+# Okabe & Ito's palette, distinct for all kinds of colour vision: one for each cutoff or
+# metric.
 COLOURS = ("#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 DASHES = {"hr": "solid", "ndcg": "dash"}
 HEIGHT, GAP = 300, 168  # of a panel, and of the titles between two; pixels
 
 
 class Panel(NamedTuple):
-    """What one diagram shows, if the records have any of it.
+    """One diagram of the objective's metrics, drawn if the records have any of them.
 
     Attributes:
-        title: above it.
-        unit: beside it.
-        names: of measures, a line each.
-        dash: of the lines, another one than those of all other panels.
+        title: above the diagram.
+        unit: of its vertical axis.
+        names: of the metrics, a line each.
+        dash: of the lines; each panel has its own.
     """
 
     title: str
@@ -31,7 +31,7 @@ class Panel(NamedTuple):
     dash: str
 
 
-MEASURES = (
+METRICS = (
     Panel(
         "Training loss by parts, before weights",
         "nats per positive",
@@ -81,7 +81,7 @@ MEASURES = (
         "8px,2px",
     ),
     Panel(
-        "How far vectors that are not the nearest count",
+        "Soft-max temperature over vectors",
         "share of the temperature",
         ("soft_max_temperature",),
         "2px,2px",
@@ -90,17 +90,15 @@ MEASURES = (
 
 
 def draw_learning_curves(history: list[JsonObject]) -> "Figure":
-    """Return the loss above the validation's NDCG and hit rates, by epoch.
-
-    Below them is what the objective has measured, if anything.
+    """Return the loss, NDCG and hit rates of the validation, and metrics, by epoch.
 
     Args:
         history: one record per epoch, as `fit` returns it.
     """
     from plotly.subplots import make_subplots
 
-    measured = set().union(*history)
-    panels = [panel for panel in MEASURES if measured.intersection(panel.names)]
+    recorded = set().union(*history)
+    panels = [panel for panel in METRICS if recorded.intersection(panel.names)]
     n_rows = 2 + len(panels)
     titles = ["Training loss", "Validation, all items ranked"]
     height = HEIGHT * n_rows
@@ -121,7 +119,7 @@ def draw_learning_curves(history: list[JsonObject]) -> "Figure":
     )
     _draw_validation(figure, history, row=2)
     for row, panel in enumerate(panels, start=3):
-        _draw_measures(figure, history, panel, row=row)
+        _draw_metrics(figure, history, panel, row=row)
     figure.update_xaxes(title_text="epoch", row=n_rows, col=1)
     figure.update_yaxes(title_text="nats per positive", row=1, col=1)
     figure.update_layout(template="plotly_white", height=height)
@@ -150,19 +148,19 @@ def _draw_validation(figure: "Figure", history: list[JsonObject], *, row: int) -
     )
 
 
-def _draw_measures(
+def _draw_metrics(
     figure: "Figure", history: list[JsonObject], panel: Panel, *, row: int
 ) -> None:
-    """Draw the measures of a panel, each by the epochs that have it."""
-    for place, name in enumerate(panel.names):
-        measured = [record for record in history if name in record]
-        if not measured:
+    """Draw the metrics of a panel, each for the epochs that have it."""
+    for line, name in enumerate(panel.names):
+        recorded = [record for record in history if name in record]
+        if not recorded:
             continue
         figure.add_scatter(
-            x=[record["epoch"] for record in measured],
-            y=[record[name] for record in measured],
+            x=[record["epoch"] for record in recorded],
+            y=[record[name] for record in recorded],
             name=name,
-            line={"color": COLOURS[place % len(COLOURS)], "dash": panel.dash},
+            line={"color": COLOURS[line % len(COLOURS)], "dash": panel.dash},
             row=row,
             col=1,
         )
