@@ -193,7 +193,9 @@ ROWS = {
     "X11": "cold start: items from content, users from history, measured apart",
     "X12": "the same seed gives the same result, to the bit",
     "X16": "served without importing TensorFlow",
-    "X17": "a killed training resumes to the unbroken run's result",
+    "X17": "a killed training resumes to the result of an uninterrupted one",
+    "X18": "Kedro-Viz folds the pipelines into boxes, which open into their nodes",
+    "X40": "a part is added by one file, one line of code, one line of YAML",
 }
 
 HEAD = """# Acceptance: which test covers what
