@@ -79,7 +79,7 @@ class Case:
         return replace(self, excluded=excluded, rows=own.astype(np.int32))
 
 
-@cache  # JAX compiles each function anew
+@cache  # JAX compiles each function again
 def _loss_and_gradients(**options: Any) -> Callable[..., Any]:
     return with_gradients(loss_function(**options), 3)
 

@@ -26,7 +26,7 @@ def loss_named(name):
     return CONTRASTIVE if name == "contrastive" else LOSSES[name]
 
 
-@cache  # JAX compiles each function anew
+@cache  # JAX compiles each function again
 def compute(name):
     """Return the function from logits and weights to the total and its gradients."""
     both = {}

@@ -271,7 +271,7 @@ def state_of(  # noqa: PLR0913
 
 def examples_of(histories):
     users = range(2, 2 + len(histories))
-    known = [
+    in_histories = [
         (user, position)
         for user, history in zip(users, histories, strict=True)
         for position in range(len(history) - 1)
@@ -285,8 +285,8 @@ def examples_of(histories):
         Ragged.from_lists([history[:-1] for history in histories]),
         Ragged.from_lists([history[-1:] for history in histories]),
         Events(
-            np.array([second_of(*place) for place in known], np.int64),
-            np.array([rating_of(position) for _, position in known], np.float32),
+            np.array([second_of(*one) for one in in_histories], np.int64),
+            np.array([rating_of(position) for _, position in in_histories], np.float32),
             np.array(asked, np.int64),
         ),
     )

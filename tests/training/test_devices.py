@@ -9,7 +9,7 @@ pytestmark = pytest.mark.backend
 
 
 class Machine:
-    """What TensorFlow or JAX says of a machine, and is told to leave alone."""
+    """A machine as TensorFlow or JAX sees it, and the devices hidden from them."""
 
     def __init__(self, monkeypatch, *, n_gpus):
         self.hidden = False

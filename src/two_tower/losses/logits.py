@@ -53,7 +53,7 @@ def log_weights(weights: Tensor) -> Tensor:
 
 
 def candidate_bias(weights: Tensor, log_q: Tensor) -> Tensor:
-    """Return what is added to the scaled scores of candidates: log weight - log q.
+    """Return the bias of candidates, added to their scaled scores: log weight - log q.
 
     Args:
         weights: float32 of any shape, negatives that a candidate stands for; 0 masks.
@@ -68,7 +68,7 @@ def candidate_bias(weights: Tensor, log_q: Tensor) -> Tensor:
 def find_masked(
     labels: Tensor, ids: Tensor, excluded: Tensor | None, *, mask_hits: bool
 ) -> Tensor | None:
-    """Return which candidates are no negatives of which query.
+    """Return the mask of candidates that are no negatives of a query.
 
     Accidental hits, candidates that are the query's own positive, are masked with
     `mask_hits`. Without it the positive is one of the candidates and is never masked.

@@ -165,7 +165,7 @@ def build_callbacks(
 
     Args:
         state: of the training, shared by all of them.
-        validation: what is ranked; None trains all epochs and keeps the last weights.
+        validation: examples to rank; None trains all epochs and keeps the last weights.
         validate_every: epochs between validations.
         epochs: of all training.
         store: where checkpoints are saved.
@@ -259,7 +259,7 @@ class RankingValidation(_TrainingCallback):
 
     Args:
         state: of the training.
-        validation: what is ranked.
+        validation: examples to rank.
         every: epochs between validations; the last epoch is always validated.
         epochs: of all training.
     """

@@ -70,7 +70,7 @@ class Aggregate(keras.metrics.Metric):
     """A metric over an epoch so far.
 
     Args:
-        metric: what is aggregated.
+        metric: its name, reduction and size.
     """
 
     def __init__(self, metric: Metric) -> None:

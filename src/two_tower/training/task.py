@@ -49,8 +49,8 @@ class RetrievalTask(keras.Model):
     """Towers under training, with their objective; only the towers are saved.
 
     Args:
-        towers: what is trained.
-        objective: what is minimised, and the metrics beside it.
+        towers: under training.
+        objective: the loss that is minimised, and metrics beside it.
         temperature: divides the scores.
 
     Raises:

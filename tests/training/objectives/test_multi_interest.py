@@ -42,7 +42,7 @@ SOURCES = {
     "mixed": lambda: Mixed(ITEMS, 6, 4, FREQUENCIES),
     "uniform": lambda: Uniform(ITEMS, 6, per_query=False, log_q=True),
 }
-# JAX compiles each case anew, so it tests one of the sources.
+# JAX compiles each case again, so it tests one of the sources.
 ON_BOTH = pytest.param("queue", marks=pytest.mark.backend)
 
 

@@ -81,7 +81,7 @@ def embed_candidates(
 
     Both pass the item tower together, once, so that batch normalisation sees them
     alike. Where the candidates contain the positives, nothing is embedded twice; an
-    item then counts in the statistics as often as it is a candidate.
+    item then counts in the statistics by its weight.
     """
     ids = batch["candidates"]
     flat = ops.reshape(ids, (-1,))

@@ -63,19 +63,10 @@ class FullSoftmax(Objective):
         from two_tower.losses.softmax import score_shared, softmax_cross_entropy
         from two_tower.training.objectives.scoring import excluded_columns
 
-        labels, n_items = batch["labels"], towers.item_tower.n_entities
-        every_id = ops.arange(n_items, dtype="int32")
-        # Batch norm's statistics leave items without interactions out, too.
-        weights = ops.convert_to_tensor(self.is_candidate.astype(np.float32))
-        catalogue = towers.item_tower(every_id, training=training, weights=weights)
-        separate = towers.history_item_tower
-        of_histories = (
-            catalogue
-            if separate is None
-            else separate(every_id, training=training, weights=weights)
-        )
-        queries = towers.queries(batch, catalogue=of_histories, training=training)
-        scored = towers.as_scored(catalogue)
+        labels = batch["labels"]
+        candidates, history_items = self._embed(towers, training=training)
+        queries = towers.queries(batch, catalogue=history_items, training=training)
+        scored = towers.as_scored(candidates)
         logits = score_shared(
             queries,
             ops.take(scored, labels, axis=0),
@@ -92,6 +83,19 @@ class FullSoftmax(Objective):
             excluded=excluded_columns(batch),
         )
         return loss, {}
+
+    def _embed(self, towers: "TwoTower", *, training: bool) -> tuple[Tensor, Tensor]:
+        """Return `[n_items, D]` vectors of all items: candidates, history items."""
+        from keras import ops
+
+        every_id = ops.arange(towers.item_tower.n_entities, dtype="int32")
+        # Batch norm's statistics leave items without interactions out, too.
+        weights = ops.convert_to_tensor(self.is_candidate.astype(np.float32))
+        items = towers.item_tower(every_id, training=training, weights=weights)
+        separate = towers.history_item_tower
+        if separate is None:
+            return items, items
+        return items, separate(every_id, training=training, weights=weights)
 
 
 @dataclass(frozen=True)
