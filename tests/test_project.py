@@ -30,11 +30,7 @@ FOLDERS = {
 DRAWN_ELSEWHERE = {
     "deployed_query_tower",
     "item_index",
-    "deployed_feature_schema",
-    "deployed_feature_vocabulary",
-    "deployed_rules",
-    "deployed_item_vocabulary",
-    "deployed_user_vocabulary",
+    "deployed_vocabularies",
     "index_report",
     "leakage_audit",
     "learning_curves",

@@ -16,7 +16,7 @@ from tests.serving.build import (
 )
 from two_tower.atomic import current_version
 from two_tower.datasets import query_tower as module
-from two_tower.datasets.deployed_vocabulary import DeployedVocabularyDataset
+from two_tower.datasets.deployed_vocabularies import DeployedVocabulariesDataset
 from two_tower.datasets.query_tower import QueryTowerDataset
 
 HISTORIES = pa.array([["c", "a"], [], ["unheard of"]], pa.list_(pa.string()))
@@ -146,19 +146,20 @@ def test_its_name_has_the_path(dataset, tmp_path):
     assert str(tmp_path / "query_tower") in str(dataset)
 
 
-def deployed(tmp_path, part):
-    return DeployedVocabularyDataset(filepath=str(tmp_path / "query_tower"), part=part)
+def deployed(tmp_path):
+    return DeployedVocabulariesDataset(filepath=str(tmp_path / "query_tower"))
 
 
 # covers: L28
 def test_vocabularies_are_read_without_the_model(dataset, tmp_path, monkeypatch):
     dataset.save(shared_tower())
     monkeypatch.delattr(module.KerasModelDataset, "load")
-    items = deployed(tmp_path, "items").load()
-    assert items.order_by("item").item_id.to_pyarrow().to_pylist() == ITEM_IDS
-    assert set(deployed(tmp_path, "values").load().columns) >= {"entity", "value", "id"}
-    assert deployed(tmp_path, "schema").load() == SCHEMA
-    assert deployed(tmp_path, "rules").load() == ORIGIN["rules"]
+    found = deployed(tmp_path).load()
+    ids = found.items.order_by("item").item_id.to_pyarrow().to_pylist()
+    assert ids == ITEM_IDS
+    assert set(found.values.columns) >= {"entity", "value", "id"}
+    assert found.schema == SCHEMA
+    assert found.rules == ORIGIN["rules"]
 
 
 # covers: L28
@@ -168,49 +169,41 @@ def test_a_tower_without_the_rules_of_its_split_is_refused(dataset, tmp_path):
     with pytest.raises(
         DatasetError, match=r"without the parameters .*; train a new model"
     ):
-        deployed(tmp_path, "rules").load()
+        deployed(tmp_path).load()
 
 
 # covers: X9
-@pytest.mark.parametrize("part", ["items", "schema", "rules"])
-def test_vocabularies_of_a_changed_tower_are_refused(dataset, tmp_path, part):
+def test_vocabularies_of_a_changed_tower_are_refused(dataset, tmp_path):
     dataset.save(shared_tower())
     path = current_version(tmp_path / "query_tower") / "users.parquet"
     path.write_bytes(path.read_bytes() + b"\0")
     with pytest.raises(DatasetError, match="is damaged: a file differs"):
-        deployed(tmp_path, part).load()
+        deployed(tmp_path).load()
 
 
 # covers: L28
 def test_a_deployed_table_outlives_the_tower_it_was_read_from(dataset, tmp_path):
     dataset.save(shared_tower())
-    users = deployed(tmp_path, "users").load()
+    users = deployed(tmp_path).load().users
     dataset.save(make_query_tower(seed=5))
     assert users.user_id.execute().tolist() == [10, 20, 30]
 
 
 def test_deployed_vocabularies_change_with_the_tower(dataset, tmp_path):
     dataset.save(shared_tower())
-    before = deployed(tmp_path, "items").fingerprint()
+    before = deployed(tmp_path).fingerprint()
     assert before == dataset.fingerprint()
     dataset.save(make_query_tower(seed=5))
-    assert deployed(tmp_path, "items").fingerprint() != before
-
-
-def test_a_part_that_no_tower_has_is_refused(tmp_path):
-    with pytest.raises(
-        DatasetError, match="'films'; choose one of items, users, values"
-    ):
-        deployed(tmp_path, "films")
+    assert deployed(tmp_path).fingerprint() != before
 
 
 def test_deployed_vocabularies_are_read_only(tmp_path):
     with pytest.raises(DatasetError, match="saved as a whole query tower"):
-        deployed(tmp_path, "items").save({"schema": {}})
+        deployed(tmp_path).save({"schema": {}})
 
 
 def test_without_a_tower_nothing_is_deployed(tmp_path):
     (tmp_path / "query_tower").mkdir()  # left by an interrupted first save
-    assert not deployed(tmp_path, "items").exists()
+    assert not deployed(tmp_path).exists()
     with pytest.raises(DatasetError, match="there is no query tower in"):
-        deployed(tmp_path, "items").load()
+        deployed(tmp_path).load()

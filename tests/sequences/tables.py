@@ -13,6 +13,7 @@ from two_tower.pipelines.sequencing import nodes
 from two_tower.sequences.explicit_negatives import ExplicitNegatives
 from two_tower.sequences.selection import Order, Selection
 from two_tower.sequences.splits import Split
+from two_tower.sequences.vocabularies import DeployedVocabularies
 
 BASE = Path(__file__).parents[2] / "conf" / "base" / "parameters" / "sequencing.yml"
 SCHEMA = ibis.schema(
@@ -134,14 +135,12 @@ def sequence(  # noqa: PLR0913
         "items": some_items() if items is None else items,
         "users": some_users() if users is None else users,
     }
-    deployed_items, deployed_users, deployed_values, deployed_schema = (
-        (grown_from or {}).get(name)
-        for name in (
-            "item_vocabulary",
-            "user_vocabulary",
-            "feature_vocabulary",
-            "feature_schema",
-        )
+    deployed = grown_from and DeployedVocabularies(
+        items=grown_from["item_vocabulary"],
+        users=grown_from["user_vocabulary"],
+        values=grown_from["feature_vocabulary"],
+        schema=grown_from["feature_schema"],
+        rules={},
     )
     kept = stored(
         nodes.keep_interactions(interactions, params["selected"], params["order"])
@@ -150,10 +149,10 @@ def sequence(  # noqa: PLR0913
     t["split_interactions"] = split_interactions
     t["histories"] = stored(nodes.build_histories(kept))
     t["item_vocabulary"] = stored(
-        nodes.build_item_vocabulary(split_interactions, t["items"], deployed_items)
+        nodes.build_item_vocabulary(split_interactions, t["items"], deployed)
     )
     t["user_vocabulary"] = stored(
-        nodes.build_user_vocabulary(split_interactions, deployed_users)
+        nodes.build_user_vocabulary(split_interactions, deployed)
     )
     ids = t["item_vocabulary"], t["user_vocabulary"]
     described = {
@@ -161,13 +160,11 @@ def sequence(  # noqa: PLR0913
         for name in ("items", "users", "item_vocabulary", "user_vocabulary")
     }
     t["feature_vocabulary"] = stored(
-        nodes.build_feature_vocabulary(
-            declared, deployed_values, deployed_schema, **described
-        )
+        nodes.build_feature_vocabulary(declared, deployed, **described)
     )
     t["feature_schema"] = schema = nodes.build_feature_schema(
         declared,
-        deployed_schema,
+        deployed,
         **described,
         feature_vocabulary=t["feature_vocabulary"],
     )
@@ -201,11 +198,6 @@ def sequence(  # noqa: PLR0913
     t["test_examples"] = stored(
         nodes.build_test_examples(split_interactions, *ids, params["split"])
     )
-    if grown_from is not None:
-        t |= {
-            "deployed_items": deployed_items,
-            "deployed_users": deployed_users,
-            "deployed_values": deployed_values,
-        }
-        params["deployed_schema"] = deployed_schema
+    if deployed is not None:
+        params["deployed"] = deployed
     return t, params

@@ -4,12 +4,34 @@ A vocabulary can grow from a deployed one. Deployed ids keep their index, even i
 data no longer have them; new ids get the indices behind.
 """
 
+from dataclasses import dataclass
+
 import ibis
 import ibis.expr.types as ir
 from ibis import _
 
 from two_tower.sequences.splits import TRAIN
-from two_tower.types import FIRST_ID
+from two_tower.types import FIRST_ID, JsonObject
+
+
+@dataclass(frozen=True, eq=False)
+class DeployedVocabularies:
+    """Vocabularies of the deployed query tower, from which those of a retraining grow.
+
+    Attributes:
+        items: as from `item_vocabulary`.
+        users: as from `user_vocabulary`.
+        values: feature vocabulary, as from `features.vocabulary.feature_vocabulary`.
+        schema: feature schema: kind and size of each feature.
+        rules: parameters that selected, ordered and split the data of the training,
+            `sequencing.<group>` → values.
+    """
+
+    items: ir.Table
+    users: ir.Table
+    values: ir.Table
+    schema: JsonObject
+    rules: JsonObject
 
 
 def item_vocabulary(

@@ -2,7 +2,7 @@ import ibis
 import pyarrow as pa
 import pytest
 from kedro.config import OmegaConfigLoader
-from kedro.io import DataCatalog
+from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 from kedro.validation.exceptions import DataValidationError
 from kedro.validation.type_extractor import TypeExtractor
@@ -25,6 +25,7 @@ from two_tower.pipelines.sequencing.pipeline import (
 from two_tower.sequences.explicit_negatives import ExplicitNegatives
 from two_tower.sequences.selection import Order, Selection
 from two_tower.sequences.splits import Split
+from two_tower.sequences.vocabularies import DeployedVocabularies
 
 CONF = BASE.parents[2]
 TYPES = {
@@ -130,30 +131,22 @@ def test_two_runs_write_the_same_bytes(catalog_of, tmp_path):
 def test_the_retraining_pipeline_grows_the_deployed_vocabularies(catalog_of):
     first, retraining = create_pipeline(), create_retraining_pipeline()
     assert retraining.all_outputs() == first.all_outputs()
-    assert retraining.inputs() - first.inputs() == {
-        "deployed_item_vocabulary",
-        "deployed_user_vocabulary",
-        "deployed_feature_vocabulary",
-        "deployed_feature_schema",
-        "deployed_rules",
-    }
+    assert retraining.inputs() - first.inputs() == {"deployed_vocabularies"}
     events = some_interactions()
     deployed = run(catalog_of("first", events.filter(ibis._.user_id > 4)))
-    tables = {
-        f"deployed_{name}_vocabulary": ibis.memtable(
-            deployed[f"{name}_vocabulary"].load().to_pyarrow()
-        )
+    tables = [
+        ibis.memtable(deployed[f"{name}_vocabulary"].load().to_pyarrow())
         for name in ("item", "user", "feature")
-    }
+    ]
     schema = deployed["feature_schema"].load()
     catalog = catalog_of("second", events)
     rules = {
         f"sequencing.{group}": catalog[f"params:sequencing.{group}"].load().model_dump()
         for group in ("selection", "order", "split")
     }
-    others = {"deployed_feature_schema": schema, "deployed_rules": rules}
-    for name, data in (tables | others).items():
-        catalog[name] = data
+    catalog["deployed_vocabularies"] = MemoryDataset(
+        DeployedVocabularies(*tables, schema, rules), copy_mode="assign"
+    )
     SequentialRunner().run(retraining, catalog)
     users = [user for (user,) in rows(catalog["user_vocabulary"].load(), "user_id")]
     assert users == [*range(5, 17), 1, 2, 3, 4]

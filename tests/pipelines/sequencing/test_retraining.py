@@ -7,6 +7,7 @@ from tests.sequences.tables import parameters, some_interactions
 from two_tower.pipelines.sequencing.nodes import keep_interactions
 from two_tower.sequences.selection import Order, Selection
 from two_tower.sequences.splits import Split
+from two_tower.sequences.vocabularies import DeployedVocabularies
 
 DATED = {"validation": "2001-05-01", "test": "2001-06-01"}
 
@@ -31,9 +32,8 @@ def deployed(**changes):
 
 
 def keep(before, now):
-    return keep_interactions(
-        some_interactions(), **rules(**now), deployed_rules=deployed(**before)
-    )
+    vocabularies = DeployedVocabularies(*[None] * 4, rules=deployed(**before))
+    return keep_interactions(some_interactions(), **rules(**now), deployed=vocabularies)
 
 
 def temporal(**cuts):

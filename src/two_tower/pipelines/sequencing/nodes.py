@@ -15,6 +15,7 @@ from two_tower.sequences.explicit_negatives import ExplicitNegatives
 from two_tower.sequences.expressions import collect_in_order
 from two_tower.sequences.selection import Order, Selection
 from two_tower.sequences.splits import TEST, TRAIN, VALIDATION, Split
+from two_tower.sequences.vocabularies import DeployedVocabularies
 from two_tower.types import FIRST_ID, JsonObject
 
 from . import audit
@@ -30,7 +31,7 @@ def keep_interactions(
     selected: Selection,
     order: Order,
     split: Split | None = None,
-    deployed_rules: JsonObject | None = None,
+    deployed: DeployedVocabularies | None = None,
 ) -> ir.Table:
     """Return the selected interactions with their position in the user's history.
 
@@ -39,9 +40,9 @@ def keep_interactions(
             `item_id`, `timestamp` (int64, seconds), `rating` (float32 or null).
         selected: which interactions are kept.
         order: order of a user's interactions.
-        split: how interactions will be held out; needed with `deployed_rules`.
-        deployed_rules: selection, order and split of the deployed towers' training;
-            None: a first training.
+        split: how interactions will be held out; needed with `deployed`.
+        deployed: has the rules of the deployed towers' training; None: a first
+            training.
 
     Returns:
         The same columns and `position` (int32, from 0 with the user's oldest), ordered
@@ -51,8 +52,8 @@ def keep_interactions(
         ValueError: the rules may hold out interactions that the deployed towers were
             trained on.
     """
-    if split is not None and deployed_rules is not None:
-        require_same_rules(deployed_rules, selected, order, split)
+    if split is not None and deployed is not None:
+        require_same_rules(deployed.rules, selected, order, split)
     *_, kept = selected.steps(interactions).values()
     return order.number_positions(kept)
 
@@ -89,31 +90,31 @@ def assign_splits(kept_interactions: ir.Table, split: Split) -> ir.Table:
 def build_item_vocabulary(
     split_interactions: ir.Table,
     items: ir.Table,
-    deployed_items: ir.Table | None = None,
+    deployed: DeployedVocabularies | None = None,
 ) -> ir.Table:
     """Number the items; see `vocabularies.item_vocabulary`."""
-    return vocabularies.item_vocabulary(split_interactions, items, deployed_items)
+    grown_from = deployed.items if deployed else None
+    return vocabularies.item_vocabulary(split_interactions, items, grown_from)
 
 
 def build_user_vocabulary(
-    split_interactions: ir.Table, deployed_users: ir.Table | None = None
+    split_interactions: ir.Table, deployed: DeployedVocabularies | None = None
 ) -> ir.Table:
     """Number the users; see `vocabularies.user_vocabulary`."""
-    return vocabularies.user_vocabulary(split_interactions, deployed_users)
+    grown_from = deployed.users if deployed else None
+    return vocabularies.user_vocabulary(split_interactions, grown_from)
 
 
 def build_feature_vocabulary(
     declared: Features,
-    deployed_values: ir.Table | None = None,
-    deployed_schema: JsonObject | None = None,
+    deployed: DeployedVocabularies | None = None,
     **tables: ir.Table,
 ) -> ir.Table:
     """Number the values of each feature.
 
     Args:
         declared: the features.
-        deployed_values: a feature vocabulary to grow from.
-        deployed_schema: the feature schema of that vocabulary.
+        deployed: has the feature vocabulary and schema to grow from.
         tables: `items`, `users`, `item_vocabulary` and `user_vocabulary`.
 
     Returns:
@@ -125,8 +126,8 @@ def build_feature_vocabulary(
             _with_columns(entity, declared, tables),
             entity,
             declared.of(entity),
-            deployed_values,
-            (deployed_schema or {}).get(entity),
+            deployed.values if deployed else None,
+            deployed.schema[entity] if deployed else None,
         )
         for entity in ENTITIES
     )
@@ -146,13 +147,15 @@ def _with_columns(
 
 
 def build_feature_schema(
-    declared: Features, deployed_schema: JsonObject | None = None, **tables: ir.Table
+    declared: Features,
+    deployed: DeployedVocabularies | None = None,
+    **tables: ir.Table,
 ) -> JsonObject:
     """Return the sizes of all embedding tables, and how features are encoded.
 
     Args:
         declared: the features.
-        deployed_schema: a schema to grow from.
+        deployed: has the feature schema to grow from.
         tables: `items`, `users`, `item_vocabulary`, `user_vocabulary` and
             `feature_vocabulary`.
 
@@ -167,7 +170,7 @@ def build_feature_schema(
             entity,
             tables["feature_vocabulary"],
             declared.of(entity),
-            (deployed_schema or {}).get(entity),
+            deployed.schema[entity] if deployed else None,
         )
         n = int(tables[f"{entity}_vocabulary"].count().execute())
         schema[f"n_{entity}s"] = FIRST_ID + n
@@ -325,7 +328,7 @@ def audit_leakage(
     split: Split,
     window: int,
     rule: ExplicitNegatives,
-    deployed_schema: JsonObject | None = None,
+    deployed: DeployedVocabularies | None = None,
     **tables: ir.Table,
 ) -> JsonObject:
     """Check that neither the training nor a query's history holds a target.
@@ -336,10 +339,8 @@ def audit_leakage(
         split: how interactions are held out.
         window: most pairs of a training window.
         rule: which ratings are explicit negatives.
-        deployed_schema: the feature schema that the vocabularies have grown from.
-        tables: `interactions` and the outputs of sequencing, by name; and
-            `deployed_items`, `deployed_users` and `deployed_values`, if the
-            vocabularies have grown from these.
+        deployed: the vocabularies that those of the outputs have grown from.
+        tables: `interactions` and the outputs of sequencing, by name.
 
     Returns:
         `passed` (true) and `checks`: `name`, `passed` and `detail` of each.
@@ -347,14 +348,19 @@ def audit_leakage(
     Raises:
         ValueError: checks failed; the message names each of them.
     """
+    grown_from = deployed and {
+        "deployed_items": deployed.items,
+        "deployed_users": deployed.users,
+        "deployed_values": deployed.values,
+    }
     checks = audit.run_audit(
-        tables,
+        {**tables, **(grown_from or {})},
         selection=selected,
         order=order,
         split=split,
         window=window,
         explicit_negatives=rule,
-        deployed_schema=deployed_schema,
+        deployed_schema=deployed.schema if deployed else None,
     )
     failed = [f"{check.name}: {check.detail}" for check in checks if not check.passed]
     if failed:

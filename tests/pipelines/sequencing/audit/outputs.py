@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import contextmanager
+from dataclasses import replace
 
 import ibis
 import pyarrow as pa
@@ -30,7 +31,6 @@ AUDITED = (
     "validation_examples",
     "test_examples",
 )
-GROWN_FROM = ("deployed_items", "deployed_users", "deployed_values")
 
 
 def make(kind, **settings):
@@ -44,8 +44,7 @@ def shares_of(kind):
 
 def audit(outputs):
     tables, params = outputs
-    names = [name for name in (*AUDITED, *GROWN_FROM) if name in tables]
-    return nodes.audit_leakage(**params, **{name: tables[name] for name in names})
+    return nodes.audit_leakage(**params, **{name: tables[name] for name in AUDITED})
 
 
 @contextmanager
@@ -76,11 +75,21 @@ def named(check):
 def changed(outputs, name, change: Callable[[list[dict]], object]):
     """Return the outputs with the rows of one table changed in place by `change`."""
     tables, params = outputs
-    arrow = tables[name].to_pyarrow()
+    return tables | {name: with_changed_rows(tables[name], change)}, params
+
+
+def deployed_changed(outputs, name, change: Callable[[list[dict]], object]):
+    """Return the outputs with one deployed vocabulary changed in place by `change`."""
+    tables, params = outputs
+    table = with_changed_rows(getattr(params["deployed"], name), change)
+    return tables, params | {"deployed": replace(params["deployed"], **{name: table})}
+
+
+def with_changed_rows(table, change):
+    arrow = table.to_pyarrow()
     table_rows = arrow.to_pylist()
     change(table_rows)
-    table = ibis.memtable(pa.Table.from_pylist(table_rows, arrow.schema))
-    return tables | {name: table}, params
+    return ibis.memtable(pa.Table.from_pylist(table_rows, arrow.schema))
 
 
 def with_params(outputs, **params):

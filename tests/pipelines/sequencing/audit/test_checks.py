@@ -15,6 +15,7 @@ from .outputs import (
     KINDS,
     audit,
     changed,
+    deployed_changed,
     first_with,
     make,
     named,
@@ -217,6 +218,10 @@ def test_grown_outputs_pass(grown):
     assert audit(grown)["passed"]
 
 
+NUMBERED = "vocabularies_number_everything_once"
+FEATURES_TRAINED = "features_come_from_training_only"
+
+
 def swap_deployed_indices(rows):
     rows[0]["item"], rows[1]["item"] = rows[1]["item"], rows[0]["item"]
 
@@ -226,21 +231,17 @@ def rename_a_value(rows):
 
 
 @pytest.mark.parametrize(
-    ("table", "corrupt", "check"),
+    ("changed", "table", "corrupt", "check"),
     [
-        (
-            "deployed_items",
-            swap_deployed_indices,
-            "vocabularies_number_everything_once",
-        ),
-        ("deployed_users", lambda rows: rows.pop(0), "vocabularies_number_everything"),
-        ("item_vocabulary", lambda rows: rows.pop(1), "vocabularies_number_everything"),
-        ("deployed_values", rename_a_value, "features_come_from_training_only"),
-        ("feature_vocabulary", rename_a_value, "features_come_from_training_only"),
+        (deployed_changed, "items", swap_deployed_indices, NUMBERED),
+        (deployed_changed, "users", lambda rows: rows.pop(0), NUMBERED),
+        (changed, "item_vocabulary", lambda rows: rows.pop(1), NUMBERED),
+        (deployed_changed, "values", rename_a_value, FEATURES_TRAINED),
+        (changed, "feature_vocabulary", rename_a_value, FEATURES_TRAINED),
     ],
 )
 def test_outputs_that_have_not_grown_from_the_deployed_ones_are_named(
-    grown, table, corrupt, check
+    grown, changed, table, corrupt, check
 ):
     with named(check):
         audit(changed(grown, table, corrupt))
