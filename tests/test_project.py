@@ -77,6 +77,24 @@ def test_the_default_is_everything_from_ingestion_on():
     assert {node.name for node in pipelines["__default__"].nodes} == expected
 
 
+@pytest.mark.parametrize("box", ["data", "model", "evaluation", "recommendation"])
+def test_a_box_of_the_default_pipeline_runs_by_its_name(box):
+    # `kedro run --namespaces <box>` and `kedro run --pipelines <box>` are the same.
+    inside = pipelines["__default__"].only_nodes_with_namespaces([box])
+    assert inside.nodes == pipelines[box].nodes
+
+
+@pytest.mark.parametrize("name", sorted(pipelines))
+def test_each_node_runs_by_its_name_and_by_one_tag(name):
+    pipeline = pipelines[name]
+    tagged = [pipeline.only_nodes_with_tags(tag).nodes for tag in ("cpu", "gpu")]
+    assert sorted(node.name for part in tagged for node in part) == sorted(
+        node.name for node in pipeline.nodes
+    )
+    for node in pipeline.nodes:
+        assert pipeline.only_nodes(node.name).nodes == [node]
+
+
 def test_the_default_pipeline_reads_only_raw_tables():
     inputs = pipelines["__default__"].inputs()
     assert {name for name in inputs if not name.startswith("params:")} == {

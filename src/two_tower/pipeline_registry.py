@@ -25,7 +25,7 @@ from two_tower.pipelines.training.pipeline import (
 
 
 def register_pipelines() -> dict[str, Pipeline]:
-    """Return all pipelines: the stages, then what people run together."""
+    """Return all pipelines: the stages, then their combinations."""
     stages = {
         "ingestion": ingestion(),
         "sequencing": sequencing(),
@@ -37,21 +37,22 @@ def register_pipelines() -> dict[str, Pipeline]:
     }
     data = stages["ingestion"] + stages["sequencing"]
     serving = stages["export"] + stages["indexing"]
-    findings = stages["evaluation"] + stages["recommendation"]
+    model = stages["training"] + serving
+    results = stages["evaluation"] + stages["recommendation"]
     return {
         "simulation": simulation(),
         **stages,
         "data": data,
-        "model": stages["training"] + serving,
-        # These two begin with the query tower that was exported last.
+        "model": model,
+        # These two start from the query tower of the last export.
         "retrain": stages["ingestion"]
         + sequencing_for_retraining()
         + retraining()
         + serving
-        + findings,
+        + results,
         "add_items": stages["ingestion"].only_nodes("data.ingestion.type_items")
         + add_items()
         + export_embeddings()
         + stages["indexing"],
-        "__default__": data + stages["training"] + serving + findings,
+        "__default__": data + model + results,
     }
