@@ -95,24 +95,10 @@ class EntityTower(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if not (use_id or features):
-            raise ValueError(
-                "use_id is false and there are no features, so all entities would be "
-                "alike; give them ids of their own or at least one feature"
-            )
-        if mlp is None and (combine == "concat" or embedding != dimension):
-            raise ValueError(
-                f"parts of width {embedding} are combined by {combine!r} into vectors "
-                f"of width {dimension} without an mlp; give an mlp, or use sum or mean "
-                "with an embedding as wide as the dimension"
-            )
         hashes = {name: [dict(o) for o in one] for name, one in (hashes or {}).items()}
-        parts = [*features, *([ID] if use_id else [])]
-        if unknown := sorted(set(hashes) - set(parts)):
-            raise ValueError(
-                f"hashes names the parts {unknown}, but the tower has only {parts}; "
-                "name some of these"
-            )
+        _check_parts([*features, *([ID] if use_id else [])], hashes)
+        if mlp is None:
+            _check_width(embedding, dimension, combine)
         self.n_entities = n_entities
         self.dimension = dimension
         self.use_id = use_id
@@ -140,20 +126,17 @@ class EntityTower(keras.layers.Layer):
             )
             for name, feature in features.items()
         }
-        self.hashed_id = (
-            HashedEmbedding(
+        self.hashed_id = None
+        if ID in hashes:
+            self.hashed_id = HashedEmbedding(
                 hashes_of_ids(hashes[ID]), embedding, name="hashed_id", **tables
             )
-            if ID in hashes
-            else None
-        )
-        self.mlp = (
-            None
-            if mlp is None
-            else Mlp(
-                output=dimension, seed=seed + MLP_SEED, name="mlp", dtype=dtype, **mlp
+        self.mlp = None
+        if mlp is not None:
+            own_seed = seed + MLP_SEED
+            self.mlp = Mlp(
+                output=dimension, seed=own_seed, name="mlp", dtype=dtype, **mlp
             )
-        )
 
     @property
     def parts(self) -> list[str]:
@@ -359,3 +342,27 @@ class EntityTower(keras.layers.Layer):
             "seed": self.seed,
             "hashes": self.hashes,
         }
+
+
+def _check_parts(
+    parts: Sequence[str], hashes: Mapping[str, Sequence[Mapping[str, int]]]
+) -> None:
+    if not parts:
+        raise ValueError(
+            "use_id is false and there are no features, so all entities would be "
+            "alike; give them ids of their own or at least one feature"
+        )
+    if unknown := sorted(set(hashes) - set(parts)):
+        raise ValueError(
+            f"hashes names the parts {unknown}, but the tower has only {parts}; name "
+            "some of these"
+        )
+
+
+def _check_width(embedding: int, dimension: int, combine: Combination) -> None:
+    if combine == "concat" or embedding != dimension:
+        raise ValueError(
+            f"parts of width {embedding} are combined by {combine!r} into vectors of "
+            f"width {dimension} without an mlp; give an mlp, or use sum or mean with "
+            "an embedding as wide as the dimension"
+        )
