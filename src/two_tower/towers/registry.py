@@ -3,9 +3,9 @@
 from typing import Any
 
 from two_tower.params import OneOf
-from two_tower.towers.multi_interest.params import MultiInterestParams
+from two_tower.towers.multi_interest.history import MultiInterestHistory
 from two_tower.towers.params import HistoryParams, MeanParams, NoHistory
-from two_tower.towers.transformer.params import TransformerParams
+from two_tower.towers.transformer.history import TransformerHistory
 
 
 class History(OneOf[HistoryParams]):
@@ -13,8 +13,8 @@ class History(OneOf[HistoryParams]):
 
     none: NoHistory = NoHistory()
     mean: MeanParams
-    transformer: TransformerParams
-    multi_interest: MultiInterestParams
+    transformer: TransformerHistory
+    multi_interest: MultiInterestHistory
 
 
 def register_towers() -> None:

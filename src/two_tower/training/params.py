@@ -8,7 +8,7 @@ from two_tower.negatives.log_q import LogQ
 from two_tower.negatives.queue import QueueParams
 from two_tower.negatives.registry import CatalogueParams, Negatives
 from two_tower.params import Params
-from two_tower.towers.multi_interest.params import MultiInterestParams
+from two_tower.towers.multi_interest.history import MultiInterestHistory
 from two_tower.towers.params import EntityParams, MlpParams, ProfileParams
 from two_tower.towers.registry import History
 from two_tower.towers.transformer.params import TransformerParams
@@ -144,7 +144,7 @@ class Training(Params):
 
     @model_validator(mode="after")
     def _several_interests_fit(self) -> Self:
-        reads_interests = isinstance(self.history.chosen, MultiInterestParams)
+        reads_interests = isinstance(self.history.chosen, MultiInterestHistory)
         if reads_interests != isinstance(self.objective.chosen, InterestSoftmaxParams):
             raise ValueError(
                 f"history.kind is {self.history.kind!r} and objective.kind "

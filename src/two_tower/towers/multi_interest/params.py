@@ -1,16 +1,11 @@
 """Options of the multi-interest history encoder."""
 
-from typing import Any, ClassVar, Self
+from typing import Self
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, model_validator
 
 from two_tower.params import Params
-from two_tower.towers.params import (
-    HashedTable,
-    HistoryParams,
-    HistoryShape,
-    require_distinct_tables,
-)
+from two_tower.towers.params import HashedTable, require_distinct_tables
 from two_tower.types import HeadNorm, ItemAttentionKind, QuerySource, RoutingMode
 
 
@@ -101,58 +96,3 @@ class AggregationParams(Params):
     transform: bool = Field(description="whether a layer changes the query")
     temperature: float | None = Field(gt=0, description="of the weights; null: 1")
     last_layer: bool = Field(description="whether each vector has a last layer")
-
-
-class MultiInterestParams(HistoryParams):
-    """Several vectors per user, one for each group of interests."""
-
-    max_items: PositiveInt = Field(description="newest items that are read")
-    n_heads: PositiveInt = Field(description="interests, H")
-    n_vectors: PositiveInt = Field(description="vectors per query; divides n_heads")
-    category: list[str] = Field(
-        min_length=1, description="item features whose mean is an item's category"
-    )
-    events: EventParams
-    attention: ItemAttentionParams
-    heads: HeadParams
-    aggregation: AggregationParams
-
-    query_per_position: ClassVar[bool] = False
-
-    @property
-    def reads_events(self) -> bool:
-        return True
-
-    @property
-    def item_features(self) -> list[str]:
-        return self.category
-
-    @staticmethod
-    def encoder_class() -> Any:
-        from two_tower.towers.multi_interest.tower import MultiInterestUserTower
-
-        return MultiInterestUserTower
-
-    def build(self, shape: HistoryShape) -> Any:
-        return self.encoder_class()(
-            shape.dimension,
-            n_heads=self.n_heads,
-            n_vectors=self.n_vectors,
-            max_length=self.max_items,
-            category=self.category,
-            events=self.events,
-            attention=self.attention,
-            heads=self.heads,
-            aggregation=self.aggregation,
-            seed=shape.seed,
-            dtype=shape.dtype,
-        )
-
-    @model_validator(mode="after")
-    def _vectors_share_heads(self) -> Self:
-        if self.n_heads % self.n_vectors:
-            raise ValueError(
-                f"n_heads is {self.n_heads}, no multiple of n_vectors "
-                f"{self.n_vectors}; each vector has an equal number of heads"
-            )
-        return self

@@ -1,11 +1,11 @@
 """Options of the transformer history encoder."""
 
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
 from two_tower.params import Params
-from two_tower.towers.params import HistoryParams, HistoryShape
+from two_tower.towers.params import HistoryParams
 from two_tower.types import FeedForwardKind, ResidualKind, SelfAttentionKind
 
 
@@ -72,21 +72,6 @@ class TransformerParams(HistoryParams):
     @property
     def reads_events(self) -> bool:
         return self.relative_time or self.time_gap
-
-    @staticmethod
-    def encoder_class() -> Any:
-        from two_tower.towers.transformer.tower import TransformerUserTower
-
-        return TransformerUserTower
-
-    def build(self, shape: HistoryShape) -> Any:
-        return self.encoder_class()(
-            shape.dimension,
-            options=self,
-            max_length=shape.max_length,
-            seed=shape.seed,
-            dtype=shape.dtype,
-        )
 
     @model_validator(mode="after")
     def _request_time_is_read(self) -> Self:
