@@ -180,7 +180,7 @@ def test_defaults_are_written_once_in_conf():
         (
             "history.multi_interest.attention",
             {"kind": "queries", "position_bias": True},
-            "sees no positions; set it to false",
+            "reads no positions; set it to false",
         ),
         (
             "profile.hashes",

@@ -143,8 +143,8 @@ def require_distinct_tables(owner: str, tables: list[HashedTable]) -> None:
     buckets = [table.buckets for table in tables]
     if len(set(buckets)) < len(buckets):
         raise ValueError(
-            f"the tables of {owner} have {buckets} buckets; tables with as many "
-            "buckets give the same ids the same rows; give each a prime of its own"
+            f"the tables of {owner} have {buckets} buckets, but equal numbers of "
+            "buckets give ids equal rows; give each table a prime of its own"
         )
 
 
@@ -201,8 +201,8 @@ class EntityParams(Params):
     def _width_fits(self) -> Self:
         if self.mlp is None and self.combine == "concat":
             raise ValueError(
-                "combine is 'concat' but mlp, which would map the vector to the "
-                "dimension, is null; give an mlp, or set combine to sum or mean"
+                "combine is 'concat' but mlp is null, so nothing maps the vector to "
+                "the dimension; give an mlp, or set combine to sum or mean"
             )
         return self
 
