@@ -102,9 +102,17 @@ def page(address):
         page.add_init_script(f"localStorage.setItem('KedroViz', {NO_TOUR})")
         page.goto(address)
         page.locator(".pipeline-node").first.wait_for()
-        page.wait_for_timeout(2000)  # the graph moves into place
+        settle(page)
         yield page
         browser.close()
+
+
+def settle(page) -> None:
+    """Wait until the graph has moved into place."""
+    before, now = None, rectangles(page, ".pipeline-node")
+    while before != now:
+        page.wait_for_timeout(1000)
+        before, now = now, rectangles(page, ".pipeline-node")
 
 
 def boxes(page) -> set[str]:
@@ -149,7 +157,7 @@ def take_picture(page, path: str) -> None:
         if found.count():
             found.first.click()
             page.mouse.move(0, 0)  # off the button and its hint
-            page.wait_for_timeout(2000)
+            settle(page)
     page.screenshot(path=path)
 
 
@@ -157,7 +165,7 @@ def take_picture(page, path: str) -> None:
 def test_a_box_opens_into_its_parts_and_their_nodes(page):
     for box in ("data", "data.ingestion"):
         page.locator(f'.pipeline-node[data-id="{box}"]').click()
-        page.wait_for_timeout(2000)
+        settle(page)
     assert boxes(page) == {"data.sequencing", "model", "evaluation", "recommendation"}
     assert nodes(page) == {"type_interactions", "type_items", "type_users"}
     assert "interactions" in page.locator(".pipeline-node--data").all_text_contents()
@@ -165,9 +173,9 @@ def test_a_box_opens_into_its_parts_and_their_nodes(page):
 
 def test_a_table_has_its_statistics_and_first_rows(page, address):
     open_panel(page, address, "recommendations")
-    statistics = page.locator(".pipeline-metadata-value__stats").all_text_contents()
-    assert statistics[1] == "7"  # columns
-    assert "N/A" not in statistics
+    statistics = page.locator(".pipeline-metadata-value__stats")
+    statistics.get_by_text("7", exact=True).wait_for()  # columns
+    assert "N/A" not in statistics.all_text_contents()
     page.get_by_role("button", name="Expand preview").click()
     header = page.locator(".pipeline-metadata-modal .preview-table__header")
     header.first.wait_for()
