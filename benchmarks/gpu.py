@@ -126,8 +126,8 @@ def read_parameters(arguments: argparse.Namespace) -> Training:
 def build(folder: Path, parameters: Training) -> "tuple[ModelInputs, TrainingState]":
     """Return the inputs of a packed folder, and a training before its first epoch."""
     from two_tower.training.assembly import build_state, prepare
-    from two_tower.training.batches.registry import build_batches
     from two_tower.training.inputs import read_inputs
+    from two_tower.training.loader import build_batches
     from two_tower.training.model import build_towers
 
     prepare(parameters)

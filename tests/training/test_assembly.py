@@ -3,7 +3,7 @@ import pytest
 from tests.training.fit_tiny import walks
 from tests.training.tiny import N_ITEMS, model_inputs, parameters
 from two_tower.training import assembly
-from two_tower.training.batches.registry import build_batches
+from two_tower.training.loader import build_batches
 from two_tower.training.model import build_towers
 from two_tower.training.task import RetrievalTask, StackedTask
 

@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 from tests.training.tiny import model_inputs, parameters, training_in_conf
 from two_tower.training import assembly
-from two_tower.training.batches.registry import build_batches
+from two_tower.training.loader import build_batches
 from two_tower.training.model import build_towers
 from two_tower.training.params import Training
 

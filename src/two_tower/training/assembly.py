@@ -5,12 +5,12 @@ import random
 
 from two_tower.towers.two_tower import TwoTower
 from two_tower.training.batches.base import Batches
-from two_tower.training.batches.registry import bucket_boundaries, build_batches
 from two_tower.training.callbacks import EarlyStopping, TrainingState
 from two_tower.training.checkpoints import CheckpointStore
 from two_tower.training.devices import choose_device
 from two_tower.training.fit import fit
 from two_tower.training.inputs import ModelInputs
+from two_tower.training.loader import bucket_boundaries, build_batches
 from two_tower.training.model import build_towers
 from two_tower.training.objectives.base import Objective, ObjectiveContext
 from two_tower.training.objectives.self_supervision import SelfSupervised

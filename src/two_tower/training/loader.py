@@ -1,4 +1,4 @@
-"""The batches that a history encoder reads: windows, positions or pairs."""
+"""The data loader of a training: its batches, sampled negatives and views."""
 
 from typing import Any
 

@@ -7,12 +7,12 @@ from tests.training.tiny import N_ITEMS, model_inputs, parameters
 from two_tower.negatives.base import Positives
 from two_tower.negatives.log_q import ExactFrequencies, StreamingFrequencies
 from two_tower.training.batches.pairs import PairBatches
-from two_tower.training.batches.registry import (
+from two_tower.training.batches.windows import WindowBatches
+from two_tower.training.loader import (
     build_batches,
     build_sampler,
     build_source,
 )
-from two_tower.training.batches.windows import WindowBatches
 from two_tower.training.model import build_towers
 
 DRAWS = np.random.default_rng(0)
