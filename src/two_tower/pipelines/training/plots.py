@@ -16,7 +16,7 @@ HEIGHT, GAP = 300, 168  # of a panel, and of the titles between two; pixels
 
 
 class Panel(NamedTuple):
-    """One diagram of the objective's metrics, drawn if the records have any of them.
+    """One diagram of the objective's metrics, shown if the records have any of them.
 
     Attributes:
         title: above the diagram.
