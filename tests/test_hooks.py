@@ -1,4 +1,5 @@
 import json
+from types import SimpleNamespace
 
 import ibis
 import pytest
@@ -57,9 +58,43 @@ def test_a_parameter_that_no_node_reads_is_refused_by_name():
 
 
 @pytest.mark.usefixtures("one_group")
-def test_options_of_a_group_and_parameters_of_no_pipeline_are_allowed():
+def test_options_of_a_group_and_of_the_configuration_are_allowed():
     given = names("evaluation", "evaluation.report", "evaluation.report.k", "preset")
     ParameterHooks().after_catalog_created(parameters=given)
+
+
+@pytest.mark.usefixtures("one_group")
+def test_a_misspelt_group_is_refused_with_the_groups_that_exist():
+    with pytest.raises(ValueError, match="parameter evalution; choose one of evalua"):
+        ParameterHooks().after_catalog_created(parameters=names("evalution"))
+
+
+MERGED = {
+    "training": {
+        "epochs": 3,
+        "history": {"kind": "mean", "mean": {"dropout": 0.1}, "gru": {"units": 8}},
+    }
+}
+
+
+def open_context(**given):
+    loader = SimpleNamespace(runtime_params=given)
+    context = SimpleNamespace(config_loader=loader, params=MERGED)
+    ParameterHooks().after_context_created(context)
+
+
+def test_an_option_of_a_kind_that_is_not_chosen_is_refused():
+    with pytest.raises(
+        ValueError,
+        match=r"training\.history\.gru\.units has no effect: training\.history\.kind "
+        r"is 'mean'\. Drop it, or add --params training\.history\.kind=gru",
+    ):
+        open_context(training={"history": {"gru": {"units": 4}}})
+
+
+def test_options_of_the_chosen_kind_and_plain_ones_are_allowed():
+    history = {"kind": "mean", "mean": {"dropout": 0.2}}
+    open_context(training={"history": history, "epochs": 4}, preset="mean")
 
 
 # covers: X17
@@ -146,6 +181,13 @@ def test_statistics_have_rows_columns_and_size_of_what_is_on_disk(folder):
 def test_a_run_keeps_the_count_of_a_raw_table_that_it_does_not_load(folder):
     before = run(folder, TYPE, COUNT)
     assert run(folder, COUNT) == before
+
+
+def test_a_damaged_file_of_statistics_is_written_again(folder, caplog):
+    (folder / ".viz").mkdir()
+    (folder / ".viz" / "stats.json").write_text("{")
+    assert run(folder, TYPE, COUNT)["raw"]["rows"] == 3
+    assert "stats.json is not valid JSON" in caplog.text
 
 
 def test_the_count_of_a_raw_table_is_dropped_with_its_file(folder):

@@ -113,6 +113,12 @@ def open_context(conf: Path, env: str | None) -> None:
     PresetHooks().after_context_created(context)
 
 
+def test_changes_that_the_environment_does_not_read_are_refused(conf):
+    (conf / "large" / "parameters" / "training.yml").unlink()
+    with pytest.raises(ValueError, match=r"has no effect: .* copy conf/ml-1m/param"):
+        open_context(conf, "large")
+
+
 def test_changes_to_a_preset_that_does_not_exist_are_refused(conf):
     with pytest.raises(
         ValueError,

@@ -2,15 +2,18 @@
 
 import json
 import logging
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import ibis.expr.types as ir
+from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.framework.project import pipelines
 from kedro.io import DataCatalog
 from kedro.pipeline.node import Node
 
+from two_tower.atomic import replace_file
 from two_tower.backend import choose_backend, import_keras_quietly
 from two_tower.training.checkpoints import CheckpointStore
 
@@ -19,6 +22,10 @@ logger = logging.getLogger(__name__)
 STATISTICS: Final = ".viz/stats.json"
 """File in the project's folder from which Kedro-Viz reads `rows`, `columns` and
 `file_size` of datasets."""
+
+
+OF_CONFIGURATION: Final = {"params:preset", "params:engine"}
+"""Parameters of the command line that the configuration reads, not a node."""
 
 
 class BackendHooks:
@@ -36,7 +43,19 @@ class BackendHooks:
 
 
 class ParameterHooks:
-    """Refuse parameters of a pipeline that no node reads, such as a misspelt group."""
+    """Refuse parameters that nothing reads: misspelt ones, and unchosen options."""
+
+    @hook_impl
+    def after_context_created(self, context: KedroContext) -> None:
+        loader: Any = context.config_loader  # an OmegaConfigLoader
+        given = loader.runtime_params or {}
+        for path, kind in _unchosen_options(given, context.params):
+            *groups, name, _ = path
+            option, choice = ".".join(path), ".".join([*groups, "kind"])
+            raise ValueError(
+                f"{option} has no effect: {choice} is {kind!r}. Drop it, or add "
+                f"--params {choice}={name}"
+            )
 
     @hook_impl
     def after_catalog_created(self, parameters: dict[str, Any]) -> None:
@@ -47,17 +66,44 @@ class ParameterHooks:
             if name.startswith("params:")
         }
         for name in sorted(parameters):
-            root = name.split(".")[0]
-            groups = sorted(group for group in read if _is_within(group, root))
             is_read = any(
-                _is_within(name, group) or _is_within(group, name) for group in groups
+                _is_within(name, group) or _is_within(group, name) for group in read
             )
-            if groups and not is_read:
-                raise ValueError(
-                    f"no node reads the parameter {name.removeprefix('params:')}; "
-                    "choose one of "
-                    f"{', '.join(group.removeprefix('params:') for group in groups)}"
-                )
+            if not is_read and name not in OF_CONFIGURATION:
+                raise ValueError(_refuse(name, read))
+
+
+def _unchosen_options(
+    given: Mapping[str, Any], merged: Any, path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield options of kinds that are not chosen, and the kind that is.
+
+    Args:
+        given: parameters of the command line, nested.
+        merged: all parameters at `path`.
+        path: names of the groups so far.
+    """
+    for name, value in given.items():
+        if not isinstance(merged, Mapping) or name not in merged:
+            continue  # the group's own class refuses the name
+        kind = merged.get("kind")
+        is_group = isinstance(value, Mapping) and isinstance(merged[name], Mapping)
+        if is_group and isinstance(kind, str) and name != kind:
+            yield from (((*path, name, option), kind) for option in value)
+        elif is_group:
+            yield from _unchosen_options(value, merged[name], (*path, name))
+
+
+def _refuse(name: str, read: set[str]) -> str:
+    """Return the message for a parameter that no node reads."""
+    root = name.split(".", maxsplit=1)[0]
+    groups = sorted(group for group in read if _is_within(group, root))
+    others = groups or sorted({group.split(".")[0] for group in read})
+    choices = ", ".join(group.removeprefix("params:") for group in others)
+    return (
+        f"no node reads the parameter {name.removeprefix('params:')}; choose one of "
+        f"{choices}"
+    )
 
 
 def _is_within(name: str, group: str) -> bool:
@@ -98,7 +144,10 @@ class StatisticsHooks:
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any]) -> None:
         file = Path(run_params["project_path"], STATISTICS)
-        self._shapes = json.loads(file.read_text()) if file.is_file() else {}
+        try:
+            self._shapes = json.loads(file.read_text()) if file.is_file() else {}
+        except ValueError:
+            logger.warning("%s is not valid JSON; it is written again", file)
 
     @hook_impl
     def before_node_run(self, catalog: DataCatalog, inputs: dict[str, Any]) -> None:
@@ -119,8 +168,8 @@ class StatisticsHooks:
         }
         try:
             file = Path(run_params["project_path"], STATISTICS)
-            file.parent.mkdir(exist_ok=True)
-            file.write_text(json.dumps(statistics), encoding="utf-8")
+            with replace_file(file) as new:
+                new.write_text(json.dumps(statistics), encoding="utf-8")
         except OSError as error:
             logger.warning("Kedro-Viz will show no statistics of datasets: %s", error)
 

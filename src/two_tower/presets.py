@@ -47,6 +47,18 @@ class PresetHooks:
                     f"of {', '.join(sorted(known))}, or add "
                     f"conf/base/parameters/presets/{name}.yml"
                 )
+            if not _reads_presets(conf / env):
+                raise ValueError(
+                    f"{file} has no effect: nothing in {conf / env} reads the presets; "
+                    "copy conf/ml-1m/parameters/training.yml to its parameters"
+                )
+
+
+def _reads_presets(env: Path) -> bool:
+    """Return whether an environment's parameters of training read its presets."""
+    files = [*env.glob("parameters*.yml"), *env.glob("parameters/*.yml")]
+    training = [OmegaConf.to_container(OmegaConf.load(file)) for file in files]
+    return any("_presets" in str(one.get("training")) for one in training if one)
 
 
 def _find_presets(env: Path) -> dict[str, Path]:

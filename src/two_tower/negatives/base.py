@@ -1,5 +1,6 @@
 """Sources of negatives: what they take, what they return, how they are built."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar, NamedTuple, Protocol
@@ -115,7 +116,7 @@ class NegativeData:
         )
 
 
-class SourceParams(Params):
+class SourceParams(Params, ABC):
     """Options of a source of negatives, and how it is built.
 
     Attributes:
@@ -133,6 +134,7 @@ class SourceParams(Params):
         """Whether each query has candidates of its own; else the batch shares them."""
         return False
 
+    @abstractmethod
     def build(
         self, data: NegativeData, frequencies: Frequencies | None
     ) -> Source | None:
@@ -143,7 +145,6 @@ class SourceParams(Params):
             frequencies: shares of training positives, for log q; None for no log q
                 correction.
         """
-        raise NotImplementedError
 
 
 def with_certain_positives(

@@ -1,5 +1,6 @@
 """Log q: how often each item is a positive, counted beforehand or estimated."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -190,9 +191,10 @@ class StreamingFrequencies(Frequencies):
         return averaged * (1 - self._memory) ** n_faded
 
 
-class LogQParams(Params):
+class LogQParams(Params, ABC):
     """Options of an estimator of item frequencies, and how it is built."""
 
+    @abstractmethod
     def build(self, counts: npt.NDArray[np.int64], *, seed: int) -> Frequencies | None:
         """Return the estimator, or None for no log q correction.
 
@@ -200,8 +202,13 @@ class LogQParams(Params):
             counts: `[n_items]`, training positives of each item.
             seed: of all randomness.
         """
+
+
+class NoLogQ(LogQParams):
+    """No correction."""
+
+    def build(self, counts: npt.NDArray[np.int64], *, seed: int) -> None:
         del counts, seed
-        return None
 
 
 class ExactParams(LogQParams):
@@ -231,6 +238,6 @@ class StreamingParams(LogQParams):
 class LogQ(OneOf[LogQParams]):
     """Correction of a softmax for how often its candidates are sampled."""
 
-    none: LogQParams = LogQParams()
+    none: NoLogQ = NoLogQ()
     exact: ExactParams = ExactParams()
     streaming: StreamingParams

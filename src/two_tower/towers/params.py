@@ -1,5 +1,6 @@
 """Parameters of towers and of their parts; importing them imports no Keras."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -55,7 +56,7 @@ class HistoryShape:
     dtype: str
 
 
-class HistoryParams(Params):
+class HistoryParams(Params, ABC):
     """Options of a history encoder, and how it is built.
 
     Attributes:
@@ -84,9 +85,9 @@ class HistoryParams(Params):
 
         return StackedEncoder
 
+    @abstractmethod
     def build(self, shape: HistoryShape) -> "HistoryEncoder | None":
         """Return the untrained encoder, or None if histories are not read."""
-        raise NotImplementedError
 
 
 class NoHistory(HistoryParams):

@@ -1,1 +1,1 @@
-"""training."""
+"""Training: inputs, data loader, objectives, the fit loop and its checkpoints."""

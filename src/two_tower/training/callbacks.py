@@ -315,3 +315,4 @@ class ResumableCheckpoint(_TrainingCallback):
         state.history.append(state.record)
         log_epoch(state.record, epochs=self.epochs, monitor=state.stopping.monitor)
         state.save(self.store)
+        state.item_vectors = np.empty((0, 0), np.float32)  # free until the next epoch

@@ -154,9 +154,8 @@ class ModelInputs:
         """`[N]` int32 item indices of the candidates, ascending."""
         return np.flatnonzero(self.is_candidate).astype(np.int32)
 
-    @cached_property
     def negative_data(self) -> NegativeData:
-        """The training interactions, as sources of negatives read them."""
+        """Return the training interactions, as sources of negatives read them."""
         users, items = self.sequences.pairs()
         return NegativeData(
             users,

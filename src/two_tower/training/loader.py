@@ -6,6 +6,7 @@ import numpy as np
 
 from two_tower.negatives.base import Source
 from two_tower.negatives.queue import QueueParams
+from two_tower.negatives.registry import CatalogueParams
 from two_tower.towers.entity_tower import EntityTower
 from two_tower.towers.two_tower import TwoTower
 from two_tower.training.batches.pairs import PairBatches
@@ -81,9 +82,10 @@ def build_sampler(
         ValueError: if fewer than two features are maskable in self-supervision, or no
             user has an explicit negative.
     """
+    masks_consumed = parameters.masks.consumed
     return BatchSampler(
         source=build_source(parameters, inputs),
-        consumed=inputs.negative_data.consumed if parameters.masks.consumed else None,
+        consumed=inputs.negative_data().consumed if masks_consumed else None,
         catalogue=np.arange(FIRST_ID, item_tower.n_entities, dtype=np.int32),
         views=parameters.self_supervision.build(
             inputs.candidate_ids,
@@ -99,7 +101,9 @@ def build_source(parameters: Training, inputs: ModelInputs) -> Source | None:
     Raises:
         ValueError: if negatives are low-rated items and there are none.
     """
-    data = inputs.negative_data
+    if isinstance(parameters.negatives.chosen, CatalogueParams):
+        return None  # before the training pairs are in memory twice
+    data = inputs.negative_data()
     frequencies = parameters.log_q.chosen.build(data.counts, seed=parameters.seed)
     return parameters.negatives.chosen.build(data, frequencies)
 

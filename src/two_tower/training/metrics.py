@@ -28,6 +28,7 @@ RESERVED = (
     "temperature",
     "seconds",
     "examples_per_second",
+    "request_time",
     "validation_seconds",
 )
 """Names that an epoch's record, or Keras' logs, always have."""

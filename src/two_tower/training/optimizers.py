@@ -1,5 +1,6 @@
 """Optimisers: their parameters, and how they are built."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
 
@@ -12,12 +13,12 @@ if TYPE_CHECKING:
     import keras
 
 
-class OptimizerParams(Params):
+class OptimizerParams(Params, ABC):
     """Options of a kind of optimiser, and its Keras class."""
 
+    @abstractmethod
     def keras_class(self) -> Any:
         """Return the class of the optimiser, whose arguments the options are."""
-        raise NotImplementedError
 
 
 class Adam(OptimizerParams):

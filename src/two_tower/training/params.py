@@ -17,7 +17,6 @@ from two_tower.training.batches.views import SelfSupervision
 from two_tower.training.objectives.interest_softmax import InterestSoftmaxParams
 from two_tower.training.objectives.pairwise import MaxMarginParams
 from two_tower.training.objectives.registry import ObjectiveChoice
-from two_tower.training.objectives.softmax import SoftmaxParams
 from two_tower.training.optimizers import Optimizer
 from two_tower.training.schedules import Schedule
 from two_tower.types import Assignment, DeviceKind, HistoryItems
@@ -209,7 +208,7 @@ class Training(Params):
 
     @model_validator(mode="after")
     def _objective_has_its_negatives(self) -> Self:
-        takes_catalogue = isinstance(self.objective.chosen, SoftmaxParams)
+        takes_catalogue = self.objective.chosen.takes_catalogue
         if self.negatives.kind == "catalogue" and not takes_catalogue:
             others = [kind for kind in Negatives.kinds() if kind != "catalogue"]
             raise ValueError(
@@ -298,8 +297,8 @@ class Training(Params):
     def _hits_are_masked(self) -> Self:
         if self.masks.hits:
             return self
-        is_softmax = isinstance(self.objective.chosen, SoftmaxParams)
-        if not (is_softmax and self.negatives.chosen.contains_positives):
+        takes_hits = self.objective.chosen.takes_hits
+        if not (takes_hits and self.negatives.chosen.contains_positives):
             raise ValueError(
                 f"masks.hits is false, but with objective.kind {self.objective.kind!r} "
                 f"and negatives.kind {self.negatives.kind!r} a positive would be its "
@@ -334,7 +333,7 @@ class Training(Params):
         kind = self.self_supervision.kind
         if kind == "none":
             return self
-        if not isinstance(self.objective.chosen, SoftmaxParams):
+        if not self.objective.chosen.takes_views:
             raise ValueError(
                 f"self_supervision.kind is {kind!r} but objective.kind is "
                 f"{self.objective.kind!r}; self-supervision needs objective.kind "

@@ -1,5 +1,6 @@
 """Learning-rate schedules: their parameters, and how they are built."""
 
+from abc import ABC, abstractmethod
 from typing import Any, NamedTuple
 
 from pydantic import Field
@@ -24,9 +25,10 @@ class Horizon(NamedTuple):
         return self.steps_per_epoch * self.epochs
 
 
-class ScheduleParams(Params):
+class ScheduleParams(Params, ABC):
     """Options of a schedule, and how it is built."""
 
+    @abstractmethod
     def build(self, peak: float, horizon: Horizon) -> Any:
         """Return the learning rate, a number or a Keras schedule.
 
@@ -34,7 +36,6 @@ class ScheduleParams(Params):
             peak: the highest rate.
             horizon: length of the training.
         """
-        raise NotImplementedError
 
 
 class Constant(ScheduleParams):

@@ -14,7 +14,7 @@ from two_tower.types import Tensor
 
 
 class Temperature(keras.layers.Layer):
-    """Temperature of the scores, above 0: its logarithm is trained, or nothing.
+    """Temperature of the scores, above 0; if it is learned, its logarithm is trained.
 
     Args:
         start: its value; the initial one if it is learned.
@@ -81,13 +81,24 @@ class RetrievalTask(keras.Model):
     def call(
         self, batch: dict[str, Tensor], *, training: bool = False
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the sum of the batch's losses, a float32 scalar, and its metrics."""
-        return self.objective(
+        """Return the sum of the batch's losses, a float32 scalar, and its metrics.
+
+        Raises:
+            ValueError: if the objective does not return the metrics that it declares.
+        """
+        loss, metrics = self.objective(
             self.towers,
             batch,
             temperature=self.temperature.call(),
             training=training,
         )
+        declared = sorted(metric.name for metric in self.objective_metrics)
+        if sorted(metrics) != declared:
+            raise ValueError(
+                f"{type(self.objective).__name__} returned the metrics "
+                f"{sorted(metrics)}, but declares {declared}; make both lists equal"
+            )
+        return loss, metrics
 
     def compute_loss(
         self,

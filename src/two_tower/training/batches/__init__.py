@@ -1,1 +1,1 @@
-"""batches."""
+"""Batches of a training: windows, positions or pairs, with sampled negatives."""

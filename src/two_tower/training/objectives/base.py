@@ -1,5 +1,6 @@
 """What an objective is, and how it is built from its parameters."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, TypeAlias
@@ -19,7 +20,7 @@ TensorBatch: TypeAlias = dict[str, Tensor]
 """A `Batch` as tensors."""
 
 
-class Objective:
+class Objective(ABC):
     """What training minimises; a subclass holds its options."""
 
     def metrics(self, towers: "TwoTower") -> "Sequence[Metric]":
@@ -31,6 +32,7 @@ class Objective:
         del towers
         return ()
 
+    @abstractmethod
     def __call__(
         self,
         towers: "TwoTower",
@@ -51,7 +53,6 @@ class Objective:
             The weighted sum of the queries' losses, a float32 scalar; the value of each
             of `metrics`, by name.
         """
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,15 +72,21 @@ class ObjectiveContext:
     logits_chunk: int
 
 
-class ObjectiveParams(Params):
+class ObjectiveParams(Params, ABC):
     """Options of an objective, and how it is built.
 
     Attributes:
         is_softmax: whether it is a softmax over candidates, which log q can correct.
+        takes_catalogue: whether it takes the whole catalogue as candidates.
+        takes_views: whether self-supervision can be added to it.
+        takes_hits: whether a candidate may be the query's own positive, unmasked.
     """
 
     is_softmax: ClassVar[bool] = False
+    takes_catalogue: ClassVar[bool] = False
+    takes_views: ClassVar[bool] = False
+    takes_hits: ClassVar[bool] = False
 
+    @abstractmethod
     def build(self, context: ObjectiveContext) -> Objective:
         """Return the objective."""
-        raise NotImplementedError

@@ -24,6 +24,9 @@ class SoftmaxParams(ObjectiveParams):
     """Cross-entropy of each positive against all its candidates."""
 
     is_softmax: ClassVar[bool] = True
+    takes_catalogue: ClassVar[bool] = True
+    takes_views: ClassVar[bool] = True
+    takes_hits: ClassVar[bool] = True
 
     def build(self, context: ObjectiveContext) -> Objective:
         if isinstance(context.negatives, CatalogueParams):
