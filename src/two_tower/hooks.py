@@ -24,8 +24,8 @@ STATISTICS: Final = ".viz/stats.json"
 `file_size` of datasets."""
 
 
-OF_CONFIGURATION: Final = {"params:preset", "params:engine"}
-"""Parameters of the command line that the configuration reads, not a node."""
+OF_CONFIGURATION: Final = {"parameters", "params:preset", "params:engine"}
+"""All parameters at once, and those that the configuration reads, not a node."""
 
 
 class BackendHooks:
@@ -65,11 +65,13 @@ class ParameterHooks:
             for name in part.datasets()
             if name.startswith("params:")
         }
-        for name in sorted(parameters):
+        for name in sorted(parameters.keys() - OF_CONFIGURATION):
+            if name.startswith("params:_"):  # a template of the configuration
+                continue
             is_read = any(
                 _is_within(name, group) or _is_within(group, name) for group in read
             )
-            if not is_read and name not in OF_CONFIGURATION:
+            if not is_read:
                 raise ValueError(_refuse(name, read))
 
 

@@ -57,8 +57,8 @@ class PresetHooks:
 def _reads_presets(env: Path) -> bool:
     """Return whether an environment's parameters of training read its presets."""
     files = [*env.glob("parameters*.yml"), *env.glob("parameters/*.yml")]
-    training = [OmegaConf.to_container(OmegaConf.load(file)) for file in files]
-    return any("_presets" in str(one.get("training")) for one in training if one)
+    groups: list[Any] = [OmegaConf.to_container(OmegaConf.load(one)) for one in files]
+    return any("_presets" in str(one.get("training")) for one in groups if one)
 
 
 def _find_presets(env: Path) -> dict[str, Path]:

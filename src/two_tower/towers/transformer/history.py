@@ -1,13 +1,15 @@
 """The transformer among the history encoders: its options build it."""
 
-from typing import Any
+from typing import Any, ClassVar
 
-from two_tower.towers.params import HistoryShape
+from two_tower.towers.params import HistoryParams, HistoryShape
 from two_tower.towers.transformer.params import TransformerParams
 
 
-class TransformerHistory(TransformerParams):
+class TransformerHistory(TransformerParams, HistoryParams):
     """Blocks of causal attention over the history."""
+
+    separate_items: ClassVar[bool] = True
 
     @staticmethod
     def encoder_class() -> Any:

@@ -1,11 +1,10 @@
 """Options of the transformer history encoder."""
 
-from typing import ClassVar, Self
+from typing import Self
 
 from pydantic import Field, PositiveInt, model_validator
 
 from two_tower.params import Params
-from two_tower.towers.params import HistoryParams
 from two_tower.types import FeedForwardKind, ResidualKind, SelfAttentionKind
 
 
@@ -33,7 +32,7 @@ class DropoutParams(Params):
     )
 
 
-class TransformerParams(HistoryParams):
+class TransformerParams(Params):
     """Blocks of causal attention over the history."""
 
     n_blocks: int = Field(ge=1)
@@ -67,10 +66,9 @@ class TransformerParams(HistoryParams):
     )
     dropout: DropoutParams
 
-    separate_items: ClassVar[bool] = True
-
     @property
     def reads_events(self) -> bool:
+        """Whether times of history items are read."""
         return self.relative_time or self.time_gap
 
     @model_validator(mode="after")
