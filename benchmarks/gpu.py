@@ -223,7 +223,7 @@ def speed(seconds: Sequence[float], n_positives: int) -> Report:
         "seconds per epoch": per_epoch,
         "seconds of compilation": None if later is None else seconds[0] - later,
         "seconds of training": sum(seconds),
-        "examples per second": n_positives / per_epoch,
+        "positives per second": n_positives / per_epoch,
     }
 
 

@@ -77,7 +77,7 @@ def measure(folder: Path, parameters: Training, until: float | None) -> Report:
             for precision, rate in rates.items()
         },
         "batches per epoch": len(batches),
-        "examples per second": n_queries / wall,
+        "positives per second": n_queries / wall,
         "tokens per second": n_tokens / wall,
         "share of padding": 1 - n_items / n_tokens,
         "seconds per epoch": wall,

@@ -90,7 +90,7 @@ ROWS = {
         "counts are measured"
     ),
     "A40": (
-        "a repeated id of the queue can share one weight among its slots; the "
+        "a repeated id of the queue can share one weight among its entries; the "
         "extremes are measured"
     ),
     "A41": "training data are shuffled globally",

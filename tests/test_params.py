@@ -30,7 +30,7 @@ def test_kinds_are_the_groups_that_are_declared():
     assert Tools.kinds() == ("hammer", "hand")
 
 
-def test_an_unknown_kind_is_refused_with_the_known_ones():
+def test_an_unknown_kind_is_refused_with_the_valid_ones():
     with pytest.raises(ValidationError, match="'saw'; choose one of hammer, hand"):
         Tools(kind="saw", hammer=Hammer(weight=2.0))
 

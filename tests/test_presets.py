@@ -133,7 +133,7 @@ def test_changes_to_presets_that_exist_are_accepted(conf, env):
     open_context(conf, env)
 
 
-def test_the_default_preset_has_its_name_in_one_place(conf):
+def test_the_default_preset_is_named_once(conf):
     (conf / "base/globals.yml").write_text("preset: short-mean")
     for env in (None, "large"):
         assert training(conf, env) == training(conf, env, preset="short-mean")

@@ -1,4 +1,4 @@
-"""The base of all typed parameters, and what several pipelines ask for alike."""
+"""The base of all typed parameters, and options that pipelines share."""
 
 from typing import Annotated, Generic, Self, TypeAlias, TypeVar
 

@@ -37,13 +37,14 @@ FeedForwardKind: TypeAlias = Literal["gelu", "swiglu"]
 HistoryItems: TypeAlias = Literal["tied", "separate"]
 
 PADDING: Final = 0
-"""Vocabulary index of padding; no item, user or feature value has it."""
+"""Index of padding; no item, user or feature value has it."""
 
 OUT_OF_VOCABULARY: Final = 1
-"""Vocabulary index of everything not seen in training."""
+"""Index of everything outside the vocabulary; a cold item of the vocabulary has its
+own."""
 
 FIRST_ID: Final = 2
-"""Vocabulary index of the first real item, user or feature value."""
+"""Index of the first real item, user or feature value."""
 
 ID: Final = "id"
 """Name of the embedding of an entity's id among its features; no feature has it."""

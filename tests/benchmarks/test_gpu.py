@@ -180,7 +180,7 @@ def test_a_batch_that_the_queue_does_not_hold_is_refused(tmp_path, monkeypatch):
     write_parameters(tmp_path, settings(negatives={"kind": "queue"}))
     read_parameters(tmp_path, monkeypatch, "--tokens-per-batch", "128")
     options = ["--tokens-per-batch", "128", "--logits-chunk", "256"]
-    with pytest.raises(ValueError, match="a batch may have 256 queries"):
+    with pytest.raises(ValueError, match="a batch of up to 256 queries"):
         read_parameters(tmp_path, monkeypatch, *options)
 
 
@@ -216,7 +216,7 @@ def test_the_first_epoch_also_compiles():
     assert found["seconds per epoch"] == 2.0
     assert found["seconds of compilation"] == 7.0
     assert found["seconds of training"] == 16.0
-    assert found["examples per second"] == 50.0
+    assert found["positives per second"] == 50.0
     assert gpu.speed([9.0], 100)["seconds of compilation"] is None
 
 

@@ -283,7 +283,7 @@ def test_a_checkpoint_of_unknown_commits_is_not_resumed(interrupted):
     assert not CheckpointStore(interrupted.checkpoints).path.exists()
 
 
-def test_a_finished_training_starts_anew(interrupted):
+def test_a_finished_training_run_starts_again(interrupted):
     CheckpointStore(interrupted.checkpoints).clear()
     assert begin(interrupted, training="a") == ["two"]
 

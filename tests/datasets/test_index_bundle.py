@@ -28,7 +28,7 @@ def test_a_bundle_is_loaded_as_it_was_saved(dataset):
     assert dataset.load().item_ids.to_pylist() == list(range(100, 150))
 
 
-def test_a_second_save_takes_the_place_of_the_first(dataset, tmp_path):
+def test_a_second_save_replaces_the_first(dataset, tmp_path):
     dataset.save(bundle(50))
     dataset.save(bundle(40, seed=1))
     assert dataset.load().n_items == 40
@@ -74,7 +74,7 @@ def test_a_damaged_file_is_one_clear_error(dataset, tmp_path):
         dataset.load()
     assert str(error.value) == (
         f"{trees} is damaged: its SHA-256 is not the one in about.json; "
-        "run the indexing pipeline again"
+        "run: kedro run --pipelines indexing"
     )
 
 

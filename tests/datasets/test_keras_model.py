@@ -93,7 +93,7 @@ def test_a_fresh_process_loads_towers_that_answer_the_same(tmp_path):
         np.testing.assert_array_equal(found["items"], items)
 
 
-def test_a_second_save_takes_the_place_of_the_first(tmp_path):
+def test_a_second_save_replaces_the_first(tmp_path):
     dataset, second = dataset_in(tmp_path), make_towers("mean")
     dataset.save(make_towers("transformer"))
     dataset.save(second)

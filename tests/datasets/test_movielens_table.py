@@ -90,7 +90,7 @@ def test_a_corrupt_archive_is_a_dataset_error_and_leaves_no_file(
     whole = write_archive(path, "ml-1m").read_bytes()
     path.write_bytes(whole[:-30])
     with pytest.raises(
-        DatasetError, match=r"^\S*ml-1m\.zip is no complete zip archive"
+        DatasetError, match=r"^\S*ml-1m\.zip is not a complete zip archive"
     ):
         open_table(table).load()
     assert list(Path(gettempdir()).iterdir()) == []

@@ -71,7 +71,7 @@ def test_only_what_inference_needs_is_saved(dataset, tmp_path):
     assert not config["compile_config"]  # nor an optimiser, with two numbers a weight
 
 
-def test_a_second_save_takes_the_place_of_the_first(dataset, tmp_path):
+def test_a_second_save_replaces_the_first(dataset, tmp_path):
     dataset.save(shared_tower())
     before = dataset.fingerprint()
     other = make_query_tower(seed=5)

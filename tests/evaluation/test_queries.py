@@ -62,7 +62,7 @@ def test_vectors_are_read_in_order_of_user():
 
 
 def test_vectors_of_other_users_are_refused():
-    with pytest.raises(ValueError, match="run the export pipeline again"):
+    with pytest.raises(ValueError, match="kedro run --pipelines export"):
         read_query_vectors(WORLD.test_queries, np.arange(2, 13, dtype=np.int32))
 
 

@@ -38,7 +38,7 @@ def test_a_column_that_does_not_fit_is_refused_by_name(feature, message):
 
 
 # covers: L28
-def test_deployed_values_keep_their_ids_and_new_ones_come_behind():
+def test_deployed_values_keep_their_ids_and_new_ones_come_after():
     deployed, schema, _ = encoded(entities(["m", "c", "m"]), CATEGORY)
     feature = declare(kind="categorical", min_count=2)
     items = entities(["a", "m", "b", "a"])

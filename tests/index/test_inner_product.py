@@ -52,7 +52,7 @@ def test_all_reduced_vectors_have_length_one():
     require_unit_rows(reduce_queries(skewed_vectors(5, 2)))
 
 
-def test_an_item_is_told_by_hand():
+def test_an_item_matches_a_computation_by_hand():
     # M is 5: (3, 0) / 5 leaves √(1 - 0.36).
     found = reduce_items(np.array([[3, 0], [0, 5]], np.float32), 5.0)
     np.testing.assert_allclose(found, [[0.6, 0, 0.8], [0, 1, 0]], atol=1e-7)

@@ -109,7 +109,10 @@ def test_the_vectors_of_a_user_stand_together_by_their_index():
         ([(2, 0), (2, 1), (5, 0)], r"1 of 2 users .*0 to 1, .*'u5'.* are \[0\]\)"),
         ([(2, 0), (2, 2), (5, 0), (5, 1), (5, 2)], r"1 of 2 .*'u2'.* \[0, 2\]\)"),
         ([(2, 0), (2, 0), (5, 0)], r"1 of 2 .*0 to 0, .*'u2'.* \[0, 0\]\)"),
-        ([(2, 1), (5, 1)], r"2 of 2 .*'u2'.* \[1\]\).* run the export pipeline"),
+        (
+            [(2, 1), (5, 1)],
+            r"2 of 2 .*'u2'.* \[1\]\).* run: kedro run --pipelines export",
+        ),
     ],
 )
 def test_a_user_with_another_number_of_vectors_is_refused(rows, message):

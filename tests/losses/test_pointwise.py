@@ -19,7 +19,7 @@ def test_sigmoid_cross_entropy_is_the_mean_over_the_labels_by_hand():
 
 
 # covers: L2 L4
-def test_max_margin_is_the_mean_of_what_leads_lack_by_hand():
+def test_max_margin_equals_the_mean_margin_shortfall():
     # Leads of 2 and 1, then of 0 and 0; the margin is 1.5.
     loss = np.asarray(max_margin(*LOGITS, ONES, margin=1.5))
     np.testing.assert_allclose(loss, [(0 + 0.5) / 2, 1.5], 1e-6)

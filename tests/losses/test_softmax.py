@@ -255,7 +255,7 @@ def test_an_excluded_column_is_as_good_as_absent(mask_hits):
 
 # covers: L20, X3
 @BOTH
-def test_a_query_whose_negatives_are_all_excluded_loses_nothing(mask_hits):
+def test_a_query_whose_negatives_are_all_excluded_has_zero_loss(mask_hits):
     # Only its own item is left; each stands among the columns once.
     case = any_case().take_columns([0] * 7)
     case.ids[:], case.columns[:] = range(2, 9), unit(np.eye(7, 3) + 0.1)
@@ -269,7 +269,7 @@ def test_a_query_whose_negatives_are_all_excluded_loses_nothing(mask_hits):
 
 # covers: Q10
 @BOTH
-def test_padding_behind_changes_nothing_and_gets_no_gradient(mask_hits):
+def test_padding_at_the_end_changes_nothing_and_gets_no_gradient(mask_hits):
     case = any_case()
     padded = case.take_queries([*range(8), 0, 0, 0, 0])
     padded.labels[8:], padded.query_weights[8:] = 0, 0
@@ -306,7 +306,7 @@ def test_padding_may_stand_anywhere(mask_hits):
 
 
 @BOTH
-def test_a_batch_of_padding_alone_loses_nothing(mask_hits):
+def test_a_batch_of_padding_alone_has_zero_loss(mask_hits):
     case = replace(any_case(), query_weights=np.zeros(8, np.float32))
     loss, gradients = case.loss_and_gradients(mask_hits=mask_hits)
     assert loss == 0

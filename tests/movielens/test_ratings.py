@@ -41,7 +41,7 @@ VALID = "5::20::4::978300760"
 @pytest.mark.parametrize("n_before", [0, 1, 6])
 def test_a_malformed_rating_is_refused_with_its_line(read, line, n_before):
     text = "\n".join([VALID] * n_before + [line] + [VALID] * 3) + "\n"
-    where = rf"line {n_before + 1} of ml-1m/ratings.dat in .* is no rating"
+    where = rf"line {n_before + 1} of ml-1m/ratings.dat in .* is not a rating"
     with pytest.raises(ArchiveError, match=where):
         read("ratings", "ml-1m", {"ratings.dat": text})
 

@@ -15,7 +15,7 @@ RNG = np.random.default_rng(0)
 
 
 # covers: L5, X3
-def test_each_item_of_the_batch_has_one_column_that_counts_its_places():
+def test_each_item_of_the_batch_has_one_column_that_counts_its_queries():
     found = InBatch(block=4, frequencies=None).sample(queries([5, 3, 5, 5, 9, 3]), RNG)
     assert found.ids.tolist() == [3, 5, 9, 0]
     assert found.weights.tolist() == [2, 3, 1, 0]
@@ -23,7 +23,7 @@ def test_each_item_of_the_batch_has_one_column_that_counts_its_places():
     assert found.own_column.tolist() == [1, 0, 1, 1, 2, 0]
 
 
-def test_padding_is_no_candidate_and_a_weight_of_two_is_one_place():
+def test_padding_is_no_candidate_and_a_weight_of_two_is_one_query():
     positives = queries([5, 3, 0, 5], weights=[2, 0.5, 0, 0])
     found = InBatch(block=1, frequencies=None).sample(positives, RNG)
     assert found.ids.tolist() == [3, 5]
@@ -64,7 +64,7 @@ def test_a_streaming_estimate_has_seen_the_batch_that_it_corrects():
 @pytest.mark.parametrize("mask_hits", [False, True])
 @settings(max_examples=50, deadline=None)
 @given(seed=st.integers(0, 10**6), block=st.integers(1, 9))
-def test_distinct_columns_give_the_loss_of_a_column_per_place(mask_hits, seed, block):
+def test_distinct_columns_give_the_loss_of_a_column_per_query(mask_hits, seed, block):
     rng = np.random.default_rng(seed)
     labels = rng.integers(2, 8, 12)
     positives = queries(labels, weights=rng.choice([0, 0.5, 1, 2], 12))

@@ -197,7 +197,7 @@ def test_an_empty_batch_teaches_nothing():
 
 
 # covers: X17
-def test_a_restored_estimator_goes_on_as_if_unbroken():
+def test_a_restored_estimator_equals_an_uninterrupted_one():
     stream = power_law(n_items=50, n_rows=3000, seed=3)
     unbroken = observe(roomy(memory=0.05), stream[:2000])
     restored = roomy(memory=0.05)

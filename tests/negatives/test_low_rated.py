@@ -40,7 +40,7 @@ def test_a_user_who_dislikes_nothing_gets_weight_zero():
     assert np.isfinite(found.log_q).all()
 
 
-def test_nobody_dislikes_anything():
+def test_no_user_has_explicit_negatives():
     nothing = Ragged.from_lists([[], [], []])
     source = LowRated(nothing, **OPTIONS, others=None)
     assert not source.sample(queries([9]), np.random.default_rng(0)).weights.any()

@@ -35,7 +35,7 @@ def test_items_are_sampled_in_proportion_to_a_power_of_their_count(exponent, mas
 
 
 # covers: L18
-def test_log_q_is_the_log_of_the_expected_number_of_draws():
+def test_log_q_is_the_log_of_the_expected_number_of_samples():
     source = Popular(COUNTS, exponent=0.75, **OPTIONS)
     found = source.sample(queries([0]), np.random.default_rng(0))
     masses = np.array([0, 0, 0, 1, 8, 27, 64, 0])

@@ -120,7 +120,7 @@ def test_sources_that_hold_the_labels_say_where(name):
 
 # covers: N10, X3
 @pytest.mark.parametrize("name", PER_POSITIVE)
-def test_a_draw_of_the_own_item_is_no_negative(name):
+def test_a_sample_of_the_own_item_is_not_a_negative(name):
     positives = batch(0)
     found = SOURCES[name]().sample(positives, np.random.default_rng(0))
     is_own = found.ids == positives.labels[:, None]
@@ -162,7 +162,7 @@ def test_the_same_generator_samples_the_same(make):
 
 # covers: X17
 @EVERY_SOURCE
-def test_a_restored_source_samples_what_the_unbroken_one_draws(make):
+def test_a_restored_source_samples_what_an_uninterrupted_one_samples(make):
     unbroken, restored = make(), make()
     sample(unbroken, [0, 1, 2])
     state = unbroken.state()

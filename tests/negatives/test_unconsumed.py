@@ -17,7 +17,7 @@ ALL = np.arange(2, 12)
 # covers: L17
 @settings(max_examples=100, deadline=None)
 @given(seed=st.integers(0, 10**6), density=st.floats(0, 1))
-def test_nothing_consumed_is_ever_drawn(seed, density):
+def test_no_consumed_item_is_sampled(seed, density):
     rng = np.random.default_rng(seed)
     is_consumed = rng.random((6, 15)) < density
     is_consumed[:, :2] = False

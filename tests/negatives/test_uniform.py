@@ -29,7 +29,7 @@ def test_each_query_has_samples_of_its_own():
 
 
 # covers: N10
-def test_a_draw_that_is_the_querys_own_item_has_weight_zero():
+def test_a_sample_of_the_querys_own_item_has_weight_zero():
     source = Uniform(np.arange(2, 4), count=50, per_query=True, log_q=True)
     found = source.sample(queries([2, 3]), np.random.default_rng(0))
     np.testing.assert_array_equal(found.weights, found.ids != [[2], [3]])

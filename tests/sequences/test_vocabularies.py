@@ -75,7 +75,7 @@ DEPLOYED_ITEMS = ibis.memtable(
 
 
 # covers: L28
-def test_deployed_items_keep_their_index_and_new_ones_come_behind():
+def test_deployed_items_keep_their_index_and_new_ones_come_after():
     items = ibis.memtable({"item_id": [30, 10], "title": ["C", "A"]})
     assert rows(vocabularies.item_vocabulary(EVENTS, items, DEPLOYED_ITEMS)) == [
         (2, 40, "D", 0),  # deployed, and no longer in the data
@@ -86,7 +86,7 @@ def test_deployed_items_keep_their_index_and_new_ones_come_behind():
     ]
 
 
-def test_deployed_users_keep_their_index_and_new_ones_come_behind():
+def test_deployed_users_keep_their_index_and_new_ones_come_after():
     deployed = ibis.memtable({"user": [2, 3], "user_id": [9, 1], "n_train": [5, 5]})
     grown = vocabularies.user_vocabulary(EVENTS, deployed.cast({"user": "int32"}))
     assert rows(grown) == [(2, 9, 1), (3, 1, 0), (4, 7, 1), (5, 8, 0)]
@@ -104,7 +104,7 @@ def test_ids_of_another_type_than_the_deployed_ones_are_refused():
 
 
 # covers: X11
-def test_new_items_are_added_behind_the_deployed_ones_as_cold_items():
+def test_new_items_are_added_after_the_deployed_ones_as_cold_items():
     items = ibis.memtable({"item_id": [50, 30, 45], "title": ["E", "C", None]})
     assert rows(vocabularies.add_items(DEPLOYED_ITEMS, items)) == [
         (2, 40, "D", 3),

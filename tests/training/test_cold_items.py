@@ -1,4 +1,4 @@
-"""Held-out cold items are no negatives: nothing of training ever meets them."""
+"""Held-out cold items are not negatives: nothing of training ever meets them."""
 
 from dataclasses import replace
 
@@ -42,7 +42,7 @@ def first_batch(asked):
         ("mixed", {"count": 500}),
     ],
 )
-def test_no_source_draws_a_cold_item(name, options):
+def test_no_source_samples_a_cold_item(name, options):
     _, batch = first_batch(parameters({"negatives": {"kind": name, name: options}}))
     is_drawn = batch["candidate_weights"] > 0
     found = set(batch["candidates"][is_drawn].tolist())
@@ -51,7 +51,7 @@ def test_no_source_draws_a_cold_item(name, options):
 
 # covers: L18
 @pytest.mark.parametrize("name", ["uniform", "unconsumed", "mixed"])
-def test_log_q_counts_the_known_items_alone(name):
+def test_log_q_counts_only_trained_items(name):
     options = {"uniform": {"count": 9, "per_positive": 0}}
     change = {"negatives": {"kind": name, **options}, "log_q": {"kind": "exact"}}
     asked = parameters(change)
@@ -99,13 +99,13 @@ def test_the_catalogue_has_no_column_for_a_cold_item():
 
 
 # covers: L23
-def test_views_are_of_known_items():
+def test_views_are_of_trained_items():
     change = {"self_supervision": {"kind": "rfm", "items": 200}}
     _, batch = first_batch(parameters(change))
     assert set(batch["views_items"].tolist()) == set(range(2, 32))
 
 
-def test_low_rated_negatives_need_something_disliked():
+def test_low_rated_negatives_need_an_explicit_negative():
     asked = parameters({"negatives": {"kind": "low_rated"}})
     inputs = inputs_of(asked)
     nothing = Ragged(

@@ -80,7 +80,7 @@ def test_one_value_out_of_a_list_is_a_category_to_towers(kind):
     assert values["year"].ravel().tolist() == [0, 0, 3, 0, 2, 0]
 
 
-def test_a_feature_that_no_item_has_is_one_empty_place():
+def test_a_feature_that_no_item_has_is_one_padding_value():
     empty = pa.array([[], [], []], pa.list_(pa.int32()))
     table = TABLE.set_column(1, "genres", empty)
     features, values = read_features(table, SCHEMA, "item", 6)

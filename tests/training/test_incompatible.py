@@ -87,7 +87,7 @@ BY_CATEGORY = softmax_of(assignment="category")
             [INTERESTS, {"negatives": {"kind": "uniform"}}],
             "set count instead of per_positive",
         ),
-        ([INTERESTS, queue_of(size=100, hard=53)], "a batch may have 48 queries"),
+        ([INTERESTS, queue_of(size=100, hard=53)], "a batch of up to 48 queries"),
         (
             [INTERESTS, {"self_supervision": {"kind": "rfm"}}],
             "needs objective.kind softmax",
@@ -127,7 +127,7 @@ def test_what_interests_have_no_use_for_is_refused(changes, message):
             "samples no consumed item",
         ),
         ([{"fusion": {"dropout": 0.1}}], "no hidden_units"),
-        ([{"negatives": {"kind": "queue", "queue": {"size": 95}}}], "have 96"),
+        ([{"negatives": {"kind": "queue", "queue": {"size": 95}}}], "up to 96"),
         ([PAIRS, {"negatives": {"kind": "queue", "queue": {"size": 47}}}], "48"),
     ],
 )

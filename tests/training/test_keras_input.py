@@ -126,7 +126,7 @@ def test_batches_are_prefetched_in_another_thread_and_come_in_order():
     assert threading.get_ident() not in threads
 
 
-def test_an_error_in_making_a_batch_is_raised_in_its_place():
+def test_an_error_in_making_a_batch_is_raised_at_that_batch():
     def source():
         yield 1
         raise ValueError("no more items")

@@ -43,7 +43,7 @@ def test_more_items_than_the_widest_bucket_are_refused():
         window_batches(INTERESTS, many)
 
 
-def test_a_feed_of_histories_is_as_asked():
+def test_batches_of_histories_have_the_configured_options():
     batches = window_batches({"seed": 7})
     assert isinstance(batches, WindowBatches)
     assert (
@@ -59,7 +59,7 @@ def test_a_feed_of_histories_is_as_asked():
     )
 
 
-def test_a_feed_of_pairs_is_as_asked():
+def test_batches_of_pairs_have_the_configured_options():
     batches = window_batches(PROFILE, {"batches": {"pairs": 20, "logits_chunk": 8}})
     assert isinstance(batches, PairBatches)
     assert (batches.size, batches.max_queries) == (20, 24)
@@ -80,7 +80,7 @@ def test_the_last_bucket_is_as_wide_as_the_longest_window(longest, boundaries):
 def test_a_queue_smaller_than_a_batch_is_refused_before_training():
     # Batches of histories shorter than any bucket have more queries: 32 of 3.
     small = {"negatives": {"kind": "queue", "queue": {"size": 80}}}
-    with pytest.raises(ValueError, match=r"size is 80, .* a batch may have 96 queries"):
+    with pytest.raises(ValueError, match=r"size is 80 .* a batch of up to 96 queries"):
         window_batches(
             small, {"batches": {"logits_chunk": 8}}, histories=[[2, 3, 4], [5, 6]]
         )
@@ -115,7 +115,7 @@ POSITIVES = Positives(
         ("mixed", {"count": 7}, (23,)),
     ],
 )
-def test_each_source_draws_as_many_as_were_asked_for(negatives, options, shape):
+def test_each_source_samples_the_configured_number(negatives, options, shape):
     source = source_of({"negatives": {"kind": negatives, negatives: options}})
     found = source.sample(POSITIVES, DRAWS)
     assert found.ids.shape == shape
@@ -176,7 +176,7 @@ def views_of(pattern, **item_tower):
 
 # covers: L21 L22 L23
 @pytest.mark.parametrize("pattern", ["rfm", "rfm-complementary", "cfm"])
-def test_views_leave_out_half_of_what_is_no_number(pattern):
+def test_views_mask_half_of_the_features_that_are_not_numbers(pattern):
     tower, draw = views_of(pattern)
     views = draw(DRAWS)
     assert len(views.items) == 16
@@ -189,7 +189,7 @@ def test_views_leave_out_half_of_what_is_no_number(pattern):
 
 
 # covers: L24
-def test_the_left_view_lacks_what_tells_most_of_the_seed():
+def test_the_left_view_masks_features_most_informative_of_the_seed():
     tower, draw = views_of("cfm")
     left = [draw(np.random.default_rng(seed)).left[0] for seed in range(40)]
     lacking = {tower.parts[np.argmin(kept)] for kept in left}

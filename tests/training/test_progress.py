@@ -58,7 +58,7 @@ def test_a_bar_is_drawn_on_stderr_and_removed(monkeypatch, capfd):
     assert not bar.bar.live.is_started
     drawn = capfd.readouterr()
     assert drawn.out == ""
-    assert "examples/s" in drawn.err
+    assert "positives/s" in drawn.err
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_a_bar_is_drawn_on_stderr_and_removed(monkeypatch, capfd):
 def test_an_epoch_is_one_line_in_the_log(caplog, monitor, metric):
     with caplog.at_level(logging.INFO):
         log_epoch(RECORD, epochs=8, monitor=monitor)
-    expected = f"epoch 2 of 8: loss 1.2500{metric}, 1,234 examples/s, 3.0 s"
+    expected = f"epoch 2 of 8: loss 1.2500{metric}, 1,234 positives/s, 3.0 s"
     assert caplog.messages == [expected.replace("1,234", "1234")]
 
 

@@ -41,7 +41,7 @@ def test_each_tower_has_the_content_that_it_was_given():
     assert np.asarray(own.id_rows)[[5, 6]].tolist() == [1, 6]
 
 
-def test_a_table_of_histories_draws_by_a_seed_of_its_own():
+def test_a_separate_table_is_initialised_with_its_own_seed():
     towers = towers_of(SEPARATE)
     tables = [np.asarray(t.table) for t in (towers.item_tower, towers.embeds_histories)]
     assert abs(np.corrcoef(tables[0].ravel(), tables[1].ravel())[0, 1]) < 0.15

@@ -99,7 +99,7 @@ def test_before_it_goes_on_every_item_has_the_vector_it_had(deployed):
     np.testing.assert_allclose(found, before, rtol=1e-6)
 
 
-def test_an_item_that_the_data_no_longer_have_stays_known(deployed):
+def test_an_item_that_the_data_no_longer_have_stays_trained(deployed):
     grown = warm(deployed[0], unknown_items=[7])
     assert np.asarray(grown.item_tower.id_rows)[7] == 7
 

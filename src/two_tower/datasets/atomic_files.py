@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class AtomicJSONDataset(JSONDataset):
     """A `JSONDataset` whose failed save leaves the old file in place.
 
-    NaN and infinity are refused: they are no valid JSON, and browsers can't read them.
+    NaN and infinity are refused: they are not valid JSON, and browsers can't read them.
     """
 
     DEFAULT_SAVE_ARGS: ClassVar[dict[str, Any]] = {

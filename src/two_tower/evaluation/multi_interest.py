@@ -119,7 +119,7 @@ def describe_user_vectors(
     if len(titles) != bundle.n_items:
         raise ValueError(
             f"item_index holds {bundle.n_items} items and item_vocabulary "
-            f"{len(titles)}; run the export and indexing pipelines again"
+            f"{len(titles)}; run: kedro run --pipelines export,indexing"
         )
     users = _read_users(test_examples)
     sample = users[spread_rows(len(users), n_users)].tolist()
@@ -322,7 +322,7 @@ def _vector_shares(
 def _ranked_positives(
     vectors: FloatArray, query: EvaluationQueries, catalogue: Catalogue
 ) -> list[tuple[int, int]]:
-    """Return (rank from 0, item index) of each positive of one query, best first."""
+    """Return (rank from 0, item row) of each positive of one query, best first."""
     ranks = dot_product_ranks(
         vectors[np.newaxis],
         catalogue.vectors,

@@ -18,9 +18,9 @@ class EvaluationQueries:
     """B queries with their positives.
 
     Attributes:
-        users: `[B]` int32, vocabulary indices, ascending.
-        seen: B rows of item indices, the history of each query.
-        targets: B rows of item indices, the distinct positives of each query.
+        users: `[B]` int32, user indices, ascending.
+        seen: B lists of item rows, the history of each query.
+        targets: B lists of item rows, the distinct positives of each query.
     """
 
     users: npt.NDArray[np.int32]
@@ -32,7 +32,7 @@ class EvaluationQueries:
         """Return one query per row.
 
         Args:
-            rows: `user` (int32), `items` and `targets` (list<int32>, vocabulary
+            rows: `user` (int32), `items` and `targets` (list<int32>, item
                 indices).
         """
         targets = Ragged.from_arrow(rows["targets"]).distinct()
@@ -84,8 +84,8 @@ def read_evaluation_queries(test_examples: ir.Table) -> EvaluationQueries:
     if not rows.num_rows:
         raise ValueError(
             "test_examples is empty, so there is nothing to evaluate: the split holds "
-            "no interaction out for test; change sequencing.split and run the "
-            "sequencing pipeline again"
+            "no interaction out for test; change sequencing.split and run: kedro "
+            "run --pipelines sequencing"
         )
     return EvaluationQueries.from_arrow(rows)
 
@@ -123,13 +123,13 @@ def require_same_users(
     if not np.array_equal(in_queries, in_examples):
         raise ValueError(
             f"test_queries has {len(in_queries)} users and test_examples "
-            f"{len(in_examples)}, and they are different users; run the export "
-            "pipeline again"
+            f"{len(in_examples)}, and they are different users; run: kedro run "
+            "--pipelines export"
         )
 
 
 def read_training_items(train_sequences: ir.Table) -> Ragged:
-    """Return the training items of each user, one row of item indices per user.
+    """Return the training items of each user, one list of item rows per user.
 
     Args:
         train_sequences: one row per window: `user` (int32), `items` and `targets`

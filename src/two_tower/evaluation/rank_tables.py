@@ -23,7 +23,7 @@ def ranks_table(
         columns: `[P]` each; an infinite rank becomes null.
 
     Returns:
-        `user` and `item` (int32, vocabulary indices), then the columns (int64).
+        `user` and `item` (int32, their indices), then the columns (int64).
     """
     targets = queries.targets
     table = pa.table(
@@ -47,7 +47,7 @@ def exposure_table(
         columns: `[N]` each, further columns.
 
     Returns:
-        `item` (int32, vocabulary index), the further columns, and `<ranking>@<k>`
+        `item` (int32, item index), the further columns, and `<ranking>@<k>`
         (int64).
     """
     exposure = {
@@ -65,7 +65,7 @@ class Rankings:
     """Ranks of P positives by several rankings.
 
     Attributes:
-        items: `[P]` int64, the item index of each positive.
+        items: `[P]` int64, the item row of each positive.
         columns: `[P]` int64, the other columns of the table by name.
         ranks: of each ranking, one row per query; infinity for a missing rank.
     """
@@ -144,7 +144,7 @@ def join_rankings(model: Rankings, baselines: Rankings) -> Rankings:
             f"two_tower_ranks has {len(model.items)} positives of "
             f"{len(model.n_positives)} queries and baseline_ranks "
             f"{len(baselines.items)} of {len(baselines.n_positives)}, and they are "
-            "different positives; run the evaluation pipeline again"
+            "different positives; run: kedro run --pipelines evaluation"
         )
     return Rankings(
         items=model.items,

@@ -57,7 +57,7 @@ def rank_by_model(
     if bundle.n_items != n_items:
         raise ValueError(
             f"item_index holds {bundle.n_items} items and item_embeddings {n_items}; "
-            "run the indexing pipeline again"
+            "run: kedro run --pipelines indexing"
         )
     scorer = dot_scorer(query_vectors, item_vectors)
     exact = positive_ranks(scorer, queries.targets, queries.seen, item_block=item_block)
@@ -102,7 +102,7 @@ def rank_cold_items(
     if len(item_vectors) != len(n_train):
         raise ValueError(
             f"item_embeddings holds {len(item_vectors)} items and item_vocabulary "
-            f"{len(n_train)}; run the export pipeline again"
+            f"{len(n_train)}; run: kedro run --pipelines export"
         )
     is_cold = n_train == 0
     cold = queries.restrict(is_cold)

@@ -36,12 +36,12 @@ def top_k_lists(
 
     Args:
         scorer: scores B queries for N items.
-        seen: B rows of item indices to leave out.
+        seen: B lists of item rows to leave out.
         k: the length of a list.
         item_block: items scored at a time.
 
     Yields:
-        `[b, k]` item indices, best first, equal scores by index, padded with
+        `[b, k]` item rows, best first, equal scores by index, padded with
         `NO_ITEM`.
     """
     for rows in row_slices(scorer.n_queries, QUERY_BLOCK):
@@ -63,7 +63,7 @@ def count_exposure(
 
     Args:
         scorer: scores B queries for N items.
-        seen: B rows of item indices to leave out.
+        seen: B lists of item rows to leave out.
         cutoffs: the k.
         item_block: items scored at a time.
     """

@@ -44,8 +44,8 @@ class FeatureKind(Params, ABC):
     min_count: int = Field(
         default=1,
         ge=1,
-        description="fewest items (users) of the training with a value in the "
-        "vocabulary; rarer values are out of vocabulary",
+        description="minimum number of training items (users) with a value in "
+        "the vocabulary; rarer values are out of vocabulary",
     )
     prefix: int | None = Field(
         default=None, ge=1, description="characters kept of a value; null: all"

@@ -16,7 +16,7 @@ from two_tower.types import JsonObject
 
 
 class Dense(FeatureKind):
-    """A number, standardised by mean and standard deviation over the training."""
+    """A number, standardised by mean and standard deviation over the training data."""
 
     column_type: ClassVar[str] = "a number"
     unread: ClassVar[tuple[str, ...]] = ("prefix", "min_count")

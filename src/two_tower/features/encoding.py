@@ -74,7 +74,7 @@ def _require_same_meaning(
         raise ValueError(
             f"sequencing.features.{entity} differ from the deployed schema, which has "
             f"{were}: deployed ids would get another meaning. Declare these features "
-            "as they were, or train anew: kedro run"
+            "as they were, or train a new model: kedro run"
         )
 
 

@@ -17,7 +17,7 @@ Symbols = npt.NDArray[np.int64]
 def feature_information(
     item_features: ir.Table, item_vocabulary: ir.Table
 ) -> JsonObject:
-    """Return the mutual information of each pair of item features over the training.
+    """Return the mutual information of item features over the training data.
 
     An item counts once per training interaction. A set of ids is one symbol. Numbers
     have no symbols and are left out.

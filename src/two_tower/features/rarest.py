@@ -15,7 +15,7 @@ from two_tower.types import JsonObject
 
 
 class Rarest(ListFeature):
-    """The value of a list that the fewest items (users) of the training have.
+    """The value of a list that the fewest training items (users) have.
 
     Ties go to the first value in order. Values that training lacks are read only where
     the list has no others. `min_count` counts rows whose rarest value it is.

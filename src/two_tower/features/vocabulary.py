@@ -85,7 +85,7 @@ def feature_vocabulary(
         entity: "item" or "user".
         features: the declared features by name; some kinds have no values.
         deployed_values: a feature vocabulary to grow from: values of the declared
-            features keep their ids, new ones get the ids behind them.
+            features keep their ids, new ones get the ids after them.
         deployed_schema: the entity's feature schema of that vocabulary.
 
     Returns:

@@ -12,7 +12,7 @@ from two_tower.params import Params
 from two_tower.types import FloatArray
 
 NO_ITEM: Final = -1
-"""Item index of an empty rank; its score is -inf."""
+"""Item row of an empty rank; its score is -inf."""
 
 METRIC: Final = "cosine"
 """Score of an item: the cosine of its vector and the query, in [-1, 1]."""
@@ -24,11 +24,11 @@ QUERY_AXES: Final = (2, 3)
 """`[B, D]`, or `[B, V, D]` for users of V vectors each."""
 
 ItemIndices = npt.NDArray[np.int64]
-"""Rows of the item vectors, from 0; the vocabulary counts its items from 2."""
+"""Item rows, from 0: the item index less 2."""
 
 
 class SearchResult(NamedTuple):
-    """The nearest items of each query, nearest first; ties by item index.
+    """The nearest items of each query, nearest first; ties by item row.
 
     Attributes:
         indices: `[B, K]` int64; `NO_ITEM` (-1) fills the ranks that no item has.
@@ -100,7 +100,7 @@ class IndexParams(Params, ABC):
             parameters: `Index.parameters` of the saved index.
 
         Raises:
-            ValueError: if the file is no such index.
+            ValueError: if the file is not such an index.
         """
 
 
@@ -147,5 +147,6 @@ def require_unit_rows(vectors: FloatArray) -> None:
         raise ValueError(
             f"{wrong.size} of {len(vectors)} item vectors are not of length 1 (first: "
             f"row {wrong[0]}, length {norms[wrong[0]]:.4g}); an index ranks as the "
-            "model does only with L2-normalised vectors: run the export pipeline again"
+            "model does only with L2-normalised vectors; run: kedro run "
+            "--pipelines export"
         )

@@ -53,7 +53,7 @@ class IndexBundle:
     Attributes:
         backend: kind of the index in the registry.
         index: searches the item vectors.
-        item_ids: `[N]` int64 or string; `item_ids[i]` is the id of item index `i`.
+        item_ids: `[N]` int64 or string; `item_ids[i]` is the id of item row `i`.
         vectors: `[N, D]` float32, L2-normalised; may be memory-mapped.
         recall: measured when the index was built.
         golden: replayed whenever the bundle is opened.
@@ -84,12 +84,12 @@ class IndexBundle:
             raise ValueError(
                 f"the index holds {index[0]} vectors of {index[1]} dimensions, but "
                 f"there are {len(self.item_ids)} item ids and vectors of the shape "
-                f"{self.vectors.shape}; run the indexing pipeline again"
+                f"{self.vectors.shape}; run: kedro run --pipelines indexing"
             )
         if self.metric != METRIC:
             raise ValueError(
                 f"the index was built for the metric {self.metric!r}; "
-                f"this version reads {METRIC!r}: run the indexing pipeline again"
+                f"this version reads {METRIC!r}; run: kedro run --pipelines indexing"
             )
 
     @property
@@ -128,5 +128,6 @@ def replay_golden_queries(bundle: IndexBundle) -> None:
             f"items {found.indices[first][:5].tolist()} instead of "
             f"{expected.indices[first][:5].tolist()}, "
             f"scores {found.scores[first][:5].tolist()} instead of "
-            f"{expected.scores[first][:5].tolist()}); run the indexing pipeline again"
+            f"{expected.scores[first][:5].tolist()}); run: "
+            "kedro run --pipelines indexing"
         )

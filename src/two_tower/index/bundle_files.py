@@ -2,7 +2,7 @@
 
 `about.json` describes the bundle, with the size and the SHA-256 of the other files:
 `vectors.npy` (`[N, D]` float32, memory-mapped when read), `item_ids.arrow`,
-`golden_queries.npy`, `golden_positions.npy` (item indices), `golden_scores.npy`, and
+`golden_queries.npy`, `golden_positions.npy` (item rows), `golden_scores.npy`, and
 the file of the back end (Annoy: `trees.ann`; exact search: none).
 """
 
@@ -39,7 +39,7 @@ GOLDEN_QUERIES: Final = "golden_queries.npy"
 GOLDEN_INDICES: Final = "golden_positions.npy"
 GOLDEN_SCORES: Final = "golden_scores.npy"
 
-_REBUILD: Final = "run the indexing pipeline again"
+_REBUILD: Final = "run: kedro run --pipelines indexing"
 
 
 def write_bundle(bundle: IndexBundle, folder: Path) -> None:
@@ -114,7 +114,9 @@ def read_bundle(folder: Path) -> IndexBundle:
         _require_hashes(folder, about["files"])
         bundle = _open_bundle(folder, about)
     except (KeyError, TypeError, pa.ArrowInvalid) as error:
-        raise ValueError(f"{folder} is no whole index bundle; {_REBUILD}") from error
+        raise ValueError(
+            f"{folder} is not a complete index bundle; {_REBUILD}"
+        ) from error
     for name in ("n_items", "dimension", "item_id_type"):
         found = describe_bundle(bundle)[name]
         if found != about[name]:

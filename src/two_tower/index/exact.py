@@ -85,7 +85,7 @@ def search_exactly(
         among: `[M]` int64, the only items to search; None: all items.
 
     Returns:
-        `[B, k]`, ties by item index, padded with `NO_ITEM`.
+        `[B, k]`, ties by item row, padded with `NO_ITEM`.
     """
     by_vector = with_vector_axis(normalise_queries(queries, vectors.shape[1]))
     flat = by_vector.reshape(-1, vectors.shape[1])

@@ -37,7 +37,7 @@ def reduce_items(vectors: FloatArray, largest_norm: float) -> FloatArray:
     if not largest_norm > 0:
         raise ValueError(
             f"the longest item vector has the length {largest_norm}; vectors that are "
-            "all zero can't be ranked: run the training pipeline again"
+            "all zero can't be ranked; run: kedro run --pipelines training"
         )
     scaled = vectors.astype(np.float64) / largest_norm
     squares = np.square(scaled).sum(axis=1, keepdims=True)

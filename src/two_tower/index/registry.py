@@ -23,7 +23,7 @@ def open_index(
     """Return the index of this kind that a folder holds; see `IndexParams.open`.
 
     Raises:
-        ValueError: if no such kind is registered, or the file is no such index.
+        ValueError: if no such kind is registered, or the file is not such an index.
     """
     if kind not in IndexBackend.kinds():
         raise ValueError(

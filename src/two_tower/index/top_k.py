@@ -1,4 +1,4 @@
-"""Top-k by score, ties by item index, with scores and indices packed as sort keys."""
+"""Top-k by score, ties by item row, with scores and indices packed as sort keys."""
 
 from typing import Final
 
@@ -8,7 +8,7 @@ import numpy.typing as npt
 from two_tower.index.base import NO_ITEM, ItemIndices, SearchResult
 from two_tower.types import FloatArray
 
-# A key packs a score and an item index into one integer: a greater key has a higher
+# A key packs a score and an item row into one integer: a greater key has a higher
 # score or, at equal scores, a lower index. The keys of a query are distinct, so its
 # best k don't depend on how items are partitioned or cut into blocks.
 Keys = npt.NDArray[np.uint64]
@@ -20,7 +20,7 @@ _SIGN: Final = np.uint32(0x80000000)
 
 
 def pack(scores: FloatArray, indices: ItemIndices) -> Keys:
-    """Return a sortable key per pair of score and item index; least for `NO_ITEM`.
+    """Return a sortable key per pair of score and item row; least for `NO_ITEM`.
 
     Args:
         scores: `[…]` float32, not NaN.
@@ -36,7 +36,7 @@ def pack(scores: FloatArray, indices: ItemIndices) -> Keys:
 
 
 def unpack(keys: Keys) -> SearchResult:
-    """Return the scores and item indices of packed keys; -inf for `NO_ITEM`."""
+    """Return the scores and item rows of packed keys; -inf for `NO_ITEM`."""
     ordered = (keys >> _HALF).astype(np.uint32)
     bits = np.where(ordered & _SIGN, ordered ^ _SIGN, ~ordered)
     empty = keys == EMPTY_KEY
@@ -57,7 +57,7 @@ def keep_greatest(keys: Keys, k: int) -> Keys:
 
 
 def top_k(indices: ItemIndices, scores: FloatArray, k: int) -> SearchResult:
-    """Return the `k` best items of each row, highest score first, ties by item index.
+    """Return the `k` best items of each row, highest score first, ties by item row.
 
     Args:
         indices: `[B, L]` int64, in any order; `NO_ITEM` is skipped.
@@ -73,7 +73,7 @@ def top_k(indices: ItemIndices, scores: FloatArray, k: int) -> SearchResult:
 
 
 def mask_repeats(indices: ItemIndices) -> ItemIndices:
-    """Return `[B, L]` item indices, each row rising, repeats replaced by `NO_ITEM`.
+    """Return `[B, L]` item rows, each row rising, repeats replaced by `NO_ITEM`.
 
     Args:
         indices: `[B, L]` int64, such as the results of a user's vectors side by side.

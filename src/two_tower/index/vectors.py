@@ -38,7 +38,7 @@ def read_item_embeddings(item_embeddings: ir.Table) -> ItemVectors:
     """Return the id and vector of every item; raises what `read_item_vectors` raises.
 
     Args:
-        item_embeddings: one row per item: `item` (int32, vocabulary index from 2
+        item_embeddings: one row per item: `item` (int32, item index from 2
             without gaps), `item_id`, `vector` (array<float32>), in any order.
     """
     n_items = int(item_embeddings.count().to_pyarrow().as_py())
@@ -51,7 +51,7 @@ class UserVectors:
     """Query vectors of users, in order of `user`.
 
     Attributes:
-        users: `[B]` int32, vocabulary indices, rising.
+        users: `[B]` int32, user indices, rising.
         user_ids: `[B]` int64 or string, raw ids.
         vectors: `[B, V, D]` float32.
     """
@@ -90,8 +90,8 @@ def require_vector_index(queries: ir.Table) -> None:
     if "vector_index" not in queries.columns:
         raise ValueError(
             "the table of user vectors (user_embeddings or test_queries) has no "
-            "column vector_index: it was exported by an earlier version; run the "
-            "export pipeline again"
+            "column vector_index: it was exported by an earlier version; run: kedro "
+            "run --pipelines export"
         )
 
 
@@ -139,12 +139,12 @@ def read_item_vectors(batches: Iterable[pa.RecordBatch], n_items: int) -> ItemVe
     """Return the id and vector of every item, streamed into one array.
 
     Args:
-        batches: `item` (int32, vocabulary index from 2), `item_id` (integer or string)
+        batches: `item` (int32, item index from 2), `item_id` (integer or string)
             and `vector` (list<float>, D numbers each), in any order.
         n_items: rows of all batches.
 
     Raises:
-        ValueError: if there is no item, a vocabulary index is missing, repeated or
+        ValueError: if there is no item, an item index is missing, repeated or
             below 2, or the lengths of vectors differ.
     """
     vectors = np.empty((0, 0), np.float32)
@@ -164,7 +164,7 @@ def read_item_vectors(batches: Iterable[pa.RecordBatch], n_items: int) -> ItemVe
     if not indices or not filled.all():
         raise ValueError(
             f"item_embeddings has {int(filled.sum())} of {n_items} items; "
-            "run the export pipeline again"
+            "run: kedro run --pipelines export"
         )
     order = np.argsort(np.concatenate(indices))
     return ItemVectors(pa.concat_arrays(ids).take(pa.array(order)), vectors)
@@ -221,8 +221,8 @@ def _describe_missing(
     return (
         f"{len(wrong)} of {len(users)} users do not have the vectors 0 to "
         f"{n_vectors - 1}, each once (first: {rows['user_id'][first].as_py()!r}, whose "
-        f"vector_index are {found}); the model gives every user as many vectors: run "
-        "the export pipeline again"
+        f"vector_index are {found}); the model gives every user as many vectors; run: "
+        "kedro run --pipelines export"
     )
 
 

@@ -1,7 +1,7 @@
 """The scoring step: how scores become the logits that every loss takes.
 
 In this order: the temperature divides the scores, log q is subtracted, the log of the
-weight is added, and candidates that are no negatives are masked.
+weight is added, and some candidates are masked.
 """
 
 from keras import ops
@@ -68,7 +68,7 @@ def candidate_bias(weights: Tensor, log_q: Tensor) -> Tensor:
 def find_masked(
     labels: Tensor, ids: Tensor, excluded: Tensor | None, *, mask_hits: bool
 ) -> Tensor | None:
-    """Return the mask of candidates that are no negatives of a query.
+    """Return which candidates of a query are masked.
 
     Accidental hits, candidates that are the query's own positive, are masked with
     `mask_hits`. Without it the positive is one of the candidates and is never masked.

@@ -51,7 +51,7 @@ class Columns(NamedTuple):
 
 
 class Excluded(NamedTuple):
-    """Candidates that are no negatives of a query: its user's other positives.
+    """Masked candidates of a query: its user's other positives.
 
     Attributes:
         columns: `[R, Q]` bool, True where column q is masked for row r.
@@ -119,7 +119,7 @@ def softmax_cross_entropy(
     """Return the weighted sum of each positive's cross-entropy against all columns.
 
     Args:
-        queries: P queries, a multiple of `chunk`. Chunks behind the last weight above 0
+        queries: P queries, a multiple of `chunk`. Chunks after the last weight above 0
             cost nothing.
         columns: Q candidates.
         mask_hits: whether columns of a query's own positive are masked; the positive
@@ -139,7 +139,7 @@ def softmax_cross_entropy(
     n_queries = queries.vectors.shape[0]
     if n_queries is not None and n_queries % chunk:
         raise ValueError(
-            f"{n_queries} queries are no multiple of the chunk, {chunk}; "
+            f"{n_queries} queries are not a multiple of the chunk, {chunk}; "
             "pad them with queries of weight 0"
         )
     run = _in_chunks(mask_hits=mask_hits, chunk=chunk)

@@ -38,7 +38,7 @@ def interaction_matrix(items: Ragged, n_items: int) -> SparseMatrix:
     """Return `[R, N]` float32 (CSR), 1 where a row holds an item, else 0.
 
     Args:
-        items: R rows of item indices; repeats count once.
+        items: R lists of item rows; repeats count once.
         n_items: N.
     """
     from scipy.sparse import csr_matrix

@@ -14,7 +14,7 @@ def count_in_lists(
     """Return `[len(cutoffs), N]`, the number of lists with each item in the top k.
 
     Args:
-        lists: `[b, K]` item indices, best first, padded with -1.
+        lists: `[b, K]` item rows, best first, padded with -1.
         n_items: N, the size of the catalogue.
         cutoffs: the k.
     """

@@ -58,7 +58,7 @@ def dot_scorer(queries: FloatArray, items: FloatArray) -> Scorer:
         raise ValueError(
             f"queries have the shape {queries.shape} and items the shape "
             f"{items.shape}, but both need the same last dimension; export both from "
-            "one model: run the export pipeline again"
+            "one model; run: kedro run --pipelines export"
         )
     vectors = with_vector_axis(queries)
     longest = np.linalg.norm(items, axis=1).max(initial=0.0)
@@ -80,9 +80,9 @@ def _max_products(vectors: FloatArray, items: FloatArray) -> FloatArray:
 
 
 def item_indices(ids: Ragged) -> Ragged:
-    """Return vocabulary indices (from 2) as item indices (from 0).
+    """Return item rows (from 0) of item indices (from 2).
 
-    Padding and out-of-vocabulary items are dropped: they have no item index, and no
+    Padding and out-of-vocabulary items are dropped: they have no item row, and no
     list can hold them.
     """
     in_vocabulary = ids.keep(ids.values >= FIRST_ID)
@@ -93,8 +93,8 @@ def without_targets(seen: Ragged, targets: Ragged) -> Ragged:
     """Return the seen items of each query without its positives.
 
     Args:
-        seen: B rows of item indices.
-        targets: B rows of item indices.
+        seen: B lists of item rows.
+        targets: B lists of item rows.
     """
     n_items = 1 + max(seen.values.max(initial=0), targets.values.max(initial=0))
     is_target = np.isin(
@@ -116,8 +116,8 @@ def dot_product_ranks(
     Args:
         queries: `[B, D]` float32, or `[B, V, D]` for users of V vectors each.
         items: `[N, D]` float32.
-        targets: B rows of item indices, distinct within a row.
-        seen: B rows of item indices to leave out; repeats are allowed.
+        targets: B lists of item rows, distinct within a list.
+        seen: B lists of item rows to leave out; repeats are allowed.
         item_block: items scored at a time.
 
     Returns:
@@ -141,15 +141,15 @@ def positive_ranks(
 
     Args:
         scorer: scores B queries for N items.
-        targets: B rows of item indices, distinct within a row.
-        seen: B rows of item indices to leave out; repeats are allowed.
+        targets: B lists of item rows, distinct within a list.
+        seen: B lists of item rows to leave out; repeats are allowed.
         item_block: items scored at a time.
 
     Returns:
         `[P]` int64, in the order of `targets.values`.
 
     Raises:
-        ValueError: if a score is not finite, an item index is outside the catalogue, a
+        ValueError: if a score is not finite, an item row is outside the catalogue, a
             target is repeated in its row, or the numbers of rows differ.
     """
     _check(scorer, targets, seen)
@@ -170,9 +170,9 @@ def ranks_in_lists(
     """Return the rank of each positive in a top-k list, ties as in `positive_ranks`.
 
     Args:
-        lists: `[B, K]` item indices, padded with -1.
+        lists: `[B, K]` item rows, padded with -1.
         scores: `[B, K]`, scores of these items; ignored where the list is padded.
-        targets: B rows of item indices, distinct within a row.
+        targets: B lists of item rows, distinct within a list.
         margin: `[B]`, the largest difference between two scores that count as equal.
 
     Returns:
@@ -218,7 +218,7 @@ def score_blocks(
             raise ValueError(
                 f"a score of queries {rows.start} to {rows.stop - 1} is NaN or "
                 "infinite: the vectors of the model are not finite; look at the loss "
-                "in training_history and run the training pipeline again"
+                "in training_history, then run: kedro run --pipelines training"
             )
         yield columns, scores
 
@@ -232,7 +232,7 @@ def mask_items(
         scores: `[b, n]`, a block of scores, modified.
         columns: the items in the block.
         rows: `[V]`, the row of the block for each of `items.values`.
-        items: V item indices in all; those outside the block are ignored.
+        items: V item rows in all; those outside the block are ignored.
     """
     inside = (items.values >= columns.start) & (items.values < columns.stop)
     scores[rows[inside], items.values[inside] - columns.start] = -np.inf
@@ -292,7 +292,7 @@ def _check(scorer: Scorer, targets: Ragged, seen: Ragged) -> None:
             raise ValueError(
                 f"{outside.sum()} {name} are not among the {scorer.n_items} ranked "
                 f"items (first: {items.values[outside][:5].tolist()}); give item "
-                f"indices, which are vocabulary indices less {FIRST_ID}"
+                f"rows: item indices less {FIRST_ID}"
             )
     pairs = targets.rows * scorer.n_items + targets.values
     if len(np.unique(pairs)) < len(pairs):

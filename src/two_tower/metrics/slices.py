@@ -43,7 +43,7 @@ def popularity_slices(
 
     Args:
         n_train: `[N]`, training interactions of each item.
-        items: `[P]`, the item index of each positive.
+        items: `[P]`, the item row of each positive.
         head: between 0 and 1.
         mid: between 0 and 1; `head + mid` at most 1.
     """

@@ -77,8 +77,8 @@ def open_table(path: Path, release: Release, table: TextTable) -> Iterator[IO[by
 
 def _corrupt_archive(path: Path, error: Exception) -> ArchiveError:
     return ArchiveError(
-        f"{path} is no complete zip archive ({error}); delete it to download it again, "
-        "or replace it by a sound copy"
+        f"{path} is not a complete zip archive ({error}); delete it to download it "
+        "again, or replace it by a sound copy"
     )
 
 

@@ -37,7 +37,7 @@ def read_movies(path: Path, release: Release) -> pa.Table:
         `genres`, empty if the release gives none; `year` in the title, or null.
 
     Raises:
-        ArchiveError: `read_rows` fails, or an id is no number or not unique.
+        ArchiveError: `read_rows` fails, or an id is not a number or not unique.
     """
     where = f"{release.path(release.movies)} in {path}"
     line_of: dict[int, int] = {}

@@ -44,7 +44,7 @@ def read_ratings(path: Path, release: Release) -> Iterator[pa.RecordBatch]:
         `rating` is in stars; `timestamp` in seconds since 1970, UTC.
 
     Raises:
-        ArchiveError: `open_table` fails, a line is no rating, a rating is off the
+        ArchiveError: `open_table` fails, a line is not a rating, a rating is off the
             release's scale, or its movie is not in the release.
     """
     where = f"{release.path(release.ratings)} in {path}"
@@ -71,7 +71,7 @@ def read_ratings(path: Path, release: Release) -> Iterator[pa.RecordBatch]:
 def read_line_chunks(stream: IO[bytes]) -> Iterator[bytes]:
     """Yield a stream in chunks of about `CHUNK_BYTES` that end at line ends.
 
-    A line longer than a chunk is no rating, and is cut.
+    A line longer than a chunk is not a rating, and is cut.
     """
     rest = b""
     while block := stream.read(CHUNK_BYTES):
@@ -90,7 +90,7 @@ def _parse(chunk: bytes, table: TextTable, first_line: int, where: str) -> pa.Ta
         lines = chunk.splitlines(keepends=True)
         index = _first_malformed(lines, parse)
         raise ArchiveError(
-            f"line {first_line + index} of {where} is no rating: "
+            f"line {first_line + index} of {where} is not a rating: "
             f"{lines[index][:80]!r}; expected are numbers for "
             f"{', '.join(table.columns)}, separated by {table.separator!r}, all of "
             "them whole except the rating"

@@ -34,7 +34,7 @@ def read_users(path: Path, release: Release) -> pa.Table:
         leading zeros count.
 
     Raises:
-        ArchiveError: `read_rows` fails, an id or age is no number, or an id is not
+        ArchiveError: `read_rows` fails, an id or age is not a number, or an id is not
             unique.
     """
     if release.users is None:

@@ -92,7 +92,7 @@ class NegativeData:
         items: `[C]` int32 item indices of the training positives.
         n_users: rows of the user table, reserved indices included.
         n_items: rows of the item table, reserved indices included.
-        candidates: `[N]` int32 item indices seen in training, ascending.
+        candidates: `[N]` int32, the items with training interactions, ascending.
         explicit_negatives: item indices by user index, from 0.
     """
 
@@ -192,7 +192,8 @@ def whole_catalogue(is_trained: npt.NDArray[np.bool_], labels: Tensor) -> Candid
     A column for each item, so that the vectors of all items need no gathering.
 
     Args:
-        is_trained: `[n_items]` bool, items seen in training; others have weight 0.
+        is_trained: `[n_items]` bool, items with training interactions; others have
+            weight 0.
             Values of reserved indices do not matter.
         labels: `[P]` int32 item indices of the positives.
     """

@@ -42,7 +42,8 @@ class Mixed(Source):
     log q.
 
     Attributes:
-        items: `[N]` int32 item indices to sample from: those seen in training.
+        items: `[N]` int32 item indices to sample from, those with training
+            interactions.
         count: uniform samples, with replacement, that all queries share.
         block: the columns of the batch's part are a multiple of it.
         frequencies: shares for log q; None for no correction.

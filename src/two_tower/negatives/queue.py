@@ -39,11 +39,12 @@ class QueueParams(SourceParams):
 
 
 class Queue(Source):
-    """First-in, first-out queue of positive ids, the current batch last.
+    """First-in, first-out queue of positives, the current batch last.
 
-    Only ids are stored: they are embedded with the current weights, so that no negative
-    is stale and all take gradient. Entries not filled yet have weight 0. The oldest ids
-    may be the hard part, from which an objective selects per query; the rest are easy.
+    Only item indices are stored: they are embedded with the current weights, so that no
+    negative is stale and all take gradient. Entries not filled yet have weight 0. The
+    oldest entries may be the hard part, from which an objective selects per query; the
+    rest are easy.
 
     Args:
         size: Q, at least the queries of a batch plus the hard part.
@@ -70,8 +71,8 @@ class Queue(Source):
     ) -> None:
         if not 0 <= hard < size:
             raise ValueError(
-                f"the hard part of a queue of {size} ids is {hard}; "
-                f"give it 0 to {size - 1} of them"
+                f"negatives.queue.hard is {hard}, but size is {size}; "
+                f"set hard to 0 … {size - 1}"
             )
         self._ids = np.full(size, PADDING, np.int32)
         self._frequencies = frequencies

@@ -56,7 +56,8 @@ class Uniform(Source):
     """Samples with replacement.
 
     Attributes:
-        items: `[N]` int32 item indices to sample from: those seen in training.
+        items: `[N]` int32 item indices to sample from, those with training
+            interactions.
         count: number of samples.
         per_query: whether each query gets `count` samples (`[P, n]`), or all share them
             (`[Q]`).

@@ -51,7 +51,7 @@ class RecommendationOptions:
 
 @dataclass(frozen=True, eq=False)
 class ColdStartUsers:
-    """Users without an embedding.
+    """Listed users without an embedding, served as cold-start users.
 
     Attributes:
         user_ids: `[U]` int64 or string.
@@ -91,7 +91,7 @@ class RecommendationLists:
 class BatchRecommender:
     """Iterable of batches of recommendations, computed when they are consumed.
 
-    It is no iterator, since Kedro would save each batch of an iterator by itself, over
+    It is not an iterator: Kedro would save each batch of an iterator by itself, over
     the one before.
 
     Attributes:
@@ -207,7 +207,7 @@ class BatchRecommender:
             user_ids: `[B]`.
             queries: `[B, V, D]` float32.
             found: `[B, k]`.
-            histories: B rows of item indices.
+            histories: B lists of item rows.
         """
         vectors, n_similar = self.recommender.bundle.vectors, self.options.n_similar
         similar = np.empty((*queries.shape[:2], 0), np.int64)
@@ -218,7 +218,7 @@ class BatchRecommender:
         return RecommendationLists(user_ids, found, nearest, similar)
 
     def _find_histories(self, lists: pa.Array) -> Ragged:
-        """Return lists of raw ids as item indices, `NO_ITEM` for missing items."""
+        """Return lists of raw ids as item rows, `NO_ITEM` for missing items."""
         lengths = pc.fill_null(pc.list_value_length(lists), 0)
         return Ragged(
             self.recommender.find_indices(pc.list_flatten(lists)),
@@ -260,7 +260,7 @@ def _no_items(n_users: int) -> Ragged:
 
 
 def _as_id_lists(indices: ItemIndices, item_ids: pa.Array) -> pa.Array:
-    """Return `[R, m]` item indices as R lists of raw ids, without `NO_ITEM`."""
+    """Return `[R, m]` item rows as R lists of raw ids, without `NO_ITEM`."""
     is_item = indices != NO_ITEM
     offsets = np.append(0, np.cumsum(is_item.sum(axis=1))).astype(np.int32)
     ids = item_ids.take(pa.array(indices[is_item]))

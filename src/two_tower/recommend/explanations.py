@@ -28,12 +28,12 @@ def similar_history_items(
     Args:
         queries: `[B, D]` or `[B, V, D]` float, of any length above 0.
         vectors: `[N, D]` float32, L2-normalised.
-        histories: B rows of item indices; `NO_ITEM` (an item without a vector) and
+        histories: B lists of item rows; `NO_ITEM` (an item without a vector) and
             repeats are skipped.
         k: items per vector.
 
     Returns:
-        `[B, V, k]` item indices and cosines, nearest first, padded with `NO_ITEM`.
+        `[B, V, k]` item rows and cosines, nearest first, padded with `NO_ITEM`.
     """
     unit = with_vector_axis(normalise_queries(queries, vectors.shape[1]))
     shape = (*unit.shape[:2], k)

@@ -102,7 +102,7 @@ def ids_of_type(ids: Iterable[RawId], kind: pa.DataType, *, parameter: str) -> p
         parameter: name of the parameter that lists them, for the error.
 
     Raises:
-        ValueError: if `kind` is int64 and an id is no whole number.
+        ValueError: if `kind` is int64 and an id is not a whole number.
     """
     texts = [str(one) for one in ids]
     try:

@@ -1,4 +1,4 @@
-"""Recommender: lists of an index bundle, by item index in bulk or by raw id for one."""
+"""Recommender: lists of an index bundle, by item row in bulk or by raw id for one."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -35,11 +35,11 @@ def rank_popular(
     Args:
         counts: `[N]` int64, training interactions of each item.
         k: items per user, at least 1.
-        seen: B rows of item indices, masked for one user; `NO_ITEM` masks none.
+        seen: B lists of item rows, each masked for its own user; `NO_ITEM` masks none.
         item_filter: masks items for all users.
 
     Returns:
-        `[B, k]`, ties by item index, padded with `NO_ITEM`; the scores are shares of
+        `[B, k]`, ties by item row, padded with `NO_ITEM`; the scores are shares of
         all training interactions, in [0, 1].
 
     Raises:
@@ -53,7 +53,7 @@ def rank_popular(
     shares = (counts / counts.sum()).astype(np.float32)
     allowed = item_filter.allowed_indices
     allowed = np.arange(len(counts)) if allowed is None else allowed
-    # A user has seen at most so many of the most popular items.
+    # A user has seen at most that many of the most popular items.
     enough = min(k + int(seen.lengths.max(initial=0)), len(allowed))
     order = np.lexsort((allowed, -counts[allowed]))[:enough]
     best = np.tile(allowed[order], (len(seen), 1))
@@ -83,7 +83,7 @@ class RecommendedItem:
 
 
 class Recommender:
-    """Recommends items of one bundle, by item index in bulk or by raw id for one user.
+    """Recommends items of one bundle, by item row in bulk or by raw id for one user.
 
     Attributes:
         bundle: the index and its items.
@@ -120,7 +120,8 @@ class Recommender:
         Args:
             queries: `[B, D]` float, of any length above 0; or `[B, V, D]` for users of
                 V vectors, where the score of an item is the largest of V cosines.
-            seen: B rows of item indices, masked for one user; `NO_ITEM` masks none.
+            seen: B lists of item rows, each masked for its own user; `NO_ITEM` masks
+                none.
             k: items per user, at least 1.
             allow: `[M]` int64, the only items to recommend; None: all items.
             exclude: `[M]` int64, items never to recommend.
@@ -202,7 +203,7 @@ class Recommender:
         """Return the `k` most popular unseen, allowed items of each cold-start user.
 
         Args:
-            seen: B rows of item indices, masked for one user.
+            seen: B lists of item rows, each masked for its own user.
             k: items per user, at least 1.
             allow: `[M]` int64, the only items to recommend; None: all items.
             exclude: `[M]` int64, items never to recommend.
@@ -223,7 +224,7 @@ class Recommender:
         )
 
     def require_indices(self, item_ids: Iterable[ItemId]) -> ItemIndices:
-        """Return the item indices of raw ids.
+        """Return the item rows of raw ids.
 
         Raises:
             ValueError: naming the ids that the index lacks.
@@ -231,7 +232,7 @@ class Recommender:
         return self._lookup.require(item_ids)
 
     def find_indices(self, item_ids: Any) -> ItemIndices:
-        """Return the item indices of raw ids, `NO_ITEM` where the index lacks one.
+        """Return the item rows of raw ids, `NO_ITEM` where the index lacks one.
 
         Args:
             item_ids: list, NumPy array or Arrow array of raw ids.

@@ -58,11 +58,12 @@ class ItemFilter:
         return None if self.allowed is None else np.flatnonzero(self.allowed)
 
     def mask(self, indices: ItemIndices, seen: Ragged) -> ItemIndices:
-        """Return `[B, L]` item indices, `NO_ITEM` where seen or not allowed.
+        """Return `[B, L]` item rows, `NO_ITEM` where seen or not allowed.
 
         Args:
             indices: `[B, L]` int64.
-            seen: B rows of item indices, masked for one user; `NO_ITEM` masks none.
+            seen: B lists of item rows, each masked for its own user; `NO_ITEM` masks
+                none.
         """
         # One number per user and item; the last of each user is that of `NO_ITEM`.
         width = self.n_items + 1
@@ -98,7 +99,7 @@ def search_filtered(
         queries: `[B, D]` float, of any length above 0; or `[B, V, D]` for users of V
             vectors, where the score of an item is the largest of V cosines.
         k: items per user, at least 1.
-        seen: B rows of item indices, masked for one user; `NO_ITEM` masks none.
+        seen: B lists of item rows, each masked for its own user; `NO_ITEM` masks none.
         item_filter: masks items for all users.
         quota: items taken from each vector's own list first; see `merge`. None: no
             quota.
@@ -154,7 +155,7 @@ def _search_each_vector(
 def _first_fetch(
     needed: npt.NDArray[np.int64], item_filter: ItemFilter
 ) -> npt.NDArray[np.int64]:
-    """Return `[B]`, how many items to fetch first where so many are needed."""
+    """Return `[B]`, the items to fetch in the first search."""
     n_allowed = item_filter.n_allowed
     if n_allowed <= (EXACT_UP_TO_ITEMS if item_filter.allowed is not None else 0):
         return np.full(len(needed), item_filter.n_items)

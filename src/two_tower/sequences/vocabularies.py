@@ -1,7 +1,7 @@
 """Vocabularies: the item index of each item id, the user index of each user id.
 
 A vocabulary can grow from a deployed one. Deployed ids keep their index, even if the
-data no longer have them; new ids get the indices behind.
+data no longer have them; new ids get the next indices.
 """
 
 from dataclasses import dataclass
@@ -66,7 +66,7 @@ def user_vocabulary(
 
     Returns:
         One row per user, by `user`: `user` (int32, from 2 on), `user_id`, `n_train`
-        (int64, training interactions; 0: cold-start user).
+        (int64, training interactions; 0: cold user).
 
     Raises:
         ValueError: the ids are of another type than the deployed ones.
@@ -77,7 +77,7 @@ def user_vocabulary(
 
 
 def add_items(deployed: ir.Table, items: ir.Table) -> ir.Table:
-    """Return an item vocabulary with new items behind the deployed ones, as cold items.
+    """Return an item vocabulary with new items after the deployed ones, as cold items.
 
     Args:
         deployed: as from `item_vocabulary`.
@@ -129,7 +129,8 @@ def _check_type(found: ir.Column, deployed: ir.Column, entity: str) -> None:
         raise ValueError(
             f"the {entity} ids are {found.type()}, but those of the deployed "
             f"vocabulary are {deployed.type()}: none would be found there. Read the "
-            "ids with the deployed type (ingestion.ids), or train anew: kedro run"
+            "ids with the deployed type (ingestion.ids), or train a new model: kedro "
+            "run"
         )
 
 

@@ -17,7 +17,7 @@ def cut_windows(training: ir.Table, size: int) -> ir.Table:
         training: one row per interaction: `user`, `item` (int32), `timestamp` (int64,
             seconds), `rating` (float32 or null), `position` (int32, unique per user,
             ascending in time).
-        size: most pairs of a window, 1 or more.
+        size: maximum pairs per window, 1 or more.
 
     Returns:
         One row per window, ordered by user and window: `user` (int32), `window`

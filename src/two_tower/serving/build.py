@@ -130,8 +130,8 @@ def describe_origin(lineage: LineageStore) -> JsonObject:
     if record is None:
         raise ValueError(
             "two_tower_model has no lineage record: the run that wrote it was "
-            "interrupted, or the file was copied by hand; run the training pipeline "
-            "again"
+            "interrupted, or the file was copied by hand; run: kedro run "
+            "--pipelines training"
         )
     return {
         "fingerprints": {**record.ancestors, "two_tower_model": record.fingerprint},
@@ -149,8 +149,8 @@ def _describe_rules(
         record = lineage.find(name)
         if record is None or record.fingerprint != ancestors.get(name):
             raise ValueError(
-                f"two_tower_model was trained on another version of {name}; run the "
-                "training pipeline again"
+                f"two_tower_model was trained on another version of {name}; run: "
+                "kedro run --pipelines training"
             )
         rules |= record.parameters
     return rules

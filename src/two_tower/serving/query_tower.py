@@ -302,7 +302,7 @@ def _cast(ids: pa.Array, lookup: IdLookup) -> pa.Array:
 
 
 def _vocabulary_indices(ids: pa.Array, lookup: IdLookup, *, strict: bool) -> IntArray:
-    """Return int32 vocabulary indices, 1 out of vocabulary."""
+    """Return int32 indices, 1 out of vocabulary."""
     rows = lookup.require(ids.to_pylist()) if strict else lookup.find(ids)
     indices = np.where(rows == NO_ITEM, OUT_OF_VOCABULARY, rows + FIRST_ID)
     return indices.astype(np.int32)

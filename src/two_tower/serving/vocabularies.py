@@ -56,17 +56,17 @@ class Vocabularies:
             if not np.array_equal(indices, np.arange(len(indices)) + FIRST_ID):
                 raise ValueError(
                     f"the {key} indices of the {name} don't rise from {FIRST_ID} "
-                    "without gaps; run the sequencing pipeline again"
+                    "without gaps; run: kedro run --pipelines sequencing"
                 )
 
     @cached_property
     def item_lookup(self) -> IdLookup:
-        """Finds the row of an item; its vocabulary index is the row plus 2."""
+        """Finds the row of an item; its item index is the row plus 2."""
         ids = plain_ids(self.items["item_id"])
         return IdLookup(ids, what="items", where="the model")
 
     @cached_property
     def user_lookup(self) -> IdLookup:
-        """Finds the row of a user; its vocabulary index is the row plus 2."""
+        """Finds the row of a user; its user index is the row plus 2."""
         ids = plain_ids(self.users["user_id"])
         return IdLookup(ids, what="users", where="the model")

@@ -51,7 +51,7 @@ class Events(NamedTuple):
 
         Args:
             timestamps: R lists of int64 seconds; null in a list is unknown.
-            ratings: R lists of float32, as long; null in a list is no rating.
+            ratings: R lists of float32, as long; null in a list is a missing rating.
             asked_at: R int64 seconds, null if unknown; None if all are.
         """
         n_rows = len(timestamps)

@@ -99,7 +99,7 @@ def _check(name: str, tower: EntityTower, growth: Growth) -> None:
     if list(growth.features) != list(tower.features):
         raise ValueError(
             f"the {name} was trained with the features {list(tower.features)}, not "
-            f"{list(growth.features)}; train anew to change features"
+            f"{list(growth.features)}; to change features, train a new model: kedro run"
         )
     sizes = {
         "entities": (tower.n_entities, growth.n_entities),

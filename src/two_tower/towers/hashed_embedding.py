@@ -34,7 +34,7 @@ def hashes_of_ids(options: Sequence[Mapping[str, int]]) -> list[Hash]:
         options: `buckets`, a prime, and `dimension` of each table.
 
     Raises:
-        ValueError: if a number of buckets is no prime.
+        ValueError: if a number of buckets is not a prime.
     """
     return [
         Hash(f"table_{n}", Modulo(one["buckets"]), one["dimension"])

@@ -37,7 +37,7 @@ class Modulo:
         buckets: a prime, so that ids at regular distances spread over all rows.
 
     Raises:
-        ValueError: if `buckets` is no prime.
+        ValueError: if `buckets` is not a prime.
     """
 
     buckets: int

@@ -20,7 +20,7 @@ class MeanUserTower(PositionEncoder):
         dimension: D of the states.
         hidden_units: widths of the ReLU layers between the mean and the state.
         max_length: longest history of training, in items.
-        dropout: share of units dropped after each ReLU layer, in [0, 1).
+        dropout: dropout rate after each ReLU layer, in [0, 1).
         seed: seed of the dropout.
 
     References:

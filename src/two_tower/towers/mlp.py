@@ -22,7 +22,7 @@ class Mlp(keras.layers.Layer):
         output: width of the linear layer.
         batch_norm: whether the input and each ReLU layer's output are normalised over
             the batch.
-        dropout: share of each ReLU layer's units dropped in training, in [0, 1).
+        dropout: dropout rate after each ReLU layer, in [0, 1).
         seed: seed of the dropout; layer n has `seed + n`.
 
     References:

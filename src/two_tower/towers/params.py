@@ -21,7 +21,7 @@ class MlpParams(Params):
         description="widths of the ReLU layers; one number is one layer"
     )
     batch_norm: bool = Field(description="on the input and after each ReLU")
-    dropout: float = Field(ge=0, lt=1, description="share of ReLU units dropped")
+    dropout: float = Field(ge=0, lt=1, description="rate of dropped ReLU units")
 
     @property
     def widths(self) -> list[int]:
@@ -107,7 +107,7 @@ class MeanParams(HistoryParams):
     hidden_units: list[PositiveInt] = Field(
         min_length=2, description="widths of the ReLU layers after the mean"
     )
-    dropout: float = Field(ge=0, lt=1, description="share of ReLU units dropped")
+    dropout: float = Field(ge=0, lt=1, description="rate of dropped ReLU units")
 
     @staticmethod
     def encoder_class() -> Any:
@@ -155,7 +155,8 @@ class EntityParams(Params):
     use_id: bool = Field(description="whether each entity has its own embedding")
     use_features: bool = Field(description="whether declared features are embedded")
     features: dict[str, bool] = Field(
-        description="feature → false excludes it; unnamed features are included"
+        description="feature → false excludes it, true includes one that is opt_in; "
+        "others are read unless opt_in"
     )
     embedding: PositiveInt | None = Field(
         description="width of each embedding; null: the dimension"

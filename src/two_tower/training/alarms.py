@@ -29,8 +29,8 @@ ALIKE_VECTORS = 0.98
 NEGLECTED_SHARE = 0.2
 
 ADVICE = (
-    "Lower training.optimizer.learning_rate, set training.optimizer.clip_norm, or "
-    "raise the temperature; nothing of this epoch was kept."
+    "Nothing of this epoch was kept. Lower training.optimizer.learning_rate or "
+    "clip_norm, or raise training.scoring.temperature.start."
 )
 
 
@@ -97,13 +97,16 @@ def check_heads(least: float, greatest: float, *, n_heads: int) -> None:
     if not greatest < COLLAPSED_POSTERIOR:
         raise TrainingError(
             f"the {n_heads} heads have collapsed into one, which has {greatest:.3f} of "
-            "all positives. Raise the weight of load_balancing or the router's "
-            "temperature, or choose a category feature that separates items better."
+            "all positives. Raise "
+            "training.objective.interest_softmax.load_balancing.weight or "
+            "training.history.multi_interest.heads.category_temperature, or choose a "
+            "category feature that separates items better."
         )
     if least < NEGLECTED_SHARE / n_heads:
         logger.warning(
-            "a head has %.4f of all positives, where an even share is %.4f; raise the "
-            "weight of load_balancing, or have fewer heads",
+            "a head has %.4f of all positives, where an even share is %.4f; raise "
+            "training.objective.interest_softmax.load_balancing.weight, or lower "
+            "training.history.multi_interest.n_heads",
             least,
             1 / n_heads,
         )
@@ -119,8 +122,9 @@ def check_item_heads(greatest: float, *, n_heads: int) -> None:
     if n_heads > 1 and not greatest < COLLAPSED_POSTERIOR:
         raise TrainingError(
             f"the {n_heads} heads have collapsed into one, which has {greatest:.3f} of "
-            "the items of all histories. Set history.multi_interest.heads.routing to "
-            "soft, raise its temperature, or lower optimizer.learning_rate."
+            "the items of all histories. Set "
+            "training.history.multi_interest.heads.routing to soft, raise "
+            "heads.temperature, or lower training.optimizer.learning_rate."
         )
 
 
@@ -135,14 +139,15 @@ def check_vectors(likeness: float, least: float, *, n_vectors: int) -> None:
     if least < NEGLECTED_SHARE / n_vectors:
         logger.warning(
             "a vector is the nearest to %.4f of all positives, where an even share is "
-            "%.4f; raise objective.interest_softmax.soft_max_temperature, or have "
-            "fewer vectors",
+            "%.4f; raise training.objective.interest_softmax.soft_max_temperature, or "
+            "lower training.history.multi_interest.n_vectors",
             least,
             1 / n_vectors,
         )
     if likeness > ALIKE_VECTORS:
         logger.warning(
             "two vectors of a user have a mean cosine of %.3f, so several find hardly "
-            "more than one; raise the weight of semantic, or have fewer vectors",
+            "more than one; raise training.objective.interest_softmax.semantic.weight, "
+            "or lower training.history.multi_interest.n_vectors",
             likeness,
         )

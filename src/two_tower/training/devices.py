@@ -25,8 +25,8 @@ def choose_device(asked: DeviceKind) -> str:
     if asked == "gpu" and not n_gpus:
         raise ValueError(
             f"training.device is 'gpu' but {keras.backend.backend()} sees no GPU. "
-            "Install its CUDA build (extra 'gpu' or 'jax[cuda]') and a driver, or set "
-            "training.device to auto or cpu."
+            "Install a driver and its CUDA build (pip install 'tensorflow[and-cuda]' "
+            "or 'jax[cuda12]'), or set training.device to auto or cpu."
         )
     if asked == "cpu" and n_gpus:
         _hide_gpus()

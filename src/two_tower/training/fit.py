@@ -29,7 +29,7 @@ def fit(
     Args:
         state: a compiled task, its batches and early stopping, and an empty history.
         validation: ranked while training; None keeps the last epoch's weights.
-        epochs: the most epochs.
+        epochs: maximum number of epochs.
         validate_every: epochs between validations.
         store: where checkpoints are saved.
 

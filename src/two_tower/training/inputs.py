@@ -141,7 +141,7 @@ class ModelInputs:
 
     @cached_property
     def is_candidate(self) -> npt.NDArray[np.bool_]:
-        """`[n_items]` bool, mask of candidate items: every item seen in training.
+        """`[n_items]` bool, mask of candidate items: those with training interactions.
 
         Positives are always included: a softmax without the positive's own column could
         fall below 0.

@@ -64,7 +64,7 @@ def stack_batches(batches: Iterable[Batch], size: int) -> Iterator[Batch]:
         size: batches of a stack.
 
     Returns:
-        Each array as `[size, …]`, zeros behind the real batches, and `n_steps`, the
+        Each array as `[size, …]`, zeros after the real batches, and `n_steps`, the
         number of real batches.
     """
     remaining = iter(batches)

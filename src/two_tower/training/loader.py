@@ -33,9 +33,10 @@ def build_batches(
         return batches
     if queue.size - queue.hard < batches.max_queries:
         raise ValueError(
-            f"training.negatives.queue.size is {queue.size}, of them {queue.hard} "
-            f"hard, but a batch may have {batches.max_queries} queries, which the "
-            "others must hold; raise the size, or lower training.batches"
+            f"training.negatives.queue.size is {queue.size} and hard is {queue.hard}: "
+            f"the other {queue.size - queue.hard} entries must hold a batch of up to "
+            f"{batches.max_queries} queries; raise size, or lower hard or "
+            "training.batches"
         )
     return batches
 

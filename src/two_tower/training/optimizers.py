@@ -116,8 +116,8 @@ class Optimizer(OneOf[OptimizerParams]):
 def decays(weight: "keras.Variable") -> bool:
     """Return whether weight decay applies to a weight: to tables and kernels.
 
-    0 is no plainer value than another for scalars and vectors, such as log τ, biases
-    and the scales of norms.
+    Scalars and vectors (log τ, biases, norm scales) are exempt: 0 is no natural value
+    for them.
     """
     return len(weight.shape) > 1
 

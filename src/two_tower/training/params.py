@@ -45,7 +45,7 @@ class Scoring(Params):
 
 
 class Masks(Params):
-    """Candidates that are no negatives of a query."""
+    """Masked candidates of a query."""
 
     hits: bool = Field(description="accidental hits: the query's own positive")
     consumed: bool = Field(description="all training items of the query's user")
@@ -89,12 +89,13 @@ class Training(Params):
     )
     jit_compile: bool = Field(description="compile the training step with XLA")
     steps_per_execution: int = Field(
-        ge=1, description="steps between two looks at the loss; more help small steps"
+        ge=1,
+        description="steps per call of the compiled function; raise it for small steps",
     )
     seed: int = Field(ge=0, le=MAX_SEED)
-    epochs: int = Field(ge=1, description="the most; early stopping may end before")
+    epochs: int = Field(ge=1, description="maximum; early stopping may end sooner")
     dimension: int = Field(ge=1, description="D of query and item vectors")
-    history: History = Field(description="what reads a user's history")
+    history: History = Field(description="history encoder")
     profile: ProfileParams
     item_tower: EntityParams
     history_items: HistoryItems = Field(
@@ -256,9 +257,9 @@ class Training(Params):
         n_queries = self.batches.max_queries(query_per_position=per_position)
         if queue.size - queue.hard < n_queries:
             raise ValueError(
-                f"negatives.queue has size {queue.size} with {queue.hard} hard ones, "
-                f"but a batch may have {n_queries} queries, which the others must "
-                "hold; raise the size, lower hard, or lower batches"
+                f"negatives.queue.size is {queue.size} and hard is {queue.hard}: the "
+                f"other {queue.size - queue.hard} entries must hold a batch of up to "
+                f"{n_queries} queries; raise size, or lower hard or batches"
             )
         if queue.unique and self.log_q.kind != "none":
             raise ValueError(

@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 
 class ProgressBar(keras.callbacks.Callback):
-    """A bar with the loss, examples per second and the remaining time of all training.
+    """A bar with the loss, positives per second and the remaining time of all training.
 
     Without a terminal there is no bar; each epoch still logs a line.
 
@@ -40,7 +40,7 @@ class ProgressBar(keras.callbacks.Callback):
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("loss {task.fields[loss]:.3f}"),
-            TextColumn("{task.fields[rate]:,.0f} examples/s"),
+            TextColumn("{task.fields[rate]:,.0f} positives/s"),
             TimeRemainingColumn(),
             console=console,
             disable=not console.is_terminal,
@@ -80,7 +80,7 @@ def log_epoch(record: dict[str, Any], *, epochs: int, monitor: str) -> None:
     known = " (request time known)" if record["request_time"] else ""
     metric = f", {monitor} {record[monitor]:.4f}{known}" if monitor in record else ""
     logger.info(
-        "epoch %d of %d: loss %.4f%s, %.0f examples/s, %.1f s",
+        "epoch %d of %d: loss %.4f%s, %.0f positives/s, %.1f s",
         record["epoch"],
         epochs,
         record["loss"],

@@ -71,7 +71,7 @@ class Validation:
 
         Args:
             towers: under training.
-            items: `[N, D]` float32, the vectors of all real items, by item index.
+            items: `[N, D]` float32, the vectors of all real items, by item row.
         """
         examples = self.examples
         queries = encode_histories(

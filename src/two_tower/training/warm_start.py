@@ -52,7 +52,7 @@ def warm_towers(
         raise ValueError(
             "the parameters of training do not describe the deployed towers, which a "
             f"retraining resumes from: {what}; set the parameters that they were "
-            "trained with, or train anew"
+            "trained with, or train a new model: kedro run"
         )
     return grow(
         deployed,

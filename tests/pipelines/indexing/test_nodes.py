@@ -89,7 +89,7 @@ def test_newer_data_and_models_are_not_the_origin_of_the_embeddings(lineage):
 
 
 def test_embeddings_without_a_lineage_record_are_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"no lineage record: .* run the export"):
+    with pytest.raises(ValueError, match=r"no lineage record: .* run: .* export"):
         find_origin(LineageStore(tmp_path))
 
 

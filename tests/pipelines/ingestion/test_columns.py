@@ -42,7 +42,7 @@ def test_whole_numbers_as_text_are_kept(column, as_integer, use):
 @pytest.mark.parametrize("text", ["1.5", "1.0", "1e3", "0x1f", "1_000", "seven", "-"])
 def test_text_that_is_no_whole_number_is_refused(column, as_integer, use, text):
     integers = as_integer[use](column("1,7", f"2,{text}"))
-    with pytest.raises(Exception, match=f"'it is no whole number: {text}'"):
+    with pytest.raises(Exception, match=f"'it is not a whole number: {text}'"):
         integers.to_pyarrow()
 
 

@@ -120,7 +120,7 @@ def test_a_number_on_the_command_line_finds_a_user_whose_id_is_text():
 
 # What --params makes of a bare 00042 and of a quoted one.
 @pytest.mark.parametrize(("user_id", "is_hinted"), [(34, True), ("00043", False)])
-def test_a_number_missing_among_text_ids_is_hinted_at_quotes(user_id, is_hinted):
+def test_a_missing_numeric_id_hints_at_quotes_for_text_ids(user_id, is_hinted):
     data = inputs(user_ids=("00042", "00007", "x"))
     with pytest.raises(ValueError, match=f"user_embeddings: {user_id}; ") as caught:
         recommend(*data, user_id=user_id)

@@ -66,7 +66,9 @@ def test_the_deployed_rules_or_later_cut_offs_are_allowed(before, now):
     ],
 )
 def test_other_rules_are_refused_by_name(before, now, named):
-    with pytest.raises(ValueError, match=f"under other rules.*{named}.*train anew"):
+    with pytest.raises(
+        ValueError, match=f"under other rules.*{named}.*train a new model"
+    ):
         keep(before, now)
 
 

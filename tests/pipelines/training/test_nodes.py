@@ -91,7 +91,7 @@ def test_in_batch_softmax_learns(tmp_path, store):
     assert history[-1]["loss"] < 0.9 * history[0]["loss"]
 
 
-def test_a_killed_run_is_gone_on_from(tmp_path, store, caplog):
+def test_a_killed_run_is_resumed(tmp_path, store, caplog):
     killed = InterruptedStore(store.path.parent, epoch=1)
     with pytest.raises(Interrupted):
         train(tmp_path, parameters(), store=killed)

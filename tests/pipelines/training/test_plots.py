@@ -25,12 +25,12 @@ def traces():
     return {trace.name: trace for trace in plot_learning_curves(HISTORY).data}
 
 
-def test_the_loss_is_drawn_for_every_epoch(traces):
+def test_the_loss_is_plotted_for_every_epoch(traces):
     assert traces["loss"].x == (1, 2)
     assert traces["loss"].y == (3.0, 2.0)
 
 
-def test_validation_metrics_are_drawn_for_the_validated_epochs(traces):
+def test_validation_metrics_are_plotted_for_the_validated_epochs(traces):
     assert set(traces) == {"loss", "hr@10", "ndcg@10", "hr@50", "ndcg@50"}
     assert traces["ndcg@50"].x == (2,)
     assert traces["ndcg@50"].y == (0.2,)
@@ -110,7 +110,7 @@ NAMES = (
 
 
 # covers: A49
-def test_weights_and_counts_of_candidates_are_drawn_too():
+def test_weights_and_counts_of_candidates_are_plotted_too():
     history = [{"epoch": 1, "loss": 3.0} | dict.fromkeys(NAMES, 0.5)]
     drawn = [
         trace for trace in plot_learning_curves(history).data if trace.name != "loss"
@@ -121,7 +121,7 @@ def test_weights_and_counts_of_candidates_are_drawn_too():
 
 
 # covers: A49
-def test_every_metric_is_drawn_if_there_are_few_colours(monkeypatch):
+def test_every_metric_is_plotted_if_there_are_few_colours(monkeypatch):
     monkeypatch.setattr(curves, "COLOURS", curves.COLOURS[:2])
     history = [{"epoch": 1, "loss": 3.0} | dict.fromkeys(NAMES, 0.5)]
     assert len(plot_learning_curves(history).data) == 1 + len(NAMES)

@@ -274,7 +274,7 @@ def test_dropout_changes_states_in_training_alone(name):
     assert np.abs(trained - served).max() > 1e-3
 
 
-def test_bias_begins_as_none_at_all():
+def test_attention_bias_starts_at_zero():
     plain = make_tower("plain")
     biased = make_tower("relative time", relative_position=True)
     for own, other in zip(biased.blocks, plain.blocks, strict=True):

@@ -64,7 +64,7 @@ def queued(batches):
 
 
 @pytest.mark.parametrize("make", [window_batches, pair_batches])
-def test_what_is_remembered_goes_on_from_epoch_to_epoch(make):
+def test_sampler_state_carries_over_between_epochs(make):
     batches = make(walks(), sampler=BatchSampler(source=Queue(64, None)))
     first = queued(batches)
     assert 0 in first[0]  # tokens_per_batch that are not filled yet
@@ -74,7 +74,7 @@ def test_what_is_remembered_goes_on_from_epoch_to_epoch(make):
 
 # covers: X17
 @pytest.mark.parametrize("make", [window_batches, pair_batches])
-def test_a_restored_feed_draws_as_the_one_that_went_on(make):
+def test_a_restored_sampler_equals_an_uninterrupted_one(make):
     batches = make(walks(), sampler=BatchSampler(source=Queue(64, None)))
     list(batches)
     state = {name: np.array(array) for name, array in batches.state().items()}

@@ -79,7 +79,7 @@ def places_in(histories, longest):
 # covers: A1 A41
 @settings(deadline=None)
 @given(SHAPES)
-def test_every_place_of_every_history_is_trained_once_whatever_the_windows(shape):
+def test_every_position_of_every_history_is_trained_once_whatever_the_windows(shape):
     found = Counter(place for batch in batches_for(shape) for place in places_of(batch))
     assert found == Counter(places_in(shape[-1], shape[0][-1]))
 
@@ -136,7 +136,7 @@ def test_without_a_request_time_the_newest_event_stands_in_for_it():
 
 
 # covers: A41
-def test_a_batch_holds_places_of_many_users_and_other_ones_in_each_epoch():
+def test_a_batch_mixes_many_users_and_differs_in_each_epoch():
     batches, together = position_batches(walks(60), boundaries=[14], size=32), []
     for epoch in range(2):
         batches.begin(epoch)

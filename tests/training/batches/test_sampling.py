@@ -59,7 +59,7 @@ def test_own_candidates_that_the_user_has_met_get_no_weight():
         assert set(kept.tolist()) == set(range(2, 8)) - items
 
 
-def test_views_are_added_as_they_are_drawn():
+def test_views_are_added_as_they_are_sampled():
     views = Views(np.int32([3, 4]), np.ones((2, 3), bool), np.zeros((2, 3), bool))
     found = added(views=lambda rng: views)
     assert found["views_items"].tolist() == [3, 4]
@@ -67,5 +67,5 @@ def test_views_are_added_as_they_are_drawn():
     assert not found["views_right"].any()
 
 
-def test_a_batch_without_additions_stays_as_it_is():
+def test_a_batch_without_sampled_negatives_or_masks_is_unchanged():
     assert added().keys() == batch().keys()

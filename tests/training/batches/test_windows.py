@@ -103,7 +103,7 @@ def test_shapes_depend_on_the_width_alone(shape):
 
 @settings(deadline=None)
 @given(SHAPES)
-def test_padding_stands_behind_all_that_is_real(shape):
+def test_padding_follows_real_entries(shape):
     for batch in batches_for(shape):
         assert (np.diff(batch["weights"]) <= 0).all()
         is_real = batch["items"] != 0
@@ -127,7 +127,7 @@ def test_the_number_of_batches_is_the_same_in_every_epoch(shape):
 
 @settings(deadline=None)
 @given(SHAPES)
-def test_each_place_knows_its_user(shape):
+def test_each_query_has_its_user(shape):
     histories = shape[-1]
     for batch in batches_for(shape):
         real = batch["weights"] == 1
@@ -151,7 +151,7 @@ def test_rows_that_fill_no_batch_move_up_a_bucket():
 
 
 # covers: Q10
-def test_buckets_leave_far_fewer_slots_empty_than_one_width():
+def test_buckets_have_far_less_padding_than_one_width():
     histories = [[2, 3]] * 2000 + [[2] * 101] * 10
     one_width = window_batches(
         histories, boundaries=[100], tokens_per_batch=1000, chunk=1

@@ -200,7 +200,7 @@ def test_queued_ids_are_embedded_with_current_weights_and_learn():
 
 
 # covers: A37
-def test_empty_slots_of_the_queue_change_nothing(towers):
+def test_empty_entries_of_the_queue_change_nothing(towers):
     objective = objective_of()
     short, long = (batch_of(Queue(size, None)) for size in (7, 40))
     assert (long["candidate_weights"][:33] == 0).all()

@@ -44,7 +44,7 @@ def export_query_tower(  # noqa: PLR0913, PLR0917 (its inputs in the catalog)
 
     Args:
         two_tower_model: the trained towers.
-        item_vocabulary: `item` (int32, vocabulary index from 2 without gaps),
+        item_vocabulary: `item` (int32, item index from 2 without gaps),
             `item_id`, `title`, `n_train`.
         user_vocabulary: `user` (int32, as `item`), `user_id`, `n_train`.
         feature_vocabulary: `entity`, `feature`, `value`, `id`, `count`.

@@ -39,7 +39,7 @@ def build_item_index(
     """Return an index over all items, and a report of its recall.
 
     Args:
-        item_embeddings: one row per item: `item` (int32, vocabulary index from 2
+        item_embeddings: one row per item: `item` (int32, item index from 2
             without gaps), `item_id`, `vector` (array<float32>, L2-normalised).
         user_embeddings: one row per vector of a user: `user` (int32), `user_id`,
             `vector_index` (int32, from 0) and `vector` (array<float32>).
@@ -113,8 +113,8 @@ def find_origin(lineage: LineageStore) -> dict[str, str]:
     if record is None:
         raise ValueError(
             "item_embeddings has no lineage record: the run that wrote it was "
-            "interrupted, or the files were copied by hand; run the export pipeline "
-            "again"
+            "interrupted, or the files were copied by hand; run: kedro run "
+            "--pipelines export"
         )
     origins = [name for name in ORIGINS if name in record.ancestors]
     return {

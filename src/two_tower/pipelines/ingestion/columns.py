@@ -38,7 +38,7 @@ def as_id(column: ir.Column, id_type: IdType) -> ir.Column:
 
     Args:
         column: whole numbers or text.
-        id_type: type of the result. Text that is no whole number fails as an integer
+        id_type: type of the result. Text that is not a whole number fails as an integer
             when the table is computed.
 
     Raises:
@@ -83,7 +83,7 @@ def as_feature(column: ir.Column, kept: FeatureType, separator: str) -> ir.Colum
     Args:
         column: values of a type that `kept` can hold; text can be kept as any type.
         kept: `text` (string), `integer` (int64), `number` (float32) or `list`
-            (array<string>, without blanks, never null). Text that is no number fails
+            (array<string>, without blanks, never null). Text that is not a number fails
             when the table is computed.
         separator: text between the values of a list that is given as text.
 
@@ -110,7 +110,7 @@ def _as_integer(column: ir.Column) -> ir.Column:
         return column.cast("int64")
     # A cast would round "1.5" and read "1e3" as 1000. The text put in place of these
     # makes the cast fail, with a message that shows it.
-    refused = ibis.literal(f"{column.get_name()} is no whole number: ") + column
+    refused = ibis.literal(f"{column.get_name()} is not a whole number: ") + column
     return column.re_search(_WHOLE_NUMBER).ifelse(column, refused).cast("int64")
 
 

@@ -111,7 +111,7 @@ def choose_users(
         ValueError: if `user_embeddings` is empty.
     """
     if not user_embeddings.count().to_pyarrow().as_py():
-        raise ValueError("user_embeddings is empty; run the export pipeline again")
+        raise ValueError("user_embeddings is empty; run: kedro run --pipelines export")
     if listed == "all":
         return user_embeddings, []
     return rows_of_ids(user_embeddings, "user_id", listed)

@@ -46,7 +46,7 @@ class Recommendation(Params):
         description="raw ids of items never to recommend"
     )
     users_per_batch: int = Field(
-        ge=1, description="users per batch; with V vectors per user, a V-th as many"
+        ge=1, description="users per batch, divided by V if users have V vectors"
     )
     logged_users: int = Field(
         ge=0, description="a run for at most this many listed users logs their lists"

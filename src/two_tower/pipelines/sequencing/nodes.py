@@ -337,7 +337,7 @@ def audit_leakage(
         selected: which interactions are kept.
         order: order of a user's interactions.
         split: how interactions are held out.
-        window: most pairs of a training window.
+        window: maximum pairs per training window.
         rule: which ratings are explicit negatives.
         deployed: the vocabularies that those of the outputs have grown from.
         tables: `interactions` and the outputs of sequencing, by name.
@@ -366,8 +366,8 @@ def audit_leakage(
     if failed:
         raise ValueError(
             f"the leakage audit failed in {len(failed)} of {len(checks)} checks: "
-            f"{'; '.join(failed)}. Nothing may be trained on these tables. Make them "
-            "anew: kedro run --pipelines data. If the audit fails again, sequencing "
+            f"{'; '.join(failed)}. Nothing may be trained on these tables. Run: "
+            "kedro run --pipelines data. If the audit fails again, sequencing "
             "has a bug"
         )
     logger.info("the leakage audit passed %d checks", len(checks))

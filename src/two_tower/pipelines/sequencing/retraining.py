@@ -46,8 +46,8 @@ def require_same_rules(
         raise ValueError(
             "the deployed towers were trained under other rules: "
             f"{'; '.join(differing)}. Retraining would be evaluated on interactions "
-            "that they were trained on. Set these parameters as they were, or train "
-            "anew: kedro run"
+            "that they were trained on. Set these parameters as they were, or "
+            "train a new model: kedro run"
         )
 
 
@@ -59,7 +59,7 @@ def _require_stable_split(split: Split) -> None:
             f"sequencing.split.kind is {split.kind!r}, a random split, which changes "
             "when the data grow: retraining would be evaluated on interactions that "
             "the deployed towers were trained on. Retrain with one of "
-            f"{', '.join(stable)}, or train anew: kedro run"
+            f"{', '.join(stable)}, or train a new model: kedro run"
         )
 
 

@@ -132,7 +132,7 @@ def _list_options(options: Mapping[str, Any]) -> Iterator[str]:
     for name, value in options.items():
         if isinstance(value, Mapping):
             inner = list(_list_options(value))
-            if name == "features":  # a feature that is not named is read
+            if name == "features":  # unnamed features are read unless opt_in
                 inner += [f"no {key}" for key, is_read in value.items() if not is_read]
             if inner:
                 yield f"{name}: {', '.join(inner)}"

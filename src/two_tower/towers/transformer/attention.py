@@ -173,7 +173,7 @@ class SoftmaxAttention(_Attention):
         head_width: W; None for D / H.
         by_position: whether logits have a bias by distance; see `AttentionBias`.
         by_time: whether logits have a bias by time.
-        dropout: share of the weights dropped.
+        dropout: dropout rate of the weights.
         seed: seed of the dropout.
     """
 

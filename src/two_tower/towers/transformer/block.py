@@ -32,7 +32,7 @@ class FeedForward(keras.layers.Layer):
         dimension: D.
         kind: `gelu` or `swiglu`.
         factor: inner width, times D.
-        dropout: share of inner units dropped.
+        dropout: dropout rate of inner units.
         seed: seed of the dropout.
 
     References:
@@ -87,7 +87,7 @@ class Residual(keras.layers.Layer):
     Args:
         dimension: D.
         kind: `sum` or `gated`.
-        dropout: share of the branch's coordinates dropped.
+        dropout: dropout rate of the branch's coordinates.
         seed: seed of the dropout.
 
     References:

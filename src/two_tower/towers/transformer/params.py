@@ -18,7 +18,7 @@ class FeedForwardParams(Params):
 
 
 class DropoutParams(Params):
-    """Shares that are dropped in training."""
+    """Dropout rates."""
 
     input: float = Field(ge=0, lt=1, description="of item vectors, with positions")
     attention: float = Field(ge=0, lt=1, description="of attention weights")
@@ -41,7 +41,7 @@ class TransformerParams(Params):
         description="width of a head; null: dimension / n_heads"
     )
     attention: SelfAttentionKind = Field(
-        description="softmax over items, or each item weighted by itself (HSTU)"
+        description="softmax over items, or independent weights per item (HSTU)"
     )
     residual: ResidualKind = Field(
         description="branches are added, or scaled by a gate and added (LiGR)"

@@ -61,7 +61,7 @@ class ObjectiveContext:
 
     Attributes:
         negatives: options of the chosen source of negatives.
-        is_candidate: `[n_items]` bool, items seen in training.
+        is_candidate: `[n_items]` bool, items with training interactions.
         mask_hits: whether accidental hits are masked.
         logits_chunk: queries whose logits exist at one time.
     """

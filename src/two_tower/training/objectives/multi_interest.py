@@ -256,7 +256,7 @@ class InterestSoftmax(Objective):
     def _masked(
         self, batch: TensorBatch, posterior: Tensor, hard_heads: Tensor | None
     ) -> Tensor:
-        """Return `[P, Q]` bool, candidates that are no negatives of a query."""
+        """Return `[P, Q]` bool, masked candidates of a query."""
         masked = masked_candidates(batch)
         if hard_heads is None:
             return masked

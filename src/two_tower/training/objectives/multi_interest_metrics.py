@@ -36,7 +36,7 @@ def interest_metrics(
       are those of the loss, with temperature, margin, log q and weights;
     - `positive_cosine`, `positive_cosine_min`, `positive_cosine_max`: of a positive and
       its nearest vector, mean and bounds over the epoch;
-    - `real_queries`: share of a batch that is no padding;
+    - `real_queries`: share of a batch that is not padding;
     - `negative_weight`: mean over a positive's candidates of the number of negatives
       that each stands for, 0 if masked; `negative_weight_min` and `_max`: bounds over
       the candidates that are neither hard nor of weight 0;
@@ -93,7 +93,7 @@ def candidate_metrics(
 
     Args:
         batch: with candidates that all queries share.
-        masked: `[P, Q]` bool, candidates that are no negatives of a query.
+        masked: `[P, Q]` bool, masked candidates of a query.
         hard: how many of the first candidates are hard.
     """
     weights, of_candidates = batch["weights"], batch["candidate_weights"]

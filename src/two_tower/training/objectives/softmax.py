@@ -38,15 +38,15 @@ class SoftmaxParams(ObjectiveParams):
 
 @dataclass(frozen=True, eq=False)
 class FullSoftmax(Objective):
-    """Each positive against all items seen in training.
+    """Each positive against all items with training interactions.
 
     The item tower runs once over the catalogue, and so does a separate tower of
-    histories; histories look their items up in the outcome. Items without interactions
+    histories; history items are looked up in the result. Items without interactions
     have weight 0: as mere negatives they would learn low scores whatever their
     features.
 
     Attributes:
-        is_candidate: `[n_items]` bool, items seen in training.
+        is_candidate: `[n_items]` bool, items with training interactions.
         chunk: queries whose logits exist at one time.
     """
 

@@ -47,7 +47,7 @@ def run_audit(  # noqa: PLR0913
         selection: which interactions must be kept.
         order: order of a user's interactions.
         split: how interactions must be held out.
-        window: most pairs of a training window.
+        window: maximum pairs per training window.
         explicit_negatives: which ratings must be explicit negatives.
         deployed_schema: the feature schema that the features have grown from, if any.
     """

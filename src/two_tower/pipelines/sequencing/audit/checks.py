@@ -13,7 +13,7 @@ from two_tower.types import FIRST_ID
 from .tables import EVENT, Events, differences
 
 LARGEST_MEAN: Final = 1e-3
-"""Greatest mean of a standardised float32 column over the training."""
+"""Greatest mean of a standardised float32 column over the training data."""
 
 
 def empty_outputs(tables: Mapping[str, ir.Table]) -> ir.Table:
