@@ -1,1 +1,1 @@
-"""The negative engine: candidates that queries are contrasted with."""
+"""Negative sampling: the candidates that queries are scored against."""

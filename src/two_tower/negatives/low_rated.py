@@ -63,7 +63,7 @@ class LowRated(Source):
             weight 0.
         log_q: whether to correct, by log(n / number of explicit negatives).
         others: samples m more for each query from all items, so that every user is
-            contrasted with the rest of the catalogue (`[P, n + m]`); None for none.
+            scored against the rest of the catalogue (`[P, n + m]`); None for none.
     """
 
     def __init__(
