@@ -42,7 +42,8 @@ class Project:
         shutil.copytree(ROOT / "conf", self.folder / "conf")
         environment = self.folder / "conf" / DATASET
         _write(
-            environment / "globals.yml", {"dataset": DATASET, "data": str(self.data)}
+            environment / "globals.yml",
+            {"dataset": DATASET, "format": "movielens", "data": str(self.data)},
         )
         if parameters is not None:
             shutil.rmtree(environment / "parameters")

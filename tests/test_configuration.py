@@ -42,8 +42,8 @@ def configure(conf: Path, env: str, **params: Any) -> OmegaConfigLoader:
 
 
 def test_the_preset_of_your_own_gives_valid_parameters(conf):
-    (conf / "local").mkdir()
-    loader = configure(conf, "local", preset="small")
+    (conf / "plain").mkdir()
+    loader = configure(conf, "plain", preset="small")
     training = Training.model_validate(loader["parameters"]["training"])
     assert training.history.transformer.n_blocks == 1
 
@@ -61,8 +61,8 @@ def training_of(conf: Path, env: str, **params: Any) -> Training:
 def test_the_environment_of_your_own_changes_what_it_names(
     conf, preset, epochs, tokens_per_batch
 ):
-    (conf / "local").mkdir()
-    plain = training_of(conf, "local", preset=preset)
+    (conf / "plain").mkdir()
+    plain = training_of(conf, "plain", preset=preset)
     found = training_of(conf, "my-data", preset=preset)
     assert found.epochs == (epochs or plain.epochs)
     assert found.batches.tokens_per_batch == (

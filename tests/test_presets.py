@@ -41,7 +41,7 @@ FILES = {
     "misspelt/parameters/presets/transfromer.yml": (
         "_presets: { transfromer: { epochs: 50 } }"
     ),
-    "local/.gitkeep": "",
+    "simulated/.gitkeep": "",
 }
 
 

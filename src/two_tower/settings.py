@@ -4,6 +4,7 @@ import warnings
 
 from kedro.config import OmegaConfigLoader
 
+from two_tower.formats import find_format
 from two_tower.hooks import (
     BackendHooks,
     CheckpointHooks,
@@ -28,7 +29,7 @@ HOOKS = (
 CONFIG_LOADER_CLASS = OmegaConfigLoader
 CONFIG_LOADER_ARGS = {
     "base_env": "base",
-    "default_run_env": "local",
+    "default_run_env": "simulated",
     "merge_strategy": {"parameters": "soft"},
-    "custom_resolvers": {"preset": merge_preset},
+    "custom_resolvers": {"preset": merge_preset, "format": find_format},
 }

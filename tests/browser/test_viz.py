@@ -43,7 +43,7 @@ NO_TOUR = json.dumps(json.dumps({"showFeatureHints": False}))
 def address(request: pytest.FixtureRequest) -> Iterator[str]:
     """Return where `kedro viz run` serves a finished project."""
     if request.config.getoption("--screenshot"):
-        project, env = Project(SOURCE), "local"
+        project, env = Project(SOURCE), "simulated"
     else:
         project, env = request.getfixturevalue("finished_project"), "test"
     port = free_port()

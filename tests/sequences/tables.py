@@ -16,6 +16,7 @@ from two_tower.sequences.splits import Split
 from two_tower.sequences.vocabularies import DeployedVocabularies
 
 BASE = Path(__file__).parents[2] / "conf" / "base" / "parameters" / "sequencing.yml"
+MOVIELENS = BASE.parent / "formats" / "movielens.yml"
 SCHEMA = ibis.schema(
     {
         "event_id": "int64",
@@ -50,6 +51,11 @@ def stored(table: ir.Table) -> ir.Table:
 
 def parameters() -> dict:
     return yaml.safe_load(BASE.read_text(encoding="utf-8"))["sequencing"]
+
+
+def movielens_features() -> dict:
+    formats = yaml.safe_load(MOVIELENS.read_text(encoding="utf-8"))["_formats"]
+    return formats["movielens"]["sequencing"]["features"]
 
 
 FEATURES = {

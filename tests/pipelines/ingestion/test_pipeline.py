@@ -32,7 +32,7 @@ def files(folder):
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-@pytest.mark.parametrize("env", [*RELEASES, "base"])
+@pytest.mark.parametrize("env", [*RELEASES, "simulated"])
 def test_every_environment_ingests_its_release(data, configuration, ingest, env):
     dataset = configuration(env)["globals"]["dataset"]
     write_archive(data / "01_raw" / f"{dataset}.zip", dataset)
@@ -51,9 +51,9 @@ def test_every_environment_ingests_its_release(data, configuration, ingest, env)
 
 @pytest.mark.parametrize("env", RELEASES)
 def test_a_releases_environment_says_only_its_name(configuration, env):
-    base, own = configuration("base"), configuration(env)
-    assert own["globals"] == {**base["globals"], "dataset": env}
-    assert own["parameters"] == base["parameters"]
+    simulated, own = configuration("simulated"), configuration(env)
+    assert own["globals"] == {**simulated["globals"], "dataset": env}
+    assert own["parameters"] == simulated["parameters"]
 
 
 def test_users_keep_their_demographics(data, ingest):

@@ -11,6 +11,7 @@ from tests.sequences.tables import (
     BASE,
     FEATURES,
     interactions,
+    movielens_features,
     parameters,
     rows,
     some_interactions,
@@ -105,7 +106,7 @@ def test_the_parameters_reach_the_nodes_typed(create):
 
 
 def test_the_base_parameters_are_allowed_and_no_group_is_forgotten():
-    base = parameters()
+    base = parameters() | {"features": movielens_features()}
     assert set(base) == {*TYPES, "window"}
     for group, model in TYPES.items():
         model(**base[group])

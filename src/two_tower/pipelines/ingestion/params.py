@@ -1,9 +1,9 @@
 """Parameters of ingestion: a source's column names and formats."""
 
 from collections import Counter
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from two_tower.params import Params
 
@@ -99,3 +99,15 @@ class Ingestion(Params):
     )
     columns: Columns
     features: Features
+
+    @field_validator("columns", mode="before")
+    @classmethod
+    def _columns_are_declared(cls, columns: Any) -> Any:
+        if columns is None:
+            raise ValueError(
+                "the environment declares no columns. For MovieLens, add `format: "
+                "movielens` to its globals.yml. For your own tables, name their "
+                "columns in its parameters/ingestion.yml, as conf/own-data does, or "
+                "let a table write it: python -m two_tower.new_environment my.csv"
+            )
+        return columns
