@@ -3,6 +3,7 @@
 import json
 import shlex
 from pathlib import Path
+from shutil import copy
 from typing import Any
 
 import pytest
@@ -186,8 +187,13 @@ def test_the_recovery_command_names_the_pipeline_of_the_conflicting_datasets(
     both = {"growing": GROWING, "__default__": PIPELINE}
     monkeypatch.setattr(hooks, "pipelines", both)
     for name, version in (("scaled", "old"), ("raw_sum", "new")):
-        (folder / f"{name}.json").write_text("[1]")
-        record = lineage(folder, "scaled") | {"ancestors": {"deployed": version}}
+        path = folder / f"{name}.json"
+        path.write_text("[1]")
+        changes = {
+            "ancestors": {"deployed": version},
+            "content": fingerprint_files(path),
+        }
+        record = lineage(folder, "scaled") | changes
         (folder / "lineage" / f"{name}.json").write_text(json.dumps(record))
     reader = Pipeline([Node(add, ["scaled", "raw_sum"], "sum", name="add")])
     monkeypatch.setattr(
@@ -224,6 +230,55 @@ def test_an_input_without_a_record_is_refused(folder):
         ValueError, match=r"scaled has no lineage record: .*--from-nodes scale$"
     ):
         run(folder, "add")
+
+
+def test_an_output_that_was_replaced_by_hand_is_refused(folder, tmp_path_factory):
+    run(folder)
+    # Another data set's output of the same node, parameters and size.
+    other = tmp_path_factory.mktemp("other")
+    (other / "raw.json").write_text("[1, 3]")
+    run(other)
+    copy(other / "scaled.json", folder / "scaled.json")
+    with pytest.raises(
+        ValueError,
+        match="scaled is not what scale saved: its files were changed or replaced by "
+        r"hand; run: kedro run --from-nodes scale$",
+    ):
+        run(folder, "add")
+    run(folder)
+    assert json.loads((folder / "added.json").read_text()) == [1, 2, 2, 4]
+
+
+def test_a_record_without_a_digest_of_the_content_is_refused(folder):
+    run(folder)
+    record = lineage(folder, "scaled")
+    del record["content"]  # as an earlier version wrote it
+    (folder / "lineage" / "scaled.json").write_text(json.dumps(record))
+    with pytest.raises(ValueError, match="scaled is not what scale saved"):
+        run(folder, "add")
+
+
+def deployed(folder: Path) -> dict[str, Any]:
+    """Return a source that lies where `scaled` is saved."""
+    return {
+        "type": "two_tower.datasets.atomic_files.AtomicJSONDataset",
+        "filepath": str(folder / "scaled.json"),
+        "metadata": {"output": "scaled"},
+    }
+
+
+def test_a_deployed_output_that_was_replaced_by_hand_is_refused(folder):
+    run(folder)
+    grow = Pipeline([Node(add, ["raw", "raw"], "sum", name="grow")])
+    run(folder, pipeline=grow, raw=deployed(folder))
+    (folder / "scaled.json").write_text("[5, 6]")
+    with pytest.raises(
+        ValueError,
+        match=r"raw is not what scale saved as scaled: .*; put the former ones back",
+    ):
+        run(folder, pipeline=grow, raw=deployed(folder))
+    (folder / "lineage" / "scaled.json").unlink()  # brought in from elsewhere
+    run(folder, pipeline=grow, raw=deployed(folder))
 
 
 def test_an_output_whose_save_failed_has_no_record(folder):

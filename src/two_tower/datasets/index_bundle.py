@@ -7,9 +7,14 @@ from typing import Any, Final
 from kedro.io import AbstractDataset, DatasetError
 from kedro_datasets._typing import JSONPreview
 
-from two_tower.atomic import current_version, replace_folder
+from two_tower.atomic import current_version, file_sha256, replace_folder
 from two_tower.index.bundle import IndexBundle
-from two_tower.index.bundle_files import read_about, read_bundle, write_bundle
+from two_tower.index.bundle_files import (
+    ABOUT,
+    read_about,
+    read_bundle,
+    write_bundle,
+)
 
 PREVIEWED: Final = (
     "backend",
@@ -61,6 +66,10 @@ class IndexBundleDataset(AbstractDataset[IndexBundle, IndexBundle]):
                 read_bundle(folder)
         except ValueError as error:
             raise DatasetError(str(error)) from error
+
+    def fingerprint(self) -> str:
+        """Return the SHA-256 of the description, which has those of all files."""
+        return file_sha256(self._version_folder() / ABOUT)
 
     def preview(self) -> JSONPreview:
         """Return the description of the bundle, without opening the index."""

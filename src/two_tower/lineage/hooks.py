@@ -33,6 +33,7 @@ STORE = "params:lineage"
 class _NodeRun:
     """Origin of the outputs of a running node; see `Record`."""
 
+    catalog: DataCatalog
     store: LineageStore
     run: str
     parameters: dict[str, Any]
@@ -70,6 +71,7 @@ class LineageHooks:
         if conflicts := find_conflicts(origins):
             raise ValueError(self._refusal(node, conflicts, store))
         self._node_runs[node.name] = _NodeRun(
+            catalog=catalog,
             store=store,
             run=run_id,
             parameters={
@@ -103,6 +105,7 @@ class LineageHooks:
             parameters=node_run.parameters,
             inputs=node_run.inputs,
             ancestors=node_run.ancestors,
+            content=_find_content(dataset_name, node_run.catalog),
         )
         node_run.store.write(dataset_name, record)
 
@@ -135,19 +138,37 @@ class LineageHooks:
         if producer is None:
             return {name: self._source_fingerprint(name, catalog)}
         record = store.find(name)
+        again = f"{self._command} --from-nodes {producer}"
         if record is None:
             command = store.find_recovery_command(name)
             raise ValueError(
                 f"{name} has no lineage record: the run that wrote it was interrupted, "
-                "or the file was copied by hand; "
-                f"run: {command or f'{self._command} --from-nodes {producer}'}"
+                f"or the file was copied by hand; run: {command or again}"
+            )
+        if record.content != _find_content(name, catalog):
+            raise ValueError(
+                f"{name} is not what {record.made_by} saved: its files were changed or "
+                f"replaced by hand; run: {again}"
             )
         return {**record.ancestors, name: record.fingerprint}
 
     def _source_fingerprint(self, name: str, catalog: DataCatalog) -> str:
         if name not in self._sources:
-            self._sources[name] = _fingerprint_source(name, catalog)
+            found = _fingerprint_source(name, catalog)
+            self._require_deployed(name, found, catalog)
+            self._sources[name] = found
         return self._sources[name]
+
+    def _require_deployed(self, name: str, found: str, catalog: DataCatalog) -> None:
+        """Refuse the output of an earlier run that was replaced by hand since."""
+        output = _metadata(catalog[name]).get("output")
+        record = output and catalog[STORE].load().find(output)
+        if record and record.content != found:
+            raise ValueError(
+                f"{name} is not what {record.made_by} saved as {output}: its files "
+                "were changed or replaced by hand; put the former ones back, or train "
+                "a new model: kedro run"
+            )
 
     def _refusal(
         self, node: Node, conflicts: dict[str, list[list[str]]], store: LineageStore
@@ -218,21 +239,31 @@ def _has_lineage(dataset: Any) -> bool:
 
     Stores have it, since nodes read and write them without the catalog.
     """
-    return bool((getattr(dataset, "metadata", None) or {}).get("lineage", True))
+    return bool(_metadata(dataset).get("lineage", True))
+
+
+def _metadata(dataset: Any) -> dict[str, Any]:
+    return getattr(dataset, "metadata", None) or {}
 
 
 def _fingerprint_source(name: str, catalog: DataCatalog) -> str:
+    content = _find_content(name, catalog)
+    if content is None:
+        raise ValueError(
+            f"{name} has no fingerprint: no node makes it, and its dataset "
+            f"{type(catalog[name]).__name__} has no filepath; give the class a method "
+            "`fingerprint() -> str`, or the catalog entry `metadata: {lineage: false}`"
+        )
+    return content
+
+
+def _find_content(name: str, catalog: DataCatalog) -> str | None:
+    """Return a digest of the saved dataset; None if it has no file."""
     dataset = catalog[name]
     if hasattr(dataset, "fingerprint"):
         return str(dataset.fingerprint())
     filepath = catalog.config_resolver.resolve_pattern(name).get("filepath")
-    if filepath is None:
-        raise ValueError(
-            f"{name} has no fingerprint: no node makes it, and its dataset "
-            f"{type(dataset).__name__} has no filepath; give the class a method "
-            "`fingerprint() -> str`, or the catalog entry `metadata: {lineage: false}`"
-        )
-    return fingerprint_files(filepath)
+    return None if filepath is None else fingerprint_files(filepath)
 
 
 def _producers() -> dict[str, str]:

@@ -2,7 +2,8 @@
 
 The fingerprint of a node's output hashes its origin, not its bytes: the node, its
 parameters and the fingerprints of its inputs. The fingerprint of a source, which no
-node makes, hashes its content.
+node makes, hashes its content. A record also keeps a digest of the bytes that were
+saved, by which a dataset that was replaced by hand is noticed.
 """
 
 import hashlib
@@ -32,6 +33,8 @@ class Record:
         parameters: the node's `params:` inputs, name → plain value.
         inputs: the node's other inputs, name → fingerprint.
         ancestors: the inputs and all their ancestors, name → fingerprint.
+        content: digest of the dataset as it was saved; None for a dataset without a
+            file.
     """
 
     fingerprint: str
@@ -40,6 +43,7 @@ class Record:
     parameters: dict[str, Any]
     inputs: dict[str, str]
     ancestors: dict[str, str]
+    content: str | None = None
 
 
 class LineageStore:
