@@ -111,7 +111,7 @@ def evaluate(
         queries: the test queries.
     """
     ranks = dot_product_ranks(
-        users, items, queries.targets, queries.seen, item_block=ITEM_BLOCK
+        users, items, queries.targets, queries.excluded, item_block=ITEM_BLOCK
     )
     by_query = Ragged(ranks, queries.targets.offsets)
     metrics = mean_metrics(query_metrics(by_query, cutoffs=CUTOFFS))

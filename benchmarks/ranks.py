@@ -59,7 +59,7 @@ def _ranks(
 ) -> npt.NDArray[np.int64]:
     """Return the rank of each positive by the nearest of its user's vectors."""
     return dot_product_ranks(
-        vectors, items, queries.targets, queries.seen, item_block=ITEM_BLOCK
+        vectors, items, queries.targets, queries.excluded, item_block=ITEM_BLOCK
     )
 
 

@@ -1,11 +1,19 @@
 """The base of all typed parameters, and options that pipelines share."""
 
-from typing import Annotated, Generic, Self, TypeAlias, TypeVar
+from typing import Annotated, Generic, Literal, Self, TypeAlias, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    RootModel,
+    StrictInt,
+    model_validator,
+)
 
 # Strict, or a bare `on` or `1e3` on the command line would stand for user 1 or 1000.
 RawId: TypeAlias = StrictInt | str
+SeenItems: TypeAlias = Literal["left_out", "ranked"]
 Ids: TypeAlias = Annotated[tuple[RawId, ...], Field(min_length=1)]
 
 
@@ -13,6 +21,14 @@ class Params(BaseModel):
     """Base of all parameters: read-only, and a misspelt key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Seen(RootModel[SeenItems], frozen=True):
+    """Whether items that a user has seen are candidates.
+
+    `left_out` suits data where people take an item once, `ranked` data where they come
+    back to it, such as groceries or music.
+    """
 
 
 PartT = TypeVar("PartT", bound=Params)

@@ -47,7 +47,7 @@ def test_an_item_without_a_training_pair_is_refused():
 def test_unseen_items_are_ranked_with_ties_at_the_worst_rank():
     queries = EvaluationQueries(
         users=np.array([2, 3], np.int32),
-        seen=Ragged.from_lists([[0], []]),
+        history=Ragged.from_lists([[0], []]),
         targets=Ragged.from_lists([[1], [2]]),
     )
     users = np.array([[1.0, 0.0], [0.0, 1.0]], np.float32)

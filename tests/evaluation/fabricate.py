@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from tests.index.fabricate import bundle_of, unit_vectors
+from two_tower.params import Seen
 from two_tower.pipelines.evaluation import nodes
 from two_tower.pipelines.evaluation.params import (
     Baselines,
@@ -28,13 +29,17 @@ PARAMETERS = {
         "slices": {"history_lengths": [0, 1, 6], "head": 0.5, "mid": 0.3},
     },
     "interests": {"users": 3, "history": 2, "recommended": 3},
+    "seen": "left_out",
 }
+
+LEFT_OUT, RANKED = Seen("left_out"), Seen("ranked")
 
 GROUPS = {
     "ranking": Ranking,
     "baselines": Baselines,
     "report": Report,
     "interests": Interests,
+    "seen": Seen,
 }
 
 SPLIT_REPORT = {
@@ -58,7 +63,8 @@ SPLIT_REPORT = {
 
 def parameters(group, **changes):
     """A group of parameters, with some of its options changed."""
-    return GROUPS[group].model_validate(PARAMETERS[group] | changes)
+    found = PARAMETERS[group]
+    return GROUPS[group].model_validate(found | changes if changes else found)
 
 
 def table(**columns):
@@ -211,24 +217,26 @@ class MultiVectorWorld(World):
         return unit_vectors(3 * self.n_users, seed=14).reshape(self.n_users, 3, -1)
 
 
-def two_tower_tables(world, **changes):
+def two_tower_tables(world, *, seen=LEFT_OUT, **changes):
     return nodes.rank_by_two_tower(
         world.test_queries,
         world.test_examples,
         world.item_embeddings,
         world.item_index,
         parameters("ranking", **changes),
+        seen,
     )
 
 
-def baseline_tables(world, **ease):
+def baseline_tables(world, *, seen=LEFT_OUT, cutoffs=(1, 5, 10), **ease):
     return nodes.rank_by_baselines(
         world.test_examples,
         world.item_vocabulary,
         world.user_vocabulary,
         world.train_sequences,
-        parameters("ranking"),
+        parameters("ranking", cutoffs=list(cutoffs)),
         baselines(**ease),
+        seen,
     )
 
 
@@ -236,17 +244,18 @@ def baselines(**ease):
     return parameters("baselines", ease=PARAMETERS["baselines"]["ease"] | ease)
 
 
-def cold_ranks(world):
+def cold_ranks(world, *, seen=LEFT_OUT):
     return nodes.rank_among_cold_items(
         world.test_queries,
         world.test_examples,
         world.item_embeddings,
         world.item_vocabulary,
         item_block=7,
+        seen=seen,
     )
 
 
-def interests_of(world, **changes):
+def interests_of(world, *, seen=LEFT_OUT, **changes):
     return nodes.describe_interests(
         world.test_queries,
         world.test_examples,
@@ -254,28 +263,30 @@ def interests_of(world, **changes):
         world.item_vocabulary,
         parameters("interests", **changes),
         headline=5,
+        seen=seen,
     )
 
 
-def metrics_of(world, baselines_of=None, ease=None, **report):
+def metrics_of(world, baselines_of=None, ease=None, seen=LEFT_OUT, **report):
     """The metrics of a world, with some options of EASE and of the report changed.
 
     The baselines may be those of another world, as after half a run.
     """
-    ranks, exposure = two_tower_tables(world)
-    baseline = baseline_tables(baselines_of or world, **(ease or {}))
+    ranks, exposure = two_tower_tables(world, seen=seen)
+    baseline = baseline_tables(baselines_of or world, seen=seen, **(ease or {}))
     tables = {
         "two_tower_ranks": ranks,
         "two_tower_exposure": exposure,
         "baseline_ranks": baseline[0],
         "baseline_exposure": baseline[1],
-        "cold_ranks": cold_ranks(world),
+        "cold_ranks": cold_ranks(world, seen=seen),
     }
     return nodes.compute_metrics(
         SPLIT_REPORT,
         parameters("ranking"),
         baselines(**(ease or {})),
         parameters("report", **report),
+        seen,
         test_queries=world.test_queries,
         **{name: ibis.memtable(table) for name, table in tables.items()},
     )

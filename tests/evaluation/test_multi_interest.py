@@ -120,7 +120,9 @@ def describe(world, **changes):
         "item_vocabulary": world.item_vocabulary,
     }
     lengths = ListLengths(history=2, recommended=3, headline=5)
-    return describe_user_vectors(**(tables | changes), n_users=3, lengths=lengths)
+    return describe_user_vectors(
+        **(tables | changes), seen="left_out", n_users=3, lengths=lengths
+    )
 
 
 def test_titles_of_another_vocabulary_are_refused():

@@ -33,7 +33,7 @@ def test_the_bars_are_the_hit_rates_of_the_slices(metrics):
     lengths = metrics["slices"]["history_length"]
     assert list(bars[0].y) == [one["ease"]["hr@5"] for one in lengths.values()]
     assert [label.split("<br>")[0] for label in bars[0].x] == list(lengths)
-    assert [trace.showlegend for trace in bars] == [True, False, False, False]
+    assert [trace.showlegend for trace in bars] == [True, False, False, False, False]
 
 
 def test_cold_items_have_a_bar_for_their_ranking_among_themselves(metrics):

@@ -5,7 +5,7 @@ from two_tower.evaluation.protocol import HISTORIES, POSITIVES, describe_protoco
 from two_tower.sequences.splits import Split
 
 
-def protocol(*, request_time=False, **changes):
+def protocol(*, request_time=False, seen_items="left_out", repeats=0.0, **changes):
     return describe_protocol(
         SPLIT_REPORT | changes,
         dataset="small world",
@@ -16,6 +16,8 @@ def protocol(*, request_time=False, **changes):
         n_positives=14,
         n_items=30,
         n_cold_items=4,
+        seen_items=seen_items,
+        share_of_repeated_positives=repeats,
     )
 
 
@@ -91,3 +93,18 @@ def test_in_a_split_of_new_items_histories_hold_training_items_only():
     assert "all training interactions of its user, regardless of time" in words
     assert "includes the validation items" not in words
     assert "all 30 items except its history, without sampling. 4 items" in words
+
+
+def test_repeated_positives_are_stated_with_what_to_do():
+    words = protocol(repeats=0.25)["in_words"]
+    assert "25.0% of the positives are in the query's history already" in words
+    assert "set evaluation.seen to ranked" in words
+    assert "in the query's history" not in protocol()["in_words"]
+
+
+def test_ranked_histories_are_stated():
+    found = protocol(repeats=0.25, seen_items="ranked")
+    assert found["seen_items"] == "ranked"
+    assert found["share_of_repeated_positives"] == 0.25
+    assert "all 30 items with those of its history, without" in found["in_words"]
+    assert "evaluation.seen" not in found["in_words"]

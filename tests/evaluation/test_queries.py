@@ -24,14 +24,14 @@ def test_queries_are_read_in_order_of_user_with_distinct_positives():
     queries = read_evaluation_queries(examples)
     assert queries.users.tolist() == [4, 9]
     # Padding and items outside the vocabulary have no item index.
-    assert rows_of(queries.seen) == [[3, 1], [0]]
+    assert rows_of(queries.history) == [[3, 1], [0]]
     assert rows_of(queries.targets) == [[5, 0], [0]]
 
 
 def queries_of(seen, targets):
     return EvaluationQueries(
         users=np.arange(2, 2 + len(seen), dtype=np.int32),
-        seen=Ragged.from_lists(seen),
+        history=Ragged.from_lists(seen),
         targets=Ragged.from_lists(targets),
     )
 
@@ -40,7 +40,7 @@ def test_queries_restricted_to_some_items_need_a_positive_among_them():
     queries = queries_of([[0, 1], [2], [1, 3]], [[2, 3], [0], [1]])
     found = queries.restrict(np.array([False, True, False, True]))
     assert found.users.tolist() == [2, 4]
-    assert rows_of(found.seen) == [[1], [1, 3]]
+    assert rows_of(found.history) == [[1], [1, 3]]
     assert rows_of(found.targets) == [[3], [1]]
 
 

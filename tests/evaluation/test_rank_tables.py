@@ -14,7 +14,7 @@ from two_tower.ragged import Ragged
 
 QUERIES = EvaluationQueries(
     users=np.array([2, 5], np.int32),
-    seen=Ragged.from_lists([[], []]),
+    history=Ragged.from_lists([[], []]),
     targets=Ragged.from_lists([[7, 3], [0]]),
 )
 
@@ -58,7 +58,9 @@ def test_rankings_of_the_same_positives_are_joined():
 
 @pytest.mark.parametrize("targets", [[[7, 4], [0]], [[7], [3, 0]]])
 def test_rankings_of_other_positives_are_refused(targets):
-    others = EvaluationQueries(QUERIES.users, QUERIES.seen, Ragged.from_lists(targets))
+    others = EvaluationQueries(
+        QUERIES.users, QUERIES.history, Ragged.from_lists(targets)
+    )
     with pytest.raises(ValueError, match="are different positives"):
         join_rankings(rankings(), rankings(queries=others))
 

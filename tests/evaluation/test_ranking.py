@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.evaluation.fabricate import (
+    RANKED,
     MultiVectorWorld,
     World,
     baseline_tables,
@@ -21,6 +22,8 @@ from two_tower.evaluation.ranking import (
     rank_cold_items,
 )
 
+COLUMNS = ("user", "popularity", "ease")
+
 WORLD = World()
 WORLDS = [WORLD, pytest.param(MultiVectorWorld(), id="several vectors")]
 
@@ -29,6 +32,61 @@ def ranks_of(scores, targets, seen):
     """The rank of each distinct positive of one user, by item."""
     order = definitions.ranked_list(scores, targets, seen)
     return [order.index(target) for target in sorted(set(targets))]
+
+
+@pytest.mark.parametrize("world", WORLDS)
+def test_where_people_come_back_items_of_the_history_are_ranked(world):
+    ranks, exposure = two_tower_tables(world, seen=RANKED)
+    rows = zip(world.scores, world.targets, strict=True)
+    expected = [rank for scores, own in rows for rank in ranks_of(scores, own, [])]
+    assert ranks["exact"].to_pylist() == expected
+    through_index = [rank if rank < 10 else None for rank in expected]
+    assert ranks["index"].to_pylist() == through_index
+    assert set(ranks["n_candidates"].to_pylist()) == {30}
+    assert sum(exposure["exact@10"].to_pylist()) == 120
+
+
+def test_repeated_positives_are_counted():
+    ranks, _ = two_tower_tables(WORLD)
+    positives = zip(WORLD.targets, WORLD.seen, strict=True)
+    expected = [int(i in seen) for own, seen in positives for i in sorted(set(own))]
+    assert ranks["is_repeat"].to_pylist() == expected
+    assert 1 in expected
+
+
+def test_exact_lists_hold_repeated_positives_as_those_of_the_index_do():
+    _, exposure = two_tower_tables(WORLD, cutoffs=[30])
+    excluded = [set(s) - set(t) for s, t in zip(WORLD.seen, WORLD.targets, strict=True)]
+    expected = [12 - sum(item in out for out in excluded) for item in range(30)]
+    assert exposure["exact@30"].to_pylist() == expected
+    assert exposure["index@30"].to_pylist() == expected
+    _, baselines = baseline_tables(WORLD, cutoffs=[30])
+    assert baselines["ease@30"].to_pylist() == expected
+
+
+def test_a_cutoff_beyond_the_catalogue_counts_every_candidate():
+    whole, far = (two_tower_tables(WORLD, cutoffs=[5, k]) for k in (30, 10**9))
+    for name in ("exact", "index"):
+        assert far[0][name].to_pylist() == whole[0][name].to_pylist()
+        counts = far[1][f"{name}@1000000000"].to_pylist()
+        assert counts == whole[1][f"{name}@30"].to_pylist()
+
+
+class ColdHistoryWorld(World):
+    """User 3's history holds one cold item alone."""
+
+    @cached_property
+    def seen(self):
+        cold = int(np.flatnonzero(self.n_train == 0)[0])
+        return [*super().seen[:3], [cold], *super().seen[4:]]
+
+
+def test_ease_ranks_by_popularity_where_it_knows_nothing_of_the_history():
+    ranks, _ = baseline_tables(ColdHistoryWorld())
+    by_user = zip(*(ranks[n].to_pylist() for n in COLUMNS), strict=True)
+    differ = {user for user, popularity, ease in by_user if popularity != ease}
+    assert differ
+    assert not differ & {2, 5}  # users 0 and 3
 
 
 # covers: A33 X6
@@ -75,6 +133,7 @@ def test_ranks_are_a_row_per_positive_with_history_length_and_candidates():
         "user",
         "item",
         "n_seen",
+        "is_repeat",
         "n_candidates",
         "exact",
         "index",

@@ -32,7 +32,7 @@ def test_the_report_states_protocol_metrics_and_intervals(metrics):
 def test_each_table_of_the_report_has_as_many_cells_in_every_row(metrics):
     blocks = format_report(metrics, INTERESTS).split("\n\n")
     tables = [block.strip().splitlines() for block in blocks if block.startswith("|")]
-    assert len(tables) == 15
+    assert len(tables) == 16
     for lines in tables:
         assert len({line.count("|") for line in lines}) == 1
         assert len(lines) > 2

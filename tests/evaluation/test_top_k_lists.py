@@ -11,8 +11,9 @@ from two_tower.evaluation.top_k_lists import (
     rank_through_index,
     top_k_lists,
 )
-from two_tower.metrics.ranks import dot_scorer, positive_ranks, without_targets
+from two_tower.metrics.ranks import dot_scorer, positive_ranks
 from two_tower.ragged import Ragged
+from two_tower.recommend import seen_filter
 
 
 def scorer_of(scores):
@@ -41,7 +42,9 @@ def test_equal_scores_are_ordered_by_item_index(problem, k):
     found = top_k_lists(
         scorer_of([scores]), Ragged.from_lists([seen]), k, item_block=item_block
     )
-    assert [lists.tolist() for lists in found] == [[best + [-1] * (k - len(best))]]
+    assert [lists.tolist() for lists in found] == [
+        [best + [-1] * (min(k, len(scores)) - len(best))]
+    ]
 
 
 def test_exposure_is_counted_over_all_queries():
@@ -55,7 +58,7 @@ def test_an_index_that_finds_everything_gives_the_exact_ranks():
     world = World()
     queries = read_evaluation_queries(world.test_examples)
     scorer = dot_scorer(world.queries, world.vectors)
-    exact = positive_ranks(scorer, queries.targets, queries.seen, item_block=8)
+    exact = positive_ranks(scorer, queries.targets, queries.excluded, item_block=8)
     ranks, counts = rank_through_index(
         world.item_index, world.queries, queries, cutoffs=(1, 30)
     )
@@ -70,7 +73,7 @@ def test_a_positive_outside_the_served_list_is_a_miss():
     world = World()
     queries = read_evaluation_queries(world.test_examples)
     scorer = dot_scorer(world.queries, world.vectors)
-    exact = positive_ranks(scorer, queries.targets, queries.seen, item_block=8)
+    exact = positive_ranks(scorer, queries.targets, queries.excluded, item_block=8)
     ranks, _ = rank_through_index(
         world.item_index, world.queries, queries, cutoffs=(4,)
     )
@@ -93,12 +96,12 @@ def test_queries_are_filtered_and_searched_block_by_block(monkeypatch):
     ranks, counts = rank_through_index(*arguments)
     sizes = []
 
-    def spy(seen, targets):
+    def spy(*arguments, seen, **options):
         sizes.append(len(seen))
-        return without_targets(seen, targets)
+        return seen_filter.search_filtered(*arguments, seen=seen, **options)
 
     module = "two_tower.evaluation.top_k_lists"
-    monkeypatch.setattr(f"{module}.without_targets", spy)
+    monkeypatch.setattr(f"{module}.search_filtered", spy)
     monkeypatch.setattr(f"{module}.QUERIES_PER_SEARCH", 5)
     in_blocks = rank_through_index(*arguments)
     assert sizes == [5, 5, 2]

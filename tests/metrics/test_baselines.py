@@ -10,6 +10,7 @@ from two_tower.metrics.baselines import (
     interaction_matrix,
     popularity_scorer,
     random_order_metrics,
+    replace_rows,
 )
 from two_tower.ragged import Ragged
 
@@ -73,6 +74,18 @@ def test_ease_scores_are_the_sum_over_the_history():
     expected = users[5:9] @ weights[:, 2:6]
     np.testing.assert_allclose(scores, expected, rtol=1e-5, atol=1e-6)
     assert scores.dtype == np.float32
+
+
+def test_queries_without_a_score_of_their_own_get_those_of_another_scorer():
+    users = random_interactions(3)
+    ease = ease_scorer(fit_ease(sparse(users), l2=2.0), sparse(users))
+    popularity = popularity_scorer(users.sum(axis=0).astype(int), len(users))
+    is_replaced = np.arange(len(users)) % 3 == 0
+    mixed = replace_rows(ease, popularity, is_replaced)
+    rows, columns = slice(4, 9), slice(1, 6)
+    for row, scores in zip(range(4, 9), mixed.block(rows, columns), strict=True):
+        source = popularity if row % 3 == 0 else ease
+        np.testing.assert_array_equal(scores, source.block(rows, columns)[row - 4])
 
 
 def test_an_l2_too_small_to_solve_is_refused():

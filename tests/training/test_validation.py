@@ -27,14 +27,15 @@ def items(towers):
     return encode_items(towers, np.arange(2, N_ITEMS, dtype=np.int32))
 
 
-def rank_of(towers, items, history, target):
+def rank_of(towers, items, history, target, *, ranked=False):
     """Return the target's rank, from 0, among all items but those of the history."""
     newest = np.array([history[-6:]], np.int32)  # the widest bucket holds six items
     lengths = np.array([newest.shape[1]], np.int32)
     query = np.asarray(towers({"items": newest, "lengths": lengths}))[0]
     scores = items @ query
     own = scores[target - 2]
-    others = np.delete(scores, [item - 2 for item in {*history, target}])
+    left_out = {target} if ranked else {*history, target}
+    others = np.delete(scores, [item - 2 for item in left_out])
     return int((others >= own).sum())
 
 
@@ -48,6 +49,14 @@ def test_positives_are_ranked_among_all_items_but_those_seen(towers, items):
         gains = np.mean([(rank < k) / np.log2(rank + 2) for rank in ranks])
         assert metrics[f"val_hr@{k}"] == pytest.approx(hits)
         assert metrics[f"val_ndcg@{k}"] == pytest.approx(gains)
+
+
+def test_where_people_come_back_all_items_are_ranked(towers, items):
+    split = validation_of(HISTORIES)
+    metrics = Validation(**{**vars(split), "seen": "ranked"}).evaluate(towers, items)
+    ranks = [rank_of(towers, items, h[:-1], h[-1], ranked=True) for h in HISTORIES]
+    assert metrics["val_mrr"] == pytest.approx(np.mean([1 / (r + 1) for r in ranks]))
+    assert metrics != split.evaluate(towers, items)
 
 
 def test_the_block_size_changes_no_metric(towers, items):

@@ -16,6 +16,7 @@ from tests.training.tiny import (
     train,
 )
 from two_tower.datasets.keras_model import KerasModelDataset
+from two_tower.params import Seen
 from two_tower.pipelines.training.nodes import train_two_tower
 from two_tower.towers.encode import encode_items
 from two_tower.training.checkpoints import CheckpointStore
@@ -53,6 +54,7 @@ def retrain(folder, towers, *changes):
         lineage=lineage_in(folder),
         deployed_query_tower=SimpleNamespace(towers=towers),
         parameters=parameters(PROFILE, *changes),
+        seen=Seen("left_out"),
     )
 
 

@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 
 from tests.training.fit_tiny import cut, walks
 from two_tower.lineage.records import LineageStore, Record
+from two_tower.params import Seen
 from two_tower.pipelines.training.nodes import TRAINING_INPUTS, train_two_tower
 from two_tower.ragged import Ragged
 from two_tower.settings import CONFIG_LOADER_ARGS
@@ -224,4 +225,5 @@ def train(folder: Path, parameters: Training, *, store, **tables):
         training_checkpoints=store,
         lineage=lineage_in(folder),
         parameters=parameters,
+        seen=Seen("left_out"),
     )

@@ -29,6 +29,7 @@ from two_tower.index.rescoring import nearest_vector
 from two_tower.index.top_k import top_k
 from two_tower.index.vectors import UserVectors, count_vectors, group_by_user
 from two_tower.metrics.ranks import dot_product_ranks
+from two_tower.params import SeenItems
 from two_tower.recommend.explanations import similar_history_items
 from two_tower.recommend.seen_filter import ItemFilter, search_filtered
 from two_tower.types import FloatArray, Int64Array, JsonObject
@@ -40,7 +41,7 @@ class ListLengths:
 
     Attributes:
         history: history items per vector.
-        recommended: unseen items per vector; also held-out items per user.
+        recommended: candidates per vector; also held-out items per user.
         headline: the k of the top-k list whose items are assigned to vectors.
     """
 
@@ -79,12 +80,13 @@ class Catalogue:
         return [self.describe(*item) for item in items if item[0] != NO_ITEM]
 
 
-def describe_user_vectors(
+def describe_user_vectors(  # noqa: PLR0913 (the inputs of a node)
     test_queries: ir.Table,
     test_examples: ir.Table,
     bundle: IndexBundle,
     item_vocabulary: ir.Table,
     *,
+    seen: SeenItems,
     n_users: int,
     lengths: ListLengths,
 ) -> JsonObject:
@@ -96,6 +98,7 @@ def describe_user_vectors(
         test_examples: `user` (int32, unique), `items` and `targets` (array<int32>).
         bundle: index of all items.
         item_vocabulary: `item` (int32, from 2 without gaps) and `title` (string).
+        seen: whether items of a query's history are ranked or left out.
         n_users: number of sample users, evenly spread over the examples.
         lengths: lengths of the lists.
 
@@ -123,19 +126,19 @@ def describe_user_vectors(
         )
     users = _read_users(test_examples)
     sample = users[spread_rows(len(users), n_users)].tolist()
-    queries = read_evaluation_queries(test_examples.filter(_.user.isin(sample)))
+    queries = read_evaluation_queries(test_examples.filter(_.user.isin(sample)), seen)
     vectors = read_query_vectors(
         test_queries.filter(_.user.isin(sample)), queries.users
     )
     if n_vectors > 1:
-        chunks = stream_queries(test_queries, test_examples, n_vectors)
+        chunks = stream_queries(test_queries, test_examples, seen, n_vectors)
         found["all_queries"] = summarise_vectors(chunks, bundle, lengths.headline)
     catalogue = Catalogue(bundle.item_ids, titles, bundle.vectors)
     return found | {"users": describe_users(vectors, queries, catalogue, lengths)}
 
 
 def stream_queries(
-    test_queries: ir.Table, test_examples: ir.Table, n_vectors: int
+    test_queries: ir.Table, test_examples: ir.Table, seen: SeenItems, n_vectors: int
 ) -> Iterator[tuple[UserVectors, EvaluationQueries]]:
     """Yield chunks of users with their vectors and queries, ordered by `user`.
 
@@ -143,6 +146,7 @@ def stream_queries(
         test_queries: one row per vector: `user` (int32), `user_id`, `vector_index`
             (int32, from 0) and `vector` (array<float32>).
         test_examples: `user` (int32, unique), `items` and `targets` (array<int32>).
+        seen: whether items of a query's history are ranked or left out.
         n_vectors: V, the number of vectors of each user.
 
     Raises:
@@ -164,7 +168,7 @@ def stream_queries(
     batches = rows.to_pyarrow_batches(chunk_size=size)
     for chunk in cut_tables(batches, rows.schema().to_pyarrow(), repeat(size)):
         is_first = pc.equal(chunk["vector_index"], 0)
-        queries = EvaluationQueries.from_arrow(chunk.filter(is_first))
+        queries = EvaluationQueries.from_arrow(chunk.filter(is_first), seen)
         yield group_by_user(chunk, n_vectors), queries
 
 
@@ -177,7 +181,7 @@ def summarise_vectors(
 
     Args:
         chunks: at least one user in all, each with V ≥ 2 vectors.
-        bundle: index that gives the lists of unseen items.
+        bundle: index that gives the lists of candidates.
         k: the length of a list.
 
     Returns:
@@ -190,7 +194,7 @@ def summarise_vectors(
     for users, queries in chunks:
         n_vectors = users.vectors.shape[1]
         found = search_filtered(
-            bundle, users.vectors, k, seen=queries.seen, item_filter=every_item
+            bundle, users.vectors, k, seen=queries.excluded, item_filter=every_item
         )
         nearest = nearest_vector(users.vectors, bundle.vectors, found.indices)
         is_assigned = nearest[..., np.newaxis] == np.arange(n_vectors)
@@ -236,8 +240,8 @@ def describe_users(
         Per user `user_id`, `n_seen`, `n_held_out`, `held_out` (the best-ranked
         positives with their `rank` from 1) and `interests`. These are the user's
         vectors in order of falling share: `vector_index`, `share` of the top-k list,
-        and the nearest items assigned to the vector, from the `history` and, unseen,
-        in `recommended`.
+        and the nearest items assigned to the vector, from the `history` and, of the
+        candidates, in `recommended`.
     """
     return [
         _describe_user(
@@ -266,15 +270,15 @@ def _describe_user(
 ) -> JsonObject:
     by_vector = vectors @ catalogue.vectors.T
     nearest, scores = by_vector.argmax(axis=0), by_vector.max(axis=0)
-    unseen = np.arange(len(scores))
-    unseen[query.seen.values] = NO_ITEM
+    candidates = np.arange(len(scores))
+    candidates[query.excluded.values] = NO_ITEM
     history = similar_history_items(
-        vectors[np.newaxis], catalogue.vectors, query.seen, lengths.history
+        vectors[np.newaxis], catalogue.vectors, query.history, lengths.history
     )
-    shares = _vector_shares(nearest, unseen, scores, lengths.headline, len(vectors))
+    shares = _vector_shares(nearest, candidates, scores, lengths.headline, len(vectors))
     return {
         "user_id": user_id,
-        "n_seen": len(query.seen.values),
+        "n_seen": len(query.history.values),
         "n_held_out": len(query.targets.values),
         "held_out": [
             {
@@ -293,7 +297,7 @@ def _describe_user(
                 ),
                 "recommended": catalogue.describe_all(
                     *_best(
-                        np.where(nearest == vector, unseen, NO_ITEM),
+                        np.where(nearest == vector, candidates, NO_ITEM),
                         scores,
                         lengths.recommended,
                     )
@@ -306,13 +310,13 @@ def _describe_user(
 
 def _vector_shares(
     nearest: Int64Array,
-    unseen: ItemIndices,
+    candidates: ItemIndices,
     scores: FloatArray,
     k: int,
     n_vectors: int,
 ) -> npt.NDArray[np.float64]:
-    """Return `[V]`, the share of the top-k unseen items assigned to each vector."""
-    best = _best(unseen, scores, k).indices
+    """Return `[V]`, the share of the top-k candidates assigned to each vector."""
+    best = _best(candidates, scores, k).indices
     assigned = nearest[best[best != NO_ITEM]]
     counts = np.bincount(assigned, minlength=n_vectors)
     shares: npt.NDArray[np.float64] = counts / max(1, len(assigned))
@@ -327,7 +331,7 @@ def _ranked_positives(
         vectors[np.newaxis],
         catalogue.vectors,
         query.targets,
-        query.seen,
+        query.excluded,
         item_block=len(catalogue.vectors),
     )
     pairs = zip(ranks.tolist(), query.targets.values.tolist(), strict=True)

@@ -26,6 +26,7 @@ AXES: Final = {
     "history_length": "history length (items)",
     "item_popularity": "popularity of the positive",
     "item_coldness": "coldness of the positive",
+    "repetition": "history holds the positive",
     "user_coldness": "coldness of the user",
 }
 

@@ -38,6 +38,12 @@ REPEATS: Final = {
 }
 
 
+SEEN: Final = {
+    "left_out": "except its history",
+    "ranked": "with those of its history",
+}
+
+
 def describe_protocol(
     split_report: JsonObject,
     *,
@@ -56,8 +62,9 @@ def describe_protocol(
         cutoffs: the k of the metrics.
         headline: the k shown first.
         request_time: whether the query vectors depend on the time of the request.
-        others: `n_queries`, `n_positives`, `n_items`, `n_cold_items`, and the bounds of
-            the `slices`.
+        others: `n_queries`, `n_positives`, `n_items`, `n_cold_items`, the bounds of
+            the `slices`, `seen_items` (`left_out` or `ranked`, items of a query's
+            history) and `share_of_repeated_positives` (those in the history).
 
     Raises:
         ValueError: if the headline is not one of the cutoffs.
@@ -78,7 +85,6 @@ def describe_protocol(
         "seed_of_ties_in_time": split_report["ties"]["seed"],
         "share_of_ties_in_time": split_report["ties"]["share_of_consecutive_pairs"],
         "candidates": "all items",
-        "seen_items": "left out",
         "ties_in_score": "worst rank",
         "index_list_length": max(cutoffs),
         "refit": False,
@@ -102,8 +108,10 @@ def in_words(protocol: JsonObject) -> str:
         f"{_seed_in_words(protocol['seed_of_ties_in_time'])} "
         f"({protocol['share_of_ties_in_time']:.1%} of consecutive pairs).",
         f"Queries: {protocol['n_queries']:,}, positives: {protocol['n_positives']:,}.",
-        f"Each query ranks all {protocol['n_items']:,} items except its history, "
-        f"without sampling. {protocol['n_cold_items']:,} items have no training "
+        f"Each query ranks all {protocol['n_items']:,} items "
+        f"{SEEN[protocol['seen_items']]}, without sampling. "
+        f"{_repeats_in_words(protocol)}"
+        f"{protocol['n_cold_items']:,} items have no training "
         "interaction.",
         "On equal scores a positive takes the worst rank.",
         HISTORIES[protocol["split"]],
@@ -132,6 +140,22 @@ def _sampling_in_words(protocol: JsonObject) -> str:
         return ""
     shares = (f"{name} {share:g}" for name, share in protocol["shares"].items())
     return f" (shares: {', '.join(shares)}; seed {protocol['seed']})"
+
+
+def _repeats_in_words(protocol: JsonObject) -> str:
+    """Return the share of repeated positives as a sentence; empty for none."""
+    share = protocol["share_of_repeated_positives"]
+    if not share:
+        return ""
+    advice = (
+        " They are candidates; other items of the history are not. If people come "
+        "back to items here, set evaluation.seen to ranked, else "
+        "sequencing.selection.repeats to first."
+    )
+    return (
+        f"{share:.1%} of the positives are in the query's history already."
+        f"{advice if protocol['seen_items'] == 'left_out' else ''} "
+    )
 
 
 def _seed_in_words(seed: int | None) -> str:

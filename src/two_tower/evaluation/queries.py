@@ -8,7 +8,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from two_tower.index.vectors import UserVectors, read_user_vectors
-from two_tower.metrics.ranks import item_indices, without_targets
+from two_tower.metrics.ranks import are_in_lists, item_indices, without_targets
+from two_tower.params import SeenItems
 from two_tower.ragged import Ragged
 from two_tower.types import FIRST_ID, Int64Array
 
@@ -19,34 +20,58 @@ class EvaluationQueries:
 
     Attributes:
         users: `[B]` int32, user indices, ascending.
-        seen: B lists of item rows, the history of each query.
+        history: B lists of item rows, oldest first.
         targets: B lists of item rows, the distinct positives of each query.
+        seen: whether items of the history are ranked or left out.
     """
 
     users: npt.NDArray[np.int32]
-    seen: Ragged
+    history: Ragged
     targets: Ragged
+    seen: SeenItems = "left_out"
 
     @classmethod
-    def from_arrow(cls, rows: pa.Table) -> "EvaluationQueries":
+    def from_arrow(
+        cls, rows: pa.Table, seen: SeenItems = "left_out"
+    ) -> "EvaluationQueries":
         """Return one query per row.
 
         Args:
             rows: `user` (int32), `items` and `targets` (list<int32>, item
                 indices).
+            seen: whether items of the history are ranked or left out.
         """
         targets = Ragged.from_arrow(rows["targets"]).distinct()
         return cls(
             users=rows["user"].to_numpy(),
-            seen=item_indices(Ragged.from_arrow(rows["items"])),
+            history=item_indices(Ragged.from_arrow(rows["items"])),
             targets=Ragged(targets.values - FIRST_ID, targets.offsets),
+            seen=seen,
         )
+
+    @property
+    def excluded(self) -> Ragged:
+        """B lists of the distinct item rows that are no candidates.
+
+        These are the seen items without the positives, or none if they are ranked.
+        """
+        if self.seen == "ranked":
+            return self.history.keep(np.zeros(len(self.history.values), bool))
+        return without_targets(self.history, self.targets).distinct()
+
+    @property
+    def is_repeat(self) -> npt.NDArray[np.bool_]:
+        """`[P]`, whether the history holds a positive already."""
+        return are_in_lists(self.targets, self.history)
 
     def take(self, rows: npt.ArrayLike) -> "EvaluationQueries":
         """Return these queries, in this order."""
         chosen = np.asarray(rows, np.int64)
         return EvaluationQueries(
-            self.users[chosen], self.seen.take(chosen), self.targets.take(chosen)
+            self.users[chosen],
+            self.history.take(chosen),
+            self.targets.take(chosen),
+            self.seen,
         )
 
     def restrict(self, is_kept: npt.NDArray[np.bool_]) -> "EvaluationQueries":
@@ -55,26 +80,28 @@ class EvaluationQueries:
         Args:
             is_kept: `[N]`, mask of items by index.
         """
-        seen = self.seen.keep(is_kept[self.seen.values])
+        history = self.history.keep(is_kept[self.history.values])
         targets = self.targets.keep(is_kept[self.targets.values])
         rows = np.flatnonzero(targets.lengths)
-        return EvaluationQueries(self.users, seen, targets).take(rows)
+        return EvaluationQueries(self.users, history, targets, self.seen).take(rows)
 
     def count_candidates(self, n_items: int) -> Int64Array:
-        """Return `[B]`, the number of candidates: unseen items and positives.
+        """Return `[B]`, the number of candidates.
 
         Args:
             n_items: N, the size of the catalogue.
         """
-        excluded = without_targets(self.seen, self.targets).distinct()
-        return n_items - excluded.lengths
+        return n_items - self.excluded.lengths
 
 
-def read_evaluation_queries(test_examples: ir.Table) -> EvaluationQueries:
+def read_evaluation_queries(
+    test_examples: ir.Table, seen: SeenItems = "left_out"
+) -> EvaluationQueries:
     """Return the evaluation queries, ordered by `user`.
 
     Args:
         test_examples: `user` (int32, unique), `items` and `targets` (array<int32>).
+        seen: whether items of the history are ranked or left out.
 
     Raises:
         ValueError: if there is no query.
@@ -87,7 +114,7 @@ def read_evaluation_queries(test_examples: ir.Table) -> EvaluationQueries:
             "no interaction out for test; change sequencing.split and run: kedro "
             "run --pipelines sequencing"
         )
-    return EvaluationQueries.from_arrow(rows)
+    return EvaluationQueries.from_arrow(rows, seen)
 
 
 def read_query_vectors(

@@ -16,6 +16,7 @@ from two_tower.metrics.baselines import (
     fit_ease,
     interaction_matrix,
     popularity_scorer,
+    replace_rows,
 )
 from two_tower.metrics.ranks import (
     Scorer,
@@ -47,8 +48,8 @@ def rank_by_model(
         item_block: items scored at a time.
 
     Returns:
-        A `ranks_table` with `n_seen`, `n_candidates`, `exact` and `index`, and an
-        `exposure_table` of `exact` and `index`.
+        A `ranks_table` with `n_seen`, `is_repeat`, `n_candidates`, `exact` and `index`,
+        and an `exposure_table` of `exact` and `index`.
 
     Raises:
         ValueError: if the index holds another number of items.
@@ -60,14 +61,14 @@ def rank_by_model(
             "run: kedro run --pipelines indexing"
         )
     scorer = dot_scorer(query_vectors, item_vectors)
-    exact = positive_ranks(scorer, queries.targets, queries.seen, item_block=item_block)
-    exact_exposure = count_exposure(
-        scorer, queries.seen, cutoffs, item_block=item_block
-    )
+    excluded = queries.excluded
+    exact = positive_ranks(scorer, queries.targets, excluded, item_block=item_block)
+    exact_exposure = count_exposure(scorer, excluded, cutoffs, item_block=item_block)
     index, index_exposure = rank_through_index(bundle, query_vectors, queries, cutoffs)
     query = queries.targets.rows
     columns = {
-        "n_seen": queries.seen.lengths[query],
+        "n_seen": queries.history.lengths[query],
+        "is_repeat": queries.is_repeat.astype(np.int64),
         "n_candidates": queries.count_candidates(n_items)[query],
         "exact": exact,
         "index": index,
@@ -106,12 +107,12 @@ def rank_cold_items(
         )
     is_cold = n_train == 0
     cold = queries.restrict(is_cold)
-    cold_index = np.cumsum(is_cold) - 1
+    cold_index, excluded = np.cumsum(is_cold) - 1, cold.excluded
     ranks = dot_product_ranks(
         query_vectors[np.isin(queries.users, cold.users)],
         item_vectors[is_cold],
         Ragged(cold_index[cold.targets.values], cold.targets.offsets),
-        Ragged(cold_index[cold.seen.values], cold.seen.offsets),
+        Ragged(cold_index[excluded.values], excluded.offsets),
         item_block=item_block,
     )
     n_candidates = cold.count_candidates(int(is_cold.sum()))[cold.targets.rows]
@@ -142,7 +143,11 @@ def baseline_scorers(
         return {"popularity": popularity}
     training = interaction_matrix(read_training_items(train_sequences), n_items)
     weights = fit_ease(training, l2=l2)
-    ease = ease_scorer(weights, interaction_matrix(queries.seen, n_items))
+    is_trained = n_train > 0
+    histories = queries.history.keep(is_trained[queries.history.values])
+    ease = ease_scorer(weights, interaction_matrix(histories, n_items))
+    # Without a trained item in the history, EASE scores every item 0.
+    ease = replace_rows(ease, popularity, histories.lengths == 0)
     return {"popularity": popularity, "ease": ease}
 
 
@@ -169,14 +174,13 @@ def rank_by_scorers(
         A `ranks_table` with `item_n_train`, `user_n_train` and each baseline, and an
         `exposure_table` with `n_train` and each baseline.
     """
+    excluded = queries.excluded
     ranks: dict[str, npt.NDArray[np.int64]] = {
-        name: positive_ranks(
-            scorer, queries.targets, queries.seen, item_block=item_block
-        )
+        name: positive_ranks(scorer, queries.targets, excluded, item_block=item_block)
         for name, scorer in scorers.items()
     }
     exposure = {
-        name: count_exposure(scorer, queries.seen, cutoffs, item_block=item_block)
+        name: count_exposure(scorer, excluded, cutoffs, item_block=item_block)
         for name, scorer in scorers.items()
     }
     users = queries.users - FIRST_ID

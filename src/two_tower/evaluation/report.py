@@ -20,6 +20,7 @@ SLICES: Final = {
     "item_popularity": "By popularity of the positive",
     "item_coldness": "By coldness of the positive",
     "user_coldness": "By coldness of the user",
+    "repetition": "By whether the history holds the positive",
 }
 
 LIST_METRICS: Final = ("coverage", "novelty", "popularity", "gini")

@@ -15,6 +15,7 @@ from two_tower.metrics.slices import (
     coldness_slices,
     history_slices,
     popularity_slices,
+    repetition_slices,
 )
 from two_tower.types import Int64Array, JsonObject
 
@@ -162,9 +163,12 @@ def slice_metrics(
 ) -> JsonObject:
     """Return `metrics_of_slice` for each slice, by kind of slice.
 
+    Positives are sliced by `repetition` only if a history holds one of them.
+
     Args:
         rankings: of P positives, with the columns `n_candidates`, `n_seen` (history
-            length), `item_n_train` and `user_n_train` (training interactions).
+            length), `is_repeat` (1 if the history holds the positive), `item_n_train`
+            and `user_n_train` (training interactions).
         n_train: `[N]`, training interactions of each item.
         cutoffs: the k.
         history_lengths: least length of each slice, rising from 0.
@@ -180,6 +184,8 @@ def slice_metrics(
         "item_coldness": coldness_slices(columns["item_n_train"]),
         "user_coldness": coldness_slices(columns["user_n_train"]),
     }
+    if columns["is_repeat"].any():
+        slices["repetition"] = repetition_slices(columns["is_repeat"])
     return {
         kind: {
             name: metrics_of_slice(rankings.keep(mask), cutoffs)

@@ -19,7 +19,6 @@ from two_tower.metrics.ranks import (
     mask_items,
     ranks_in_lists,
     score_blocks,
-    without_targets,
 )
 from two_tower.ragged import Ragged
 from two_tower.recommend.seen_filter import ItemFilter, search_filtered
@@ -41,7 +40,7 @@ def top_k_lists(
         item_block: items scored at a time.
 
     Yields:
-        `[b, k]` item rows, best first, equal scores by index, padded with
+        `[b, min(k, N)]` item rows, best first, equal scores by index, padded with
         `NO_ITEM`.
     """
     for rows in row_slices(scorer.n_queries, QUERY_BLOCK):
@@ -53,7 +52,7 @@ def top_k_lists(
             unseen = np.where(np.isneginf(scores), NO_ITEM, indices)
             best = np.concatenate([best, pack(scores, unseen)], axis=1)
             best = keep_greatest(best, k)
-        yield top_k(*unpack(best), k).indices
+        yield top_k(*unpack(best), min(k, scorer.n_items)).indices
 
 
 def count_exposure(
@@ -87,13 +86,13 @@ def rank_through_index(
         bundle: index of N items.
         vectors: `[B, D]` float32, or `[B, V, D]` for users of V vectors each.
         queries: the B queries.
-        cutoffs: the k; the longest is the length of a list.
+        cutoffs: the k; the longest, at most N, is the length of a list.
 
     Returns:
         `[P]` float64, in the order of the targets, infinity for a positive outside
         the list; and `[len(cutoffs), N]`, the number of lists that hold each item.
     """
-    length = max(cutoffs)
+    length = min(max(cutoffs), bundle.n_items)
     every_item = ItemFilter.of(bundle.n_items, allow=None, exclude=None)
     counts = np.zeros((len(cutoffs), bundle.n_items), np.int64)
     ranks = [np.empty(0)]
@@ -103,7 +102,7 @@ def rank_through_index(
             bundle,
             vectors[block],
             length + 1,  # one more shows whether the last item ties with the next
-            seen=without_targets(part.seen, part.targets),
+            seen=part.excluded,
             item_filter=every_item,
         )
         # Scores are cosines: both vectors have length 1.

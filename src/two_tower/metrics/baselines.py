@@ -108,6 +108,28 @@ def ease_scorer(weights: FloatArray, histories: SparseMatrix) -> Scorer:
     )
 
 
+def replace_rows(
+    scorer: Scorer, other: Scorer, is_replaced: npt.NDArray[np.bool_]
+) -> Scorer:
+    """Return a scorer that scores some queries as another one does.
+
+    Args:
+        scorer: of B queries and N items.
+        other: of the same queries and items.
+        is_replaced: `[B]`, the queries that `other` scores.
+    """
+
+    def block(rows: slice, columns: slice) -> FloatArray:
+        return np.where(
+            is_replaced[rows, None],
+            other.block(rows, columns),
+            scorer.block(rows, columns),
+        )
+
+    margin = np.where(is_replaced, other.margin, scorer.margin)
+    return Scorer(scorer.n_queries, scorer.n_items, block, margin)
+
+
 def random_order_metrics(
     n_candidates: Int64Array, n_positives: Int64Array, *, cutoffs: Sequence[int]
 ) -> QueryMetrics:

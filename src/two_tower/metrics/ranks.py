@@ -96,11 +96,20 @@ def without_targets(seen: Ragged, targets: Ragged) -> Ragged:
         seen: B lists of item rows.
         targets: B lists of item rows.
     """
-    n_items = 1 + max(seen.values.max(initial=0), targets.values.max(initial=0))
-    is_target = np.isin(
-        seen.rows * n_items + seen.values, targets.rows * n_items + targets.values
+    return seen.keep(~are_in_lists(seen, targets))
+
+
+def are_in_lists(items: Ragged, lists: Ragged) -> npt.NDArray[np.bool_]:
+    """Return `[V]`, whether each value of a row is in the same row of other lists.
+
+    Args:
+        items: B lists of item rows, with V values in all.
+        lists: B lists of item rows.
+    """
+    n_items = 1 + max(items.values.max(initial=0), lists.values.max(initial=0))
+    return np.isin(
+        items.rows * n_items + items.values, lists.rows * n_items + lists.values
     )
-    return seen.keep(~is_target)
 
 
 def dot_product_ranks(

@@ -66,3 +66,12 @@ def coldness_slices(n_train: Int64Array) -> Mapping[str, Mask]:
     """
     is_cold = n_train == 0
     return {"warm": ~is_cold, "cold": is_cold}
+
+
+def repetition_slices(is_repeat: Int64Array) -> Mapping[str, Mask]:
+    """Return a mask of `"new"` positives and of `"repeated"` ones.
+
+    Args:
+        is_repeat: `[P]`, 1 if the query's history holds the positive, else 0.
+    """
+    return {"new": is_repeat == 0, "repeated": is_repeat == 1}

@@ -3,6 +3,7 @@
 import logging
 import random
 
+from two_tower.params import SeenItems
 from two_tower.towers.two_tower import TwoTower
 from two_tower.training.batches.base import Batches
 from two_tower.training.callbacks import EarlyStopping, TrainingState
@@ -41,6 +42,7 @@ def train(
     fingerprint: str,
     store: CheckpointStore,
     *,
+    seen: SeenItems = "left_out",
     deployed: TwoTower | None = None,
 ) -> tuple[TwoTower, list[JsonObject]]:
     """Return trained towers and a record of each epoch.
@@ -50,6 +52,7 @@ def train(
         inputs: training data.
         fingerprint: of parameters and data.
         store: of the checkpoint.
+        seen: whether validation ranks items of the history or leaves them out.
         deployed: towers to resume from; None starts with random weights.
     """
     towers = build_towers(parameters, inputs)
@@ -59,7 +62,7 @@ def train(
     batches = build_batches(parameters, inputs, towers)
     history = fit(
         build_state(parameters, inputs, towers, batches, fingerprint),
-        build_validation(parameters, inputs.examples, towers),
+        build_validation(parameters, inputs.examples, towers, seen),
         epochs=parameters.epochs,
         validate_every=parameters.validation.every,
         store=store,
@@ -68,7 +71,10 @@ def train(
 
 
 def build_validation(
-    parameters: Training, examples: Examples, towers: TwoTower
+    parameters: Training,
+    examples: Examples,
+    towers: TwoTower,
+    seen: SeenItems = "left_out",
 ) -> Validation | None:
     """Return the ranking of held-out positives, or None if nothing is held out."""
     if not len(examples):
@@ -76,6 +82,7 @@ def build_validation(
     validation = parameters.validation
     return Validation(
         examples.sample(validation.sample_users, parameters.seed),
+        seen=seen,
         cutoffs=validation.cutoffs,
         boundaries=bucket_boundaries(parameters, towers.max_length or 1),
         tokens_per_batch=validation.tokens_per_batch,

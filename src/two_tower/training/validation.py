@@ -7,6 +7,7 @@ import numpy as np
 
 from two_tower.metrics.accuracy import mean_metrics, query_metrics
 from two_tower.metrics.ranks import dot_product_ranks, item_indices
+from two_tower.params import SeenItems
 from two_tower.ragged import Ragged
 from two_tower.towers.encode import encode_histories
 from two_tower.towers.events import Events
@@ -21,7 +22,7 @@ class Examples:
 
     Attributes:
         users: `[R]` int32 user indices.
-        histories: item indices, oldest first; they are left out of the ranking.
+        histories: item indices, oldest first.
         targets: item indices of the positives.
         events: of the histories, for towers that read them.
     """
@@ -58,6 +59,7 @@ class Validation:
         boundaries: widths that histories are padded to.
         tokens_per_batch: items in a batch.
         item_block: items scored at a time.
+        seen: whether items of the history are ranked or left out.
     """
 
     examples: Examples
@@ -65,6 +67,7 @@ class Validation:
     boundaries: Sequence[int]
     tokens_per_batch: int
     item_block: int
+    seen: SeenItems = "left_out"
 
     def evaluate(self, towers: TwoTower, items: FloatArray) -> dict[str, float]:
         """Return the means of `query_metrics`, names prefixed with `val_`.
@@ -84,11 +87,14 @@ class Validation:
         )
         # A repeated positive counts once.
         targets = item_indices(examples.targets).distinct()
+        left_out = item_indices(examples.histories)
+        if self.seen == "ranked":
+            left_out = left_out.keep(np.zeros(len(left_out.values), bool))
         ranks = dot_product_ranks(
             queries,
             items,
             targets,
-            item_indices(examples.histories),
+            left_out,
             item_block=self.item_block,
         )
         metrics = query_metrics(Ragged(ranks, targets.offsets), cutoffs=self.cutoffs)

@@ -37,6 +37,7 @@ def test_the_pipeline_has_metrics_and_plots_as_outputs():
         "params:evaluation.report",
         "params:evaluation.report.headline",
         "params:evaluation.interests",
+        "params:evaluation.seen",
     }
     assert pipeline.outputs() == {"report", "hit_rates_plot", "slices_plot"}
 

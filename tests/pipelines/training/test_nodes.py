@@ -9,6 +9,7 @@ import pytest
 from tests.training.fit_tiny import Interrupted, InterruptedStore, walks
 from tests.training.tiny import N_ITEMS, lineage_in, parameters, train
 from two_tower.datasets.keras_model import KerasModelDataset
+from two_tower.params import Seen
 from two_tower.pipelines.training.nodes import TRAINING_INPUTS, fingerprint_training
 from two_tower.training.checkpoints import CheckpointStore
 
@@ -161,10 +162,13 @@ def test_nothing_to_train_on_is_one_clear_error(tmp_path, store):
 # covers: X17
 def test_a_checkpoint_is_of_all_that_training_learns_from(tmp_path):
     ours = lineage_in(tmp_path / "ours")
-    prints = {fingerprint_training(ours, parameters())}
-    prints.add(fingerprint_training(ours, parameters({"seed": 2})))
+    left_out, ranked = Seen("left_out"), Seen("ranked")
+    prints = {fingerprint_training(ours, parameters(), left_out)}
+    prints.add(fingerprint_training(ours, parameters({"seed": 2}), left_out))
+    prints.add(fingerprint_training(ours, parameters(), ranked))
     for name in TRAINING_INPUTS:
         other = lineage_in(tmp_path / name, **{name: "another"})
-        prints.add(fingerprint_training(other, parameters()))
-    assert len(prints) == 2 + 9
-    assert fingerprint_training(lineage_in(tmp_path / "again"), parameters()) in prints
+        prints.add(fingerprint_training(other, parameters(), left_out))
+    assert len(prints) == 3 + 9
+    again = lineage_in(tmp_path / "again")
+    assert fingerprint_training(again, parameters(), left_out) in prints

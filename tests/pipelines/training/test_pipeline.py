@@ -1,6 +1,7 @@
 import pytest
 from kedro.validation import TypeExtractor
 
+from two_tower.params import Seen
 from two_tower.pipelines.training.pipeline import (
     create_pipeline,
     create_retraining_pipeline,
@@ -34,6 +35,7 @@ def test_the_pipeline_takes_model_inputs_and_gives_a_model_with_its_history(
         "params:training_checkpoints",
         "params:lineage",
         "params:training",
+        "params:evaluation.seen",
     }
     assert pipeline.outputs() == {"two_tower_model", "learning_curves"}
 
@@ -41,7 +43,10 @@ def test_the_pipeline_takes_model_inputs_and_gives_a_model_with_its_history(
 @BOTH
 def test_kedro_sees_the_type_of_the_parameters(create, more):
     types = TypeExtractor({"training": create()})
-    assert types.extract_types_from_pipelines() == {"training": Training}
+    assert types.extract_types_from_pipelines() == {
+        "training": Training,
+        "evaluation.seen": Seen,
+    }
 
 
 def test_only_training_asks_for_a_gpu():

@@ -25,6 +25,7 @@ from two_tower.evaluation.report import format_headline, format_report
 from two_tower.evaluation.summary import summarise_rankings
 from two_tower.index.bundle import IndexBundle
 from two_tower.index.vectors import read_item_embeddings
+from two_tower.params import Seen
 from two_tower.pipelines.evaluation.params import (
     Baselines,
     Interests,
@@ -42,6 +43,7 @@ def rank_by_two_tower(
     item_embeddings: ir.Table,
     item_index: IndexBundle,
     ranking: Ranking,
+    seen: Seen,
 ) -> tuple[pa.Table, pa.Table]:
     """Rank all items for each evaluation query, exactly and through the index.
 
@@ -52,18 +54,19 @@ def rank_by_two_tower(
         item_embeddings: `item` (int32, from 2), `item_id`, `vector` (array<float32>).
         item_index: index of the same items.
         ranking: cut-offs and block size.
+        seen: whether items of a query's history are ranked.
 
     Returns:
         Ranks, one row per positive, by user and item: `user`, `item` (int32), `n_seen`
-        (int64, history length), `n_candidates` (int64), and the ranks from 0 `exact`
-        and `index` (int64; null outside the list of the longest cut-off). Exposure,
-        one row per item: `item`, and the number of lists with it, `exact@<k>` and
-        `index@<k>`.
+        (int64, history length), `is_repeat` (int64, 1 if the history holds the
+        positive), `n_candidates` (int64), and the ranks from 0 `exact` and `index`
+        (int64; null outside the list of the longest cut-off). Exposure, one row per
+        item: `item`, and the number of lists with it, `exact@<k>` and `index@<k>`.
 
     Raises:
         ValueError: if there is no query, or queries, items and index don't match.
     """
-    queries = read_evaluation_queries(test_examples)
+    queries = read_evaluation_queries(test_examples, seen.root)
     return rank_by_model(
         queries,
         read_query_vectors(test_queries, queries.users).vectors,
@@ -80,6 +83,7 @@ def rank_among_cold_items(
     item_embeddings: ir.Table,
     item_vocabulary: ir.Table,
     item_block: int,
+    seen: Seen,
 ) -> pa.Table:
     """Rank the cold items, those without a training interaction, among themselves.
 
@@ -90,6 +94,7 @@ def rank_among_cold_items(
         item_embeddings: `item` (int32, from 2), `item_id`, `vector` (array<float32>).
         item_vocabulary: `item` (int32, from 2 without gaps) and `n_train` (int64).
         item_block: items scored at a time.
+        seen: whether items of a query's history are ranked.
 
     Returns:
         One row per cold positive, by user and item: `user`, `item` (int32),
@@ -98,7 +103,7 @@ def rank_among_cold_items(
     Raises:
         ValueError: if there is no query, or queries, items and vocabulary don't match.
     """
-    queries = read_evaluation_queries(test_examples)
+    queries = read_evaluation_queries(test_examples, seen.root)
     return rank_cold_items(
         queries,
         read_query_vectors(test_queries, queries.users).vectors,
@@ -108,13 +113,14 @@ def rank_among_cold_items(
     )
 
 
-def rank_by_baselines(
+def rank_by_baselines(  # noqa: PLR0913, PLR0917 (its inputs in the catalog)
     test_examples: ir.Table,
     item_vocabulary: ir.Table,
     user_vocabulary: ir.Table,
     train_sequences: ir.Table,
     ranking: Ranking,
     baselines: Baselines,
+    seen: Seen,
 ) -> tuple[pa.Table, pa.Table]:
     """Rank all items for each evaluation query by popularity and by EASE.
 
@@ -129,6 +135,7 @@ def rank_by_baselines(
             (array<int32>); together all training items of each user.
         ranking: cut-offs and block size.
         baselines: options of EASE.
+        seen: whether items of a query's history are ranked.
 
     Returns:
         Ranks, one row per positive, by user and item: `user`, `item` (int32),
@@ -139,7 +146,7 @@ def rank_by_baselines(
     Raises:
         ValueError: if there is no query, or EASE can't be solved.
     """
-    queries = read_evaluation_queries(test_examples)
+    queries = read_evaluation_queries(test_examples, seen.root)
     n_train = read_n_train(item_vocabulary, "item")
     return rank_by_scorers(
         queries,
@@ -162,6 +169,7 @@ def compute_metrics(
     ranking: Ranking,
     baselines: Baselines,
     report: Report,
+    seen: Seen,
     **tables: ir.Table,
 ) -> JsonObject:
     """Return all metrics; `docs/metrics.md` gives their formulas.
@@ -172,6 +180,7 @@ def compute_metrics(
         ranking: cut-offs.
         baselines: options of EASE.
         report: headline, bootstrap and slices.
+        seen: whether items of a query's history are ranked.
         tables: `two_tower_ranks` and `two_tower_exposure` from `rank_by_two_tower`,
             `baseline_ranks` and `baseline_exposure` from `rank_by_baselines`,
             `cold_ranks` from `rank_among_cold_items`, and `test_queries` with
@@ -187,7 +196,7 @@ def compute_metrics(
             not one of the cut-offs.
     """
     rankings = join_rankings(
-        read_ranks(tables["two_tower_ranks"], ["n_seen", "n_candidates"]),
+        read_ranks(tables["two_tower_ranks"], ["n_seen", "is_repeat", "n_candidates"]),
         read_ranks(tables["baseline_ranks"], ["item_n_train", "user_n_train"]),
     )
     exposure = read_exposure(tables["two_tower_exposure"], tables["baseline_exposure"])
@@ -198,6 +207,8 @@ def compute_metrics(
         cutoffs=ranking.cutoffs,
         headline=report.headline,
         request_time=_reads_request_time(tables["test_queries"]),
+        seen_items=seen.root,
+        share_of_repeated_positives=float(rankings.columns["is_repeat"].mean()),
         n_queries=len(rankings.n_positives),
         n_positives=len(rankings.items),
         n_items=len(n_train),
@@ -218,13 +229,14 @@ def compute_metrics(
     return metrics
 
 
-def describe_interests(
+def describe_interests(  # noqa: PLR0913, PLR0917 (its inputs in the catalog)
     test_queries: ir.Table,
     test_examples: ir.Table,
     item_index: IndexBundle,
     item_vocabulary: ir.Table,
     parameters: Interests,
     headline: int,
+    seen: Seen,
 ) -> JsonObject:
     """Return a description of sample users' vectors by item titles.
 
@@ -236,6 +248,7 @@ def describe_interests(
         item_vocabulary: `item` (int32, from 2 without gaps) and `title` (string).
         parameters: number of users, and lengths of their lists.
         headline: the k of the top-k lists that the vectors share.
+        seen: whether items of a query's history are ranked.
 
     Returns:
         See `two_tower.evaluation.multi_interest.describe_user_vectors`.
@@ -248,6 +261,7 @@ def describe_interests(
         test_examples,
         item_index,
         item_vocabulary,
+        seen=seen.root,
         n_users=parameters.users,
         lengths=ListLengths(parameters.history, parameters.recommended, headline),
     )

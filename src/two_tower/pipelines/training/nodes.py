@@ -8,6 +8,7 @@ import ibis.expr.types as ir
 
 from two_tower.features import mutual_information
 from two_tower.lineage.records import LineageStore
+from two_tower.params import Seen
 from two_tower.pipelines.training.plots import draw_learning_curves
 from two_tower.training.checkpoints import CheckpointStore
 from two_tower.training.params import Training
@@ -51,6 +52,7 @@ def train_two_tower(  # noqa: PLR0913 (its inputs in the catalog)
     training_checkpoints: CheckpointStore,
     lineage: LineageStore,
     parameters: Training,
+    seen: Seen,
     deployed_query_tower: Any = None,
     **tables: ir.Table,
 ) -> tuple[KerasModel, list[JsonObject]]:
@@ -68,6 +70,7 @@ def train_two_tower(  # noqa: PLR0913 (its inputs in the catalog)
             from.
         lineage: fingerprints of the inputs, which a checkpoint must match.
         parameters: of training; a retraining needs those of the deployed towers.
+        seen: whether validation ranks items of a query's history, as evaluation does.
         deployed_query_tower: its `towers` are trained further; None: new towers. The
             vocabularies must extend its own.
         tables: `train_sequences` (`user`, `window` int32, `items`, `targets`
@@ -88,16 +91,24 @@ def train_two_tower(  # noqa: PLR0913 (its inputs in the catalog)
     logger.info("training begins: %d audit checks passed", len(leakage_audit["checks"]))
     prepare(parameters)
     inputs = read_inputs(tables, feature_schema, feature_information, parameters)
-    fingerprint = fingerprint_training(lineage, parameters)
+    fingerprint = fingerprint_training(lineage, parameters, seen)
     deployed = None if deployed_query_tower is None else deployed_query_tower.towers
     return train(
-        parameters, inputs, fingerprint, training_checkpoints, deployed=deployed
+        parameters,
+        inputs,
+        fingerprint,
+        training_checkpoints,
+        seen=seen.root,
+        deployed=deployed,
     )
 
 
-def fingerprint_training(lineage: LineageStore, parameters: Training) -> str:
+def fingerprint_training(
+    lineage: LineageStore, parameters: Training, seen: Seen
+) -> str:
     """Return the fingerprint of a training's parameters and inputs."""
-    digest = hashlib.sha256(parameters.model_dump_json().encode())
+    options = parameters.model_dump_json() + seen.model_dump_json()
+    digest = hashlib.sha256(options.encode())
     for name in TRAINING_INPUTS:
         digest.update(lineage.fingerprint(name).encode())
     return digest.hexdigest()

@@ -19,6 +19,7 @@ INPUTS = {
     "training_checkpoints": "params:training_checkpoints",
     "lineage": "params:lineage",
     "parameters": "params:training",
+    "seen": "params:evaluation.seen",
 }
 
 
