@@ -77,14 +77,18 @@ def watch(folder: Path, log: int, *, at: int = 0, action: str = KILL) -> None:
 def _changed(event: str, args: tuple[Any, ...]) -> str | None:
     """Return the path that an audited event changes, or None."""
     if event == "open":
-        path, mode, flags = args
+        path, _, flags = args
         writes = isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR)
-        return os.path.abspath(os.fsdecode(path)) if _is_path(path) and writes else None
+        return _absolute(path) if _is_path(path) and writes else None
     if event not in _PATHS:
         return None
     path, dir_fd = (args[i] for i in _PATHS[event])
     base = Path(f"/proc/self/fd/{dir_fd}").resolve() if dir_fd >= 0 else Path.cwd()
-    return os.path.abspath(base / os.fsdecode(path))
+    return _absolute(base / os.fsdecode(path))
+
+
+def _absolute(path: Any) -> str:
+    return os.path.abspath(os.fsdecode(path))  # noqa: PTH100 (links are not followed)
 
 
 def _is_path(path: Any) -> bool:
@@ -116,14 +120,14 @@ def _fork(
         try:
             os.dup2(output, 1)
             os.dup2(output, 2)
-            sys.stdout = open(1, "w", buffering=1, closefd=False)  # noqa: PTH123, SIM115
-            sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: PTH123, SIM115
+            sys.stdout = open(1, "w", buffering=1, closefd=False)  # noqa: SIM115
+            sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115
             watch(folder.resolve(), log, at=at, action=action)
             function()
             code = 0
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else int(end.code is not None)
-        except BaseException:
+        except BaseException:  # noqa: BLE001 (this process ends)
             import traceback
 
             traceback.print_exc()
@@ -209,8 +213,7 @@ class Forks:
 
 def _import_all(project: Path, *, with_keras: bool) -> None:
     os.chdir(project)
-    import ibis.backends.duckdb
-    import kedro_datasets.ibis
+    import kedro_datasets.ibis  # noqa: F401
     from kedro.framework.project import pipelines
     from kedro.framework.startup import bootstrap_project
 
@@ -247,7 +250,7 @@ def _serve(project: Path, *, with_keras: bool) -> None:
             )
             forked[process] = files
             answer = {"process": process}
-        print(json.dumps(answer), file=answers, flush=True)  # noqa: T201
+        print(json.dumps(answer), file=answers, flush=True)
 
 
 if __name__ == "__main__":
