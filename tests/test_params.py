@@ -38,3 +38,40 @@ def test_an_unknown_kind_is_refused_with_the_valid_ones():
 def test_a_misspelt_option_is_refused():
     with pytest.raises(ValidationError, match="wieght"):
         Tools.model_validate({"kind": "hammer", "hammer": {"wieght": 2.0}})
+
+
+class Sizes(Params):
+    count: int
+    share: float = 0.5
+    is_used: bool = True
+    name: str = ""
+    cutoffs: tuple[int, ...] | None = None
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"count": True},
+        {"count": "8"},
+        {"count": 8.0},
+        {"share": "0.5"},
+        {"share": True},
+        {"share": float("inf")},
+        {"share": float("nan")},
+        {"is_used": 1},
+        {"is_used": "true"},
+        {"name": 5},
+        {"cutoffs": ["5"]},
+        {"cutoffs": [True]},
+        {"cutoffs": 5},
+    ],
+    ids=str,
+)
+def test_a_value_of_another_type_is_refused(wrong):
+    with pytest.raises(ValidationError, match=next(iter(wrong))):
+        Sizes.model_validate({"count": 8, **wrong})
+
+
+def test_a_list_is_a_tuple_and_a_whole_number_a_share():
+    sizes = Sizes.model_validate({"count": 8, "share": 1, "cutoffs": [5, 10]})
+    assert sizes == Sizes(count=8, share=1.0, cutoffs=(5, 10))

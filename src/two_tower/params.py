@@ -1,6 +1,17 @@
 """The base of all typed parameters, and options that pipelines share."""
 
-from typing import Annotated, Generic, Literal, Self, TypeAlias, TypeVar
+from collections.abc import Mapping
+from typing import (
+    Annotated,
+    Any,
+    Generic,
+    Literal,
+    Self,
+    TypeAlias,
+    TypeVar,
+    get_args,
+    get_origin,
+)
 
 from pydantic import (
     BaseModel,
@@ -18,9 +29,38 @@ Ids: TypeAlias = Annotated[tuple[RawId, ...], Field(min_length=1)]
 
 
 class Params(BaseModel):
-    """Base of all parameters: read-only, and a misspelt key is an error."""
+    """Base of all parameters: read-only, and a misspelt key is an error.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    A value has the type that its field declares: no text, no `true` for a number, no
+    number for text. Numbers are finite.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lists_become_tuples(cls, given: Any) -> Any:
+        """Convert a list where a field is a tuple, which YAML can't write."""
+        if not isinstance(given, Mapping):
+            return given
+        fields = cls.model_fields
+        return {
+            name: tuple(value)
+            if isinstance(value, list)
+            and name in fields
+            and _takes_tuple(fields[name].annotation)
+            else value
+            for name, value in given.items()
+        }
+
+
+def _takes_tuple(annotation: Any) -> bool:
+    """Return whether a type is a tuple, or a union with one."""
+    return get_origin(annotation) is tuple or any(
+        _takes_tuple(part) for part in get_args(annotation)
+    )
 
 
 class Seen(RootModel[SeenItems], frozen=True):

@@ -87,13 +87,13 @@ class AnnoyTrees:
         self.trees.save(os.fspath(folder / FILE_NAME))
 
 
-def _as_list(value: Any) -> Any:
-    """Return one number as a list of one, since --params takes no lists."""
-    return [value] if isinstance(value, int) else value
+def _as_tuple(value: Any) -> Any:
+    """Return one number as a tuple of one, since --params takes no lists."""
+    return (value,) if isinstance(value, int) else value
 
 
 Settings: TypeAlias = Annotated[
-    tuple[PositiveInt, ...], BeforeValidator(_as_list), Field(min_length=1)
+    tuple[PositiveInt, ...], BeforeValidator(_as_tuple), Field(min_length=1)
 ]
 
 

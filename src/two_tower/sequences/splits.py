@@ -14,7 +14,7 @@ from typing import Annotated, ClassVar, Final, Self, TypeAlias
 import ibis
 import ibis.expr.types as ir
 from ibis import _
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, Strict, model_validator
 
 from two_tower.params import OneOf, Params
 from two_tower.sequences.expressions import random_key
@@ -88,7 +88,9 @@ def _text_only(value: object) -> object:
     raise ValueError("a cut-off is a share of the interactions or a date")
 
 
-CutOff: TypeAlias = Share | Annotated[datetime, BeforeValidator(_text_only)]
+CutOff: TypeAlias = (
+    Share | Annotated[datetime, Strict(strict=False), BeforeValidator(_text_only)]
+)
 
 
 class Temporal(SplitKind):

@@ -17,7 +17,9 @@ class TimelineParams(Params):
     """Months in which users rate movies."""
 
     start: date = Field(
-        ge=date(1990, 1, 1), description="first day; the first of a month"
+        ge=date(1990, 1, 1),
+        strict=False,  # YAML as Kedro reads it has no dates, only text
+        description="first day; the first of a month",
     )
     months: int = Field(ge=2, le=600)
 
