@@ -53,6 +53,21 @@ def test_nearly_equal_item_vectors_are_a_collapse():
         )
 
 
+# covers: X10
+@pytest.mark.parametrize("normalised", [True, False])
+def test_vectors_without_a_likeness_are_no_sound_model(normalised):
+    with pytest.raises(TrainingError, match=r"collapsed: .* cosine is nan"):
+        check_spread(np.full((50, 8), np.nan, np.float32), normalised=normalised)
+
+
+# covers: X10
+def test_heads_without_a_share_are_no_sound_model():
+    with pytest.raises(TrainingError, match="collapsed into one, which has nan"):
+        check_heads(math.nan, math.nan, n_heads=4)
+    with pytest.raises(TrainingError, match="collapsed into one, which has nan"):
+        check_item_heads(math.nan, n_heads=4)
+
+
 @pytest.mark.parametrize("n_items", [2, 50])
 def test_random_vectors_are_no_collapse(n_items):
     check_spread(unit_vectors(n_items), normalised=True)

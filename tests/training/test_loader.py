@@ -86,6 +86,47 @@ def test_a_queue_smaller_than_a_batch_is_refused_before_training():
         )
 
 
+def sampler_of(*changes):
+    asked = parameters(*changes)
+    inputs = model_inputs(asked)
+    sampler = build_sampler(asked, inputs, build_towers(asked, inputs).item_tower)
+    users, items = inputs.sequences.pairs()
+    return sampler, set(items[users == 2].tolist())  # what user 2 consumed
+
+
+def batch_of_user_2(sampler):
+    batch = {
+        "users": np.int32([2]),
+        "rows": np.int32([0, 0]),
+        "labels": np.int32([5, 6]),
+        "weights": np.float32([1, 1]),
+    }
+    sampler.extend(batch, np.random.default_rng(0))
+    return batch
+
+
+@pytest.mark.parametrize("masked", [True, False])
+def test_consumed_items_of_the_catalogue_are_excluded_if_asked_for(masked):
+    sampler, consumed = sampler_of({"masks": {"consumed": masked}})
+    batch = batch_of_user_2(sampler)
+    assert ("excluded" in batch) is masked
+    if masked:
+        found = set(sampler.catalogue[batch["excluded"][0]].tolist())
+        assert found == consumed
+
+
+@pytest.mark.parametrize("masked", [True, False])
+def test_consumed_samples_have_no_weight_if_asked_for(masked):
+    uniform = {"kind": "uniform", "uniform": {"count": 0, "per_positive": 50}}
+    sampler, consumed = sampler_of(
+        {"masks": {"consumed": masked}, "negatives": uniform}
+    )
+    batch = batch_of_user_2(sampler)
+    weighted = set(batch["candidates"][batch["candidate_weights"] > 0].tolist())
+    assert bool(weighted & consumed) is not masked
+    assert weighted - consumed
+
+
 def source_of(*changes):
     asked = parameters(*changes)
     return build_source(asked, model_inputs(asked))

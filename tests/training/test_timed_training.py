@@ -1,6 +1,8 @@
 """Whole trainings of transformers that read times."""
 
+import ibis
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from tests.gradients import evaluated
@@ -21,6 +23,7 @@ from two_tower.towers.encode import encode_histories
 from two_tower.towers.events import Events
 from two_tower.training.checkpoints import CheckpointStore
 from two_tower.training.fit import fit
+from two_tower.training.inputs import read_examples
 
 pytestmark = pytest.mark.backend
 
@@ -95,3 +98,20 @@ def test_a_position_of_training_is_what_is_served_when_its_target_comes():
         events=Events(np.array(seconds), np.zeros(21, np.float32), np.array(asked_at)),
     )
     np.testing.assert_allclose(served, trained, rtol=1e-4, atol=1e-5)
+
+
+def test_validation_asks_at_the_time_of_the_first_positive():
+    examples = pa.table(
+        {
+            "user": pa.array([2, 3], pa.int32()),
+            "items": pa.array([[5], [6, 7]], pa.list_(pa.int32())),
+            "targets": pa.array([[8, 9], [10, 11, 12]], pa.list_(pa.int32())),
+            "timestamps": pa.array([[10], [20, 30]], pa.list_(pa.int64())),
+            "ratings": pa.array([[1], [2, 3]], pa.list_(pa.float32())),
+            "target_timestamps": pa.array(
+                [[40, 50], [60, 60, 70]], pa.list_(pa.int64())
+            ),
+        }
+    )
+    found = read_examples(ibis.memtable(examples), with_events=True)
+    assert found.events.asked_at.tolist() == [40, 60]

@@ -76,6 +76,19 @@ def test_a_user_without_a_history_is_ranked_too(towers, items):
     assert metrics["val_recall@20"] == 1.0  # of twenty items both are among the first
 
 
+def test_a_repeated_positive_counts_once(towers, items):
+    def metrics_of(targets):
+        examples = Examples(
+            np.int32([2]), Ragged.from_lists([[4]]), Ragged.from_lists([targets])
+        )
+        changes = {"examples": examples, "cutoffs": [1, 2, 20]}
+        return Validation(**(vars(validation_of(HISTORIES)) | changes)).evaluate(
+            towers, items
+        )
+
+    assert metrics_of([5, 9, 5, 5]) == metrics_of([5, 9])
+
+
 # covers: L26
 def test_the_seed_decides_the_sample_of_users():
     examples = examples_of(walks(30))

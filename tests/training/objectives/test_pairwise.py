@@ -64,3 +64,16 @@ def test_pairwise_losses_take_shared_candidates_too(towers, positives):
         total += of_all / (1 + len(negatives))
     found = loss_of(Pairwise(sigmoid_cross_entropy), towers, batch)
     assert found == pytest.approx(total, rel=1e-4)
+
+
+@pytest.mark.parametrize("loss", [sigmoid_cross_entropy, partial(max_margin, margin=1)])
+def test_a_sampled_positive_is_no_negative_of_itself(pairs, loss):
+    towers, batch = pairs
+    # All candidates of each query are its own positive: no negative is left.
+    own = np.repeat(batch["labels"][:, None], batch["candidates"].shape[1], axis=1)
+    weights = np.ones_like(batch["candidate_weights"])
+    hits = batch | {"candidates": own, "candidate_weights": weights}
+    none = hits | {"candidate_weights": np.zeros_like(weights)}
+    assert loss_of(Pairwise(loss), towers, hits) == pytest.approx(
+        loss_of(Pairwise(loss), towers, none), rel=1e-6
+    )
