@@ -34,11 +34,11 @@ from benchmarks.records import (
     short,
     ties_of,
 )
-from two_tower.atomic import file_sha256
 from two_tower.evaluation.queries import (
     read_evaluation_queries,
     read_query_vectors,
 )
+from two_tower.hashes import file_sha256
 from two_tower.index.vectors import read_item_embeddings
 from two_tower.metrics.accuracy import mean_metrics
 from two_tower.metrics.bootstrap import bootstrap_intervals, paired_difference

@@ -1,7 +1,8 @@
-"""Kedro hooks: Keras back end, unread parameters, checkpoints, dataset statistics."""
+"""Kedro hooks: back end, parameters, temporary folders, checkpoints, statistics."""
 
 import json
 import logging
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -10,11 +11,12 @@ import ibis.expr.types as ir
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.framework.project import pipelines
-from kedro.io import DataCatalog
+from kedro.io import DataCatalog, DatasetError
 from kedro.pipeline.node import Node
 
-from two_tower.atomic import replace_file
+from two_tower.atomic import SAVING, replace_file
 from two_tower.backend import choose_backend, import_keras_quietly
+from two_tower.scratch import TEMPORARY, remove_abandoned
 from two_tower.training.checkpoints import CheckpointStore
 
 logger = logging.getLogger(__name__)
@@ -112,6 +114,20 @@ def _is_within(name: str, group: str) -> bool:
     return name == group or name.startswith(f"{group}.")
 
 
+class ScratchHooks:
+    """Remove the temporary folders that killed runs left, before a run.
+
+    They lie beside the datasets that were being saved, and in the system's temporary
+    folder.
+    """
+
+    @hook_impl
+    def before_pipeline_run(self, catalog: DataCatalog) -> None:
+        remove_abandoned(Path(tempfile.gettempdir()), TEMPORARY)
+        for folder in sorted(_folders_of_saves(catalog)):
+            remove_abandoned(folder, SAVING)
+
+
 class CheckpointHooks:
     """Remove the checkpoint of a training once all outputs of its node are saved.
 
@@ -162,10 +178,9 @@ class StatisticsHooks:
     def after_pipeline_run(
         self, run_params: dict[str, Any], catalog: DataCatalog
     ) -> None:
-        names = {name for part in pipelines.values() for name in part.datasets()}
         statistics = {
             name: self._describe(name, catalog)
-            for name in sorted(names)
+            for name in sorted(_dataset_names())
             if not name.startswith("params:") and catalog.exists(name)
         }
         try:
@@ -176,10 +191,16 @@ class StatisticsHooks:
             logger.warning("Kedro-Viz will show no statistics of datasets: %s", error)
 
     def _describe(self, name: str, catalog: DataCatalog) -> dict[str, int]:
-        path = Path(catalog.config_resolver.resolve_pattern(name).get("filepath", "-"))
-        size = {"file_size": _size_of(path)} if path.exists() else {}
+        path = _find_path(name, catalog)
+        size = {"file_size": _size_of(path)} if path and path.exists() else {}
         if hasattr(dataset := catalog[name], "manifest"):
-            manifest = dataset.manifest()
+            try:
+                manifest = dataset.manifest()
+            except DatasetError as error:  # of a table that this run did not read
+                logger.warning(
+                    "Kedro-Viz will show no statistics of %s: %s", name, error
+                )
+                return size
             return {
                 "rows": manifest["rows"],
                 "columns": len(manifest["schema"]),
@@ -188,6 +209,28 @@ class StatisticsHooks:
         shape = self._shapes.get(name, {})
         is_current = "file_size" not in shape or shape.items() >= size.items()
         return shape | size if is_current else size
+
+
+def _dataset_names() -> set[str]:
+    """Return the names of all datasets and parameters of all pipelines."""
+    return {name for part in pipelines.values() for name in part.datasets()}
+
+
+def _folders_of_saves(catalog: DataCatalog) -> set[Path]:
+    """Return the folders in which files, pointers and versions are saved."""
+    folders = set()
+    for name in _dataset_names():
+        path = _find_path(name, catalog)
+        if path is not None:
+            folders |= {path, path.parent}
+            folders |= set(path.iterdir()) if path.is_dir() else set()
+    return folders
+
+
+def _find_path(name: str, catalog: DataCatalog) -> Path | None:
+    """Return the local file or folder of a dataset; None if it has none."""
+    filepath = catalog.config_resolver.resolve_pattern(name).get("filepath")
+    return None if filepath is None else Path(filepath)
 
 
 def _size_of(path: Path) -> int:

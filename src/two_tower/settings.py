@@ -9,6 +9,7 @@ from two_tower.hooks import (
     BackendHooks,
     CheckpointHooks,
     ParameterHooks,
+    ScratchHooks,
     StatisticsHooks,
 )
 from two_tower.lineage.hooks import LineageHooks
@@ -22,6 +23,7 @@ HOOKS = (
     PresetHooks(),
     BackendHooks(),
     ParameterHooks(),
+    ScratchHooks(),
     CheckpointHooks(),
     LineageHooks(),
     StatisticsHooks(),

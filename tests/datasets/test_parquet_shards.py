@@ -125,7 +125,7 @@ def test_an_iterator_without_a_batch_is_refused(dataset):
 def test_loading_before_saving_is_refused_with_a_remedy(dataset):
     assert not dataset.exists()
     for read in (dataset.load, dataset.preview, dataset.fingerprint):
-        with pytest.raises(DatasetError, match="run the pipeline that makes it"):
+        with pytest.raises(DatasetError, match="kedro run --to-outputs table"):
             read()
 
 
@@ -196,7 +196,7 @@ def test_a_truncated_or_missing_shard_is_refused(dataset, tmp_path):
     dataset.save(rows(4))
     shard = current_version(tmp_path / "table") / "00001.parquet"
     shard.write_bytes(shard.read_bytes()[:-1])
-    with pytest.raises(DatasetError, match=r"00001\.parquet is \d+ bytes long"):
+    with pytest.raises(DatasetError, match=r"00001\.parquet was changed since"):
         dataset.load()
     shard.unlink()
     with pytest.raises(DatasetError, match=r"00001\.parquet is missing"):

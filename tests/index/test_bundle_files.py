@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.index.fabricate import annoy_over, bundle_of, sign_vectors, unit_vectors
-from two_tower.atomic import file_sha256
+from two_tower.hashes import file_sha256
 from two_tower.index.bundle_files import read_bundle, write_bundle
 from two_tower.index.exact import ExactIndex
 

@@ -3,7 +3,6 @@
 import json
 import shlex
 from pathlib import Path
-from shutil import copy
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ from kedro.io import DataCatalog, DatasetError
 from kedro.pipeline import Node, Pipeline
 from kedro.runner import SequentialRunner
 
+from two_tower.hashes import hash_file
 from two_tower.lineage import hooks
 from two_tower.lineage.hooks import LineageHooks
 from two_tower.lineage.records import fingerprint_files
@@ -188,7 +188,7 @@ def test_the_recovery_command_names_the_pipeline_of_the_conflicting_datasets(
     monkeypatch.setattr(hooks, "pipelines", both)
     for name, version in (("scaled", "old"), ("raw_sum", "new")):
         path = folder / f"{name}.json"
-        path.write_text("[1]")
+        put(path, "[1]")
         changes = {
             "ancestors": {"deployed": version},
             "content": fingerprint_files(path),
@@ -238,7 +238,7 @@ def test_an_output_that_was_replaced_by_hand_is_refused(folder, tmp_path_factory
     other = tmp_path_factory.mktemp("other")
     (other / "raw.json").write_text("[1, 3]")
     run(other)
-    copy(other / "scaled.json", folder / "scaled.json")
+    put(folder / "scaled.json", (other / "scaled.json").read_text())
     with pytest.raises(
         ValueError,
         match="scaled is not what scale saved: its files were changed or replaced by "
@@ -258,6 +258,12 @@ def test_a_record_without_a_digest_of_the_content_is_refused(folder):
         run(folder, "add")
 
 
+def put(path: Path, text: str) -> None:
+    """Put a file in place of one that was saved, and of its hash."""
+    path.write_text(text)
+    hash_file(path).unlink(missing_ok=True)
+
+
 def deployed(folder: Path) -> dict[str, Any]:
     """Return a source that lies where `scaled` is saved."""
     return {
@@ -271,7 +277,7 @@ def test_a_deployed_output_that_was_replaced_by_hand_is_refused(folder):
     run(folder)
     grow = Pipeline([Node(add, ["raw", "raw"], "sum", name="grow")])
     run(folder, pipeline=grow, raw=deployed(folder))
-    (folder / "scaled.json").write_text("[5, 6]")
+    put(folder / "scaled.json", "[5, 6]")
     with pytest.raises(
         ValueError,
         match=r"raw is not what scale saved as scaled: .*; put the former ones back",

@@ -4,13 +4,15 @@ import weakref
 from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import ibis.expr.types as ir
 import pyarrow as pa
 import pyarrow.parquet as pq
 from kedro_datasets._typing import TablePreview
+
+from two_tower.atomic import name_failures
+from two_tower.scratch import temporary_scratch
 
 
 def bind_batches(
@@ -19,7 +21,8 @@ def bind_batches(
     """Write batches to a temporary Parquet file and return it as an Ibis table.
 
     The file is in the system's temporary folder (`TMPDIR`). It is removed with the last
-    expression on the table, at the end of the process, or when a batch fails.
+    expression on the table, at the end of the process, or when a batch fails; after a
+    kill, by the next call (see `scratch`).
 
     Args:
         connection: Ibis backend of the table.
@@ -28,20 +31,34 @@ def bind_batches(
 
     Returns:
         The table, with rows in the order of the batches, and its number of rows.
+
+    Raises:
+        SaveError: the temporary folder is full, or not writable.
     """
-    scratch = TemporaryDirectory(prefix="two-tower-")
-    file = Path(scratch.name, "table.parquet")
+    scratch = temporary_scratch()
+    file = scratch.path / "table.parquet"
     try:
-        with pq.ParquetWriter(file, schema) as writer:
-            for batch in batches:
-                writer.write_batch(batch)
+        _write(file, schema, batches)
         table = connection.read_parquet(str(file))
     except BaseException:
-        scratch.cleanup()
+        scratch.remove()
         raise
     # Every expression on the table keeps a reference to its operation.
-    weakref.finalize(table.op(), scratch.cleanup)
+    weakref.finalize(table.op(), scratch.remove)
     return table, pq.read_metadata(file).num_rows
+
+
+def _write(file: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
+    # Not around the loop: what fails in reading a batch is named by its reader.
+    with name_failures(file):
+        writer = pq.ParquetWriter(file, schema)
+    try:
+        for batch in batches:
+            with name_failures(file):
+                writer.write_batch(batch)
+    finally:
+        with name_failures(file):
+            writer.close()
 
 
 def preview_batches(

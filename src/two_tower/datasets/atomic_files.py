@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -12,7 +14,8 @@ from kedro_datasets._typing import PlotlyPreview
 from kedro_datasets.json import JSONDataset
 from kedro_datasets.text import TextDataset
 
-from two_tower.atomic import replace_file
+from two_tower.atomic import replace_checked_file
+from two_tower.datasets.checked import checked_file, recovery
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -21,7 +24,8 @@ if TYPE_CHECKING:
 class AtomicJSONDataset(JSONDataset):
     """A `JSONDataset` whose failed save leaves the old file in place.
 
-    NaN and infinity are refused: they are not valid JSON, and browsers can't read them.
+    A load checks the hash that is kept beside the file (see `hashes`). NaN and
+    infinity are refused: they are not valid JSON, and browsers can't read them.
     """
 
     DEFAULT_SAVE_ARGS: ClassVar[dict[str, Any]] = {
@@ -29,6 +33,11 @@ class AtomicJSONDataset(JSONDataset):
         "ensure_ascii": False,
         "allow_nan": False,
     }
+
+    def load(self) -> Any:
+        path = Path(get_filepath_str(self._get_load_path(), self._protocol))
+        with _checked(path, self._protocol, self.metadata):
+            return super().load()
 
     def save(self, data: Any) -> None:
         if self._protocol != "file":  # object stores write atomically
@@ -40,12 +49,20 @@ class AtomicJSONDataset(JSONDataset):
 
 
 class AtomicTextDataset(TextDataset):
-    """A `TextDataset` of UTF-8 whose failed save leaves the old file in place."""
+    """A `TextDataset` of UTF-8 whose failed save leaves the old file in place.
+
+    A load checks the hash that is kept beside the file (see `hashes`).
+    """
 
     DEFAULT_FS_ARGS: ClassVar[dict[str, Any]] = {
         "open_args_save": {"mode": "w", "encoding": "utf-8"},
         "open_args_load": {"mode": "r", "encoding": "utf-8"},
     }
+
+    def load(self) -> str:
+        path = Path(get_filepath_str(self._get_load_path(), self._protocol))
+        with _checked(path, self._protocol, self.metadata):
+            return str(super().load())
 
     def save(self, data: str) -> None:
         if self._protocol != "file":  # object stores write atomically
@@ -59,7 +76,8 @@ class AtomicTextDataset(TextDataset):
 class PlotDataset(AbstractDataset["Figure", "Figure"]):
     """A Plotly figure as a JSON file, which Kedro-Viz shows.
 
-    Plotly is imported by `load` alone, so that the catalog opens without it.
+    A load checks the hash that is kept beside the file (see `hashes`). Plotly is
+    imported by `load` alone, so that the catalog opens without it.
 
     Example:
         ```yaml
@@ -93,7 +111,8 @@ class PlotDataset(AbstractDataset["Figure", "Figure"]):
     def load(self) -> Figure:
         import plotly.io as pio
 
-        return pio.from_json(self._path.read_text(encoding="utf-8"))
+        with checked_file(self._path, recovery(self._path, self.metadata)):
+            return pio.from_json(self._path.read_text(encoding="utf-8"))
 
     def save(self, data: Figure) -> None:
         # Plotly's default engine is orjson where it is installed, with other bytes.
@@ -112,6 +131,18 @@ class PlotDataset(AbstractDataset["Figure", "Figure"]):
         return {"filepath": str(self._path)}
 
 
+@contextmanager
+def _checked(
+    path: Path, protocol: str, metadata: dict[str, Any] | None
+) -> Iterator[None]:
+    """Check a local file before a block reads it; object stores check theirs."""
+    if protocol != "file":
+        yield
+        return
+    with checked_file(path, recovery(path, metadata)):
+        yield
+
+
 def _replace_text(path: Path, text: str) -> None:
-    with replace_file(path) as new:
+    with replace_checked_file(path) as new:
         new.write_text(text, encoding="utf-8")

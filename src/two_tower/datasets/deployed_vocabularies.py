@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 import ibis
 from kedro.io import AbstractDataset, DatasetError
 
-from two_tower.atomic import current_version
+from two_tower.atomic import has_version
 from two_tower.datasets.query_tower import (
     intact_folder,
     read_about,
@@ -64,7 +64,7 @@ class DeployedVocabulariesDataset(AbstractDataset[NoReturn, DeployedVocabularies
         return version_folder(self._folder).name
 
     def _exists(self) -> bool:
-        return current_version(self._folder) is not None
+        return has_version(self._folder)
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": str(self._folder)}

@@ -7,10 +7,14 @@ from typing import Any, Final
 from kedro.io import AbstractDataset, DatasetError
 from kedro_datasets._typing import JSONPreview
 
-from two_tower.atomic import current_version, file_sha256, replace_folder
+from two_tower.atomic import has_version, replace_folder
+from two_tower.datasets.checked import find_intact_version, find_version
+from two_tower.hashes import file_sha256
 from two_tower.index.bundle import IndexBundle
 from two_tower.index.bundle_files import (
     ABOUT,
+    REBUILD,
+    list_hashes,
     read_about,
     read_bundle,
     write_bundle,
@@ -54,8 +58,9 @@ class IndexBundleDataset(AbstractDataset[IndexBundle, IndexBundle]):
         self.metadata = metadata
 
     def load(self) -> IndexBundle:
+        folder = find_intact_version(self._filepath, REBUILD, list_hashes)
         try:
-            return read_bundle(self._version_folder())
+            return read_bundle(folder)
         except ValueError as error:
             raise DatasetError(str(error)) from error
 
@@ -77,16 +82,10 @@ class IndexBundleDataset(AbstractDataset[IndexBundle, IndexBundle]):
         return JSONPreview(json.dumps({name: about[name] for name in PREVIEWED}))
 
     def _version_folder(self) -> Path:
-        folder = current_version(self._filepath)
-        if folder is None:
-            raise DatasetError(
-                f"there is no index in {self._filepath}; "
-                "run: kedro run --pipelines indexing"
-            )
-        return folder
+        return find_version(self._filepath, REBUILD)
 
     def _exists(self) -> bool:
-        return current_version(self._filepath) is not None
+        return has_version(self._filepath)
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": str(self._filepath)}

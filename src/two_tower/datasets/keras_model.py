@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from kedro.io import AbstractDataset, DatasetError
 
-from two_tower.atomic import replace_file
+from two_tower.atomic import replace_checked_file
+from two_tower.datasets.checked import checked_file, recovery
+from two_tower.scratch import library_files_in
 
 if TYPE_CHECKING:
     import keras
@@ -16,8 +18,9 @@ if TYPE_CHECKING:
 class KerasModelDataset(AbstractDataset["keras.Model", "keras.Model"]):
     """Dataset of a model as a `.keras` file, replaced in one step.
 
-    A load registers the towers' classes and needs only the file. Keras is imported by
-    `load` alone, so the catalog opens without it.
+    A load checks the hash that is kept beside the file (see `hashes`), and registers
+    the towers' classes. Keras is imported by `load` alone, so the catalog opens without
+    it.
 
     Example:
         ```yaml
@@ -44,19 +47,37 @@ class KerasModelDataset(AbstractDataset["keras.Model", "keras.Model"]):
         self.metadata = metadata
 
     def load(self) -> keras.Model:
-        import keras
-
-        from two_tower.towers.registry import register_towers
-
-        register_towers()
-        return keras.saving.load_model(self._path, compile=False)
+        with checked_file(self._path, recovery(self._path, self.metadata)):
+            return read_model(self._path)
 
     def save(self, data: keras.Model) -> None:
-        with replace_file(self._path) as new:
-            data.save(new)
+        with replace_checked_file(self._path) as new:
+            write_model(data, new, new.parent)
 
     def _exists(self) -> bool:
         return self._path.is_file()
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": str(self._path)}
+
+
+def read_model(path: Path) -> keras.Model:
+    """Return the model of a `.keras` file, which the caller has checked."""
+    import keras
+
+    from two_tower.towers.registry import register_towers
+
+    register_towers()
+    return keras.saving.load_model(path, compile=False)
+
+
+def write_model(model: keras.Model, path: Path, scratch: Path) -> None:
+    """Write a model as a `.keras` file.
+
+    Args:
+        model: a built model.
+        path: a new file.
+        scratch: folder for the files that Keras needs meanwhile.
+    """
+    with library_files_in(scratch):
+        model.save(path)

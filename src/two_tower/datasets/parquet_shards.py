@@ -16,12 +16,15 @@ from kedro.io import DatasetError
 from kedro_datasets._typing import TablePreview
 from kedro_datasets.ibis import FileDataset
 
-from two_tower.atomic import current_version, file_sha256, replace_folder
+from two_tower.atomic import has_version, replace_folder
 from two_tower.chunking import cut_tables
+from two_tower.datasets.checked import find_intact_version, find_version, recovery
+from two_tower.hashes import file_sha256
 
 Rows: TypeAlias = ir.Table | pa.Table | pa.RecordBatchReader | Iterable[pa.RecordBatch]
 
 MANIFEST: Final = "_manifest.json"
+MANIFEST_KEYS: Final = {"rows", "rows_per_shard", "schema", "shards"}
 ROWS_PER_SHARD: Final = 1 << 20
 ROWS_PER_GROUP: Final = 1 << 15
 """Rows in memory at a time. DuckDB's threads read different row groups."""
@@ -37,7 +40,7 @@ class ParquetShardsDataset(FileDataset):
 
     A save writes a new version folder, reads it back to compare it with the manifest,
     and makes it the current version last (see `atomic`). A failed save leaves the old
-    table in place.
+    table in place. A load refuses a table with a changed, missing or additional file.
 
     Example:
         ```yaml
@@ -81,9 +84,9 @@ class ParquetShardsDataset(FileDataset):
         self._rows_per_shard = rows_per_shard
 
     def load(self) -> ir.Table:
-        folder = self._version_folder()
-        for shard in _read_manifest(folder)["shards"]:
-            _check_size(folder / shard["file"], shard["bytes"])
+        folder = find_intact_version(
+            Path(self._filepath), self._recovery(), _list_hashes
+        )
         # Read by pattern, since not every backend accepts a list of files.
         return self.connection.read_parquet(f"{escape(str(folder))}/*.parquet")
 
@@ -102,8 +105,21 @@ class ParquetShardsDataset(FileDataset):
             (folder / MANIFEST).write_text(text, encoding="utf-8")
 
     def manifest(self) -> dict[str, Any]:
-        """Return `rows`, `rows_per_shard`, `schema`, and each shard's file and hash."""
-        return _read_manifest(self._version_folder())
+        """Return `rows`, `rows_per_shard`, `schema`, and each shard's file and hash.
+
+        Raises:
+            DatasetError: nothing was saved yet, or the manifest is damaged.
+        """
+        path = self._version_folder() / MANIFEST
+        try:
+            manifest = json.loads(path.read_bytes())
+            if not manifest.keys() >= MANIFEST_KEYS:
+                raise ValueError(f"it lacks {MANIFEST_KEYS - manifest.keys()}")
+        except (OSError, ValueError, AttributeError) as error:
+            raise DatasetError(
+                f"{path} can't be read ({error}); {self._recovery()}"
+            ) from error
+        return dict(manifest)
 
     def fingerprint(self) -> str:
         """Return the SHA-256 of the manifest, which covers the schema and all rows."""
@@ -111,8 +127,7 @@ class ParquetShardsDataset(FileDataset):
 
     def preview(self, nrows: int = 5) -> TablePreview:
         """Return the first `nrows` rows for Kedro-Viz, with long lists shortened."""
-        folder = self._version_folder()
-        manifest = _read_manifest(folder)
+        folder, manifest = self._version_folder(), self.manifest()
         columns = list(manifest["schema"])
         shards = (folder / shard["file"] for shard in manifest["shards"])
         rows = list(_first_rows(shards, nrows))
@@ -125,16 +140,13 @@ class ParquetShardsDataset(FileDataset):
         )
 
     def _version_folder(self) -> Path:
-        folder = current_version(Path(self._filepath))
-        if folder is None:
-            raise DatasetError(
-                f"there is no table at {self._filepath}; run the pipeline that makes it"
-            )
-        return folder
+        return find_version(Path(self._filepath), self._recovery())
+
+    def _recovery(self) -> str:
+        return recovery(Path(self._filepath), self.metadata)
 
     def _exists(self) -> bool:
-        folder = current_version(Path(self._filepath))
-        return folder is not None and (folder / MANIFEST).is_file()
+        return has_version(Path(self._filepath))
 
     def _describe(self) -> dict[str, Any]:
         return {
@@ -209,22 +221,13 @@ def _validate_shards(
             )
 
 
-def _read_manifest(folder: Path) -> dict[str, Any]:
-    path = folder / MANIFEST
-    if not path.is_file():
-        raise DatasetError(f"{path} is missing; run the pipeline that makes this table")
-    manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return manifest
-
-
-def _check_size(path: Path, expected: int) -> None:
-    found = path.stat().st_size if path.is_file() else None
-    if found != expected:
-        state = "missing" if found is None else f"{found} bytes long"
-        raise DatasetError(
-            f"{path} is {state}, but {expected} bytes were saved; "
-            "run the pipeline that makes this table"
-        )
+def _list_hashes(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of each shard as saved, and of the manifest as it is."""
+    shards = json.loads((folder / MANIFEST).read_bytes())["shards"]
+    return {
+        MANIFEST: file_sha256(folder / MANIFEST),
+        **{shard["file"]: shard["sha256"] for shard in shards},
+    }
 
 
 def _first_rows(shards: Iterable[Path], n_rows: int) -> Iterator[dict[str, Any]]:

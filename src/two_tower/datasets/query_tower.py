@@ -15,14 +15,15 @@ import pyarrow.parquet as pq
 from kedro.io import AbstractDataset, DatasetError
 from kedro_datasets._typing import JSONPreview
 
-from two_tower.atomic import current_version, is_intact, replace_folder
+from two_tower.atomic import has_version, replace_folder
+from two_tower.datasets.checked import find_intact_version, find_version
 from two_tower.features.registry import Features
 from two_tower.index.base import METRIC
 from two_tower.serving.query_tower import QueryTower
 from two_tower.serving.vocabularies import COLUMNS, Vocabularies
 from two_tower.types import FIRST_ID, JsonObject
 
-from .keras_model import KerasModelDataset
+from .keras_model import read_model, write_model
 
 FORMAT: Final = 1
 """Version of the folder's format, raised when older code would misread a new folder."""
@@ -64,7 +65,7 @@ class QueryTowerDataset(AbstractDataset[QueryTower, QueryTower]):
         folder = intact_folder(self._folder)
         about = read_about(folder)
         tower = QueryTower(
-            towers=KerasModelDataset(filepath=str(folder / MODEL)).load(),
+            towers=read_model(folder / MODEL),
             vocabularies=read_vocabularies(folder),
             average_query=np.load(folder / AVERAGE_QUERY),
             largest_norm=about["largest_norm"],
@@ -77,7 +78,7 @@ class QueryTowerDataset(AbstractDataset[QueryTower, QueryTower]):
 
     def save(self, data: QueryTower) -> None:
         with replace_folder(self._folder) as folder:
-            data.towers.save(folder / MODEL)
+            write_model(data.towers, folder / MODEL, folder.parent)
             np.save(folder / AVERAGE_QUERY, data.average_query)
             for name in COLUMNS:
                 table = getattr(data.vocabularies, name)
@@ -95,7 +96,7 @@ class QueryTowerDataset(AbstractDataset[QueryTower, QueryTower]):
         return JSONPreview(json.dumps({**about, "schema": None, "declared": None}))
 
     def _exists(self) -> bool:
-        return current_version(self._folder) is not None
+        return has_version(self._folder)
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": str(self._folder)}
@@ -121,31 +122,21 @@ def describe(tower: QueryTower) -> JsonObject:
 
 
 def version_folder(folder: Path) -> Path:
-    """Return the folder of the current version.
+    """Return the folder of the current version; its content is not checked.
 
     Raises:
-        DatasetError: if nothing was saved yet.
+        DatasetError: if nothing was saved yet, or the pointer is damaged.
     """
-    version = current_version(folder)
-    if version is None:
-        raise DatasetError(f"there is no query tower in {folder}; run: kedro run")
-    return version
+    return find_version(folder, _REBUILD)
 
 
 def intact_folder(folder: Path) -> Path:
     """Return the folder of the current version after checking its files' hashes.
 
     Raises:
-        DatasetError: if nothing was saved yet, a file was changed, or the folder has
-            another format.
+        DatasetError: if nothing was saved yet, or a file was changed.
     """
-    version = version_folder(folder)
-    read_about(version)
-    if not is_intact(version):
-        raise DatasetError(
-            f"{version} is damaged: a file differs from what was saved; {_REBUILD}"
-        )
-    return version
+    return find_intact_version(folder, _REBUILD)
 
 
 def read_about(folder: Path) -> JsonObject:

@@ -1,6 +1,7 @@
 """Dataset of a simulated archive: a zip file, streamed and replaced in one step."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
@@ -17,6 +18,7 @@ _UNIX: Final = 3
 _READABLE: Final = 0o100644 << 16  # a regular file, rw-r--r--
 _LEVEL: Final = 6
 _BLOCK: Final = 1 << 20  # bytes read at a time
+_AGAIN: Final = "run, with its --env: kedro run --pipelines simulation"
 
 
 class SimulatedArchiveDataset(AbstractDataset[list[Member], list[Member]]):
@@ -61,11 +63,7 @@ class SimulatedArchiveDataset(AbstractDataset[list[Member], list[Member]]):
 
     def load(self) -> list[Member]:
         """Return the members; their bytes are read on demand."""
-        if not self._exists():
-            raise DatasetError(
-                f"no archive at {self._filepath}; run: kedro run --pipelines simulation"
-            )
-        with ZipFile(self._filepath) as archive:
+        with _readable(self._filepath), ZipFile(self._filepath) as archive:
             names = archive.namelist()
         return [Member(name, partial(_read, self._filepath, name)) for name in names]
 
@@ -108,6 +106,17 @@ def _info(name: str) -> ZipInfo:
 
 
 def _read(path: Path, name: str) -> Iterator[bytes]:
-    with ZipFile(path) as archive, archive.open(name) as file:
+    with _readable(path), ZipFile(path) as archive, archive.open(name) as file:
         while block := file.read(_BLOCK):
             yield block
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Name the archive in whatever `zipfile` raises; each member has its own CRC."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise DatasetError(f"no archive at {path}; {_AGAIN}") from error
+    except Exception as error:  # a damaged header may look like any feature of zip
+        raise DatasetError(f"{path} is damaged: {error}; {_AGAIN}") from error

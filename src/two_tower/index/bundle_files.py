@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
-from two_tower.atomic import file_sha256
+from two_tower.hashes import file_sha256
 from two_tower.index.base import SearchResult
 from two_tower.index.bundle import (
     GoldenQueries,
@@ -39,7 +39,7 @@ GOLDEN_QUERIES: Final = "golden_queries.npy"
 GOLDEN_INDICES: Final = "golden_positions.npy"
 GOLDEN_SCORES: Final = "golden_scores.npy"
 
-_REBUILD: Final = "run: kedro run --pipelines indexing"
+REBUILD: Final = "run: kedro run --pipelines indexing"
 
 
 def write_bundle(bundle: IndexBundle, folder: Path) -> None:
@@ -89,13 +89,22 @@ def read_about(folder: Path) -> JsonObject:
         about = json.loads(path.read_bytes())
         found = about["format"]
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise ValueError(f"{path} is missing or damaged; {_REBUILD}") from error
+        raise ValueError(f"{path} is missing or damaged; {REBUILD}") from error
     if found != FORMAT:
         raise ValueError(
             f"{folder} is an index bundle of format {found}; this version reads format "
-            f"{FORMAT}: {_REBUILD}"
+            f"{FORMAT}: {REBUILD}"
         )
     return dict(about)
+
+
+def list_hashes(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of each file as saved, and of the description as it is.
+
+    Raises:
+        ValueError: as `read_about`.
+    """
+    return {ABOUT: file_sha256(folder / ABOUT), **read_about(folder)["files"]}
 
 
 def read_bundle(folder: Path) -> IndexBundle:
@@ -113,16 +122,16 @@ def read_bundle(folder: Path) -> IndexBundle:
         _require_library(about["library"])
         _require_hashes(folder, about["files"])
         bundle = _open_bundle(folder, about)
-    except (KeyError, TypeError, pa.ArrowInvalid) as error:
+    except (KeyError, TypeError, AttributeError, pa.ArrowInvalid) as error:
         raise ValueError(
-            f"{folder} is not a complete index bundle; {_REBUILD}"
+            f"{folder} is not a complete index bundle; {REBUILD}"
         ) from error
     for name in ("n_items", "dimension", "item_id_type"):
         found = describe_bundle(bundle)[name]
         if found != about[name]:
             raise ValueError(
                 f"{folder} has {name} {found}, but {ABOUT} says {about[name]}; "
-                f"{_REBUILD}"
+                f"{REBUILD}"
             )
     replay_golden_queries(bundle)
     return bundle
@@ -160,7 +169,7 @@ def _require_library(library: dict[str, str] | None) -> None:
         raise ValueError(
             f"the index was built with {name} {built}, but {name} {installed} is "
             f"installed, which may misread it; install {name} {built}, or "
-            f"{_REBUILD}"
+            f"{REBUILD}"
         )
     if built != installed:
         logger.warning("index built with %s %s, read with %s", name, built, installed)
@@ -170,10 +179,10 @@ def _require_hashes(folder: Path, files: dict[str, str]) -> None:
     for name, expected in files.items():
         path = folder / name
         if not path.is_file():
-            raise ValueError(f"{path} is missing; {_REBUILD}")
+            raise ValueError(f"{path} is missing; {REBUILD}")
         if file_sha256(path) != expected:
             raise ValueError(
-                f"{path} is damaged: its SHA-256 is not the one in {ABOUT}; {_REBUILD}"
+                f"{path} is damaged: its SHA-256 is not the one in {ABOUT}; {REBUILD}"
             )
 
 

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import requests
 
+from two_tower.atomic import flush, name_failures
 from two_tower.movielens.archive import file_md5
 from two_tower.movielens.releases import Release
 
@@ -50,11 +51,22 @@ def download_release(release: Release, target: Path) -> None:
     Raises:
         DownloadError: the network or the server failed, or the MD5 differs from the
             one that GroupLens publishes.
+        SaveError: the disk is full, or the folder not writable.
     """
+    with name_failures(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = target.with_name(f"{target.name}.part")
+        _download(release, part)
+        n_bytes = part.stat().st_size
+        flush(part)
+        part.replace(target)
+    logger.info("downloaded %s: %d bytes, MD5 equal to GroupLens'", target, n_bytes)
+
+
+def _download(release: Release, part: Path) -> None:
+    """Append to `part` until its MD5 is the published one."""
     url = str(release.url)
     published = release.md5 or _retry(lambda: _published_md5(f"{release.md5_url}"))
-    part = target.with_name(f"{target.name}.part")
-    target.parent.mkdir(parents=True, exist_ok=True)
     is_resumed = part.exists()
     logger.info("downloading %s", url)
     _retry(lambda: _append_rest(url, part))
@@ -69,9 +81,6 @@ def download_release(release: Release, target: Path) -> None:
             f"{url} sent an archive of MD5 {received}, but GroupLens publishes "
             f"{published}"
         )
-    n_bytes = part.stat().st_size
-    part.replace(target)
-    logger.info("downloaded %s: %d bytes, MD5 equal to GroupLens'", target, n_bytes)
 
 
 def _retry(attempt: Callable[[], T]) -> T:

@@ -2,13 +2,15 @@
 
 import json
 import logging
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from two_tower.atomic import replace_file
+from two_tower.atomic import replace_checked_file
+from two_tower.hashes import check_file, hash_file
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +50,7 @@ class CheckpointStore:
             for name, arrays in checkpoint.arrays.items()
             for i, array in enumerate(arrays)
         }
-        with replace_file(self.path) as new:
+        with replace_checked_file(self.path) as new:
             np.savez(new, about=np.array(json.dumps(about)), **flat)
 
     def load(self, fingerprint: str) -> Checkpoint | None:
@@ -56,25 +58,40 @@ class CheckpointStore:
 
         A checkpoint of other data or parameters is logged, and stays until the next
         save replaces it.
+
+        Raises:
+            ValueError: the file is damaged.
         """
         if not self.path.exists():
             return None
-        with np.load(self.path) as file:
-            about = json.loads(str(file["about"]))
-            found = about.pop("fingerprint")
-            if found != fingerprint:
-                logger.info(
-                    "the checkpoint in %s belongs to other data or parameters; "
-                    "training starts from the first epoch",
-                    self.path,
-                )
-                return None
-            arrays: Arrays = {}
-            for key in file.files:
-                if "/" in key:  # in the order of the save
-                    arrays.setdefault(key.split("/")[0], []).append(file[key])
-        return Checkpoint(found, about, arrays)
+        try:
+            check_file(self.path)
+            checkpoint = _read(self.path)
+        except Exception as error:  # a reader of an unchecked file may raise anything
+            raise ValueError(
+                f"training can't resume: {error}; to train from the first epoch, "
+                f"run: rm -r {shlex.quote(str(self.path.parent))}"
+            ) from error
+        if checkpoint.fingerprint != fingerprint:
+            logger.info(
+                "the checkpoint in %s belongs to other data or parameters; "
+                "training starts from the first epoch",
+                self.path,
+            )
+            return None
+        return checkpoint
 
     def clear(self) -> None:
         """Remove the checkpoint of a finished training."""
         self.path.unlink(missing_ok=True)
+        hash_file(self.path).unlink(missing_ok=True)
+
+
+def _read(path: Path) -> Checkpoint:
+    with np.load(path) as file:
+        about = json.loads(str(file["about"]))
+        arrays: Arrays = {}
+        for key in file.files:
+            if "/" in key:  # in the order of the save
+                arrays.setdefault(key.split("/")[0], []).append(file[key])
+    return Checkpoint(about.pop("fingerprint"), about, arrays)
