@@ -75,12 +75,18 @@ ROWS = {
     "A29": "each vector can have a matrix of its own",
     "A30": "how much an item counts, by what is asked for alone",
     "A31": "a layer norm, to length 1 if asked for",
-    "A32": "a user's vectors are unit vectors, also as a flat view",
+    "A32": (
+        "a user's vectors are unit vectors; their flat view is the table "
+        "`user_embeddings`, a row per vector"
+    ),
     "A33": (
         "an item is scored by the nearest of a user's V vectors: max over v of the "
         "cosine"
     ),
-    "A34": "the best vectors of a user by given scores",
+    "A34": (
+        "the best vectors of a user by given scores: a function for code of your own, "
+        "since exports and searches use all V vectors"
+    ),
     "A35": "A FIFO queue of positives, the current batch in it, its size checked",
     "A36": "queued ids are embedded with today's weights: never stale, and they learn",
     "A37": "tokens_per_batch of the queue that are not filled yet have weight 0",
@@ -152,7 +158,10 @@ ROWS = {
     "L24": "pairwise mutual information of the features, for cfm",
     "L25": "total = main + alpha · self-supervised, with neither logQ nor hit mask",
     "L26": "evaluation while training, on a sample of users",
-    "L27": "top-k, parameter count, seed",
+    "L27": (
+        "top-k by the index, `exact` or Annoy, and not in the graph, where seen items "
+        "and ties can't be handled; parameter count; seed"
+    ),
     "L28": "what is needed to reload and retrain is stored; vocabularies grow",
     "L29": "an unknown user, item or feature is a clear error",
     "L30": "serving: request features, cold start, seen items, nearest, random draws",

@@ -177,6 +177,7 @@ PRESETS = (
     "tfrs-basic",
     "libreco-two-tower",
     "multi-interest",
+    "multiclrec",
 )
 
 

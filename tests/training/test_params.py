@@ -23,12 +23,58 @@ def refused(path: str, value: object) -> dict[str, object]:
         ("tfrs-basic", "none"),
         ("libreco-two-tower", "none"),
         ("multi-interest", "multi_interest"),
+        ("multiclrec", "multi_interest"),
     ],
 )
 def test_a_preset_gives_the_history_that_it_says(preset, history):
     assert (
         Training.model_validate(training_in_conf(preset=preset)).history.kind == history
     )
+
+
+# covers: A20 A22 A23 A39 A40 A42 A43 A44 A45 A46 A47 A48
+def test_multiclrec_has_the_settings_of_its_code():
+    found = Training.model_validate(training_in_conf(preset="multiclrec"))
+    encoder, objective = found.history.multi_interest, found.objective.interest_softmax
+    assert (encoder.attention.kind, encoder.attention.position_bias) == (
+        "context",
+        False,
+    )
+    heads = encoder.heads
+    assert (heads.routing, heads.prior, heads.equalise) == ("soft", True, False)
+    assert (heads.temperature, heads.category_temperature) == (0.07, 0.07)
+    assert encoder.aggregation.model_dump() == {
+        "query": "items",
+        "transform": True,
+        "temperature": None,
+        "last_layer": False,
+    }
+    assert found.scoring.model_dump() == {
+        "normalise": True,
+        "temperature": {"start": 0.07, "learned": False},
+    }
+    assert (objective.joint, objective.assignment, objective.margin) == (
+        True,
+        "category",
+        0,
+    )
+    parts = (objective.load_balancing, objective.entropy, objective.semantic)
+    assert [part.weight for part in parts] == [1, 1, 1]
+    queue = found.negatives.queue
+    assert (found.negatives.kind, queue.unique, found.log_q.kind) == (
+        "queue",
+        True,
+        "none",
+    )
+    # Ten batches, as there; half of them hard.
+    assert queue.size == 2 * queue.hard == 10 * found.batches.pairs
+    optimizer = found.optimizer
+    assert (optimizer.kind, optimizer.learning_rate, optimizer.clip) == (
+        "adam",
+        0.001,
+        "each",
+    )
+    assert found.schedule.kind == "constant"
 
 
 # covers: L2 L5 L9 L10 L11 L12 L13 L15 L16 L18 L19 L20
