@@ -26,6 +26,7 @@ SCHEMA = ibis.schema(
         "rating": "float32",
     }
 )
+FILE_ORDER = Order(ties="file_order", without_times="file_order", seed=0)
 
 
 def interactions(*rows) -> ir.Table:

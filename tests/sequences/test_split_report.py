@@ -1,8 +1,7 @@
 import pytest
 
-from tests.sequences.tables import interactions, sequence, some_interactions
+from tests.sequences.tables import FILE_ORDER, interactions, sequence, some_interactions
 from two_tower.pipelines.sequencing import nodes
-from two_tower.sequences.selection import Order
 from two_tower.sequences.split_report import share_of_ties
 
 
@@ -110,6 +109,6 @@ def test_new_items_are_counted_as_cold_and_explicit_negatives_as_pairs():
 def test_ties_are_counted_within_users():
     # One of user 1's two pairs ties; user 2 has no pair, though it ties with user 1.
     table = interactions((1, 1, 5), (1, 2, 5), (1, 3, 6), (2, 1, 6))
-    kept = Order(ties="file_order", seed=0).number_positions(table)
+    kept = FILE_ORDER.number_positions(table, timed=True)
     assert share_of_ties(kept) == 0.5
     assert share_of_ties(kept.filter(kept.user_id == 2)) == 0.0

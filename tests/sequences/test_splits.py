@@ -4,15 +4,14 @@ import ibis
 import pytest
 from pydantic import ValidationError
 
-from tests.sequences.tables import interactions, parameters, rows
+from tests.sequences.tables import FILE_ORDER, interactions, parameters, rows
 from two_tower.sequences import splits
-from two_tower.sequences.selection import Order
 
 HALF = {"validation": 0.25, "test": 0.25}
 
 
 def kept(*events):
-    return Order(ties="file_order", seed=0).number_positions(interactions(*events))
+    return FILE_ORDER.number_positions(interactions(*events), timed=True)
 
 
 def assign(kind, kept, seed=0):
@@ -236,3 +235,45 @@ def test_an_unknown_kind_is_refused_with_those_that_there_are():
 def test_the_split_of_the_chosen_kind_is_assigned():
     split = splits.Split(**parameters()["split"])
     assert by_user(split.assign(kept((1, 1, 1), (1, 2, 2)))) == {1: ["train", "test"]}
+
+
+# covers: N3
+@pytest.mark.parametrize("kind", ["none", "leave_one_out", "random"])
+def test_everything_is_trained_on_without_a_split(kind):
+    split = splits.Split(**parameters()["split"] | {"kind": kind})
+    events = kept(*((user, item, item) for user in range(4) for item in range(5)))
+    found = {name for (name,) in rows(split.assign(events), "split")}
+    assert (found == {"train"}) == (kind == "none")
+    assert split.chosen.holds_out == (kind != "none")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({}, "leave_one_out leaves none of 3 interactions for test .3 users, 2 items"),
+        (
+            {"kind": "random", "random": {"validation": 0.1, "test": 0.1}},
+            "random {'validation': 0.1, 'test': 0.1} leaves none of 3 .* raise the",
+        ),
+        (
+            {
+                "kind": "temporal",
+                "temporal": {"validation": "1960-01-01", "test": "1990-01-01"},
+            },
+            "temporal .* leaves none of 3 interactions for training .* data span",
+        ),
+    ],
+)
+def test_a_split_that_leaves_nothing_is_refused_by_its_parameters(changes, message):
+    split = splits.Split(**parameters()["split"] | changes)
+    with pytest.raises(ValueError, match=rf"sequencing.split.kind: {message}"):
+        split.require_rows(split.assign(kept((1, 1, 5), (2, 1, 6), (3, 2, 7))))
+
+
+def test_a_split_by_time_is_refused_without_times():
+    base = parameters()["split"]
+    splits.Split(**base | {"kind": "random"}).require_times(timed=False)
+    temporal = splits.Split(**base | {"kind": "temporal"})
+    temporal.require_times(timed=True)
+    with pytest.raises(ValueError, match=r"needs times.* none, leave_one_out, random"):
+        temporal.require_times(timed=False)

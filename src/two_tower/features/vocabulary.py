@@ -129,8 +129,8 @@ def _numbered(
     order = [numbered["_deployed"].isnull(), numbered["_deployed"], numbered["value"]]
     rank = ibis.row_number().over(order_by=order)
     return numbered.select(
-        entity=ibis.literal(entity),
-        feature=ibis.literal(name),
+        entity=ibis.literal(entity, "string"),
+        feature=ibis.literal(name, "string"),
         value="value",
         id=(rank + FIRST_ID).cast("int32"),
         count=_["count"].cast("int64"),

@@ -47,7 +47,7 @@ class ExplicitNegatives(Params):
         A low rating counts if it is older than all held-out interactions of its user,
         and if user and item are in the training. Items with a positive in the user's
         training are left out. Items whose only positive is held out stay: leaving them
-        out would leak the target.
+        out would leak the target. In data without times every low rating counts.
 
         Args:
             interactions: all of them: `user_id`, `item_id`, `timestamp` (int64,

@@ -17,8 +17,8 @@ def count_steps(steps: Mapping[str, ir.Table]) -> list[JsonObject]:
     """
     counts = [
         table.agg(
-            number=ibis.literal(number),
-            step=ibis.literal(name),
+            number=ibis.literal(number, "int64"),
+            step=ibis.literal(name, "string"),
             interactions=_.count(),
             users=_.user_id.nunique(),
             items=_.item_id.nunique(),
@@ -35,7 +35,7 @@ def share_of_ties(kept: ir.Table) -> float:
         kept: `user_id`, `position`, `timestamp`.
 
     Returns:
-        A share in [0, 1]; 0 without consecutive interactions.
+        A share in [0, 1]; 0 without consecutive interactions or times.
     """
     in_order = ibis.window(group_by="user_id", order_by="position")
     # The lag of a user's first interaction is null, and so counts for neither.

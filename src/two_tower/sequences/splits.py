@@ -8,6 +8,7 @@ Each kind of split adds the column `split` to the kept interactions:
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from typing import Annotated, ClassVar, Final, Self, TypeAlias
 
@@ -35,6 +36,12 @@ class SplitKind(Params, ABC):
 
     is_random: ClassVar[bool] = False
     """Whether a seed decides; such a split changes when the data grow."""
+    needs_times: ClassVar[bool] = False
+    """Whether interactions without times can't be split this way."""
+    holds_out: ClassVar[bool] = True
+    """Whether anything is held out of the training."""
+    remedy: ClassVar[str]
+    """What to change where the split leaves no training or no test interaction."""
 
     @abstractmethod
     def assign(self, kept: ir.Table, *, seed: int) -> ir.Table:
@@ -70,6 +77,8 @@ class LeaveOneOut(SplitKind):
     A user with two has no validation target, one with a single interaction no target.
     """
 
+    remedy: ClassVar[str] = "A test query takes a user with two interactions or more"
+
     def assign(self, kept: ir.Table, *, seed: int) -> ir.Table:
         n = kept.event_id.count().over(group_by="user_id")
         from_end = n - 1 - kept.position
@@ -99,6 +108,11 @@ class Temporal(SplitKind):
     A cut-off is a date (UTC), or the share of the interactions in order of time that
     come before it. Interactions of the cut-off's second all come after it.
     """
+
+    needs_times: ClassVar[bool] = True
+    remedy: ClassVar[str] = (
+        "Set sequencing.split.temporal.validation and test to times that the data span"
+    )
 
     validation: CutOff = Field(description="end of the training")
     test: CutOff = Field(description="end of the validation")
@@ -165,6 +179,9 @@ class HeldOut(SplitKind):
     """Random shares that are held out, each rounded to whole rows."""
 
     is_random: ClassVar[bool] = True
+    remedy: ClassVar[str] = (
+        "Shares are rounded to whole rows: raise the share, or bring more data"
+    )
 
     validation: float = Field(ge=0, lt=1, description="share for validation; 0: none")
     test: Share = Field(description="share for test")
@@ -249,11 +266,22 @@ class NewItems(HeldOut):
         return (TRAIN, GIVEN)
 
 
+class NoSplit(SplitKind):
+    """Nothing is held out: all interactions are trained on, and none is evaluated."""
+
+    holds_out: ClassVar[bool] = False
+    remedy: ClassVar[str] = "Bring data with interactions"
+
+    def assign(self, kept: ir.Table, *, seed: int) -> ir.Table:
+        return kept.mutate(split=ibis.literal(TRAIN, "string"))
+
+
 class Split(OneOf[SplitKind]):
     """Which interactions are held out: `kind` names one of the groups."""
 
     seed: int = Field(description="seed of a random split")
-    # It has no options, and so no group in the parameters.
+    # These two have no options, and so no group in the parameters.
+    none: NoSplit = Field(default=NoSplit(), exclude=True)
     leave_one_out: LeaveOneOut = Field(default=LeaveOneOut(), exclude=True)
     temporal: Temporal
     random: RandomInteractions
@@ -263,3 +291,59 @@ class Split(OneOf[SplitKind]):
     def assign(self, kept: ir.Table) -> ir.Table:
         """Return the kept interactions with `split`; see `SplitKind.assign`."""
         return self.chosen.assign(kept, seed=self.seed)
+
+    def require_times(self, *, timed: bool) -> None:
+        """Refuse a split by time for data without times.
+
+        Args:
+            timed: whether the data have times.
+
+        Raises:
+            ValueError: the chosen kind needs times.
+        """
+        if self.chosen.needs_times and not timed:
+            others = [kind for kind in self.kinds() if not self._needs_times(kind)]
+            raise ValueError(
+                f"sequencing.split.kind is {self.kind}, which needs times, but the "
+                "data have none (ingestion.columns.interactions.timestamp is null); "
+                f"choose one of {', '.join(others)}: random suits data without order"
+            )
+
+    def require_rows(self, split_interactions: ir.Table) -> None:
+        """Refuse a split that leaves nothing for training or for test.
+
+        Args:
+            split_interactions: `user_id`, `item_id` and `split`.
+
+        Raises:
+            ValueError: no interaction is for training, or none for test although the
+                kind holds some out.
+        """
+        names = (TRAIN, TEST) if self.chosen.holds_out else (TRAIN,)
+        rows = split_interactions
+        counts = rows.agg(
+            interactions=rows.count(),
+            users=rows.user_id.nunique(),
+            items=rows.item_id.nunique(),
+            **{name: (rows.split == name).cast("int64").sum() for name in names},
+        )
+        (found,) = counts.to_pyarrow().to_pylist()
+        for name in names:
+            if not found[name]:
+                raise ValueError(self._refuse(name, found))
+
+    def _refuse(self, name: str, found: Mapping[str, int]) -> str:
+        """Return the message for a split that leaves nothing for `name`."""
+        options = self.chosen.model_dump(mode="json")
+        use = "training" if name == TRAIN else name
+        return (
+            f"sequencing.split.kind: {self.kind}{f' {options}' if options else ''} "
+            f"leaves none of {found['interactions']} interactions for {use} "
+            f"({found['users']} users, {found['items']} items). "
+            f"{self.chosen.remedy}, or choose another kind"
+            f"{'' if name == TRAIN else '; none trains on all of them'}"
+        )
+
+    def _needs_times(self, kind: str) -> bool:
+        part: SplitKind = getattr(self, kind)
+        return part.needs_times

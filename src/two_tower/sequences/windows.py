@@ -15,8 +15,8 @@ def cut_windows(training: ir.Table, size: int) -> ir.Table:
 
     Args:
         training: one row per interaction: `user`, `item` (int32), `timestamp` (int64,
-            seconds), `rating` (float32 or null), `position` (int32, unique per user,
-            ascending in time).
+            seconds, or null), `rating` (float32 or null), `position` (int32, unique per
+            user, ascending in time).
         size: maximum pairs per window, 1 or more.
 
     Returns:
@@ -44,8 +44,9 @@ def cut_windows(training: ir.Table, size: int) -> ir.Table:
         "target_timestamps": "target_timestamp",
     }
     windows = collect_in_order(numbered, ["user", "window"], "position", lists)
-    real = {
-        name: windows[name].filter(lambda value: value.notnull())
-        for name in ("targets", "target_timestamps")
-    }
-    return windows.mutate(**real).order_by("user", "window")
+    # Times of real targets may be null too, so their number is that of the targets.
+    targets = windows.targets.filter(lambda value: value.notnull())
+    times = windows.target_timestamps[: targets.length()]
+    return windows.mutate(targets=targets, target_timestamps=times).order_by(
+        "user", "window"
+    )

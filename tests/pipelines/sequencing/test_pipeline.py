@@ -203,7 +203,7 @@ def test_histories_hold_ratings_and_keep_missing_ones(catalog_of):
 
 def test_data_without_a_single_target_stop_the_run(catalog_of):
     events = interactions((1, 7, 5, 4.0), (2, 8, 4, 4.0))
-    with pytest.raises(ValueError, match=r"nothing_is_empty.*test_examples"):
+    with pytest.raises(ValueError, match=r"leaves none of 2 .* for test"):
         run(catalog_of("a", events))
 
 

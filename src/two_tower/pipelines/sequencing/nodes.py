@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import asdict
+from itertools import pairwise
 from typing import Final, Literal
 
 import ibis.expr.types as ir
@@ -15,6 +16,7 @@ from two_tower.sequences.explicit_negatives import ExplicitNegatives
 from two_tower.sequences.expressions import collect_in_order
 from two_tower.sequences.selection import Order, Selection
 from two_tower.sequences.splits import TEST, TRAIN, VALIDATION, Split
+from two_tower.sequences.times import describe_order, has_times, require_stable_order
 from two_tower.sequences.vocabularies import DeployedVocabularies
 from two_tower.types import FIRST_ID, JsonObject
 
@@ -22,6 +24,9 @@ from . import audit
 from .retraining import require_same_rules
 
 logger = logging.getLogger(__name__)
+
+WARNED_SHARE: Final = 0.3
+"""Share of the interactions above which a selection that drops them is warned of."""
 
 ENTITIES: Final[tuple[Literal["item", "user"], ...]] = ("item", "user")
 
@@ -37,7 +42,8 @@ def keep_interactions(
 
     Args:
         interactions: `event_id` (int64, unique, the order in the file), `user_id`,
-            `item_id`, `timestamp` (int64, seconds), `rating` (float32 or null).
+            `item_id`, `timestamp` (int64, seconds; null in all rows: there are no
+            times), `rating` (float32 or null).
         selected: which interactions are kept.
         order: order of a user's interactions.
         split: how interactions will be held out; needed with `deployed`.
@@ -49,13 +55,18 @@ def keep_interactions(
         by user and position.
 
     Raises:
-        ValueError: the rules may hold out interactions that the deployed towers were
-            trained on.
+        ValueError: the selection leaves nothing, or the rules may hold out interactions
+            that the deployed towers were trained on.
     """
+    timed = has_times(interactions)
     if split is not None and deployed is not None:
         require_same_rules(deployed.rules, selected, order, split)
+        require_stable_order(order, split, timed=timed)
+    selected.require_rows(interactions)
     *_, kept = selected.steps(interactions).values()
-    return order.number_positions(kept)
+    if not timed:
+        logger.info("the data have no times: %s", describe_order(order))
+    return order.number_positions(kept, timed=timed)
 
 
 def build_histories(kept_interactions: ir.Table) -> ir.Table:
@@ -83,8 +94,15 @@ def assign_splits(kept_interactions: ir.Table, split: Split) -> ir.Table:
 
     Returns:
         The same columns and `split` (see `splits`), ordered by user and position.
+
+    Raises:
+        ValueError: the split needs times and there are none, or it leaves nothing for
+            training or for test.
     """
-    return split.assign(kept_interactions).order_by("user_id", "position")
+    split.require_times(timed=has_times(kept_interactions))
+    split_interactions = split.assign(kept_interactions)
+    split.require_rows(split_interactions)
+    return split_interactions.order_by("user_id", "position")
 
 
 def build_item_vocabulary(
@@ -289,18 +307,15 @@ def report_split(
 
     Returns:
         The kind of split with its shares, seed and cut-offs in seconds (null for none),
-        the selection, and counts of `split_report`.
+        the selection, `has_times`, and counts of `split_report`. Without times, `ties`
+        says how all interactions of a user are ordered.
     """
     steps = split_report.count_steps(selected.steps(tables["interactions"]))
     read, kept = steps[0], steps[-1]
-    logger.info(
-        "kept %d of %d interactions, of %d users and %d items",
-        kept["interactions"],
-        read["interactions"],
-        kept["users"],
-        kept["items"],
-    )
+    _log_kept(read, kept, steps)
     interactions, kind = tables["split_interactions"], split.chosen
+    timed = has_times(interactions)
+    handling = order.handling(timed=timed)
     cut_offs = {
         name: int(moment.execute())
         for name, moment in kind.cut_offs(interactions).items()
@@ -313,13 +328,38 @@ def report_split(
         "selection": selected.model_dump(),
         "steps": steps,
         "dropped_interactions": read["interactions"] - kept["interactions"],
+        "has_times": timed,
         "ties": {
-            "handling": order.ties,
-            "seed": order.seed if order.ties == "shuffled" else None,
+            "handling": handling,
+            "seed": order.seed if handling == "shuffled" else None,
             "share_of_consecutive_pairs": split_report.share_of_ties(interactions),
         },
         **split_report.count_outputs(tables),
     }
+
+
+def _log_kept(read: JsonObject, kept: JsonObject, steps: list[JsonObject]) -> None:
+    """Log what the selection keeps; it warns of one that drops much."""
+    n_read, n_kept = read["interactions"], kept["interactions"]
+    logger.info(
+        "kept %d of %d interactions, of %d users and %d items",
+        n_kept,
+        n_read,
+        kept["users"],
+        kept["items"],
+    )
+    if n_read - n_kept > WARNED_SHARE * n_read:
+        dropped = (
+            f"{before['interactions'] - after['interactions']} at {after['step']!r}"
+            for before, after in pairwise(steps)
+            if after["interactions"] < before["interactions"]
+        )
+        logger.warning(
+            "the selection drops %.0f %% of the interactions (%s); relax "
+            "sequencing.selection if that is not meant",
+            100 * (1 - n_kept / n_read),
+            ", ".join(dropped),
+        )
 
 
 def audit_leakage(

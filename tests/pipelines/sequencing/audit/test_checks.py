@@ -6,7 +6,7 @@ import ibis
 import pytest
 from ibis import _
 
-from tests.sequences.tables import sequence, some_interactions
+from tests.sequences.tables import FILE_ORDER, sequence, some_interactions
 from two_tower.sequences import windows
 from two_tower.sequences.selection import Order, Selection
 from two_tower.sequences.splits import LeaveOneOut, SplitKind
@@ -265,7 +265,7 @@ def test_shuffled_ties_still_have_to_follow_time():
     with named("histories_hold_each_interaction_once"):
         audit(changed(outputs, "histories", swap_two_events))
     with named("histories_hold_each_interaction_once"):
-        audit(with_params(outputs, order=Order(ties="file_order", seed=0)))
+        audit(with_params(outputs, order=FILE_ORDER))
 
 
 leave_one_out = LeaveOneOut.assign
@@ -274,11 +274,12 @@ number_positions = Order.number_positions
 
 
 def hold_out_too_early(self, kept, *, seed):
-    return leave_one_out(self, kept.mutate(position=kept.position - 1), seed=seed)
+    return leave_one_out(self, kept.mutate(position=kept.position + 1), seed=seed)
 
 
-def reverse_ties(self, rows):
-    return number_positions(self, rows.mutate(event_id=-rows.event_id))
+def reverse_ties(self, rows, *, timed):
+    reversed_file = rows.mutate(event_id=-rows.event_id)
+    return number_positions(self, reversed_file, timed=timed)
 
 
 # covers: X7
@@ -311,3 +312,54 @@ def test_repeats_of_a_pair_are_allowed_where_the_data_have_them(kind):
         ibis.memtable(again), split={"kind": kind, "seed": 1} | shares_of(kind)
     )
     assert audit(outputs)["passed"]
+
+
+def without_times(table=None):
+    rows = some_interactions() if table is None else table
+    return rows.mutate(timestamp=ibis.null("int64"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "order"),
+    [
+        ("none", "shuffled"),
+        ("leave_one_out", "file_order"),
+        ("random", "shuffled"),
+        ("new_users", "file_order"),
+        ("new_items", "shuffled"),
+    ],
+)
+def test_sound_outputs_without_times_pass(kind, order):
+    outputs = sequence(
+        without_times(),
+        split={"kind": kind, "seed": 1} | shares_of(kind),
+        order={"without_times": order},
+        selection={"repeats": "first"},
+        explicit_negatives={"max_rating": None},
+    )
+    assert audit(outputs)["passed"]
+    windows = outputs[0]["train_sequences"].to_pyarrow().to_pylist()
+    assert {t for row in windows for t in row["timestamps"]} == {None}
+    assert all(len(r["targets"]) == len(r["target_timestamps"]) for r in windows)
+
+
+def test_the_order_of_the_file_is_audited_without_times():
+    outputs = sequence(without_times(), order={"without_times": "file_order"})
+
+    def swap(rows):
+        ids = first_with(rows, lambda r: len(r["item_ids"]) > 1)["item_ids"]
+        ids[0], ids[1] = ids[1], ids[0]
+
+    with named("histories_hold_each_interaction_once"):
+        audit(changed(outputs, "histories", swap))
+
+
+def test_nothing_is_held_out_without_a_split():
+    tables, params = sequence(some_interactions(), split={"kind": "none"})
+    assert audit((tables, params))["passed"]
+    assert tables["train_sequences"].user.nunique().execute() == 16
+    for name in ("validation_examples", "test_examples"):
+        assert tables[name].count().execute() == 0
+    held_out = make("leave_one_out")[0]["test_examples"]
+    with named("none_holds_out_what_it_promises"):
+        audit((tables | {"test_examples": held_out}, params))

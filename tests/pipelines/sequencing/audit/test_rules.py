@@ -1,7 +1,15 @@
 """Each split, and the explicit negatives, must hold out what they promise."""
 
-import pytest
+from types import SimpleNamespace
 
+import ibis
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.sequences.tables import interactions, parameters, sequence
+from two_tower.pipelines.sequencing.audit.rules import split_violations
 from two_tower.sequences.splits import Split
 
 from .outputs import KINDS, audit, changed, first_with, make, named, with_params
@@ -157,3 +165,45 @@ def test_explicit_negatives_without_a_maximum_rating_are_named(outputs):
     corrupted = changed(outputs["random"], "explicit_negatives", add_some)
     with named("explicit_negatives_come_from_training_only"):
         audit(corrupted)
+
+
+NO_TARGETS = ibis.table({"user": "int32", "item": "int32"}, name="targets")
+
+
+# covers: N3
+@given(st.integers(1, 70_000), st.floats(0.001, 0.5), st.floats(0, 0.49))
+def test_a_random_split_is_audited_at_any_size(n, test, validation):
+    shares = {"validation": validation, "test": test}
+    split = Split(**parameters()["split"] | {"kind": "random", "random": shares})
+    expected = SimpleNamespace(count=lambda: SimpleNamespace(execute=lambda: n))
+    events = SimpleNamespace(
+        expected=expected,
+        targets={"validation": NO_TARGETS, "test": NO_TARGETS},
+        histories=ibis.table({"user": "int32", "item": "int32"}, name="histories"),
+    )
+    lists = {"user": "int32", "items": "array<int32>", "targets": "array<int32>"}
+    empty = ibis.table(lists, name="examples")
+    queries = {"validation_examples": empty, "test_examples": empty}
+    violations = split_violations(events, queries, split)
+    assert violations.schema()["expected"] == ibis.dtype("int64")
+
+
+# covers: N3
+@pytest.mark.parametrize(
+    ("n", "shares"),
+    [
+        (7, {"validation": 0.1, "test": 0.2}),
+        (640, {"validation": 0.1, "test": 0.2}),  # 64 and 128: int8 and int16
+        (640, {"validation": 0.0, "test": 0.2}),  # 80/20
+    ],
+)
+def test_a_random_split_of_any_size_passes(n, shares):
+    rng = np.random.default_rng(n)
+    events = interactions(
+        *((int(u), int(i), t) for t, (u, i) in enumerate(rng.integers(1, 13, (n, 2))))
+    )
+    split = {"kind": "random", "random": shares}
+    outputs = sequence(events, split=split, window=50)
+    assert audit(outputs)["passed"]
+    targets = outputs[0]["test_examples"].targets.length().sum().execute()
+    assert targets == int(n * shares["test"] + 0.5)

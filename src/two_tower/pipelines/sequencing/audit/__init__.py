@@ -11,6 +11,7 @@ import ibis.expr.types as ir
 from two_tower.sequences.explicit_negatives import ExplicitNegatives
 from two_tower.sequences.selection import Order, Selection
 from two_tower.sequences.splits import Split
+from two_tower.sequences.times import has_times
 from two_tower.types import JsonObject
 
 from . import checks
@@ -52,13 +53,19 @@ def run_audit(  # noqa: PLR0913
         deployed_schema: the feature schema that the features have grown from, if any.
     """
     rule = RULES[split.kind]
+    timed = has_times(tables["interactions"])
     events = read_events(
-        tables, selection, trains_on_histories=rule.trains_on_histories
+        tables,
+        selection,
+        trains_on_histories=rule.trains_on_histories,
+        timed=timed,
     )
     violations = {
-        "nothing_is_empty": checks.empty_outputs(tables),
+        "nothing_is_empty": checks.empty_outputs(
+            tables, holds_out=split.chosen.holds_out
+        ),
         "histories_hold_each_interaction_once_in_order": checks.wrong_histories(
-            events, ties=order.ties
+            events, handling=order.handling(timed=timed)
         ),
         "vocabularies_number_everything_once": checks.wrong_indices(tables),
         "examples_have_one_row_per_user": checks.unsound_examples(tables),

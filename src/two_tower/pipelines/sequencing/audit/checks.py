@@ -16,24 +16,30 @@ LARGEST_MEAN: Final = 1e-3
 """Greatest mean of a standardised float32 column over the training data."""
 
 
-def empty_outputs(tables: Mapping[str, ir.Table]) -> ir.Table:
-    """Outputs without a row, of those that training and evaluation need."""
-    names = ("train_sequences", "test_examples")
+def empty_outputs(tables: Mapping[str, ir.Table], *, holds_out: bool) -> ir.Table:
+    """Outputs without a row, of those that training and evaluation need.
+
+    Args:
+        tables: the outputs by name.
+        holds_out: whether there must be test queries.
+    """
+    names = ("train_sequences", "test_examples") if holds_out else ("train_sequences",)
     rows = [
-        tables[name].agg(n=_.count()).select("n", empty=ibis.literal(name))
+        tables[name].agg(n=_.count()).select("n", empty=ibis.literal(name, "string"))
         for name in names
     ]
     return ibis.union(*rows).filter(_.n == 0)
 
 
-def wrong_histories(events: Events, *, ties: str) -> ir.Table:
+def wrong_histories(events: Events, *, handling: str) -> ir.Table:
     """Histories that differ from the interactions that must be kept.
 
     Args:
         events: as from `read_events`.
-        ties: whether the file's order within a second must be kept, `file_order`.
+        handling: whether the file's order must be kept where times decide nothing,
+            `file_order`.
     """
-    if ties == "file_order":
+    if handling == "file_order":
         return differences(events.expected, events.histories)
     unordered = [column for column in EVENT if column != "position"]
     shuffled = differences(
@@ -82,7 +88,7 @@ def wrong_indices(tables: Mapping[str, ir.Table]) -> ir.Table:
 
 
 def _named(rows: ir.Table, key: str) -> ir.Table:
-    return rows.select(column=ibis.literal(key), value=_[key].cast("string"))
+    return rows.select(column=ibis.literal(key, "string"), value=_[key].cast("string"))
 
 
 def unsound_examples(tables: Mapping[str, ir.Table]) -> ir.Table:
@@ -101,7 +107,7 @@ def unsound_examples(tables: Mapping[str, ir.Table]) -> ir.Table:
             | (_["items"].length() != _["ratings"].length())
             | (_.expected != _.user_id).fill_null(True)  # noqa: FBT003
         )
-        wrong.append(faulty.select("user", split=ibis.literal(split)))
+        wrong.append(faulty.select("user", split=ibis.literal(split, "string")))
     return ibis.union(*wrong)
 
 
@@ -181,9 +187,11 @@ def leaked_targets(events: Events) -> ir.Table:
     If pairs of user and item are unique, these are targets that the user's training
     windows hold too.
     """
-    allowed = events.histories.select("user", "item", n=ibis.literal(-1))
+    allowed = events.histories.select("user", "item", n=ibis.literal(-1, "int64"))
     tables = [events.trained, *events.targets.values()]
-    used = [table.select("user", "item", n=ibis.literal(1)) for table in tables]
+    used = [
+        table.select("user", "item", n=ibis.literal(1, "int64")) for table in tables
+    ]
     counts = ibis.union(allowed, *used).group_by(["user", "item"]).agg(n=_.n.sum())
     return counts.filter(_.n > 0)
 
@@ -197,7 +205,9 @@ def wrong_counts(events: Events, tables: Mapping[str, ir.Table]) -> ir.Table:
         compared = vocabulary.left_join(counts, entity).mutate(n=_.n.fill_null(0))
         faulty = compared.filter(_.n_train != _.n)
         wrong.append(
-            faulty.select("n_train", "n", entity=ibis.literal(entity), id=_[entity])
+            faulty.select(
+                "n_train", "n", entity=ibis.literal(entity, "string"), id=_[entity]
+            )
         )
     return ibis.union(*wrong)
 
@@ -224,7 +234,7 @@ def wrong_features(
         kept = own.semi_join(stated, "feature").select("feature", "value", "id")
         gone = stated.filter(_["count"] == 0).select("feature", "value", "id")
         wrong += [
-            rows.select("feature", entity=ibis.literal(entity))
+            rows.select("feature", entity=ibis.literal(entity, "string"))
             for rows in (
                 differences(
                     stated.filter(_["count"] > 0).select(counted),
@@ -240,7 +250,10 @@ def wrong_features(
                 mean = features.agg(mean=features[name].mean().abs())
                 off = mean.filter(_["mean"] > LARGEST_MEAN)
                 wrong.append(
-                    off.select(feature=ibis.literal(name), entity=ibis.literal(entity))
+                    off.select(
+                        feature=ibis.literal(name, "string"),
+                        entity=ibis.literal(entity, "string"),
+                    )
                 )
     return ibis.union(*wrong)
 
@@ -257,6 +270,6 @@ def _recounted(features: ir.Table, stated: ir.Table) -> ir.Table:
         rows = features.select(entity, id=ids).unnest("id").filter(_.id >= FIRST_ID)
         own = rows.group_by("id").agg(count=_.count())
         counts = counts.union(
-            own.select(feature=ibis.literal(name), id="id", count=_["count"])
+            own.select(feature=ibis.literal(name, "string"), id="id", count=_["count"])
         )
     return counts

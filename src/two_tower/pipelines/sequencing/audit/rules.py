@@ -62,6 +62,11 @@ def _sizes(events: Events, tables: Mapping[str, ir.Table]) -> ir.Table:
     return sizes.fill_null(0)
 
 
+def _unlike_none(events: Events, sizes: ir.Table, split: Split) -> ir.Table:
+    """Nothing is a target, and so everything is trained on."""
+    return sizes.filter((_.validation_targets > 0) | (_.test_targets > 0))
+
+
 def _unlike_leave_one_out(events: Events, sizes: ir.Table, split: Split) -> ir.Table:
     """The last item is the test target, the one before the validation target."""
     return sizes.filter(
@@ -104,12 +109,19 @@ def _unlike_random(events: Events, sizes: ir.Table, split: Split) -> ir.Table:
     counts = [
         events.targets[name].agg(
             found=_.count(),
-            expected=ibis.literal(math.floor(n * share + 0.5)),
-            split=ibis.literal(name),
+            # Without a type, the number decides it, and tables of two types have no
+            # union.
+            expected=ibis.literal(_rounded(n, share), "int64"),
+            split=ibis.literal(name, "string"),
         )
         for name, share in shares.items()
     ]
     return ibis.union(*counts).filter(_.found != _.expected)
+
+
+def _rounded(n: int, share: float) -> int:
+    """Return a share of `n` rows, to the nearest whole one."""
+    return math.floor(n * share + 0.5)
 
 
 def _unlike_new_users(events: Events, sizes: ir.Table, split: Split) -> ir.Table:
@@ -128,7 +140,7 @@ def _unlike_new_users(events: Events, sizes: ir.Table, split: Split) -> ir.Table
     miscounted = [
         sizes.filter(_[f"{name}_targets"] > 0)
         .agg(found=_.count())
-        .filter(_.found != math.floor(n_eligible * share + 0.5))
+        .filter(_.found != _rounded(n_eligible, share))
         for name, share in (("validation", shares.validation), ("test", shares.test))
     ]
     return ibis.union(
@@ -169,18 +181,22 @@ def _unlike_new_items(events: Events, sizes: ir.Table, split: Split) -> ir.Table
             *(
                 items[name]
                 .agg(found=_.count())
-                .filter(_.found != math.floor(n_items * share + 0.5))
+                .filter(_.found != _rounded(n_items, share))
                 .select(item=ibis.null("int32"))
                 for name, share in shares.items()
             )
         ),
     }
     return ibis.union(
-        *(rows.select("item", why=ibis.literal(why)) for why, rows in wrong.items())
+        *(
+            rows.select("item", why=ibis.literal(why, "string"))
+            for why, rows in wrong.items()
+        )
     )
 
 
 RULES: Final[dict[str, SplitRule]] = {
+    "none": SplitRule(_unlike_none),
     "leave_one_out": SplitRule(_unlike_leave_one_out),
     "temporal": SplitRule(_unlike_temporal),
     "random": SplitRule(_unlike_random, in_time=False),

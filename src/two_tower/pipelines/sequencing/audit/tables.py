@@ -46,7 +46,11 @@ class Events:
 
 
 def read_events(
-    tables: Mapping[str, ir.Table], selection: Selection, *, trains_on_histories: bool
+    tables: Mapping[str, ir.Table],
+    selection: Selection,
+    *,
+    trains_on_histories: bool,
+    timed: bool,
 ) -> Events:
     """Unfold the outputs and derive the expected events; each table is computed once.
 
@@ -54,6 +58,7 @@ def read_events(
         tables: the pipeline's inputs and outputs by name.
         selection: which interactions must be kept.
         trains_on_histories: whether queries' histories are in the training.
+        timed: whether the data have times.
     """
     ids = tables["item_vocabulary"], tables["user_vocabulary"]
     lists = {"item_id": "item_ids", "timestamp": "timestamps"}
@@ -73,7 +78,9 @@ def read_events(
     )
     windows = _computed(_windows(tables["train_sequences"]))
     return Events(
-        expected=_with_indices(kept_in_order(tables["interactions"], selection), *ids),
+        expected=_with_indices(
+            kept_in_order(tables["interactions"], selection, timed=timed), *ids
+        ),
         histories=histories,
         query_histories=query_histories,
         targets={
@@ -90,12 +97,15 @@ def _computed(events: ir.Table) -> ir.Table:
     return events.cache().cast({"position": "int64"})
 
 
-def kept_in_order(interactions: ir.Table, selection: Selection) -> ir.Table:
+def kept_in_order(
+    interactions: ir.Table, selection: Selection, *, timed: bool
+) -> ir.Table:
     """Return the interactions that must be kept, with their position.
 
     Args:
         interactions: all of them, as `Selection.steps` reads them.
         selection: which of them must be kept.
+        timed: whether they have times; otherwise they are in the file's order.
 
     Returns:
         `user_id`, `item_id`, `timestamp` and `position`.
@@ -105,7 +115,7 @@ def kept_in_order(interactions: ir.Table, selection: Selection) -> ir.Table:
         rows = rows.filter(_.rating.fill_null(float("-inf")) >= selection.min_rating)
     if selection.repeats != "all":
         pair = ["user_id", "item_id"]
-        for column in ("timestamp", "event_id"):
+        for column in ("timestamp", "event_id") if timed else ("event_id",):
             extreme = (
                 rows[column].min()
                 if selection.repeats == "first"
@@ -128,7 +138,10 @@ def kept_in_order(interactions: ir.Table, selection: Selection) -> ir.Table:
 def differences(first: ir.Table, second: ir.Table) -> ir.Table:
     """Return the rows that one table has more often, and by how many (`surplus`)."""
     columns = first.columns
-    both = first.mutate(surplus=1).union(second.select(columns).mutate(surplus=-1))
+    more, fewer = (ibis.literal(one, "int64") for one in (1, -1))
+    both = first.mutate(surplus=more).union(
+        second.select(columns).mutate(surplus=fewer)
+    )
     return both.group_by(columns).agg(surplus=_.surplus.sum()).filter(_.surplus != 0)
 
 
