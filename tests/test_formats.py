@@ -38,6 +38,7 @@ def test_movielens_has_its_columns_and_features(parameters_of):
     assert columns.items.item_id == "movie_id"
     features = Features.model_validate(found["sequencing"]["features"])
     assert {"genres", "year", "genre_set"} <= features.of("item").keys()
+    assert found["sequencing"]["selection"]["min_item_interactions"] == 5
 
 
 def test_an_environment_adds_to_its_format_and_switches_off(parameters_of):
@@ -55,6 +56,7 @@ def test_own_data_have_no_feature_that_they_do_not_declare(parameters_of):
     features = Features.model_validate(found["sequencing"]["features"])
     assert features.of("item") == features.of("user") == {}
     assert found["ingestion"]["features"] == {"items": [], "users": []}
+    assert found["sequencing"]["selection"]["min_item_interactions"] == 1
 
 
 def test_an_environment_without_columns_is_told_what_to_declare(parameters_of):

@@ -51,7 +51,10 @@ def stored(table: ir.Table) -> ir.Table:
 
 
 def parameters() -> dict:
-    return yaml.safe_load(BASE.read_text(encoding="utf-8"))["sequencing"]
+    """Return the base parameters of sequencing, of data that keep all items."""
+    base = yaml.safe_load(BASE.read_text(encoding="utf-8"))["sequencing"]
+    base["selection"]["min_item_interactions"] = 1
+    return base
 
 
 def movielens_features() -> dict:
@@ -126,7 +129,6 @@ def sequence(  # noqa: PLR0913
     `grown_from` holds the tables of an earlier call, whose vocabularies are deployed.
     """
     base = parameters()
-    base["selection"]["min_item_interactions"] = 1
     params = {
         "selected": Selection(**base["selection"] | (selection or {})),
         "order": Order(**base["order"] | (order or {})),

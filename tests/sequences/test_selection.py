@@ -110,7 +110,7 @@ def test_an_unfit_selection_is_refused_by_name(change, key):
 )
 def test_a_selection_that_leaves_nothing_is_refused_by_its_step(changes, message):
     table = interactions((1, 1, 1, 4.0), (1, 1, 2), (2, 2, 3), (3, 2, 4, 1.0))
-    everything = parameters()["selection"] | {"min_item_interactions": 1}
+    everything = parameters()["selection"]
     Selection(**everything).require_rows(table)
     with pytest.raises(ValueError, match=rf"sequencing\.selection\.{message}"):
         Selection(**everything | changes).require_rows(table)

@@ -13,5 +13,5 @@ def test_the_example_becomes_model_inputs(tmp_path):
     schema = json.loads((folder / "feature_schema.json").read_text())
     assert set(schema["item"]) == {"author", "price", "title_words", "topics"}
     assert set(schema["user"]) == {"born", "country", "newsletters"}
-    # 116 of the 120 books have five purchases or more.
-    assert (schema["n_items"], schema["n_users"]) == (116 + 2, 200 + 2)
+    # All 120 books, also the four with fewer than five purchases.
+    assert (schema["n_items"], schema["n_users"]) == (120 + 2, 200 + 2)

@@ -56,7 +56,6 @@ def catalog_of(monkeypatch, tmp_path):
         )
         catalog = DataCatalog.from_config(dict(config["catalog"]))
         base = parameters() | {"features": FEATURES} | changes
-        base["selection"] = base["selection"] | {"min_item_interactions": 1}
         for group, model in TYPES.items():
             catalog[f"params:sequencing.{group}"] = model(**base[group])
         catalog["params:sequencing.window"] = base["window"]
