@@ -53,6 +53,7 @@ SPLIT_REPORT = {
         "min_item_interactions": 5,
         "min_user_interactions": 1,
     },
+    "has_times": True,
     "ties": {
         "handling": "file_order",
         "seed": None,

@@ -27,7 +27,8 @@ def test_the_protocol_says_which_interactions_count():
     assert found["selection"] == selection
     assert (
         "Interactions: rated 3.5 or more; of a user's repeats of an item the last; "
-        "items with at least 5 of them, then users with at least 1."
+        "items with at least 5 of them, then users with at least 1, held-out ones "
+        "included."
     ) in found["in_words"]
     assert "Interactions: all, with any rating;" in protocol()["in_words"]
 
@@ -84,7 +85,21 @@ def test_a_random_order_of_equal_timestamps_is_stated_with_its_seed():
 
 
 def test_every_split_has_its_positives_and_histories_described():
-    assert POSITIVES.keys() == HISTORIES.keys() == set(Split.kinds())
+    kinds = {kind for kind in Split.kinds() if kind != "none"}
+    assert POSITIVES.keys() == HISTORIES.keys() == kinds
+
+
+def test_data_without_times_are_stated_with_what_that_means():
+    ties = {"handling": "shuffled", "seed": 9, "share_of_consecutive_pairs": 0.0}
+    words = protocol(has_times=False, ties=ties)["in_words"]
+    assert (
+        "no times: a user's interactions are sorted in a random order with seed 9; no "
+        "metric says anything about the next item in time." in words
+    )
+    assert "time of the request" not in words
+    ties["handling"], ties["seed"] = "file_order", None
+    words = protocol(has_times=False, ties=ties)["in_words"]
+    assert "in the order of the file; that order is taken for" in words
 
 
 # covers: X11

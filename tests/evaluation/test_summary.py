@@ -201,7 +201,7 @@ def test_without_cold_items_their_metrics_are_left_out():
     assert found["slices"]["item_coldness"]["cold"]["n_queries"] == 0
     assert found["among_cold_items"] == {"n_queries": 0, "n_positives": 0}
     assert "cold_items" not in found["intervals"]
-    assert "none of them is a positive" in format_report(found, NO_INTERESTS)
+    assert "none of them is a positive" in format_report(found, NO_INTERESTS, "")
 
 
 class NewItemsWorld(World):
@@ -221,7 +221,7 @@ def test_a_split_of_new_items_gives_metrics_of_all_rankings_without_a_warning():
     with warnings.catch_warnings():
         warnings.simplefilter("error", RuntimeWarning)  # as NumPy gives them
         metrics = metrics_of(NewItemsWorld())
-        report = format_report(metrics, NO_INTERESTS)
+        report = format_report(metrics, NO_INTERESTS, "")
         plot_slices(metrics)
     cold = metrics["slices"]["item_coldness"]["cold"]
     assert cold["n_positives"] == metrics["protocol"]["n_positives"]

@@ -119,6 +119,14 @@ def plot_slices(metrics: JsonObject) -> Figure:
     )
 
 
+def plot_nothing(metrics: JsonObject) -> Figure:
+    """Return a figure without a metric, whose title says why."""
+    from plotly import graph_objects as go
+
+    title = f"Nothing was evaluated on {metrics['dataset']}: nothing is held out"
+    return _lay_out(go.Figure(), title)
+
+
 def _lay_out(figure: Figure, title: str) -> Figure:
     """Return the figure with a title, and the legend at the bottom."""
     return figure.update_layout(

@@ -56,8 +56,8 @@ def describe_protocol(
     """Return the protocol as JSON, and as a paragraph under `in_words`.
 
     Args:
-        split_report: `kind`, `shares`, `seed`, `cut_offs`, `selection` and `ties` of
-            the split.
+        split_report: `kind`, `shares`, `seed`, `cut_offs`, `selection`, `has_times` and
+            `ties` of the split.
         dataset: name of the data.
         cutoffs: the k of the metrics.
         headline: the k shown first.
@@ -81,6 +81,7 @@ def describe_protocol(
         "shares": split_report["shares"],
         "seed": split_report["seed"],
         "cut_offs": split_report["cut_offs"],
+        "has_times": split_report["has_times"],
         "ties_in_time": split_report["ties"]["handling"],
         "seed_of_ties_in_time": split_report["ties"]["seed"],
         "share_of_ties_in_time": split_report["ties"]["share_of_consecutive_pairs"],
@@ -98,15 +99,11 @@ def describe_protocol(
 
 def in_words(protocol: JsonObject) -> str:
     """Return the protocol as a paragraph."""
-    known = "known" if protocol["request_time"] else "not known"
     sentences = [
         f"Data: {protocol['dataset']}. {_selection_in_words(protocol['selection'])}",
         f"Split: {protocol['split']}; the positives are "
         f"{POSITIVES[protocol['split']]}{_sampling_in_words(protocol)}.",
-        "Interactions with equal timestamps are sorted "
-        f"{TIES[protocol['ties_in_time']]}"
-        f"{_seed_in_words(protocol['seed_of_ties_in_time'])} "
-        f"({protocol['share_of_ties_in_time']:.1%} of consecutive pairs).",
+        _order_in_words(protocol),
         f"Queries: {protocol['n_queries']:,}, positives: {protocol['n_positives']:,}.",
         f"Each query ranks all {protocol['n_items']:,} items "
         f"{SEEN[protocol['seen_items']]}, without sampling. "
@@ -115,12 +112,42 @@ def in_words(protocol: JsonObject) -> str:
         "interaction.",
         "On equal scores a positive takes the worst rank.",
         HISTORIES[protocol["split"]],
-        f"The time of the request, that of the first positive, is {known} to the "
-        "two-tower.",
+        *_request_time_in_words(protocol),
         "Through the index, a positive outside the top "
         f"{protocol['index_list_length']} is a miss.",
     ]
     return " ".join(sentences)
+
+
+def _order_in_words(protocol: JsonObject) -> str:
+    """Return how interactions are ordered that times do not order."""
+    handling = protocol["ties_in_time"]
+    order = f"{TIES[handling]}{_seed_in_words(protocol['seed_of_ties_in_time'])}"
+    if protocol["has_times"]:
+        share = protocol["share_of_ties_in_time"]
+        return (
+            f"Interactions with equal timestamps are sorted {order} "
+            f"({share:.1%} of consecutive pairs)."
+        )
+    meaning = (
+        "no metric says anything about the next item in time"
+        if handling == "shuffled"
+        else "that order is taken for the order of time"
+    )
+    return (
+        f"The data have no times: a user's interactions are sorted {order}; {meaning}."
+    )
+
+
+def _request_time_in_words(protocol: JsonObject) -> list[str]:
+    """Return the sentence on the time of the request; none for data without times."""
+    if not protocol["has_times"]:
+        return []
+    known = "known" if protocol["request_time"] else "not known"
+    return [
+        f"The time of the request, that of the first positive, is {known} to the "
+        "two-tower."
+    ]
 
 
 def _selection_in_words(selection: JsonObject) -> str:
@@ -130,7 +157,7 @@ def _selection_in_words(selection: JsonObject) -> str:
         f"Interactions: {which}; of a user's repeats of an item "
         f"{REPEATS[selection['repeats']]}; items with at least "
         f"{selection['min_item_interactions']} of them, then users with at least "
-        f"{selection['min_user_interactions']}."
+        f"{selection['min_user_interactions']}, held-out ones included."
     )
 
 

@@ -36,14 +36,15 @@ def rankings_of(metrics: JsonObject) -> dict[str, Mapping[str, float]]:
     return {**metrics["two_tower"], **baselines}
 
 
-def format_report(metrics: JsonObject, interests: JsonObject) -> str:
+def format_report(metrics: JsonObject, interests: JsonObject, training: str) -> str:
     """Return the report.
 
     Args:
         metrics: from the node `compute_metrics`.
         interests: from the node `describe_interests`.
+        training: sentences on the training of the model.
     """
-    paragraphs = [*_sections(metrics), *format_interests(interests)]
+    paragraphs = [*_sections(metrics, training), *format_interests(interests)]
     return "\n\n".join(paragraphs) + "\n"
 
 
@@ -58,10 +59,11 @@ def format_headline(metrics: JsonObject) -> str:
     return f"HR@{k} / NDCG@{k}{note}: {', '.join(parts)}"
 
 
-def _sections(metrics: JsonObject) -> Iterator[str]:
+def _sections(metrics: JsonObject, training: str) -> Iterator[str]:
     protocol = metrics["protocol"]
     yield f"# Evaluation on {protocol['dataset']}"
     yield protocol["in_words"]
+    yield training
     yield "`docs/metrics.md` gives the formula of each metric."
     yield from _headline(metrics)
     yield "## All cut-offs"

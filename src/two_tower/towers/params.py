@@ -73,6 +73,10 @@ class HistoryParams(Params, ABC):
         """Whether the encoder reads times, or also ratings, of history items."""
         return False
 
+    def without_times(self) -> Self:
+        """Return the options for data without times, where no time is read."""
+        return self
+
     @property
     def item_features(self) -> list[str]:
         """Names of the item features that the encoder reads."""

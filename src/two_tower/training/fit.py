@@ -5,6 +5,7 @@ from contextlib import closing
 
 from two_tower.training.callbacks import TrainingState, build_callbacks
 from two_tower.training.checkpoints import CheckpointStore
+from two_tower.training.kept_epoch import describe_kept_epoch, mark_kept
 from two_tower.training.keras_input import as_keras_input
 from two_tower.training.progress import ProgressBar
 from two_tower.training.validation import Validation
@@ -36,8 +37,8 @@ def fit(
     Returns:
         One record per epoch: `epoch` from 1, `loss`, `learning_rate`, `temperature`,
         `seconds`, `examples_per_second`, `request_time` (whether queries read the time
-        of the request), the objective's metrics, and those of the validation in epochs
-        that had one.
+        of the request), `kept` (whether its weights stay), the objective's metrics, and
+        those of the validation in epochs that had one.
 
     Raises:
         TrainingError: if the loss or weights are NaN or infinite, or the item vectors
@@ -58,6 +59,8 @@ def fit(
             state.stopping.best,
             " (request time known)" if state.task.towers.request_time else "",
         )
+    mark_kept(state.history, state.stopping.best_epoch + 1 or len(state.history))
+    logger.info(describe_kept_epoch(state.history))
     return state.history
 
 

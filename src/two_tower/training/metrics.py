@@ -29,6 +29,7 @@ RESERVED = (
     "seconds",
     "examples_per_second",
     "request_time",
+    "kept",
     "validation_seconds",
 )
 """Names that an epoch's record, or Keras' logs, always have."""

@@ -120,6 +120,13 @@ class Training(Params):
         per_position = self.history.chosen.query_per_position
         return self.batches.chunk(query_per_position=per_position)
 
+    def without_times(self) -> Self:
+        """Return the parameters for data without times: no encoder reads any."""
+        history = self.history
+        encoder = history.chosen.without_times()
+        update = {history.kind: encoder}
+        return self.model_copy(update={"history": history.model_copy(update=update)})
+
     @model_validator(mode="after")
     def _queries_differ(self) -> Self:
         if self.history.kind == "none" and not self.profile.use:

@@ -31,6 +31,7 @@ def test_the_pipeline_has_metrics_and_plots_as_outputs():
         "item_vocabulary",
         "user_vocabulary",
         "split_report",
+        "training_history",
         "params:evaluation.ranking",
         "params:evaluation.ranking.item_block",
         "params:evaluation.baselines",
@@ -99,6 +100,27 @@ def test_the_pipeline_runs_through_its_catalog(catalog, tmp_path):
     assert len(catalog["interests"].load()["users"]) == 3
     assert "layout" in catalog["hit_rates_plot"].preview()
     assert "layout" in catalog["slices_plot"].preview()
+
+
+def test_where_nothing_is_held_out_the_outputs_say_so(catalog, tmp_path):
+    world = World()
+    for name in create_pipeline().inputs():
+        if name.startswith("params:"):
+            catalog[name] = parameter(name)
+        elif name != "split_report":
+            catalog[name] = MemoryDataset(getattr(world, name), copy_mode="assign")
+    catalog["split_report"] = SPLIT_REPORT | {"kind": "none"}
+    for name in ("test_examples", "test_queries"):
+        empty = getattr(world, name).limit(0)
+        catalog[name] = MemoryDataset(empty, copy_mode="assign")
+    SequentialRunner().run(create_pipeline(), catalog)
+    assert set(catalog["metrics"].load()) == {"dataset", "not_evaluated"}
+    report = (tmp_path / "08_reporting" / "simulated" / "report.md").read_text()
+    assert report.startswith("# No evaluation on small world")
+    assert "sequencing.split.kind is none" in report
+    assert "nothing is held out" in str(catalog["hit_rates_plot"].preview())
+    assert catalog["two_tower_ranks"].load().count().execute() == 0
+    assert catalog["interests"].load() == {}
 
 
 class Source(MemoryDataset):

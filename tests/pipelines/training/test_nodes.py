@@ -43,7 +43,7 @@ def test_the_history_says_what_the_run_was_like(trained):
     _, history = trained
     assert [record["epoch"] for record in history] == list(range(1, 9))
     measured = {f"val_{name}@{k}" for name in ("hr", "recall", "ndcg") for k in (1, 10)}
-    timings = {"seconds", "examples_per_second", "validation_seconds"}
+    timings = {"seconds", "examples_per_second", "validation_seconds", "kept"}
     names = {"epoch", "loss", "learning_rate", "temperature", "request_time", "val_mrr"}
     names |= measured | timings
     assert all(record.keys() == names for record in history)

@@ -7,6 +7,12 @@ import pyarrow as pa
 
 from two_tower.evaluation import plots
 from two_tower.evaluation.multi_interest import ListLengths, describe_user_vectors
+from two_tower.evaluation.not_evaluated import (
+    NO_ROWS,
+    format_no_report,
+    holds_out_nothing,
+    no_metrics,
+)
 from two_tower.evaluation.plots import Figure
 from two_tower.evaluation.protocol import describe_protocol
 from two_tower.evaluation.queries import (
@@ -32,6 +38,7 @@ from two_tower.pipelines.evaluation.params import (
     Ranking,
     Report,
 )
+from two_tower.training.kept_epoch import describe_kept_epoch
 from two_tower.types import JsonObject
 
 logger = logging.getLogger(__name__)
@@ -66,6 +73,8 @@ def rank_by_two_tower(
     Raises:
         ValueError: if there is no query, or queries, items and index don't match.
     """
+    if holds_out_nothing(test_examples):
+        return NO_ROWS, NO_ROWS
     queries = read_evaluation_queries(test_examples, seen.root)
     return rank_by_model(
         queries,
@@ -103,6 +112,8 @@ def rank_among_cold_items(
     Raises:
         ValueError: if there is no query, or queries, items and vocabulary don't match.
     """
+    if holds_out_nothing(test_examples):
+        return NO_ROWS
     queries = read_evaluation_queries(test_examples, seen.root)
     return rank_cold_items(
         queries,
@@ -146,6 +157,8 @@ def rank_by_baselines(  # noqa: PLR0913, PLR0917 (its inputs in the catalog)
     Raises:
         ValueError: if there is no query, or EASE can't be solved.
     """
+    if holds_out_nothing(test_examples):
+        return NO_ROWS, NO_ROWS
     queries = read_evaluation_queries(test_examples, seen.root)
     n_train = read_n_train(item_vocabulary, "item")
     return rank_by_scorers(
@@ -175,8 +188,8 @@ def compute_metrics(
     """Return all metrics; `docs/metrics.md` gives their formulas.
 
     Args:
-        split_report: `kind`, `shares`, `seed`, `cut_offs`, `selection` and `ties` of
-            the split.
+        split_report: `kind`, `shares`, `seed`, `cut_offs`, `selection`, `has_times` and
+            `ties` of the split.
         ranking: cut-offs.
         baselines: options of EASE.
         report: headline, bootstrap and slices.
@@ -189,12 +202,17 @@ def compute_metrics(
     Returns:
         `protocol`; the means of each metric, under `two_tower` (`exact`, `index`) and
         `baselines` (`popularity`, and `ease` or why it was skipped); `intervals`;
-        `slices`; and `among_cold_items`, a slice ranked among cold items.
+        `slices`; and `among_cold_items`, a slice ranked among cold items. Where nothing
+        is held out, only `dataset` and why it is `not_evaluated`.
 
     Raises:
         ValueError: if the tables of ranks have different positives, or the headline is
             not one of the cut-offs.
     """
+    if split_report["kind"] == "none":
+        metrics = no_metrics(report.dataset)
+        logger.info("nothing is evaluated: %s", metrics["not_evaluated"])
+        return metrics
     rankings = join_rankings(
         read_ranks(tables["two_tower_ranks"], ["n_seen", "is_repeat", "n_candidates"]),
         read_ranks(tables["baseline_ranks"], ["item_n_train", "user_n_train"]),
@@ -251,11 +269,14 @@ def describe_interests(  # noqa: PLR0913, PLR0917 (its inputs in the catalog)
         seen: whether items of a query's history are ranked.
 
     Returns:
-        See `two_tower.evaluation.multi_interest.describe_user_vectors`.
+        See `two_tower.evaluation.multi_interest.describe_user_vectors`; empty where
+        nothing is held out.
 
     Raises:
-        ValueError: if there is no query, or queries, items and index don't match.
+        ValueError: if queries, items and index don't match.
     """
+    if holds_out_nothing(test_examples):
+        return {}
     return describe_user_vectors(
         test_queries,
         test_examples,
@@ -267,23 +288,32 @@ def describe_interests(  # noqa: PLR0913, PLR0917 (its inputs in the catalog)
     )
 
 
-def write_report(metrics: JsonObject, interests: JsonObject) -> str:
+def write_report(
+    metrics: JsonObject, interests: JsonObject, training_history: list[JsonObject]
+) -> str:
     """Return the protocol and the metrics as Markdown.
 
     Args:
         metrics: from `compute_metrics`.
         interests: from `describe_interests`.
+        training_history: a record of each epoch; one of them was `kept`.
     """
-    return format_report(metrics, interests)
+    if "not_evaluated" in metrics:
+        return format_no_report(metrics)
+    return format_report(metrics, interests, describe_kept_epoch(training_history))
 
 
 def plot_hit_rates(metrics: JsonObject) -> Figure:
     """Return HR@k of all rankings over k."""
+    if "not_evaluated" in metrics:
+        return plots.plot_nothing(metrics)
     return plots.plot_hit_rates(metrics)
 
 
 def plot_slices(metrics: JsonObject) -> Figure:
     """Return the headline hit rate of all rankings in each slice."""
+    if "not_evaluated" in metrics:
+        return plots.plot_nothing(metrics)
     return plots.plot_slices(metrics)
 
 

@@ -83,7 +83,7 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 nodes.write_report,
-                inputs=["metrics", "interests"],
+                inputs=["metrics", "interests", "training_history"],
                 outputs="report",
                 name="write_report",
             ),

@@ -10,6 +10,7 @@ from two_tower.features import mutual_information
 from two_tower.lineage.records import LineageStore
 from two_tower.params import Seen
 from two_tower.pipelines.training.plots import draw_learning_curves
+from two_tower.sequences.times import has_times
 from two_tower.training.checkpoints import CheckpointStore
 from two_tower.training.params import Training
 from two_tower.types import JsonObject, KerasModel
@@ -89,6 +90,7 @@ def train_two_tower(  # noqa: PLR0913 (its inputs in the catalog)
     from two_tower.training.inputs import read_inputs
 
     logger.info("training begins: %d audit checks passed", len(leakage_audit["checks"]))
+    parameters = _without_absent_times(parameters, tables["train_sequences"])
     prepare(parameters)
     inputs = read_inputs(tables, feature_schema, feature_information, parameters)
     fingerprint = fingerprint_training(lineage, parameters, seen)
@@ -101,6 +103,19 @@ def train_two_tower(  # noqa: PLR0913 (its inputs in the catalog)
         seen=seen.root,
         deployed=deployed,
     )
+
+
+def _without_absent_times(parameters: Training, train_sequences: ir.Table) -> Training:
+    """Return parameters that read no times if the data have none."""
+    oldest = train_sequences.select(timestamp=train_sequences.timestamps[0])
+    if has_times(oldest):
+        return parameters
+    logger.info(
+        "the data have no times: training.history.%s is trained without the times of "
+        "events and requests",
+        parameters.history.kind,
+    )
+    return parameters.without_times()
 
 
 def fingerprint_training(

@@ -43,6 +43,11 @@ class MultiInterestHistory(HistoryParams):
 
         return MultiInterestUserTower
 
+    def without_times(self) -> Self:
+        # Ages and hours stay: those of unknown times are zero vectors.
+        events = self.events.model_copy(update={"request_time": False})
+        return self.model_copy(update={"events": events})
+
     def build(self, shape: HistoryShape) -> Any:
         return self.encoder_class()(
             shape.dimension,
