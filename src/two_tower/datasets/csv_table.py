@@ -17,7 +17,10 @@ from two_tower.datasets.source_bytes import open_utf8
 from two_tower.datasets.source_files import SourceFilesDataset, logger
 
 _STAND_IN: Final = "\x1f"  # ASCII's unit separator
-_NUMBER: Final = re.compile(r"\s*[+-]?\d+(\.\d*)?([eE][+-]?\d+)?\s*")
+_VALUE: Final = re.compile(
+    r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?"  # a number
+    r"|\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([ T]\d{1,2}:\d{2}.*)?"  # a date, or a time
+)
 _SHOWN: Final = 80  # characters of a row in a message
 
 
@@ -199,10 +202,10 @@ class CSVTableDataset(SourceFilesDataset):
                 "name of its own, or set columns: [<names>] in its catalog entry if "
                 "the file has no header"
             )
-        numbers = [name for name in named if _NUMBER.fullmatch(name)]
+        values = [name for name in named if is_value(name)]
         # pandas numbers the columns of a table without names.
-        is_numbered = numbers == [str(i) for i in range(len(numbers))]
-        if len(numbers) > len(named) / 2 and not is_numbered:
+        is_numbered = values == [str(i) for i in range(len(values))]
+        if len(values) > len(named) / 2 and not is_numbered:
             raise DatasetError(
                 f"the first line of {file} is {header}, which are values and no names; "
                 "set columns: [<names>] in its catalog entry"
@@ -250,6 +253,11 @@ class CSVTableDataset(SourceFilesDataset):
                 "quotes don't enclose values"
             )
         return f"{file} can't be read: {error}"
+
+
+def is_value(text: str) -> bool:
+    """Return whether a text is a number or a date, and so no name of a column."""
+    return _VALUE.fullmatch(text.strip()) is not None
 
 
 class _MergedRows:

@@ -84,6 +84,21 @@ def open_utf8(
         )
 
 
+def read_start(path: Path, n_bytes: int) -> bytes:
+    """Return the first bytes of a text file, decompressed.
+
+    Raises:
+        DatasetError: the file is no text, or is damaged.
+    """
+    start = b""
+    with path.open("rb") as raw, _decompressed(path, raw) as stream:
+        for block in _blocks(path, stream):
+            start += block
+            if len(start) >= n_bytes:
+                break
+    return start[:n_bytes]
+
+
 def python_encoding(encoding: str) -> str:
     """Return Python's name of an encoding.
 

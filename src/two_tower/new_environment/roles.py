@@ -1,0 +1,374 @@
+"""Guess of the columns that hold users, items, times and ratings, and of features."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from two_tower.new_environment.times import TimeFormat, guess_times, relative_times
+from two_tower.new_environment.values import Column
+
+Role = Literal["user", "item", "time", "rating", "event", "title"]
+
+_WORDS: Final[Mapping[Role, Sequence[str]]] = {
+    "user": [
+        "user",
+        "customer",
+        "visitor",
+        "reviewer",
+        "client",
+        "member",
+        "shopper",
+        "buyer",
+        "consumer",
+        "account",
+        "subscriber",
+        "reader",
+        "listener",
+        "viewer",
+        "player",
+        "student",
+        "patient",
+        "guest",
+        "person",
+        "people",
+        "profile",
+        "household",
+        "uid",
+        "cust",
+        "kunde",
+        "kundin",
+        "utilisateur",
+        "cliente",
+        "usuario",
+        "msno",
+        "fullvisitor",
+        "cookie",
+        "device",
+        "session",
+        "sess",
+        "basket",
+        "invoice",
+        "order",
+    ],
+    "item": [
+        "item",
+        "product",
+        "asin",
+        "article",
+        "isbn",
+        "sku",
+        "movie",
+        "film",
+        "book",
+        "song",
+        "track",
+        "artist",
+        "album",
+        "stockcode",
+        "business",
+        "restaurant",
+        "hotel",
+        "venue",
+        "location",
+        "poi",
+        "recipe",
+        "game",
+        "app",
+        "video",
+        "anime",
+        "manga",
+        "course",
+        "job",
+        "news",
+        "story",
+        "post",
+        "offer",
+        "ad",
+        "listing",
+        "goods",
+        "content",
+        "document",
+        "page",
+        "url",
+        "iid",
+        "prod",
+        "artikel",
+        "produkt",
+        "produit",
+        "producto",
+        "articulo",
+        "artista",
+    ],
+    "time": [
+        "timestamp",
+        "datetime",
+        "time",
+        "date",
+        "ts",
+        "day",
+        "when",
+        "created",
+        "at",
+        "datum",
+        "zeit",
+        "heure",
+        "fecha",
+        "bought",
+        "purchased",
+        "viewed",
+        "clicked",
+    ],
+    "rating": [
+        "rating",
+        "overall",
+        "stars",
+        "star",
+        "score",
+        "rate",
+        "vote",
+        "note",
+        "bewertung",
+    ],
+    "event": ["event", "action", "behavior", "behaviour", "interaction", "activity"],
+    "title": ["title", "name", "label", "titel", "nom", "nombre", "headline"],
+}
+"""Role → words in names of columns, the likeliest first."""
+_OF_AN_ID: Final = re.compile(r"(id|ids|code|no|nr|key|number|num|hash|uuid)$")
+_OF_A_PROPERTY: Final = re.compile(
+    r"(name|title|type|category|categories|price|count|status|age|gender|date|time"
+    r"|description|text|rating|score|brand|group|class|url|city|country|lat|lon)s?$"
+)
+_OF_A_ROW: Final = re.compile(
+    r"^(event|review|row|index|rating|transaction)?id$|^unnamed"
+)
+_PARTS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+_SAFE_LENGTH: Final = 5
+_MAX_RATINGS: Final = 25  # distinct values of a rating, in steps of a half up to 10
+
+
+@dataclass(frozen=True)
+class Interactions:
+    """The columns of interactions; `reasons` has one per role."""
+
+    user: Column
+    item: Column
+    time: Column | None
+    times: TimeFormat | None
+    rating: Column | None
+    event: Column | None
+    reasons: dict[Role, str]
+
+    @property
+    def names(self) -> set[str]:
+        """The names of the columns in use."""
+        used = (self.user, self.item, self.time, self.rating, self.event)
+        return {column.name for column in used if column is not None}
+
+
+class UndecidedError(ValueError):
+    """The columns of users or items can't be guessed."""
+
+
+def guess_interactions(
+    columns: Sequence[Column], *, user: str | None = None, item: str | None = None
+) -> Interactions:
+    """Return the columns of users, items, times and ratings.
+
+    Args:
+        columns: first rows of the table.
+        user: name of the users' column, None: guessed.
+        item: name of the items' column, None: guessed.
+
+    Raises:
+        UndecidedError: no column for users or for items is left.
+    """
+    reasons: dict[Role, str] = {}
+    filled = [column for column in columns if column.texts]
+    timed = _guess_time(filled, reasons)
+    time, times = timed if timed else (None, None)
+    rest = [column for column in filled if column is not time]
+    rating = _guess_rating(rest, reasons)
+    rest = [column for column in rest if column is not rating]
+    users = _id_column("user", rest, user, reasons)
+    rest = [column for column in rest if column is not users]
+    items = _id_column("item", rest, item, reasons)
+    rest = [column for column in rest if column is not items]
+    event = _guess_event(rest, reasons)
+    return Interactions(users, items, time, times, rating, event, reasons)
+
+
+def guess_id(columns: Sequence[Column], role: Role, same: str) -> tuple[Column, str]:
+    """Return the id column of a table of items or users, and the reason.
+
+    Args:
+        columns: first rows of the table.
+        role: `item` or `user`.
+        same: name of the id column in the interactions.
+
+    Raises:
+        UndecidedError: no column has a value per row.
+    """
+    for column in columns:
+        if column.name == same:
+            return column, f"the name of the {role}s' column in the interactions"
+    if named := _by_name(role, columns):
+        return named, "by its name"
+    unique = [c for c in columns if len(c.distinct) == len(c.values) > 0]
+    if not unique:
+        raise UndecidedError(
+            f"no column of the {role}s' table is called {same} or differs in each row; "
+            f"rename the column of ids to {same}"
+        )
+    return unique[0], "the first column that differs in each row"
+
+
+def guess_title(columns: Sequence[Column]) -> Column | None:
+    """Return the column of an item's title or name, or None."""
+    texts = [c for c in columns if c.texts and not c.decimal and not c.holds_lists]
+    return _by_name("title", [c for c in texts if len(c.distinct) > 1])
+
+
+def compact(name: str) -> str:
+    """Return a name in lower case, letters and digits alone."""
+    return re.sub(r"[\W_]", "", name.lower())
+
+
+def _score(role: Role, name: str) -> int:
+    """Return how likely a name has a role; 0: not at all."""
+    short = compact(name)
+    words = _WORDS[role]
+    matching = [i for i, word in enumerate(words) if _matches(word, name)]
+    if not matching:
+        return 0
+    # The word counts less than whether the name is that of an id.
+    score = 100 - matching[0]
+    if role in ("user", "item"):
+        if _OF_AN_ID.search(short) or short in words:
+            score += 200
+        elif _OF_A_PROPERTY.search(short):
+            score -= 50
+    return score
+
+
+def _matches(word: str, name: str) -> bool:
+    short = compact(name)
+    names = {short, *(part.lower() for part in _PARTS.findall(name))}
+    if names & {word, f"{word}s", f"{word}id", f"{word}ids"}:
+        return True
+    # A short word is part of too many others: "star" of "start".
+    is_part = short.startswith(word) or short.endswith(word)
+    return len(word) >= _SAFE_LENGTH and is_part
+
+
+def _by_name(role: Role, columns: Iterable[Column]) -> Column | None:
+    scores = [(_score(role, column.name), column) for column in columns]
+    likely = [(score, column) for score, column in scores if score > 0]
+    return max(likely, key=lambda pair: pair[0], default=(0, None))[1]
+
+
+def _id_column(
+    role: Role,
+    columns: Sequence[Column],
+    given: str | None,
+    reasons: dict[Role, str],
+) -> Column:
+    if given is not None:
+        reasons[role] = f"given by --{role}-column"
+        return next(column for column in columns if column.name == given)
+    usable = [c for c in columns if not (c.holds_lists or c.is_long)]
+    other: Role = "item" if role == "user" else "user"
+    mine = [c for c in usable if _score(role, c.name) >= _score(other, c.name)]
+    if found := _by_name(role, mine):
+        reasons[role] = "by its name"
+        return found
+    # Without names, tables begin with the user and go on with the item.
+    repeated = [
+        c
+        for c in usable
+        if 1 < len(c.distinct) < len(c.texts)
+        and not _OF_A_ROW.search(compact(c.name))
+        and not _score(other, c.name)
+    ]
+    if not repeated:
+        raise UndecidedError(
+            f"no column looks like the {role}s'; name it by --{role}-column, one of: "
+            f"{', '.join(column.name for column in columns)}"
+        )
+    reasons[role] = "CHECK: the first column left with repeated values"
+    return repeated[0]
+
+
+def _guess_time(
+    columns: Sequence[Column], reasons: dict[Role, str]
+) -> tuple[Column, TimeFormat] | None:
+    guesses = [(column, guess_times(column)) for column in columns]
+    timed = [(c, t) for c, t in guesses if t is not None and _may_be_time(c, t)]
+    if timed:
+        best = max(timed, key=lambda pair: _rank_time(*pair))
+        reasons["time"] = (
+            "by its name and values" if _named(best[0]) else "by its values"
+        )
+        return best
+    for column in filter(_named, columns):
+        if relative := relative_times(column):
+            reasons["time"] = "by its name"
+            return column, relative
+    return None
+
+
+def _rank_time(column: Column, times: TimeFormat) -> tuple[bool, int, bool]:
+    """Rank a column of times: clear, then telling most interactions from each other."""
+    is_clear = column.decimal is None or _named(column) > 0
+    return is_clear, len(column.distinct), not times.is_format
+
+
+def _named(column: Column) -> int:
+    return _score("time", column.name)
+
+
+def _may_be_time(column: Column, times: TimeFormat) -> bool:
+    """Return False for numbers under a name of something else, such as an id's."""
+    is_number = column.decimal is not None
+    is_other = _score("user", column.name) or _score("item", column.name)
+    is_id = _OF_AN_ID.search(compact(column.name)) is not None
+    return not (is_number and not _named(column) and (is_other or is_id)) and not (
+        times.written == "excel" and not _named(column)
+    )
+
+
+def _guess_rating(columns: Sequence[Column], reasons: dict[Role, str]) -> Column | None:
+    named = [c for c in columns if c.decimal and names_rating(c)]
+    if found := _by_name("rating", named):
+        reasons["rating"] = "by its name"
+        return found
+    unnamed = [c for c in columns if c.name.startswith("column_")]
+    for column in unnamed:
+        if len(column.distinct) <= _MAX_RATINGS and _is_scale(column):
+            reasons["rating"] = "CHECK: few values, in steps of a half"
+            return column
+    return None
+
+
+def names_rating(column: Column) -> bool:
+    """Return whether a column has the name of a rating."""
+    return _score("rating", column.name) > 0 and not _is_id_name(column.name)
+
+
+def _is_id_name(name: str) -> bool:
+    return _OF_AN_ID.search(compact(name)) is not None
+
+
+def _is_scale(column: Column) -> bool:
+    if column.decimal is None or len(column.distinct) < 3:  # noqa: PLR2004 - no flag
+        return False
+    steps = {2 * number % 1 == 0 and 0 <= number <= 10 for number in column.numbers}  # noqa: PLR2004
+    return steps == {True}
+
+
+def _guess_event(columns: Sequence[Column], reasons: dict[Role, str]) -> Column | None:
+    few = [c for c in columns if 1 < len(c.distinct) <= _MAX_RATINGS]
+    found = _by_name("event", [c for c in few if not c.holds_lists])
+    if found:
+        reasons["event"] = "by its name"
+    return found
