@@ -212,8 +212,8 @@ def _checks_of_ratings(roles: Interactions, columns: Sequence[Column]) -> list[s
     if roles.rating is not None:
         return []
     return [
-        f"{column.name} would be the rating, but it holds {column.texts[0]} and other "
-        "texts in place of numbers; it is not read"
+        f"{column.name} would be the rating, but it holds texts in place of numbers, "
+        f"such as {column.texts[0]}; it is not read"
         for column in columns
         if column.texts and column.name not in roles.names and names_rating(column)
     ][:1]
@@ -226,8 +226,8 @@ def _checks_of_rows(roles: Interactions) -> list[str]:
     if n_repeated <= _SHARE_OF_REPEATS * len(rows):
         return []
     return [
-        f"{n_repeated:,} of the first {len(rows):,} rows repeat an earlier one exactly; "
-        "remove them from the file unless people did the same again"
+        f"{n_repeated:,} of the first {len(rows):,} rows repeat an earlier one; remove "
+        "them from the file unless people did the same again"
     ]
 
 

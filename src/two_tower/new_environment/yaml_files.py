@@ -118,8 +118,8 @@ def _ingestion(found: Environment) -> str:
 def _ids(found: Environment) -> str:
     roles = found.interactions
     why = (
-        f"Ids such as {roles.user.texts[0]} and {roles.item.texts[0]}. As text, 007 and "
-        "7 are two ids; as integer, they are one."
+        f"Ids such as {roles.user.texts[0]} and {roles.item.texts[0]}. As text, 007 "
+        "and 7 are two ids; as integer, they are one."
     )
     return f"{_comment(why, '  ')}  ids: {quoted(found.ids)}\n"
 
@@ -129,8 +129,8 @@ def _times(found: Environment) -> str:
     if times is None or column is None:
         return ""
     shown = _comment(
-        f"{column.name}: {column.texts[0]} in the first row, {column.texts[-1]} in the "
-        "last of these; without an offset they are UTC",
+        f"{column.name}: from {column.texts[0]} in the first row to {column.texts[-1]} "
+        "in the last of these; without an offset they are UTC",
         "  ",
     )
     written = {"format": times.written} if times.is_format else times.written
