@@ -15,6 +15,7 @@ from tests.index.fabricate import (
     user_embeddings,
     users_of,
 )
+from two_tower.recommend import batch
 from two_tower.recommend.batch import (
     BatchRecommender,
     ColdStartUsers,
@@ -32,21 +33,23 @@ OPTIONS = RecommendationOptions(
     filter_seen=True,
     n_similar=2,
 )
-NO_COLD_START_USERS = ColdStartUsers(pa.array([], pa.int64()), None)
+ID_LISTS = pa.list_(pa.int64())
+NO_COLD_START_USERS = ColdStartUsers(
+    pa.array([], pa.int64()), pa.array([], ID_LISTS), None
+)
 
 
 def batches_of(vectors, histories, *, size=100, recommender=None, cold=None, **options):
     """Return the batches of users 0, 1, …; their vectors are `[n, V, 8]`."""
     n_users, n_vectors, _ = vectors.shape
-    users = user_embeddings(list(range(n_users)), vectors)
+    table = user_embeddings(list(range(n_users)), vectors).to_pyarrow()
     item_ids = [
         histories[user] if vector == 0 else None
         for user in range(n_users)
         for vector in range(n_vectors)
     ]
-    table = users.to_pyarrow().append_column(
-        "item_ids", pa.array(item_ids, pa.list_(pa.int64()))
-    )
+    for name in ("item_ids", "seen_ids"):
+        table = table.append_column(name, pa.array(item_ids, ID_LISTS))
     return BatchRecommender(
         recommender or Recommender(bundle_of(unit_vectors(30))),
         ibis.memtable(table),
@@ -92,25 +95,31 @@ def test_a_batch_has_about_as_many_vectors_whatever_v_is(n_vectors, rows):
     assert [batch.num_rows for batch in batches] == rows
 
 
-@pytest.mark.parametrize("query", [unit_vectors(1)[0], users_of(1, 2)[0]])
-def test_cold_start_users_share_one_search(query, monkeypatch):
-    n_queries = []
-    search = Recommender.recommend
+@pytest.mark.parametrize("query", [unit_vectors(1)[0], users_of(1, 2)[0], None])
+def test_cold_start_users_get_one_list_without_what_each_has_seen(query):
+    items = pa.table({"item_id": range(100, 130), "n_train": range(30, 0, -1)})
+    recommender = Recommender(bundle_of(unit_vectors(30)), items)
+    best = _items_of_cold_start_users(query, [[], [], []], recommender)
+    assert best[71] == best[72] == best[73]
+    assert len(best[71]) == 2
+    seen = [[], [best[71][0], 999], best[71]]
+    found = _items_of_cold_start_users(query, seen, recommender)
+    assert found[71] == best[71]
+    assert found[72][0] == best[71][1]
+    assert not set(found[73]) & set(best[71])
 
-    def counted(self, queries, *args, **options):
-        n_queries.append(len(queries))
-        return search(self, queries, *args, **options)
 
-    monkeypatch.setattr(Recommender, "recommend", counted)
-    cold = ColdStartUsers(pa.array([71, 72, 73]), query)
-    batches = batches_of(users_of(1, 2), [[]], cold=cold)
+def _items_of_cold_start_users(query, seen, recommender):
+    ids = pa.array([71, 72, 73])
+    cold = ColdStartUsers(ids, pa.array(seen, ID_LISTS), query)
+    batches = batches_of(
+        users_of(1, 2), [[]], cold=cold, recommender=recommender, size=2
+    )
     rows = pa.Table.from_batches(batches).to_pylist()
-    assert n_queries == [1, 1]
-    lists = [
-        [(row["item_id"], row["score"]) for row in rows if row["user_id"] == user]
-        for user in (71, 72, 73)
-    ]
-    assert lists[0] == lists[1] == lists[2] != []
+    return {
+        user: [row["item_id"] for row in rows if row["user_id"] == user]
+        for user in ids.to_pylist()
+    }
 
 
 @pytest.mark.parametrize("n_users", [1, 2])
@@ -123,9 +132,41 @@ def test_a_user_who_lacks_a_vector_is_refused(n_users):
         list(replace(batches, users=lacking))
 
 
-def test_lists_that_are_short_of_allowed_items_are_counted_in_the_log(caplog):
+def log_of(caplog, histories, **options):
     caplog.set_level(logging.INFO)
-    allow = np.array([0, 1])
-    list(batches_of(users_of(3, 1), [[100], [], [101]], allow=allow))
-    assert "recommended 2 items to each of 3 users" in caplog.text
-    assert "2 users have fewer" in caplog.text
+    caplog.clear()
+    list(batches_of(users_of(len(histories), 1), histories, **options))
+    return caplog.messages
+
+
+def test_short_and_empty_lists_are_counted_in_the_log_with_their_reasons(caplog):
+    two = np.array([0, 1])
+    full = "recommended up to 2 items to each of 3 users"
+    assert log_of(caplog, [[], [], [101]]) == [full]
+    assert log_of(caplog, [[100], [], [101, 100]], allow=two) == [
+        full,
+        "2 of 3 lists are short, 1 of them empty: the seen filter leaves too few items "
+        "to 2 users",
+    ]
+    assert log_of(caplog, [[], [100], []], allow=two[:1]) == [
+        full,
+        "3 of 3 lists are short, 1 of them empty: allow_items and exclude_items leave "
+        "1 items; the seen filter leaves too few items to 1 users",
+    ]
+
+
+def test_long_lists_make_batches_small(monkeypatch):
+    monkeypatch.setattr(batch, "RANKS_PER_BATCH", 60)
+    plain = batches_of(users_of(10, 1), [[]] * 10, k=1)
+    long = batches_of(users_of(10, 1), [[]] * 10, k=25)
+    sampled = RandomOrder(temperature=0.1, among=10**9, seed=1)
+    among_all = batches_of(users_of(10, 1), [[]] * 10, order=sampled)
+    assert [len(list(one)) for one in (plain, long, among_all)] == [1, 5, 5]
+
+
+def test_a_user_is_explained_by_the_history_and_not_by_all_that_was_seen():
+    batches = batches_of(users_of(1, 1), [[100, 101]])
+    users = batches.users.mutate(seen_ids=ibis.literal([100, 101, 102, 103]))
+    rows = pa.Table.from_batches(replace(batches, users=users)).to_pylist()
+    assert rows[0]["item_id"] not in {100, 101, 102, 103}
+    assert set(rows[0]["similar_history_items"]) == {100, 101}

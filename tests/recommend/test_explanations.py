@@ -4,18 +4,40 @@ from hypothesis import strategies as st
 
 from tests.index.fabricate import ragged, unit_vectors, users_of
 from two_tower.index.base import NO_ITEM
-from two_tower.recommend.explanations import similar_history_items
+from two_tower.recommend.explanations import (
+    explain_items,
+    similar_history_items,
+)
 
 N_ITEMS = 80
 VECTORS = unit_vectors(N_ITEMS)
 
 
-@settings(deadline=None, max_examples=40)
-@given(
-    st.lists(st.lists(st.integers(-1, N_ITEMS - 1), max_size=20), min_size=1),
-    st.integers(1, 3),
-    st.integers(1, 5),
+HISTORIES = st.lists(
+    st.lists(st.integers(NO_ITEM, N_ITEMS - 1), max_size=20), min_size=1, max_size=8
 )
+
+
+@settings(deadline=None, max_examples=40)
+@given(HISTORIES, st.integers(1, 40), st.integers(0, 5), st.integers(0, 99))
+def test_each_item_has_the_history_items_nearest_to_it(histories, k, n, seed):
+    shape = len(histories), k
+    items = np.random.default_rng(seed).integers(NO_ITEM, N_ITEMS, shape)
+    found = explain_items(items, VECTORS, ragged(*histories), n)
+    assert found.indices.shape == (*shape, n)
+    for user, rank in np.ndindex(*shape):
+        item = items[user, rank]
+        others = sorted(set(histories[user]) - {NO_ITEM, item})
+        cosines = VECTORS[others].astype(float) @ VECTORS[item].astype(float)
+        order = np.argsort(-cosines)[: 0 if item == NO_ITEM else n]
+        expected = [others[i] for i in order] + [NO_ITEM] * (n - len(order))
+        assert found.indices[user, rank].tolist() == expected
+        scores = found.scores[user, rank, : len(order)]
+        np.testing.assert_allclose(scores, cosines[order], 1e-5, 1e-6)
+
+
+@settings(deadline=None, max_examples=40)
+@given(HISTORIES, st.integers(1, 3), st.integers(1, 5))
 def test_each_vector_has_the_nearest_of_the_history_items_assigned_to_it(
     histories, n_vectors, k
 ):

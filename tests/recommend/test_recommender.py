@@ -55,8 +55,61 @@ def test_items_that_the_index_lacks_are_named():
     recommender = by_hand()
     with pytest.raises(ValueError, match=r"1 of 1 items .* 3 of the index.*\['zz'\]"):
         recommender.nearest_items("zz", 2)
-    with pytest.raises(ValueError, match=r"2 of 3 items .*\['x', 7\].*string.*'a'"):
-        recommender.recommend_to([1, 0], [], 2, allow=["a", "x", 7])
+    with pytest.raises(ValueError, match=r"2 of 2 items .*\['x', 7\].*string.*'a'"):
+        recommender.recommend_to([1, 0], [], 2, allow=["x", 7])
+
+
+def test_unknown_items_of_the_masks_change_nothing():
+    recommender = by_hand()
+    allowed = recommender.recommend_to([1, 0], [], 2, allow=["a", "x", 7])
+    left = recommender.recommend_to([1, 0], [], 2, exclude=["a", "x", 7])
+    assert [item.item_id for item in allowed] == ["a"]
+    assert [item.item_id for item in left] == ["b", "c"]
+
+
+# 1e9 lists of 12 bytes a rank would not fit in memory.
+def test_k_is_cut_to_the_index():
+    recommender = by_hand()
+    assert len(recommender.recommend_to([1, 0], [], 10**9)) == 3
+    assert len(recommender.nearest_items("a", 10**9)) == 2
+    assert recommender.recommend_popular(ragged([]), 10**9).indices.shape == (1, 3)
+    assert len(recommender.recommend_to([1, 0], [], 10**9, quota=10**9)) == 3
+
+
+@pytest.mark.parametrize("k", [0, -1, 2.0, "3", None, True, float("nan"), [1]])
+def test_a_k_that_is_no_count_is_refused(k):
+    recommender = by_hand()
+    message = r"k is .*; give a whole number above 0"
+    with pytest.raises(ValueError, match=message):
+        recommender.recommend_to([1, 0], [], k)
+    with pytest.raises(ValueError, match=message):
+        recommender.nearest_items("a", k)
+    if k is not None:
+        with pytest.raises(
+            ValueError, match=r"quota is .*; give a whole number above 0"
+        ):
+            recommender.recommend_to([1, 0], [], 1, quota=k)
+
+
+@pytest.mark.parametrize("item", ["100", 100.0, True, None, [100], {}, 2**70])
+def test_a_value_that_is_no_id_is_no_item(item):
+    recommender = Recommender(
+        bundle_of(np.eye(3, dtype=np.float32), item_ids=[100, 1, 2])
+    )
+    with pytest.raises(ValueError, match=r"1 of 1 items are not among .* int64"):
+        recommender.nearest_items(item, 2)
+    assert len(recommender.recommend_to([1, 0, 0], [item], 3)) == 3
+    assert len(recommender.recommend_to([1, 0, 0], [], 3, exclude=[item])) == 3
+
+
+def test_ids_are_matched_as_text():
+    numbers = Recommender(bundle_of(np.eye(3, dtype=np.float32), item_ids=[7, -1, 9]))
+    wanted = ["7", 7, "-1", "8", "x", "²", "9" * 30, ""]
+    found, missing = numbers.find_texts(wanted)
+    assert found.tolist() == [0, 1]
+    assert missing == ["8", "x", "²", "9" * 30, ""]
+    found, missing = by_hand().find_texts(["c", 7, "a"])
+    assert (found.tolist(), missing) == ([2, 0], ["7"])
 
 
 def test_titles_are_in_the_order_of_the_index():

@@ -25,6 +25,18 @@ def test_a_user_without_an_embedding_is_named():
         USERS.find("dee", 1)
 
 
+@pytest.mark.parametrize("k", [0, -1, True, 2.5, "3", None])
+def test_a_k_that_is_no_count_is_refused(k):
+    with pytest.raises(ValueError, match=r"k is .*; give a whole number above 0"):
+        USERS.find("bob", k)
+
+
+@pytest.mark.parametrize("user", [7, None, ["bob"], {}])
+def test_a_value_that_is_no_id_is_no_user(user):
+    with pytest.raises(ValueError, match="1 of 1 users are not among the 3"):
+        USERS.find(user, 1)
+
+
 def test_ids_and_vectors_of_different_numbers_are_refused():
     with pytest.raises(ValueError, match="2 user ids and 3 vectors"):
         SimilarUsers(pa.array([1, 2]), VECTORS)

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import repeat
+from typing import Final
 from zlib import crc32
 
 import ibis.expr.types as ir
@@ -12,18 +13,22 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from two_tower.chunking import cut_tables
+from two_tower.chunking import cut_tables, row_slices
 from two_tower.index.base import NO_ITEM, ItemIndices, SearchResult
 from two_tower.index.rescoring import nearest_vector
 from two_tower.index.vectors import group_by_user, plain_ids
 from two_tower.query_vectors import AXES_OF_SINGLE, with_vector_axis
 from two_tower.ragged import Ragged
-from two_tower.recommend.explanations import similar_history_items
+from two_tower.recommend.explanations import explain_items
 from two_tower.recommend.random_order import Order
 from two_tower.recommend.recommender import Recommender
+from two_tower.recommend.seen_filter import ItemFilter
 from two_tower.types import FloatArray
 
 logger = logging.getLogger(__name__)
+
+RANKS_PER_BATCH: Final = 1 << 22
+"""Ranks of all lists of a batch: 50 MB of items and scores."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,12 +36,12 @@ class RecommendationOptions:
     """Options of all lists: length, masks, order and explanations.
 
     Attributes:
-        k: items per user.
+        k: items per user; cut to the items of the index.
         allow: `[M]` int64, the only items to recommend; None: all items.
         exclude: `[M]` int64, items never to recommend; None: no item.
         order: chooses the items from the best ones.
         quota: items taken from each vector's own list first; None: no quota.
-        filter_seen: whether to mask the items of a user's history.
+        filter_seen: whether to mask the items that a user has seen.
         n_similar: similar history items per recommendation.
     """
 
@@ -55,11 +60,22 @@ class ColdStartUsers:
 
     Attributes:
         user_ids: `[U]` int64 or string.
+        seen: U lists of raw item ids that the users have seen.
         query: `[D]` or `[V, D]` float32; None: recommend the most popular items.
     """
 
     user_ids: pa.Array
+    seen: pa.ListArray
     query: FloatArray | None
+
+    def slice(self, rows: slice) -> "ColdStartUsers":
+        """Return some of the users."""
+        n_rows = rows.stop - rows.start
+        return ColdStartUsers(
+            self.user_ids.slice(rows.start, n_rows),
+            self.seen.slice(rows.start, n_rows),
+            self.query,
+        )
 
     @property
     def numbers(self) -> npt.NDArray[np.int64]:
@@ -77,14 +93,68 @@ class RecommendationLists:
         found: `[B, k]`.
         vector_index: `[B, k]`, the user's vector nearest to each item; `NO_ITEM`
             without a vector.
-        similar: `[B, V, n_similar]`, the history items assigned to each vector,
-            nearest first, padded with `NO_ITEM`.
+        similar: `[B, k, n_similar]`, the history items nearest to each item, nearest
+            first, padded with `NO_ITEM`.
     """
 
     user_ids: pa.Array
     found: SearchResult
     vector_index: npt.NDArray[np.int64]
     similar: ItemIndices
+
+
+@dataclass
+class ListLengths:
+    """Numbers of lists, and of those that are short, with the reasons.
+
+    Attributes:
+        k: items that a list should have.
+        n_allowed: items that the lists `allow_items` and `exclude_items` leave.
+        n_lists: lists counted so far.
+        n_short: those with fewer than `k` items.
+        n_empty: those without an item.
+        n_after_seen_filter: those that lack items because the user has seen them.
+    """
+
+    k: int
+    n_allowed: int
+    n_lists: int = 0
+    n_short: int = 0
+    n_empty: int = 0
+    n_after_seen_filter: int = 0
+
+    def count(self, indices: ItemIndices) -> None:
+        """Count the lists of `[B, k]` item rows."""
+        lengths = (indices != NO_ITEM).sum(axis=1)
+        self.n_lists += len(lengths)
+        self.n_short += int((lengths < self.k).sum())
+        self.n_empty += int((lengths == 0).sum())
+        self.n_after_seen_filter += int((lengths < min(self.k, self.n_allowed)).sum())
+
+    def log(self) -> None:
+        """Log the numbers, and why lists are short."""
+        logger.info(
+            "recommended up to %d items to each of %d users", self.k, self.n_lists
+        )
+        if not self.n_short:
+            return
+        reasons = []
+        if self.n_allowed < self.k:
+            reasons.append(
+                f"allow_items and exclude_items leave {self.n_allowed} items"
+            )
+        if self.n_after_seen_filter:
+            reasons.append(
+                f"the seen filter leaves too few items to {self.n_after_seen_filter} "
+                "users"
+            )
+        logger.info(
+            "%d of %d lists are short, %d of them empty: %s",
+            self.n_short,
+            self.n_lists,
+            self.n_empty,
+            "; ".join(reasons),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,11 +168,12 @@ class BatchRecommender:
         recommender: searches the index.
         users: one row per vector: `user` (int32), `user_id`, `vector_index` (int32,
             from 0), `vector` (array<float32>) and, where the index is 0, `item_ids`
-            (array, the user's history; null: no history).
+            (array, the user's history) and `seen_ids` (array, all that the user has
+            seen); null for no item.
         n_vectors: V, vectors per user.
         cold_start_users: come last.
         options: of all lists.
-        users_per_batch: users of one vector per batch.
+        users_per_batch: users of one vector per batch; long lists make it smaller.
     """
 
     recommender: Recommender
@@ -114,70 +185,98 @@ class BatchRecommender:
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         """Yield the rows of the table `recommendations`, in order of `user`."""
-        n_users = n_short = 0
+        item_filter = ItemFilter.of(
+            self.recommender.bundle.n_items,
+            allow=self.options.allow,
+            exclude=self.options.exclude,
+        )
+        lengths = ListLengths(self.options.k, item_filter.n_allowed)
         for lists in self._recommend_to_all():
-            n_users += len(lists.user_ids)
-            n_short += int((lists.found.indices[:, -1] == NO_ITEM).sum())
+            lengths.count(lists.found.indices)
             yield self._to_rows(lists)
-        logger.info("recommended %d items to each of %d users", self.options.k, n_users)
-        if n_short:
-            logger.info("%d users have fewer: no other item is allowed", n_short)
+        lengths.log()
+
+    @property
+    def batch_size(self) -> int:
+        """Whole users per batch, about `users_per_batch` vectors: each is a search."""
+        most = RANKS_PER_BATCH // self._n_candidates
+        return max(1, min(self.users_per_batch, most) // self.n_vectors)
+
+    @property
+    def _n_candidates(self) -> int:
+        """Items that a list is chosen from, at most those of the index."""
+        options = self.options
+        n_items = self.recommender.bundle.n_items
+        return min(options.order.n_candidates(options.k), n_items)
 
     def _recommend_to_all(self) -> Iterator[RecommendationLists]:
-        # A chunk holds whole users, and about users_per_batch vectors: each vector is
-        # a search.
-        size = max(1, self.users_per_batch // self.n_vectors) * self.n_vectors
+        size = self.batch_size * self.n_vectors
         ordered = self.users.order_by("user", "vector_index")
         batches = ordered.to_pyarrow_batches(chunk_size=size)
         for chunk in cut_tables(batches, ordered.schema().to_pyarrow(), repeat(size)):
             if chunk.num_rows:
                 yield self._recommend_to_users(chunk)
-        if len(self.cold_start_users.user_ids):
-            yield self._recommend_to_cold_start_users()
+        n_cold = len(self.cold_start_users.user_ids)
+        for rows in row_slices(n_cold, self.batch_size):
+            yield self._recommend_to_cold_start_users(self.cold_start_users.slice(rows))
 
     def _recommend_to_users(self, rows: pa.Table) -> RecommendationLists:
         users = group_by_user(rows, self.n_vectors)
         n_users, n_vectors, _ = users.vectors.shape
         first_rows = pa.array(np.arange(n_users) * n_vectors)
-        histories = self._find_histories(
-            rows["item_ids"].combine_chunks().take(first_rows)
+        histories, seen = (
+            rows[name].combine_chunks().take(first_rows)
+            for name in ("item_ids", "seen_ids")
         )
-        seen = histories if self.options.filter_seen else _no_items(n_users)
-        found = self._recommend(users.vectors, seen)
+        found = self._recommend(users.vectors, self._find_seen(seen))
         chosen = self._choose(found, users.users.astype(np.int64))
-        return self._explain(users.user_ids, users.vectors, chosen, histories)
+        vectors = self.recommender.bundle.vectors
+        return RecommendationLists(
+            users.user_ids,
+            chosen,
+            nearest_vector(users.vectors, vectors, chosen.indices),
+            explain_items(
+                chosen.indices,
+                vectors,
+                self._find_items(histories),
+                self.options.n_similar,
+            ).indices,
+        )
 
-    def _recommend_to_cold_start_users(self) -> RecommendationLists:
-        user_ids, query = self.cold_start_users.user_ids, self.cold_start_users.query
-        n_users, numbers = len(user_ids), self.cold_start_users.numbers
+    def _recommend_to_cold_start_users(
+        self, users: ColdStartUsers
+    ) -> RecommendationLists:
+        """Return lists without explanations: these users have no history."""
+        seen, query = self._find_seen(users.seen), users.query
         if query is None:
             found = self.recommender.recommend_popular(
-                _no_items(n_users),
-                self.options.order.n_candidates(self.options.k),
+                seen,
+                self._n_candidates,
                 allow=self.options.allow,
                 exclude=self.options.exclude,
             )
-            return _unexplained(
-                user_ids, self._choose(found, numbers, by_popularity=True)
+        else:
+            queries = np.repeat(query[np.newaxis], len(users.user_ids), axis=0)
+            found = self._recommend(queries, seen)
+        chosen = self._choose(found, users.numbers, by_popularity=query is None)
+        shape = chosen.indices.shape
+        nearest = np.full(shape, NO_ITEM, np.int64)
+        # The average query is none of the V vectors of a user of several.
+        is_average = query is not None and query.ndim < AXES_OF_SINGLE
+        if query is not None and not (is_average and self.n_vectors > 1):
+            nearest = nearest_vector(
+                with_vector_axis(queries),
+                self.recommender.bundle.vectors,
+                chosen.indices,
             )
-        # One search serves all: they share the query, and have seen nothing.
-        one = self._recommend(query[np.newaxis], _no_items(1))
-        found = SearchResult(
-            np.repeat(one.indices, n_users, axis=0),
-            np.repeat(one.scores, n_users, axis=0),
-        )
-        chosen = self._choose(found, numbers)
-        if query.ndim < AXES_OF_SINGLE and self.n_vectors > 1:
-            # The average query is none of the V vectors of such a user.
-            return _unexplained(user_ids, chosen)
-        queries = np.repeat(with_vector_axis(query[np.newaxis]), n_users, axis=0)
-        return self._explain(user_ids, queries, chosen, _no_items(n_users))
+        similar = np.full((*shape, self.options.n_similar), NO_ITEM, np.int64)
+        return RecommendationLists(users.user_ids, chosen, nearest, similar)
 
     def _recommend(self, queries: FloatArray, seen: Ragged) -> SearchResult:
         return self.recommender.recommend(
             queries,
             seen,
-            self.options.order.n_candidates(self.options.k),
+            self._n_candidates,
             allow=self.options.allow,
             exclude=self.options.exclude,
             quota=self.options.quota,
@@ -194,30 +293,15 @@ class BatchRecommender:
             found, users, self.options.k, by_popularity=by_popularity
         )
 
-    def _explain(
-        self,
-        user_ids: pa.Array,
-        queries: FloatArray,
-        found: SearchResult,
-        histories: Ragged,
-    ) -> RecommendationLists:
-        """Return the lists with the nearest vector and the similar history items.
+    def _find_seen(self, lists: pa.ListArray) -> Ragged:
+        """Return lists of raw ids as distinct item rows, empty without the filter."""
+        if not self.options.filter_seen:
+            nothing = np.zeros(len(lists) + 1, np.int64)
+            return Ragged(np.empty(0, np.int64), nothing)
+        items = self._find_items(lists)
+        return items.keep(items.values != NO_ITEM).distinct()
 
-        Args:
-            user_ids: `[B]`.
-            queries: `[B, V, D]` float32.
-            found: `[B, k]`.
-            histories: B lists of item rows.
-        """
-        vectors, n_similar = self.recommender.bundle.vectors, self.options.n_similar
-        similar = np.empty((*queries.shape[:2], 0), np.int64)
-        if n_similar:
-            near = similar_history_items(queries, vectors, histories, n_similar)
-            similar = near.indices
-        nearest = nearest_vector(queries, vectors, found.indices)
-        return RecommendationLists(user_ids, found, nearest, similar)
-
-    def _find_histories(self, lists: pa.Array) -> Ragged:
+    def _find_items(self, lists: pa.ListArray) -> Ragged:
         """Return lists of raw ids as item rows, `NO_ITEM` for missing items."""
         lengths = pc.fill_null(pc.list_value_length(lists), 0)
         return Ragged(
@@ -231,37 +315,24 @@ class BatchRecommender:
         user, rank = np.nonzero(found.indices != NO_ITEM)
         items = pa.array(found.indices[user, rank])
         vector = lists.vector_index[user, rank]
-        # Without a vector (-1) this reads the last row, which holds no item then.
-        similar = lists.similar[user, vector]
-        item_ids = self.recommender.bundle.item_ids
+        similar = lists.similar[user, rank]
+        item_ids, titles = self.recommender.bundle.item_ids, self.recommender.titles
         return pa.RecordBatch.from_pydict(
             {
                 "user_id": plain_ids(lists.user_ids).take(pa.array(user)),
                 "rank": pa.array(rank + 1, pa.int32()),
                 "item_id": item_ids.take(items),
-                "title": self.recommender.titles.take(items),
+                "title": titles.take(items),
                 "score": pa.array(found.scores[user, rank]),
                 "vector_index": pa.array(vector, pa.int32(), mask=vector == NO_ITEM),
-                "similar_history_items": _as_id_lists(similar, item_ids),
+                "similar_history_items": _as_lists(similar, item_ids),
+                "similar_history_titles": _as_lists(similar, titles),
             }
         )
 
 
-def _unexplained(user_ids: pa.Array, found: SearchResult) -> RecommendationLists:
-    """Return lists without a nearest vector and without similar history items."""
-    no_vector = np.full(found.indices.shape, NO_ITEM, np.int64)
-    nothing = np.empty((len(user_ids), 1, 0), np.int64)
-    return RecommendationLists(user_ids, found, no_vector, nothing)
-
-
-def _no_items(n_users: int) -> Ragged:
-    """Return an empty row per user."""
-    return Ragged(np.empty(0, np.int64), np.zeros(n_users + 1, np.int64))
-
-
-def _as_id_lists(indices: ItemIndices, item_ids: pa.Array) -> pa.Array:
-    """Return `[R, m]` item rows as R lists of raw ids, without `NO_ITEM`."""
+def _as_lists(indices: ItemIndices, values: pa.Array) -> pa.ListArray:
+    """Return `[R, m]` item rows as R lists of the items' values, without `NO_ITEM`."""
     is_item = indices != NO_ITEM
     offsets = np.append(0, np.cumsum(is_item.sum(axis=1))).astype(np.int32)
-    ids = item_ids.take(pa.array(indices[is_item]))
-    return pa.ListArray.from_arrays(offsets, ids)
+    return pa.ListArray.from_arrays(offsets, values.take(pa.array(indices[is_item])))

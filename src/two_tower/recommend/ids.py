@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
@@ -17,6 +18,28 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir  # serving does without it
 
 NAMED_IN_ERRORS: Final = 5
+
+LARGEST_ID: Final = 2**63 - 1  # of int64
+MOST_DIGITS: Final = 19  # of `LARGEST_ID`
+
+
+def require_count(value: Any, name: str) -> int:
+    """Return a number of items or users.
+
+    Raises:
+        ValueError: if it is not a whole number above 0.
+    """
+    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{name} is {value!r}; give a whole number above 0")
+    return operator.index(value)
+
+
+def is_id(value: Any, kind: pa.DataType) -> bool:
+    """Return whether a Python value may be a raw id of this type, int64 or string."""
+    if pa.types.is_string(kind):
+        return isinstance(value, str)
+    is_integer = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    return is_integer and -LARGEST_ID - 1 <= value <= LARGEST_ID
 
 
 class IdLookup:
@@ -42,16 +65,41 @@ class IdLookup:
         """Return the index of each id, `NO_ITEM` where the list lacks it.
 
         Args:
-            ids: `[M]` list, NumPy array or Arrow array of raw ids.
+            ids: `[M]` list, NumPy array or Arrow array of raw ids. A value of a list
+                that is no id of the type of `ids`, such as "42" or 42.0 for 42, is
+                lacking.
 
         Returns:
             `[M]` int64.
         """
         if isinstance(ids, pa.Array | pa.ChunkedArray):
             ids = ids.to_pandas()
-        if not len(ids):
-            return np.empty(0, np.int64)
-        return np.asarray(self._index.get_indexer(pd.Index(ids)), np.int64)
+        indices = np.full(len(ids), NO_ITEM, np.int64)
+        if isinstance(ids, list):
+            rows = [row for row, one in enumerate(ids) if is_id(one, self.ids.type)]
+            if rows:
+                index = pd.Index([ids[row] for row in rows])
+                indices[rows] = self._index.get_indexer(index)
+        elif len(ids):
+            indices[:] = self._index.get_indexer(pd.Index(ids))
+        return indices
+
+    def find_texts(self, texts: Iterable[RawId]) -> tuple[ItemIndices, list[str]]:
+        """Return the indices of ids matched as text, and the ids that are lacking.
+
+        Args:
+            texts: numbers or text; repeats count once.
+        """
+        wanted = list(dict.fromkeys(str(one) for one in texts))
+        if pa.types.is_string(self.ids.type):
+            found = self.find(wanted)
+        else:
+            found = self.find([_as_number(text) for text in wanted])
+        is_missing = found == NO_ITEM
+        missing = [
+            text for text, lacks in zip(wanted, is_missing, strict=True) if lacks
+        ]
+        return found[~is_missing], missing
 
     def require(self, ids: Iterable[Any]) -> ItemIndices:
         """Return the `[M]` index of each id.
@@ -71,6 +119,13 @@ class IdLookup:
                 "run the pipelines on data that have them"
             )
         return indices
+
+
+def _as_number(text: str) -> int | str:
+    """Return the whole number that a text writes, or else the text."""
+    digits = text.removeprefix("-")
+    is_number = digits.isascii() and digits.isdigit() and len(digits) <= MOST_DIGITS
+    return int(text) if is_number else text
 
 
 def rows_of_ids(

@@ -14,7 +14,7 @@ from two_tower.index.rescoring import nearest_vector
 from two_tower.index.top_k import top_k
 from two_tower.query_vectors import AXES_OF_SINGLE
 from two_tower.ragged import Ragged
-from two_tower.recommend.ids import IdLookup
+from two_tower.recommend.ids import IdLookup, require_count
 from two_tower.recommend.seen_filter import ItemFilter, search_filtered
 from two_tower.types import FloatArray
 
@@ -34,13 +34,13 @@ def rank_popular(
 
     Args:
         counts: `[N]` int64, training interactions of each item.
-        k: items per user, at least 1.
+        k: items per user, at least 1; cut to N.
         seen: B lists of item rows, each masked for its own user; `NO_ITEM` masks none.
         item_filter: masks items for all users.
 
     Returns:
-        `[B, k]`, ties by item row, padded with `NO_ITEM`; the scores are shares of
-        all training interactions, in [0, 1].
+        `[B, min(k, N)]`, ties by item row, padded with `NO_ITEM`; the scores are shares
+        of all training interactions, in [0, 1].
 
     Raises:
         ValueError: if all counts are 0.
@@ -50,6 +50,7 @@ def rank_popular(
             "the recommender has no counts of training interactions, so no item is "
             "popular; pass it the column n_train of item_vocabulary"
         )
+    k = min(k, len(counts))
     shares = (counts / counts.sum()).astype(np.float32)
     allowed = item_filter.allowed_indices
     allowed = np.arange(len(counts)) if allowed is None else allowed
@@ -122,15 +123,15 @@ class Recommender:
                 V vectors, where the score of an item is the largest of V cosines.
             seen: B lists of item rows, each masked for its own user; `NO_ITEM` masks
                 none.
-            k: items per user, at least 1.
+            k: items per user, at least 1; cut to the N items of the index.
             allow: `[M]` int64, the only items to recommend; None: all items.
             exclude: `[M]` int64, items never to recommend.
             quota: items taken from each vector's own list before the best of the rest
                 fill the list; None: no quota.
 
         Returns:
-            `[B, k]`, without repeats; padded with `NO_ITEM` only if no other item is
-            left for the user.
+            `[B, min(k, N)]`, without repeats; padded with `NO_ITEM` only if no other
+            item is left for the user.
         """
         return search_filtered(
             self.bundle,
@@ -160,19 +161,22 @@ class Recommender:
             seen: raw ids never to recommend; ids that the index lacks are skipped.
             k: items to return, at least 1.
             allow: the only raw ids to recommend; None: all items.
-            exclude: raw ids never to recommend.
+            exclude: raw ids never to recommend; ids that the index lacks are skipped.
             quota: see `recommend`.
 
         Raises:
-            ValueError: if the index lacks an id of `allow` or `exclude`.
+            ValueError: if `k` or `quota` is not a whole number above 0, or the index
+                lacks all ids of `allow`.
         """
+        if quota is not None:
+            quota = require_count(quota, "quota")
         queries = np.asarray(query, np.float32)[np.newaxis]
         found = self.recommend(
             queries,
             Ragged.from_lists([self.find_indices(list(seen))], np.int64),
-            k,
-            allow=None if allow is None else self.require_indices(allow),
-            exclude=None if exclude is None else self.require_indices(exclude),
+            require_count(k, "k"),
+            allow=None if allow is None else self._allowed_indices(list(allow)),
+            exclude=None if exclude is None else self._deployed(list(exclude)),
             quota=quota,
         )
         items = self.name_items(found)
@@ -186,10 +190,11 @@ class Recommender:
         """Return at most `k` items nearest to an item, without that item.
 
         Raises:
-            ValueError: if the index lacks the item.
+            ValueError: if the index lacks the item, or `k` is not a whole number above
+                0.
         """
         item = self.require_indices([item_id])
-        seen = Ragged.from_lists([item], np.int64)
+        seen, k = Ragged.from_lists([item], np.int64), require_count(k, "k")
         return self.name_items(self.recommend(self.bundle.vectors[item], seen, k))
 
     def recommend_popular(
@@ -204,7 +209,7 @@ class Recommender:
 
         Args:
             seen: B lists of item rows, each masked for its own user.
-            k: items per user, at least 1.
+            k: items per user, at least 1; cut to the N items of the index.
             allow: `[M]` int64, the only items to recommend; None: all items.
             exclude: `[M]` int64, items never to recommend.
 
@@ -239,6 +244,10 @@ class Recommender:
         """
         return self._lookup.find(item_ids)
 
+    def find_texts(self, item_ids: Iterable[ItemId]) -> tuple[ItemIndices, list[str]]:
+        """Return the item rows of ids matched as text, and the ids that are lacking."""
+        return self._lookup.find_texts(item_ids)
+
     def name_items(self, found: SearchResult) -> list[RecommendedItem]:
         """Return the only row of a search result with raw ids and titles."""
         return [
@@ -254,6 +263,15 @@ class Recommender:
             )
             if item != NO_ITEM
         ]
+
+    def _deployed(self, item_ids: list[ItemId]) -> ItemIndices:
+        """Return the item rows of the ids that the index has."""
+        indices = self.find_indices(item_ids)
+        return np.delete(indices, np.flatnonzero(indices == NO_ITEM))
+
+    def _allowed_indices(self, item_ids: list[ItemId]) -> ItemIndices:
+        indices = self._deployed(item_ids)
+        return indices if len(indices) else self.require_indices(item_ids)
 
     def _read_column(
         self, items: pa.Table | None, column: str, default: Any

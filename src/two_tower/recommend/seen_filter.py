@@ -1,7 +1,9 @@
 """Seen filter: search restricted to unseen, allowed and not excluded items."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +16,9 @@ from two_tower.index.top_k import top_k
 from two_tower.query_vectors import with_vector_axis
 from two_tower.ragged import Ragged
 from two_tower.types import FloatArray
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
 
 EXACT_UP_TO_ITEMS: Final = 20_000
 """Scoring this many allowed items takes less time than searching far beyond k."""
@@ -76,6 +81,17 @@ class ItemFilter:
         return np.where(is_masked | (indices == NO_ITEM), NO_ITEM, indices)
 
 
+def collect_seen(interactions: ir.Table) -> ir.Table:
+    """Return `user_id` and `seen_ids` (array), the distinct items of each user.
+
+    Args:
+        interactions: `user_id`, `item_id`; all of them, since a user has also seen what
+            the selection of a training dropped.
+    """
+    pairs = interactions.select("user_id", "item_id").distinct()
+    return pairs.group_by("user_id").agg(seen_ids=pairs.item_id.collect())
+
+
 def search_filtered(
     bundle: IndexBundle,
     queries: FloatArray,
@@ -98,15 +114,16 @@ def search_filtered(
         bundle: the index, and the item vectors for exact scores.
         queries: `[B, D]` float, of any length above 0; or `[B, V, D]` for users of V
             vectors, where the score of an item is the largest of V cosines.
-        k: items per user, at least 1.
+        k: items per user, at least 1; cut to the N items of the index.
         seen: B lists of item rows, each masked for its own user; `NO_ITEM` masks none.
         item_filter: masks items for all users.
         quota: items taken from each vector's own list first; see `merge`. None: no
             quota.
 
     Returns:
-        `[B, k]`, without repeats, padded with `NO_ITEM`.
+        `[B, min(k, N)]`, without repeats, padded with `NO_ITEM`.
     """
+    k = min(k, bundle.n_items)
     by_vector = with_vector_axis(np.asarray(queries, np.float32))
     n_users, n_vectors, dimension = by_vector.shape
     user_of_query = np.repeat(np.arange(n_users), n_vectors)

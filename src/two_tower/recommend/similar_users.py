@@ -10,7 +10,7 @@ from two_tower.index.base import ItemIndices, normalise_queries
 from two_tower.index.exact import search_exactly
 from two_tower.index.vectors import UserVectors
 from two_tower.query_vectors import with_vector_axis
-from two_tower.recommend.ids import NAMED_IN_ERRORS, IdLookup
+from two_tower.recommend.ids import NAMED_IN_ERRORS, IdLookup, require_count
 from two_tower.types import FloatArray
 
 
@@ -65,8 +65,9 @@ class SimilarUsers:
         """Return at most `k` users nearest to a user, without that user.
 
         Raises:
-            ValueError: if there is no such user.
+            ValueError: if there is no such user, or `k` is not a whole number above 0.
         """
+        k = require_count(k, "k")
         (user,) = self._lookup.require([user_id])
         own = user * self._n_vectors + np.arange(self._n_vectors)
         others = np.delete(np.arange(len(self._vectors)), own)

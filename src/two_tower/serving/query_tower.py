@@ -99,6 +99,12 @@ class QueryTower:
         """D of the vectors that it returns."""
         return self.towers.item_tower.dimension + (self.largest_norm is not None)
 
+    @property
+    def hashes_users(self) -> bool:
+        """Whether the history encoder reads a hashed embedding of the user's id."""
+        encoder = self.towers.history_encoder
+        return encoder is not None and bool(encoder.reads_users)
+
     def encode(
         self,
         histories: pa.ListArray,
@@ -185,7 +191,7 @@ class QueryTower:
         is_warm = np.zeros(len(requests.users), bool)
         if self.towers.history_encoder is not None:
             is_warm |= requests.histories.lengths > 0
-        if self._hashes_users:
+        if self.hashes_users:
             n_train = self.vocabularies.users["n_train"].to_numpy()
             is_trained = np.concatenate([np.zeros(FIRST_ID, bool), n_train > 0])
             is_warm |= is_trained[requests.users]
@@ -257,12 +263,6 @@ class QueryTower:
         (query,) = self.encode_indices(Ragged.from_lists([[]]))
         return np.asarray(query)
 
-    @property
-    def _hashes_users(self) -> bool:
-        """Whether the history encoder reads a hashed embedding of the user's id."""
-        encoder = self.towers.history_encoder
-        return encoder is not None and bool(encoder.reads_users)
-
     def _history_indices(self, histories: pa.ListArray, *, strict: bool) -> Ragged:
         """Return R rows of item indices, 1 out of vocabulary."""
         lookup = self.vocabularies.item_lookup
@@ -293,12 +293,22 @@ def _combined(users: Any) -> pa.Array:
 def _cast(ids: pa.Array, lookup: IdLookup) -> pa.Array:
     """Return ids in the type of the vocabulary; an empty column may have no type."""
     try:
-        return ids.cast(lookup.ids.type)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise ValueError(
-            f"the ids of the {lookup.what} are {ids.type}, but those of "
-            f"{lookup.where} are {lookup.ids.type}: {error}"
-        ) from error
+        if pa.types.is_null(ids.type) or _are_alike(ids.type, lookup.ids.type):
+            return ids.cast(lookup.ids.type)
+    except pa.ArrowInvalid:
+        pass  # such as a number above those of int64
+    raise ValueError(
+        f"the ids of the {lookup.what} are {ids.type}, but those of {lookup.where} are "
+        f"{lookup.ids.type}; give ids of this type"
+    )
+
+
+def _are_alike(given: pa.DataType, expected: pa.DataType) -> bool:
+    """Return whether ids of a type need no conversion but that of their width."""
+    if pa.types.is_integer(expected):
+        return bool(pa.types.is_integer(given))
+    texts = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+    return any(is_text(given) for is_text in texts)
 
 
 def _vocabulary_indices(ids: pa.Array, lookup: IdLookup, *, strict: bool) -> IntArray:

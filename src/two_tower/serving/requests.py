@@ -54,6 +54,7 @@ def encode_values(
     every = vocabularies.declared.of(entity)
     declared = {name: every[name] for name in names}
     given = _given(rows, declared, entity)
+    _require_types(rows, given)
     encoded = _encode(rows, vocabularies, entity, given)
     if strict:
         for name, one in given.items():
@@ -92,6 +93,18 @@ def _given(
         for name, one in declared.items()
         if one.source_column(name) in rows.column_names
     }
+
+
+def _require_types(rows: pa.Table, given: Mapping[str, FeatureKind]) -> None:
+    types = ibis.memtable(rows).schema()
+    for name, one in given.items():
+        column = one.source_column(name)
+        dtype = types[column]
+        if not (one.reads(dtype) or dtype.is_null()):
+            raise ValueError(
+                f"the column {column!r} of the features is {dtype}, but the feature "
+                f"{name} reads {one.column_type}; give {one.column_type}"
+            )
 
 
 def _encode(
@@ -162,7 +175,7 @@ def read_events(histories: Ragged, given: RequestEvents) -> Events:
         events = events._replace(timestamps=flat_timestamps(given.timestamps))
     if given.ratings is not None:
         _require_lengths(histories, given.ratings, "ratings")
-        _require_numbers(given.ratings.type.value_type)
+        _require_numbers(given.ratings)
         events = events._replace(ratings=flat_ratings(given.ratings))
     if given.asked_at is not None:
         if len(given.asked_at) != len(histories):
@@ -203,7 +216,11 @@ def _require_seconds(found: Any, name: str) -> None:
         )
 
 
-def _require_numbers(found: Any) -> None:
+def _require_numbers(ratings: pa.ListArray) -> None:
+    found = ratings.type.value_type
     is_number = pa.types.is_integer(found) or pa.types.is_floating(found)
     if not (is_number or pa.types.is_null(found)):
         raise ValueError(f"ratings are of type {found}; give numbers")
+    is_finite = pc.is_finite(pc.list_flatten(ratings)) if is_number else None
+    if is_finite is not None and not pc.all(is_finite, min_count=0).as_py():
+        raise ValueError("ratings are not all finite; give null without a rating")

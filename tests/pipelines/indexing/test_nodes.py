@@ -117,6 +117,11 @@ def test_a_fixed_setting_that_misses_the_target_fails(build):
         build(recall_target=1.0, annoy={"n_trees": 1, "search_k": 10})
 
 
+def test_a_recall_of_more_than_all_items_is_measured_on_all_of_them(build):
+    _, report = build("exact", recall_k=10**9)
+    assert report["recall@400"] == 1.0
+
+
 # covers: X12
 def test_a_seed_always_gives_the_same_bytes(build, tmp_path):
     contents = []

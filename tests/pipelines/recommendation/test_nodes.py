@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from tests.index.fabricate import bundle_of, user_embeddings
 from two_tower.datasets.parquet_shards import ParquetShardsDataset
+from two_tower.params import Seen
 from two_tower.pipelines.recommendation.nodes import recommend_items
 from two_tower.pipelines.recommendation.params import Recommendation
 
@@ -24,7 +25,7 @@ SETTINGS = {
     },
     "quota": None,
     "similar_history_items": 2,
-    "filter_seen": True,
+    "filter_seen": None,
     "allow_items": None,
     "exclude_items": [],
     "users_per_batch": 100,
@@ -46,7 +47,24 @@ def random_order(**options):
     return order | {"kind": "random", "random": order["random"] | options}
 
 
-def inputs(item_ids=(10, 20, 30), user_ids=(42, 7, 8), seen=((10,), (), (99, 30))):
+def interactions_of(user_ids, item_ids, dropped=()):
+    """Return the interactions of histories, and others that the selection dropped."""
+    pairs = [
+        (user, item)
+        for user, items in zip(user_ids, item_ids, strict=True)
+        for item in items
+    ]
+    users, items = zip(*pairs, *dropped, strict=True)
+    return ibis.memtable(pa.table({"user_id": users, "item_id": items}))
+
+
+def inputs(
+    item_ids=(10, 20, 30),
+    user_ids=(42, 7, 8),
+    seen=((10,), (), (99, 30)),
+    dropped=(),
+    rule="left_out",
+):
     """Return the node's inputs; the index lacks item 99, which user 8 has seen."""
     if isinstance(item_ids[0], str):
         seen = [[str(item) for item in items] for items in seen]
@@ -61,7 +79,9 @@ def inputs(item_ids=(10, 20, 30), user_ids=(42, 7, 8), seen=((10,), (), (99, 30)
         ibis.memtable(pa.table(vocabulary)),
         user_embeddings(list(user_ids), USERS).order_by(ibis.desc("user")),
         ibis.memtable(pa.table(history)).order_by(ibis.desc("user_id")),
+        interactions_of(user_ids, seen, dropped),
         {"learned": [0.0, 1.0], "average": [1.0, 0.1]},
+        Seen(rule),
     )
 
 
@@ -101,11 +121,49 @@ def test_seen_items_are_recommended_without_the_filter():
 
 
 def test_a_user_without_a_history_has_no_seen_items():
-    index, vocabulary, users, histories, cold = inputs()
-    others = histories.filter(histories.user_id != 42)
-    assert recommend(index, vocabulary, users, others, cold, k=1, user_id=42) == [
-        (42, 1, 10, "Alien")
+    index, vocabulary, users, *tables, cold, seen = inputs()
+    others = (table.filter(table.user_id != 42) for table in tables)
+    assert recommend(
+        index, vocabulary, users, *others, cold, seen, k=1, user_id=42
+    ) == [(42, 1, 10, "Alien")]
+
+
+# What is rated low, for example, where `selection.min_rating` is set.
+def test_items_that_the_selection_dropped_are_seen():
+    data = inputs(dropped=[(42, 20), (42, 20), (7, 99)])
+    assert recommend(*data) == [
+        (42, 1, 30, "Casino"),
+        (7, 1, 10, "Alien"),
+        (7, 2, 20, None),
+        (8, 1, 20, None),
+        (8, 2, 10, "Alien"),
     ]
+
+
+@pytest.mark.parametrize("policy", ["average", "popular"])
+def test_a_user_whom_the_selection_dropped_gets_no_seen_item(policy):
+    data = inputs(dropped=[(9, 20), (9, 10)])
+    assert [row[2] for row in recommend(*data, user_id=9, cold_start=policy)] == [30]
+    text = inputs(
+        user_ids=("a", "b", "c"), item_ids=("x", "y", "z"), dropped=[("d", "y")]
+    )
+    found = recommend(*text, users=["d", "e"], cold_start=policy, k=3)
+    assert {row[2] for row in found if row[0] == "d"} == {"x", "z"}
+    assert {row[2] for row in found if row[0] == "e"} == {"x", "y", "z"}
+
+
+@pytest.mark.parametrize(
+    ("rule", "filter_seen", "is_masked"),
+    [
+        ("left_out", None, True),
+        ("ranked", None, False),
+        ("ranked", True, True),
+        ("left_out", False, False),
+    ],
+)
+def test_seen_items_are_masked_as_in_the_evaluation(rule, filter_seen, is_masked):
+    rows = recommend(*inputs(rule=rule), filter_seen=filter_seen, k=3)
+    assert ((42, 10) not in {(row[0], row[2]) for row in rows}) == is_masked
 
 
 @pytest.mark.parametrize("listed", [{"user_id": 7}, {"users": [7]}, {"users": ["7"]}])
@@ -147,9 +205,9 @@ def test_a_user_without_an_embedding_is_named_with_examples_of_others():
 
 
 def test_a_table_without_users_is_refused():
-    index, vocabulary, users, histories, cold = inputs()
+    index, vocabulary, users, *others = inputs()
     with pytest.raises(ValueError, match="user_embeddings is empty"):
-        recommend(index, vocabulary, users.filter(users.user > 9), histories, cold)
+        recommend(index, vocabulary, users.filter(users.user > 9), *others)
 
 
 # covers: L30 X11
@@ -169,11 +227,11 @@ def test_a_cold_start_user_is_served_by_the_policy(policy, best, score):
 
 # covers: L30
 def test_a_query_that_the_towers_have_not_learned_is_refused():
-    *data, cold = inputs()
-    del cold["learned"]
+    data = inputs()
+    del data[5]["learned"]
     with pytest.raises(ValueError, match=r"'learned'.*choose average or popular"):
-        recommend(*data, cold, user_id=9, cold_start="learned")
-    assert recommend(*data, cold, user_id=42, cold_start="learned")
+        recommend(*data, user_id=9, cold_start="learned")
+    assert recommend(*data, user_id=42, cold_start="learned")
 
 
 # covers: L30
@@ -199,8 +257,6 @@ def test_a_missing_id_of_another_type_is_refused():
         recommend(users=["x", 9], cold_start="average")
     with pytest.raises(ValueError, match=rf"recommendation.user_id .*\['x'\], {whole}"):
         recommend(user_id="x", cold_start="average")
-    with pytest.raises(ValueError, match=rf"allow_items names \['zz'\], {whole}"):
-        recommend(allow_items=[10, "zz"])
 
 
 def test_a_cold_start_user_of_a_text_id_is_matched_as_text():
@@ -237,22 +293,53 @@ def test_only_allowed_and_no_excluded_items_are_recommended(text):
     assert [int(row[2]) for row in left] == [30]
 
 
-@pytest.mark.parametrize("option", ["allow_items", "exclude_items"])
-def test_a_listed_item_that_the_index_lacks_is_named(option):
-    with pytest.raises(ValueError, match=r"1 of 2 items .*\[77\]"):
-        recommend(**{option: [10, "77"]})
+@pytest.mark.parametrize(
+    ("option", "expected"), [("allow_items", [10]), ("exclude_items", [20, 30])]
+)
+def test_listed_items_that_the_index_lacks_are_counted(option, expected, caplog):
+    caplog.set_level(logging.INFO)
+    listed = {option: [10, "77", "discontinued"], "filter_seen": False, "k": 3}
+    assert sorted({row[2] for row in recommend(**listed)}) == expected
+    assert (
+        f"2 of 3 items of recommendation.{option} are not in the index: 77, "
+        "discontinued; it has for example 10, 20, 30" in caplog.messages
+    )
+
+
+@pytest.mark.parametrize(
+    "lists",
+    [
+        {"allow_items": [77, "x"]},
+        {"exclude_items": [10, 20, 30]},
+        {"allow_items": [10], "exclude_items": [10]},
+    ],
+)
+def test_lists_that_leave_no_item_are_refused(lists):
+    with pytest.raises(ValueError, match="leave none of the index's 3 items"):
+        recommend(**lists)
+
+
+def test_k_is_cut_to_the_index(caplog):
+    caplog.set_level(logging.INFO)
+    assert recommend(k=10**9) == recommend(k=3)
+    assert "recommendation.k is 1000000000: cut to the 3 items of the index" in (
+        caplog.messages
+    )
+    order = random_order(among=10**9)
+    assert len(recommend(k=10**9, order=order)) == len(recommend(k=3))
 
 
 def test_the_lists_of_a_few_listed_users_are_logged(caplog):
     caplog.set_level(logging.INFO)
     recommend(user_id=42)
     lines = caplog.text.splitlines()
-    assert lines[lines.index("user 42") :][:5] == [
+    assert lines[lines.index("user 42") :][:6] == [
         "user 42",
-        "  near: Alien",
         "  rank   score  item  title",
         "     1   0.866  20",
+        "                      similar to Alien",
         "     2   0.000  30    Casino",
+        "                      similar to Alien",
     ]
 
 
@@ -279,8 +366,8 @@ def test_a_table_of_listed_users_alone_is_announced(caplog, options, line):
 
 def test_the_result_is_saved_whole_and_not_batch_by_batch(tmp_path):
     # Kedro saves what a node returns once, unless it is an iterator.
-    node = Node(recommend_items, inputs=[*"abcdep"], outputs="out")
-    values = dict(zip("abcdep", (*inputs(), parameters()), strict=True))
+    node = Node(recommend_items, inputs=[*"abcdefgp"], outputs="out")
+    values = dict(zip("abcdefgp", (*inputs(), parameters()), strict=True))
     result = node.run(values)["out"]
     assert not isinstance(result, Iterator)
     dataset = ParquetShardsDataset(filepath=str(tmp_path / "recommendations"))
@@ -307,7 +394,9 @@ def of_two_interests(cold=None):
         ibis.memtable(pa.table(vocabulary)),
         user_embeddings([42, 7], items[[[0, 2], [1, 1]]]).order_by("vector_index"),
         ibis.memtable(pa.table(histories)),
+        interactions_of(*histories.values()),
         cold or {"average": [0.0, 1.0]},
+        Seen("left_out"),
     )
 
 
@@ -321,20 +410,46 @@ def explained(*args, **changes):
 
 
 # covers: X6
-def test_each_item_has_its_vector_and_the_similar_history_items():
+def test_each_item_has_its_vector_and_the_history_items_nearest_to_it():
     assert explained() == [
-        # The seen items 20 (30°) and 10 (0°) are assigned to the vector at 0°.
-        (42, 30, 1, []),
-        (42, 40, 1, []),
+        # User 42 has seen the items 20 (30°), 10 (0°) and one that the index lacks.
+        (42, 30, 1, [20, 10]),
+        (42, 40, 1, [20, 10]),
         (7, 20, 0, []),
         (7, 10, 0, []),
     ]
-    # Without the seen filter an item may explain itself.
-    options = {"filter_seen": False, "similar_history_items": 1, "k": 3}
+    # Without the seen filter an item is not explained by itself.
+    options = {"filter_seen": False, "similar_history_items": 1, "k": 4}
     assert explained(user_id=42, **options) == [
-        (42, 10, 0, [10]),
-        (42, 30, 1, []),
-        (42, 40, 1, []),
+        (42, 10, 0, [20]),
+        (42, 30, 1, [20]),
+        (42, 40, 1, [20]),
+        (42, 20, 0, [10]),
+    ]
+
+
+def test_items_of_one_vector_have_explanations_of_their_own():
+    # Items at 0°, 10°, 80° and 90°; a user at 45° has seen the outer two.
+    angles = np.deg2rad([0.0, 10.0, 80.0, 90.0])
+    items = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    ids, titles = [1, 2, 3, 4], ["Alien", "Aliens", "Heat", "Casino"]
+    vocabulary = pa.table({"item_id": ids, "title": titles, "n_train": ids})
+    histories = {"user_id": [42], "item_ids": [[1, 4]]}
+    batches = recommend_items(
+        bundle_of(items, item_ids=ids),
+        ibis.memtable(vocabulary),
+        user_embeddings([42], np.float32([[1, 1]])),
+        ibis.memtable(pa.table(histories)),
+        interactions_of(*histories.values()),
+        {},
+        Seen("left_out"),
+        parameters(similar_history_items=1),
+    )
+    rows = pa.Table.from_batches(batches).to_pylist()
+    keys = ("title", "similar_history_items", "similar_history_titles")
+    assert sorted(tuple(row[key] for key in keys) for row in rows) == [
+        ("Aliens", [1], ["Alien"]),
+        ("Heat", [4], ["Casino"]),
     ]
 
 
@@ -347,6 +462,8 @@ def test_scores_and_explanations_have_the_columns_they_promise():
     assert table.schema.field("vector_index").type == pa.int32()
     similar = table.schema.field("similar_history_items")
     assert similar.type == pa.list_(pa.int64())
+    titles = table.schema.field("similar_history_titles")
+    assert titles.type == pa.list_(pa.string())
     scores = table.column("score").to_pylist()[:2]
     assert scores == pytest.approx([1.0, np.cos(np.deg2rad(10))])
 
@@ -379,15 +496,16 @@ def test_the_items_of_a_cold_start_user_have_no_similar_history_items(policy, ex
     assert [row[0] for row in both] == [42, 9]
 
 
-def test_the_log_has_the_similar_history_items_of_each_vector(caplog):
+def test_the_log_has_the_vector_and_the_similar_history_items_of_each_item(caplog):
     caplog.set_level(logging.INFO)
     recommend(*of_two_interests(), user_id=42, filter_seen=False)
     lines = caplog.text.splitlines()
-    assert lines[lines.index("user 42") :][:4] == [
+    assert lines[lines.index("user 42") :][:5] == [
         "user 42",
-        "  vector 0 is near Alien, 20",
         "  rank   score  vector  item  title",
         "     1   1.000       0  10    Alien",
+        "                              similar to 20",
+        "     2   1.000       1  30    Casino",
     ]
     recommend(*of_two_interests(), user_id=9, cold_start="popular", k=1)
     assert "     1   0.625       -  20" in caplog.text.splitlines()
@@ -396,10 +514,10 @@ def test_the_log_has_the_similar_history_items_of_each_vector(caplog):
 
 
 def test_vectors_of_an_earlier_version_are_refused():
-    index, vocabulary, users, histories, cold = inputs()
+    index, vocabulary, users, *others = inputs()
     older = users.drop("vector_index")
     with pytest.raises(ValueError, match="exported by an earlier version"):
-        recommend(index, vocabulary, older, histories, cold, user_id=42)
+        recommend(index, vocabulary, older, *others, user_id=42)
 
 
 def test_a_missing_user_is_counted_among_users_and_not_vectors():

@@ -59,19 +59,18 @@ def build_item_index(
     sample = sample_queries(user_embeddings, parameters)
     # A search takes one vector, so recall is measured on vectors.
     queries = sample.reshape(-1, sample.shape[2])
+    k = min(parameters.recall_k, len(items.vectors))
     start = perf_counter()
     index, trials = tune(
-        parameters.index.chosen.candidates(
-            items.vectors, k=parameters.recall_k, seed=parameters.seed
-        ),
+        parameters.index.chosen.candidates(items.vectors, k=k, seed=parameters.seed),
         queries,
         items.vectors,
-        k=parameters.recall_k,
+        k=k,
         target=parameters.recall_target,
     )
     build_seconds = perf_counter() - start
     recall = Recall(
-        at_k=parameters.recall_k,
+        at_k=k,
         value=trials[-1].recall,
         target=parameters.recall_target,
         n_queries=len(queries),

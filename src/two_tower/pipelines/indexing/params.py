@@ -10,7 +10,9 @@ class Indexing(Params):
     """How the item index is built, and what recall it must reach."""
 
     index: IndexBackend
-    recall_k: int = Field(ge=1, description="k of the recall that is measured")
+    recall_k: int = Field(
+        ge=1, description="k of the recall that is measured, at most all items"
+    )
     recall_target: float = Field(
         ge=0,
         le=1,

@@ -15,7 +15,11 @@ class Recommendation(Params):
     34 and 1_000 as 1000: such text ids go in quotes.
     """
 
-    k: int = Field(ge=1, description="items per user; fewer if no other is allowed")
+    k: int = Field(
+        ge=1,
+        description="items per user, at most all of the index; fewer if no other is "
+        "allowed",
+    )
     users: Literal["all"] | Ids = Field(
         description="raw ids, or all users; the table then has rows of these users only"
     )
@@ -35,18 +39,25 @@ class Recommendation(Params):
     )
     similar_history_items: int = Field(
         ge=0,
-        description="explanation of an item: this many items of the user's history "
-        "with the same nearest vector, nearest first",
+        description="explanation of an item: this many items of the user's history, "
+        "those nearest to it first",
     )
-    filter_seen: bool = Field(description="mask the items of the user's history")
+    filter_seen: bool | None = Field(
+        description="mask the items of all of the user's interactions, those too that "
+        "sequencing.selection dropped; null: mask them if evaluation.seen is left_out"
+    )
     allow_items: Ids | None = Field(
-        description="raw ids of the only items to recommend; null for all"
+        description="raw ids of the only items to recommend; null for all. Ids that "
+        "the index lacks are counted in the log"
     )
     exclude_items: tuple[RawId, ...] = Field(
-        description="raw ids of items never to recommend"
+        description="raw ids of items never to recommend. Ids that the index lacks are "
+        "counted in the log"
     )
     users_per_batch: int = Field(
-        ge=1, description="users per batch, divided by V if users have V vectors"
+        ge=1,
+        description="users per batch, divided by V if users have V vectors; long lists "
+        "make a batch smaller",
     )
     logged_users: int = Field(
         ge=0, description="a run for at most this many listed users logs their lists"
