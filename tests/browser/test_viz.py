@@ -187,6 +187,7 @@ def test_a_table_has_its_statistics_and_first_rows(page, address):
         "score",
         "vector_index",
         "similar_history_items",
+        "similar_history_titles",
     ]
 
 
