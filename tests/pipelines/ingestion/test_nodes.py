@@ -8,16 +8,24 @@ import pytest
 from kedro.io import DataCatalog, DatasetError
 
 from two_tower.datasets.absent_table import AbsentTableDataset
-from two_tower.pipelines.ingestion.nodes import (
-    type_interactions,
-    type_items,
-    type_users,
-)
+from two_tower.pipelines.ingestion import nodes
 from two_tower.pipelines.ingestion.params import Ingestion
 
 
 def rows(table):
     return table.to_pyarrow().to_pylist()
+
+
+def type_interactions(raw, parameters):
+    return nodes.type_interactions(raw, parameters)[0]
+
+
+def type_items(raw, parameters):
+    return nodes.type_items(raw, parameters)[0]
+
+
+def type_users(raw, parameters):
+    return nodes.type_users(raw, parameters)[0]
 
 
 @pytest.fixture
@@ -46,7 +54,9 @@ def own(configuration):
     parameters = configuration("own-data")["parameters"]
 
     def change(**changed):
-        return Ingestion.model_validate(parameters | changed)
+        # Times of 1970 are easy to follow.
+        years = {"years": {"first": 1970, "last": 2099}}
+        return Ingestion.model_validate(parameters | years | changed)
 
     return change
 
@@ -217,8 +227,8 @@ def test_a_missing_column_is_named_with_those_that_there_are(read, own):
 @pytest.mark.parametrize(
     ("column", "values", "message"),
     [
-        ("customer", [7], "customer has the type int64, but .* declare text"),
-        ("book", [7.0], "book has the type float64, but .* declare text"),
+        ("customer", [True], "customer has the type boolean, but .* declare text"),
+        ("book", [b"7"], "book has the type binary, but .* declare text"),
         ("bought_at", [7], "bought_at has the type int64, but .* declare dates"),
     ],
 )
@@ -236,7 +246,7 @@ def test_a_column_of_another_type_than_declared_is_refused(
     [
         ("list", [1], "the type int64, but .* declare lists"),
         ("text", [["a"]], "the type array<string>, but .* declare text"),
-        ("integer", [1.5], "the type float64, but .* declare whole numbers"),
+        ("integer", [1.5], "1 of 1 values of the column x are not whole numbers"),
         ("number", [dt.date(2024, 1, 1)], "the type date, but .* declare numbers"),
     ],
 )
@@ -256,15 +266,15 @@ def test_a_feature_of_another_type_than_declared_is_refused(
         ("a,b,2024-01-01,many", "many"),
         ("a,b,2024-01-01", "purchases.csv can't be read: .*Row #3: Expected 4 columns"),
         ("a,b,c,d,e", "purchases.csv can't be read: .*Row #3: Expected 4 columns"),
-        (",b,2024-01-01,5", "1 without user_id, the first with event_id 1"),
-        ("a,b,,5", "1 without timestamp, the first with event_id 1"),
-        ("a,b,1969-12-31,5", "1 before 1970, the first with event_id 1"),
-        ("a,b,2101-01-01,5", "1 after 2100"),
-        ("a,b,2024-01-01,inf", "1 with a rating that is not finite"),
+        (",b,2024-01-01,5", "1 of 2 rows have no user_id .*, the first in row 2"),
+        ("a,b,,5", "1 of 2 rows have no timestamp .*, the first in row 2"),
+        ("a,b,1969-12-31,5", "bought_at lie before 1970, the first '1969.* in row 2"),
+        ("a,b,2101-01-01,5", "1 of 2 times of the column bought_at lie after 2099"),
+        ("a,b,2024-01-01,inf", "stars are not numbers, the first 'inf' in row 2"),
     ],
 )
 def test_a_bad_line_stops_the_run(data, own, read, line, message):
     text = f"{PURCHASES}a,b,2024-01-01,5\n{line}\n"
-    with pytest.raises(DatasetError, match=message):
+    with pytest.raises((DatasetError, ValueError), match=message):
         save_checked(data, type_interactions(read("purchases.csv", text), own()))
     assert not (data / "interactions").exists()

@@ -7,6 +7,10 @@ SOUND = {
     "ids": {"user_id": "integer", "item_id": "text"},
     "timestamps": "seconds",
     "separator": "|",
+    "years": {"first": 1971, "last": 2099},
+    "decimal": ".",
+    "missing": [],
+    "invalid": "refuse",
     "columns": {
         "interactions": {"event_id": None, "user_id": "u", "item_id": "i"}
         | {"timestamp": "t", "rating": None},

@@ -1,15 +1,30 @@
 """Nodes of ingestion: any source's tables as interactions, items and users."""
 
-from collections.abc import Iterable
+import logging
 
 import ibis
 import ibis.expr.types as ir
 
-from .columns import as_feature, as_id, as_seconds, require_columns
-from .params import FeatureColumn, Ingestion
+from two_tower.tables.columns import mark_missing, require_columns
+from two_tower.tables.faults import count_faults, is_any_faulty, settle
+from two_tower.tables.report import (
+    describe_tables,
+    find_warnings,
+    refuse_unjoined,
+    summarise,
+)
+from two_tower.types import JsonObject
+
+from .entities import type_entities
+from .interactions import ROW, find_faults, select_columns, type_columns
+from .params import Ingestion
+
+logger = logging.getLogger(__name__)
 
 
-def type_interactions(raw_interactions: ir.Table, parameters: Ingestion) -> ir.Table:
+def type_interactions(
+    raw_interactions: ir.Table, parameters: Ingestion
+) -> tuple[ir.Table, JsonObject]:
     """Return the interactions: user, item, time and rating.
 
     Args:
@@ -19,28 +34,30 @@ def type_interactions(raw_interactions: ir.Table, parameters: Ingestion) -> ir.T
     Returns:
         One row per interaction, in the order of `event_id` (int64, unique):
         `user_id` and `item_id` (int64 or string), `timestamp` (int64, seconds since
-        1970, UTC), `rating` (float32, null if missing).
+        1970, UTC; null in every row if the source has no times), `rating` (float32,
+        null if missing). And the counts of `settle`.
+
+    Raises:
+        ValueError: a column is missing or of another type, or rows can't be used.
     """
-    columns, ids = parameters.columns.interactions, parameters.ids
-    source = raw_interactions
-    require_columns(source, columns.model_dump().values(), "raw_interactions")
+    names = parameters.columns.interactions.model_dump().values()
+    require_columns(raw_interactions, names, "raw_interactions")
+    source = mark_missing(raw_interactions, names, parameters.missing)
     # Without a column for it, the order of rows in the file, which DuckDB keeps.
-    event_id = (
-        as_id(source[columns.event_id], "integer")
-        if columns.event_id
-        else ibis.row_number()
-    )
-    rating = source[columns.rating] if columns.rating else ibis.null()
-    return source.select(
-        event_id=event_id.cast("int64"),
-        user_id=as_id(source[columns.user_id], ids.user_id),
-        item_id=as_id(source[columns.item_id], ids.item_id),
-        timestamp=as_seconds(source[columns.timestamp], parameters.timestamps),
-        rating=rating.cast("float32"),
-    ).order_by("event_id")
+    source = source.mutate(**{ROW: ibis.row_number() + 1})
+    typed = type_columns(source, parameters)
+    faults = find_faults(typed, parameters)
+    is_used = ~is_any_faulty(faults)
+    used = {"used": is_used.sum()}
+    counts = count_faults(source, source[ROW], faults, used)
+    n_used = counts.others["used"] or 0
+    settled = settle("raw_interactions", counts, parameters.invalid, n_used)
+    return select_columns(source, typed, is_used), {**settled, "warnings": []}
 
 
-def type_items(raw_items: ir.Table, parameters: Ingestion) -> ir.Table:
+def type_items(
+    raw_items: ir.Table, parameters: Ingestion
+) -> tuple[ir.Table, JsonObject]:
     """Return the items with their title and features.
 
     Args:
@@ -49,20 +66,18 @@ def type_items(raw_items: ir.Table, parameters: Ingestion) -> ir.Table:
 
     Returns:
         One row per item, in the order of `item_id` (int64 or string, unique): `title`
-        (string, null if missing) and a column per feature, see `as_feature`.
+        (string, null if missing) and a column per feature. And the counts of
+        `entities.type_entities`.
+
+    Raises:
+        ValueError: a column is missing or of another type, or rows can't be used.
     """
-    columns, features = parameters.columns.items, parameters.features.items
-    needed = [*columns.model_dump().values(), *(feature.column for feature in features)]
-    require_columns(raw_items, needed, "raw_items")
-    title = raw_items[columns.title] if columns.title else ibis.null()
-    return raw_items.select(
-        item_id=as_id(raw_items[columns.item_id], parameters.ids.item_id),
-        title=title.cast("string"),
-        **_type_features(raw_items, features, parameters.separator),
-    ).order_by("item_id")
+    return type_entities(raw_items, "item", parameters)
 
 
-def type_users(raw_users: ir.Table, parameters: Ingestion) -> ir.Table:
+def type_users(
+    raw_users: ir.Table, parameters: Ingestion
+) -> tuple[ir.Table, JsonObject]:
     """Return the users with their features.
 
     Args:
@@ -71,21 +86,39 @@ def type_users(raw_users: ir.Table, parameters: Ingestion) -> ir.Table:
 
     Returns:
         One row per user, in the order of `user_id` (int64 or string, unique), with a
-        column per feature, see `as_feature`.
+        column per feature. And the counts of `entities.type_entities`.
+
+    Raises:
+        ValueError: a column is missing or of another type, or rows can't be used.
     """
-    columns, features = parameters.columns.users, parameters.features.users
-    needed = [columns.user_id, *(feature.column for feature in features)]
-    require_columns(raw_users, needed, "raw_users")
-    return raw_users.select(
-        user_id=as_id(raw_users[columns.user_id], parameters.ids.user_id),
-        **_type_features(raw_users, features, parameters.separator),
-    ).order_by("user_id")
+    return type_entities(raw_users, "user", parameters)
 
 
-def _type_features(
-    table: ir.Table, features: Iterable[FeatureColumn], separator: str
-) -> dict[str, ir.Column]:
-    return {
-        feature.name: as_feature(table[feature.column], feature.type, separator)
-        for feature in features
-    }
+def report_ingestion(
+    interactions: ir.Table, items: ir.Table, users: ir.Table, **counts: JsonObject
+) -> JsonObject:
+    """Report what the tables hold, and refuse tables that do not fit each other.
+
+    Args:
+        interactions: as from `type_interactions`.
+        items: as from `type_items`.
+        users: as from `type_users`.
+        counts: `interactions_counts`, `items_counts` and `users_counts`.
+
+    Returns:
+        `interactions`, `items` and `users` (see `two_tower.tables.report`), and
+        `warnings`, the sentences of all warnings.
+
+    Raises:
+        ValueError: no interaction has an item of the items, or a user of the users.
+    """
+    read = {name.removesuffix("_counts"): found for name, found in counts.items()}
+    described = describe_tables(interactions, items, users)
+    report = {name: {**read[name], **found} for name, found in described.items()}
+    logger.info("%s", summarise(report))
+    refuse_unjoined(report)
+    warnings = find_warnings(report)
+    for warning in warnings:
+        logger.warning("%s", warning)
+    earlier = [w for name in described for w in read[name]["warnings"]]
+    return {**report, "warnings": [*earlier, *warnings]}

@@ -6,11 +6,12 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from two_tower.params import Params
+from two_tower.tables.date_formats import parse_format
+from two_tower.tables.faults import Invalid
 
 Column = Annotated[str, Field(min_length=1)]
 IdType = Literal["integer", "text"]
-TimestampFormat = Literal["seconds", "milliseconds", "datetime"]
-FeatureType = Literal["text", "integer", "number", "list"]
+FeatureType = Literal["text", "integer", "number", "price", "list"]
 
 
 class Ids(Params):
@@ -29,8 +30,20 @@ class InteractionColumns(Params):
     )
     user_id: Column
     item_id: Column
-    timestamp: Column
+    timestamp: Column | None = Field(description="null: the source has no times")
     rating: Column | None = Field(description="null: the source has no ratings")
+
+    @model_validator(mode="after")
+    def _columns_differ(self) -> Self:
+        named = [self.user_id, self.item_id, self.timestamp, self.rating]
+        repeated = sorted({name for name in named if name and named.count(name) > 1})
+        if repeated:
+            raise ValueError(
+                f"columns.interactions names the column {', '.join(repeated)} twice; "
+                "users, items, times and ratings need a column of their own, or null "
+                "for times and ratings"
+            )
+        return self
 
 
 class ItemColumns(Params):
@@ -57,13 +70,37 @@ class Columns(Params):
 class FeatureColumn(Params):
     """A column of items or users to keep for a feature of `sequencing.features`.
 
-    `text` and `integer` suit categories, `number` (float32) amounts, `list` several
-    texts.
+    `text` and `integer` suit categories, `number` and `price` (float32) amounts, `list`
+    several texts.
     """
 
     name: Column
     column: Column = Field(description="name in the source")
-    type: FeatureType
+    type: FeatureType = Field(
+        description="price: a number beside a currency, with marks of thousands"
+    )
+    # A declaration names only the options that it changes, hence the defaults.
+    format: Literal["separated", "json", "python"] = Field(
+        default="separated",
+        description="how text writes a list: a;b, [\"a\", \"b\"] or ['a', 'b']",
+    )
+    separator: str | None = Field(
+        default=None,
+        min_length=1,
+        description="text between the values of a separated list; null: that of all",
+    )
+
+    @model_validator(mode="after")
+    def _list_options_have_a_list(self) -> Self:
+        is_separated = self.type == "list" and self.format == "separated"
+        if self.type != "list" and self.format != "separated":
+            raise ValueError(f"{self.name}: only a list has a format; remove it")
+        if self.separator is not None and not is_separated:
+            raise ValueError(
+                f"{self.name}: only a list of the format separated has a separator; "
+                "remove it"
+            )
+        return self
 
 
 class Features(Params):
@@ -86,13 +123,55 @@ class Features(Params):
         return self
 
 
+class DateFormat(Params):
+    """Times as text in a format of their own."""
+
+    format: str = Field(
+        description="as for strptime: %d.%m.%Y %H:%M; without %z in UTC"
+    )
+
+    @field_validator("format")
+    @classmethod
+    def _is_readable(cls, written: str) -> str:
+        parse_format(written)
+        return written
+
+
+TimestampFormat = (
+    Literal["seconds", "milliseconds", "microseconds", "nanoseconds", "excel"]
+    | Literal["datetime"]
+    | DateFormat
+)
+
+
+class Years(Params):
+    """The years that times may lie in. Others come from a wrong unit or format."""
+
+    first: int = Field(
+        ge=1970,
+        description="1970: allow its times, which most often are of another unit",
+    )
+    last: int = Field(le=2099)
+
+
 class Ingestion(Params):
     """How a source's tables become interactions, items and users."""
 
     ids: Ids
     timestamps: TimestampFormat = Field(
-        description="since 1970 (UTC); datetime: dates and times, ISO 8601 as text, "
-        "in UTC unless they have an offset"
+        description="since 1970 (UTC); excel: days as spreadsheets count them; "
+        "datetime: dates and times, ISO 8601 as text, in UTC unless they have an "
+        "offset; {format: …}: dates in another form"
+    )
+    years: Years
+    decimal: Literal[".", ","] = Field(description="decimal mark of numbers as text")
+    missing: tuple[str, ...] = Field(
+        description="values that mean missing, beside blank ones; as text, without "
+        "spaces around them"
+    )
+    invalid: Invalid = Field(
+        description="refuse: stop at rows that can't be used; drop: leave them out, "
+        "and of items and users only the values of features that do not fit"
     )
     separator: str = Field(
         min_length=1, description="text between the values of a list given as text"
@@ -111,3 +190,9 @@ class Ingestion(Params):
                 "let a table write it: python -m two_tower.new_environment my.csv"
             )
         return columns
+
+    @property
+    def written_times(self) -> str:
+        """The unit, `datetime`, or the format of the times."""
+        times = self.timestamps
+        return times.format if isinstance(times, DateFormat) else times

@@ -1,0 +1,1 @@
+"""Typed tables from any source: its columns, the rows that don't fit, and a report."""
