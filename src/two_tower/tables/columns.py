@@ -156,12 +156,12 @@ def read_integers(column: ir.Column) -> Typed:
     elif found.is_floating():
         numbers = column.try_cast("int64")
         exact = _EXACT[str(found.copy(nullable=True))]
-        is_whole = (column == column.floor()) & (column.abs() < exact)
+        is_whole = (column % 1 == 0) & (column.abs() < exact)
     else:
         numbers = column.try_cast("int64")
         is_whole = numbers.notnull()
         if found.is_decimal():
-            is_whole = column == column.floor()
+            is_whole = column % 1 == 0
     return Typed(is_whole.ifelse(numbers, ibis.null("int64")), column, wanted)
 
 
@@ -210,6 +210,12 @@ def as_float64(column: ir.Column, decimal: str) -> ir.FloatingColumn:
     is_number = column.re_search(NUMBER.replace(r"\.", f"[{decimal}]"))
     text = is_number.ifelse(column.strip().replace(decimal, "."), ibis.null("string"))
     return text.try_cast("float64")
+
+
+def as_whole(numbers: ir.FloatingColumn) -> ir.IntegerColumn:
+    """Return int64 without the fraction; null for infinite and too great numbers."""
+    # Ibis casts what its floor returns, which fails for these.
+    return (numbers - numbers % 1).try_cast("int64")
 
 
 def read_text(column: ir.Column) -> Typed:

@@ -111,24 +111,19 @@ def settle(source: str, counts: Counts, invalid: Invalid, n_used: int) -> JsonOb
     """
     faults = "; ".join(counts.sentences)
     is_nothing_left = counts.read > 0 and n_used == 0
-    if faults and (invalid == "refuse" or is_nothing_left):
-        hint = (
-            "No row would be left"
-            if is_nothing_left
-            else "Or leave them out: set ingestion.invalid to drop"
-        )
+    if faults and is_nothing_left:
         raise ValueError(
-            f"{source} can't be used: {faults}. Correct the source or the parameters. "
-            f"{hint}"
+            f"no row of {source} can be used: {faults}. Correct ingestion's parameters "
+            "or the source"
+        )
+    if faults and invalid == "refuse":
+        raise ValueError(
+            f"{source} has rows that can't be used: {faults}. Correct the source or "
+            "ingestion's parameters; to leave these out, set ingestion.invalid to drop"
         )
     if faults:
-        logger.warning(
-            "%s: used %s of %s rows; %s",
-            source,
-            f"{n_used:,}",
-            f"{counts.read:,}",
-            faults,
-        )
+        used = f"{n_used:,} of {counts.read:,}"
+        logger.warning("%s: %s rows are used; left out: %s", source, used, faults)
     return {"read": counts.read, "used": n_used, "invalid": counts.invalid}
 
 

@@ -67,26 +67,21 @@ def summarise(report: Mapping[str, JsonObject]) -> str:
         report: as from `describe_tables`, with `used` rows of the interactions.
     """
     events = report["interactions"]
-    times = events["times"]
-    when = "without times"
+    n = {entity: report[f"{entity}s"]["in_interactions"] for entity in ENTITIES}
+    entities = f"{n['user']:,} users and {n['item']:,} items"
+    counts = f"{events['used']:,} interactions of {entities}"
+    times, when = events["times"], "no times"
     if times:
         when = (
-            f"from {times['first']} to {times['last']}, {times['distinct']:.1%} of the "
-            f"seconds distinct, {times['ties']:.1%} of consecutive interactions tied"
+            f"from {times['first']} to {times['last']}, {times['distinct']:.1%} at "
+            f"seconds of their own, {times['ties']:.1%} tied with the one before"
         )
     joins = [
-        f"{entity}s of {_percent(report, entity)} of them in raw_{entity}s"
+        f"{_percent(report, entity)} have {_AN[entity]} of raw_{entity}s"
         for entity in ENTITIES
         if report[f"{entity}s"]["joined"]
     ]
-    n = {entity: report[f"{entity}s"]["in_interactions"] for entity in ENTITIES}
-    return "; ".join(
-        [
-            f"{events['used']:,} interactions of {n['user']:,} users and "
-            f"{n['item']:,} items, {when}",
-            *joins,
-        ]
-    )
+    return "; ".join([counts, when, *joins])
 
 
 def refuse_unjoined(report: Mapping[str, JsonObject]) -> None:

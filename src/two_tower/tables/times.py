@@ -5,7 +5,13 @@ from typing import Final
 import ibis
 import ibis.expr.types as ir
 
-from two_tower.tables.columns import Typed, as_float64, or_false, require_type
+from two_tower.tables.columns import (
+    Typed,
+    as_float64,
+    as_whole,
+    or_false,
+    require_type,
+)
 from two_tower.tables.date_formats import seconds_of, seconds_of_text
 
 UNITS: Final = {
@@ -54,7 +60,7 @@ def read_seconds(column: ir.Column, written: str, decimal: str) -> Typed:
         )
     if written == "excel":
         days = as_float64(column, decimal)
-        seconds = ((days - _EXCEL_1970) * _SECONDS_PER_DAY).round()
+        seconds = as_whole((days - _EXCEL_1970) * _SECONDS_PER_DAY + 0.5)
         return Typed(
             seconds.try_cast("int64"), column, "days as a spreadsheet counts them"
         )
@@ -85,7 +91,7 @@ def _from_number(column: ir.Column, per_second: int, decimal: str) -> ir.Integer
     if found.is_integer():
         whole = column.try_cast("int64")
     else:
-        whole = as_float64(column, decimal).floor().try_cast("int64")
+        whole = as_whole(as_float64(column, decimal))
         if found.is_string():  # whole numbers without the detour by a float
             is_whole = column.re_search(_WHOLE)
             exact = is_whole.ifelse(column.strip(), ibis.null("string"))

@@ -2,6 +2,8 @@ from ast import literal_eval
 from functools import cache, partial
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from kedro.config import OmegaConfigLoader
 from kedro.io import DataCatalog
@@ -55,3 +57,36 @@ def ingest(configuration):
         return catalog
 
     return run
+
+
+@pytest.fixture
+def read(data, configuration):
+    """Return a function that loads text or a table as the example's catalog does."""
+    config = configuration("own-data")
+
+    def load(name, content):
+        path = data / name
+        if isinstance(content, str):
+            path.write_text(content)
+        else:
+            pq.write_table(pa.table(content), path)
+        entry = config["catalog"][
+            "raw_interactions" if path.suffix == ".csv" else "raw_items"
+        ]
+        catalog = DataCatalog.from_config({name: entry | {"filepath": str(path)}})
+        return catalog.load(name)
+
+    return load
+
+
+@pytest.fixture
+def own(configuration):
+    """Return a function that gives the example's parameters, with some changed."""
+    parameters = configuration("own-data")["parameters"]
+
+    def change(**changed):
+        # Times of 1970 are easy to follow.
+        years = {"years": {"first": 1970, "last": 2099}}
+        return Ingestion.model_validate(parameters | years | changed)
+
+    return change

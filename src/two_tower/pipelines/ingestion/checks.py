@@ -9,6 +9,9 @@ import ibis.expr.types as ir
 LATEST_TIMESTAMP: Final = 4_102_444_800
 """The year 2100 in seconds since 1970. Times of today in milliseconds are greater."""
 
+NO_TIME: Final = "without timestamp"
+"""The fault that all rows may have: then the source has no times."""
+
 _IDS = ("int64", "string")
 _SHOWN = 5  # examples in a message
 
@@ -17,9 +20,9 @@ def interactions_are_sound(interactions: ir.Table) -> None:
     """Refuse interactions that later pipelines would misread.
 
     Raises:
-        ValueError: no interactions, another column or type, a missing id or time, a
-            repeated `event_id`, a rating that is not finite, or a time before 1970 or
-            after 2100.
+        ValueError: no interactions, another column or type, a missing id, a time that
+            is missing in some rows only, a repeated `event_id`, a rating that is not
+            finite, or a time before 1970 or after 2100.
     """
     types = {
         "event_id": ("int64",),
@@ -35,7 +38,7 @@ def interactions_are_sound(interactions: ir.Table) -> None:
         "without event_id": interactions.event_id.isnull(),
         "without user_id": user_id.isnull(),
         "without item_id": item_id.isnull(),
-        "without timestamp": timestamp.isnull(),
+        NO_TIME: timestamp.isnull(),
         "before 1970": timestamp < 0,
         "after 2100 (in milliseconds? see ingestion.timestamps)": (
             timestamp > LATEST_TIMESTAMP
@@ -101,6 +104,7 @@ def _count_faults(
         f"{found[f'1 {fault}']}"
         for fault in faults
         if found[f"n {fault}"]
+        and not (fault == NO_TIME and found[f"n {fault}"] == found["rows"])
     ]
     if faulty:
         raise ValueError(
