@@ -32,6 +32,7 @@ DRAWN_ELSEWHERE = {
     "item_index",
     "deployed_vocabularies",
     "index_report",
+    "ingestion_report",
     "leakage_audit",
     "learning_curves",
     "recommendations",

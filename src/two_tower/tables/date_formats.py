@@ -124,9 +124,10 @@ def _month(found: dict[str, ir.StringColumn]) -> ir.StringColumn:
         return found["%m"]
     if "%b" not in found:
         return ibis.literal("1")
-    numbers = [(name, str(i)) for i, name in enumerate(_MONTHS, 1)]
+    short = found["%b"].lower().substr(0, 3)
+    numbers = [(short == name, str(i)) for i, name in enumerate(_MONTHS, 1)]
     # A word that is no month becomes month 0, which no date has.
-    return found["%b"].lower().substr(0, 3).cases(*numbers, else_="0")
+    return ibis.cases(*numbers, else_="0")
 
 
 def _hour(found: dict[str, ir.StringColumn]) -> ir.StringColumn:
