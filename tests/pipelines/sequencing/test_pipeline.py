@@ -206,12 +206,6 @@ def test_data_without_a_single_target_stop_the_run(catalog_of):
         run(catalog_of("a", events))
 
 
-@pytest.mark.parametrize("window", [0, -1, 1.5, True, None])
-def test_an_unfit_window_is_refused(catalog_of, window):
-    with pytest.raises(ValueError, match="whole number above 0"):
-        run(catalog_of("a", window=window))
-
-
 def test_a_table_with_other_columns_is_not_saved(catalog_of):
     catalog = catalog_of("a")
     faulty = ibis.memtable({"user": [2], "window": [0]})

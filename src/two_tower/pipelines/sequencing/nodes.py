@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import Final, Literal
 
 import ibis.expr.types as ir
+from pydantic import PositiveInt
 
 from two_tower.features import vocabulary
 from two_tower.features.encoding import describe_features, encode_features
@@ -229,17 +230,9 @@ def cut_training_windows(
     split_interactions: ir.Table,
     item_vocabulary: ir.Table,
     user_vocabulary: ir.Table,
-    window: int,
+    window: PositiveInt,
 ) -> ir.Table:
-    """Cut the training histories into windows; see `windows.cut_windows`.
-
-    Raises:
-        ValueError: `window` is not a whole number above 0.
-    """
-    if isinstance(window, bool) or not isinstance(window, int) or window < 1:
-        raise ValueError(
-            f"sequencing.window is {window!r}; it must be a whole number above 0"
-        )
+    """Cut the training histories into windows; see `windows.cut_windows`."""
     training = split_interactions.filter(split_interactions.split == TRAIN)
     rows = vocabularies.with_indices(training, item_vocabulary, user_vocabulary)
     return windows.cut_windows(rows, window)
@@ -366,7 +359,7 @@ def audit_leakage(
     selected: Selection,
     order: Order,
     split: Split,
-    window: int,
+    window: PositiveInt,
     rule: ExplicitNegatives,
     deployed: DeployedVocabularies | None = None,
     **tables: ir.Table,
