@@ -227,8 +227,8 @@ def test_two_files_of_which_one_would_be_ignored_are_refused(conf):
         ("presets/long.yml", "_presets: { long: { epoch: 9 } }", "training.epochs?"),
         (
             "formats/own.yml",
-            "_formats: { own: { sequencing: { features: { item: {} }, windw: 5 } } }",
-            "sequencing.window?",
+            "_formats: { own: { sequencing: { featurs: {}, features: { item: {} } } } }",
+            "sequencing.features?",
         ),
     ],
 )

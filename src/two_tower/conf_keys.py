@@ -13,9 +13,6 @@ from two_tower.parameter_names import all_names, find_nearest, unknown_names
 
 COMMAND_LINE: Final = "--params"
 
-PARTS: Final = {"_presets": "training", "_formats": ""}
-"""Private groups of named parts, and the group that a part's keys belong to."""
-
 ALIKE: Final = 0.8
 """Likeness from which a name counts as misspelt where names of one's own are free."""
 
@@ -49,18 +46,18 @@ class ConfKeys:
         self._files = _read(loader, "parameters")
         read = [*self._global_files, *self._files, *_read(loader, "catalog")]
         texts = [str(file.content) for file in read]
-        self._globals = _references("globals", texts)
-        self._runtime_params = _references("runtime_params", texts)
-        self._private = {
-            name for text in texts for name in re.findall(r"\$\{(_\w+)", text)
-        } | {name for text in texts for name in re.findall(r":(_\w+)\.", text)}
+        self._globals = _find_all(r"\$\{globals:\s*(\w+)", texts)
+        self._runtime_params = _find_all(r"\$\{runtime_params:\s*(\w+)", texts)
+        self._formats = _find_all(r"\$\{_format\.([\w.]+)", texts)
+        self._private = _find_all(r"(?:\$\{|:)(_\w+)", texts)
 
     def unread(self) -> Iterator[str]:
         """Yield a message for each key that nothing reads."""
         messages = chain(
             self._unread_globals(),
             self._unread_parameters(),
-            self._unread_in_parts(),
+            self._unread_in_presets(),
+            self._unread_in_formats(),
             self._misspelt_private_names(),
             self._given_twice(),
         )
@@ -95,12 +92,20 @@ class ConfKeys:
                     f"only; run: kedro run --params {path[0]}=<value>"
                 )
 
-    def _unread_in_parts(self) -> Iterator[str]:
-        """Yield messages for keys of presets and formats, whether chosen or not."""
+    def _unread_in_presets(self) -> Iterator[str]:
+        """Yield messages for keys of presets, whether chosen or not."""
         for file in self._files:
-            for inside in _parts(file.content):
-                for path in unknown_names(inside, self._declared):
+            for preset in _parts(file.content, "_presets"):
+                for path in unknown_names({"training": preset}, self._declared):
                     yield self._describe(path, str(file))
+
+    def _unread_in_formats(self) -> Iterator[str]:
+        """Yield messages for keys of formats that no `${_format.<key>}` names."""
+        for file in self._files:
+            for part in _parts(file.content, "_formats"):
+                for name in _names(part):
+                    if not any(_overlap(name, read) for read in self._formats):
+                        yield _unread(str(file), name, self._formats)
 
     def _misspelt_private_names(self) -> Iterator[str]:
         """Yield messages for names like a private one; others may hold anchors."""
@@ -150,7 +155,9 @@ class ConfKeys:
                 for name, value in file.content.items()
                 if name.startswith("_")
             }
-            given = [file.content, private, *_parts(file.content)]
+            presets = [{"training": one} for one in _parts(file.content, "_presets")]
+            formats = _parts(file.content, "_formats")
+            given = [file.content, private, *presets, *formats]
             if any(_holds(one, path) for one in given):
                 return str(file)
         return "the configuration"
@@ -185,20 +192,27 @@ def _plain(content: DictConfig) -> dict[str, Any]:
     return {str(key): value for key, value in (plain or {}).items()}
 
 
-def _references(resolver: str, texts: Iterable[str]) -> set[str]:
-    """Return the first names in `${<resolver>:<name>…}`."""
-    pattern = re.compile(rf"\$\{{{resolver}:\s*(\w+)")
-    return {name for text in texts for name in pattern.findall(text)}
+def _find_all(pattern: str, texts: Iterable[str]) -> set[str]:
+    return {name for text in texts for name in re.findall(pattern, text)}
 
 
-def _parts(content: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the keys of each preset and format in a file, below their group."""
-    return [
-        {group: part} if group else dict(part)
-        for private, group in PARTS.items()
-        for part in (content.get(private) or {}).values()
-        if isinstance(part, Mapping)
-    ]
+def _parts(content: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    """Return the groups of a private group, such as the presets of `_presets`."""
+    parts = (content.get(name) or {}).values()
+    return [dict(part) for part in parts if isinstance(part, Mapping)]
+
+
+def _names(group: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[str]:
+    """Yield the names of all keys, of groups too, with dots between them."""
+    for key, value in group.items():
+        yield ".".join([*path, str(key)])
+        if isinstance(value, Mapping):
+            yield from _names(value, (*path, str(key)))
+
+
+def _overlap(one: str, other: str) -> bool:
+    """Return whether one of two names is the other, or a group that holds it."""
+    return f"{one}.".startswith(f"{other}.") or f"{other}.".startswith(f"{one}.")
 
 
 def _holds(content: Any, path: Iterable[str]) -> bool:

@@ -3,7 +3,6 @@
 import json
 import logging
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
