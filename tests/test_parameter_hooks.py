@@ -227,7 +227,7 @@ def test_two_files_of_which_one_would_be_ignored_are_refused(conf):
         ("presets/long.yml", "_presets: { long: { epoch: 9 } }", "training.epochs?"),
         (
             "formats/own.yml",
-            "_formats: { own: { sequencing: { featurs: {}, features: { item: {} } } } }",
+            "_formats: { own: { sequencing: { featurs: 1, features: {item: {}} } } }",
             "sequencing.features?",
         ),
     ],
