@@ -61,6 +61,7 @@ def catalog_of(monkeypatch, tmp_path):
         catalog["params:sequencing.window"] = base["window"]
         catalog["interactions"] = some_interactions() if events is None else events
         catalog["items"], catalog["users"] = some_items(), some_users()
+        catalog["ingestion_report"] = {"warnings": []}
         return catalog
 
     return make
@@ -212,3 +213,9 @@ def test_a_table_with_other_columns_is_not_saved(catalog_of):
     with pytest.raises(DataValidationError, match="are declared"):
         catalog.save("train_sequences", faulty)
     assert not catalog["train_sequences"].exists()
+
+
+def test_sequencing_starts_after_the_tables_were_found_to_fit():
+    for pipeline in (create_pipeline(), create_retraining_pipeline()):
+        first, *_ = pipeline.nodes
+        assert "ingestion_report" in first.inputs

@@ -38,6 +38,7 @@ def keep_interactions(
     order: Order,
     split: Split | None = None,
     deployed: DeployedVocabularies | None = None,
+    ingestion_report: JsonObject | None = None,
 ) -> ir.Table:
     """Return the selected interactions with their position in the user's history.
 
@@ -50,6 +51,8 @@ def keep_interactions(
         split: how interactions will be held out; needed with `deployed`.
         deployed: has the rules of the deployed towers' training; None: a first
             training.
+        ingestion_report: not read. Without it ingestion has refused the tables, and
+            sequencing does not start.
 
     Returns:
         The same columns and `position` (int32, from 0 with the user's oldest), ordered
@@ -288,7 +291,11 @@ def build_test_examples(
 
 
 def report_split(
-    selected: Selection, order: Order, split: Split, **tables: ir.Table
+    selected: Selection,
+    order: Order,
+    split: Split,
+    ingestion_report: JsonObject,
+    **tables: ir.Table,
 ) -> JsonObject:
     """Report what the selection and the split made of the data.
 
@@ -296,10 +303,11 @@ def report_split(
         selected: which interactions are kept.
         order: order of a user's interactions.
         split: how interactions are held out.
+        ingestion_report: what ingestion has read.
         tables: `interactions` and the outputs of sequencing, by name.
 
     Returns:
-        The kind of split with its shares, seed and cut-offs in seconds (null for none),
+        `ingestion`, the kind of split with its shares, seed and cut-offs in seconds (null for none),
         the selection, `has_times`, and counts of `split_report`. Without times, `ties`
         says how all interactions of a user are ordered.
     """
@@ -314,6 +322,7 @@ def report_split(
         for name, moment in kind.cut_offs(interactions).items()
     }
     return {
+        "ingestion": ingestion_report,
         "kind": split.kind,
         "shares": kind.model_dump() if kind.is_random else None,
         "seed": split.seed if kind.is_random else None,

@@ -51,6 +51,7 @@ def _create_pipeline(deployed: dict[str, str], rules: dict[str, str]) -> Pipelin
                     "interactions": "interactions",
                     "selected": "params:sequencing.selection",
                     "order": "params:sequencing.order",
+                    "ingestion_report": "ingestion_report",
                     **rules,
                 },
                 outputs="kept_interactions",
@@ -173,7 +174,11 @@ def _create_pipeline(deployed: dict[str, str], rules: dict[str, str]) -> Pipelin
             ),
             Node(
                 nodes.report_split,
-                inputs={**COUNTED, "split_interactions": "split_interactions"},
+                inputs={
+                    **COUNTED,
+                    "split_interactions": "split_interactions",
+                    "ingestion_report": "ingestion_report",
+                },
                 outputs="split_report",
                 name="report_split",
             ),
