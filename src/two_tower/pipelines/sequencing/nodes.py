@@ -307,9 +307,9 @@ def report_split(
         tables: `interactions` and the outputs of sequencing, by name.
 
     Returns:
-        `ingestion`, the kind of split with its shares, seed and cut-offs in seconds (null for none),
-        the selection, `has_times`, and counts of `split_report`. Without times, `ties`
-        says how all interactions of a user are ordered.
+        `ingestion`, the kind of split with its shares, seed and cut-offs in seconds
+        (null for none), the selection, `has_times`, and counts of `split_report`.
+        Without times, `ties` says how all interactions of a user are ordered.
     """
     steps = split_report.count_steps(selected.steps(tables["interactions"]))
     read, kept = steps[0], steps[-1]
