@@ -265,29 +265,37 @@ def collect_explicit_negatives(
 
 
 def build_validation_examples(
+    interactions: ir.Table,
     split_interactions: ir.Table,
     item_vocabulary: ir.Table,
     user_vocabulary: ir.Table,
     split: Split,
 ) -> ir.Table:
     """Return the validation queries; see `examples.build_examples`."""
-    rows = vocabularies.with_indices(
-        split_interactions, item_vocabulary, user_vocabulary
+    dropped = interactions.anti_join(split_interactions, "event_id")
+    rows, others = (
+        vocabularies.with_indices(table, item_vocabulary, user_vocabulary)
+        for table in (split_interactions, dropped)
     )
-    return build_examples(rows, VALIDATION, split.chosen.history_splits(VALIDATION))
+    history_splits = split.chosen.history_splits(VALIDATION)
+    return build_examples(rows, VALIDATION, history_splits, others)
 
 
 def build_test_examples(
+    interactions: ir.Table,
     split_interactions: ir.Table,
     item_vocabulary: ir.Table,
     user_vocabulary: ir.Table,
     split: Split,
 ) -> ir.Table:
     """Return the test queries; see `examples.build_examples`."""
-    rows = vocabularies.with_indices(
-        split_interactions, item_vocabulary, user_vocabulary
+    dropped = interactions.anti_join(split_interactions, "event_id")
+    rows, others = (
+        vocabularies.with_indices(table, item_vocabulary, user_vocabulary)
+        for table in (split_interactions, dropped)
     )
-    return build_examples(rows, TEST, split.chosen.history_splits(TEST))
+    history_splits = split.chosen.history_splits(TEST)
+    return build_examples(rows, TEST, history_splits, others)
 
 
 def report_split(

@@ -153,6 +153,7 @@ def _create_pipeline(deployed: dict[str, str], rules: dict[str, str]) -> Pipelin
             Node(
                 nodes.build_validation_examples,
                 inputs=[
+                    "interactions",
                     "split_interactions",
                     "item_vocabulary",
                     "user_vocabulary",
@@ -164,6 +165,7 @@ def _create_pipeline(deployed: dict[str, str], rules: dict[str, str]) -> Pipelin
             Node(
                 nodes.build_test_examples,
                 inputs=[
+                    "interactions",
                     "split_interactions",
                     "item_vocabulary",
                     "user_vocabulary",
