@@ -11,7 +11,7 @@ from two_tower.hooks import (
     ScratchHooks,
     StatisticsHooks,
 )
-from two_tower.lineage.hooks import LineageHooks
+from two_tower.lineage.hooks import LineageHooks, LockHooks
 from two_tower.parameter_hooks import EnvironmentHooks, ParameterHooks
 from two_tower.presets import PresetHooks, merge_preset
 
@@ -20,6 +20,7 @@ from two_tower.presets import PresetHooks, merge_preset
 warnings.filterwarnings("ignore", message="The 'preview_fn' feature is experimental")
 
 HOOKS = (
+    LockHooks(),
     EnvironmentHooks(),
     PresetHooks(),
     BackendHooks(),

@@ -191,7 +191,7 @@ def lineage_in(folder: Path, **fingerprints: str) -> LineageStore:
     store = LineageStore(folder)
     for name in TRAINING_INPUTS:
         found = fingerprints.get(name, f"print of {name}")
-        store.write(name, Record(found, "node", "run", {}, {}, {}))
+        store.write(name, Record(found, "node", "run", {}, {}, {}, "kedro run", None))
     return store
 
 
