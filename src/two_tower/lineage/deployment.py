@@ -19,7 +19,7 @@ from typing import Final, Self
 
 from kedro.io import DataCatalog
 
-from two_tower.atomic import current_version, replace_folder
+from two_tower.atomic import current_version, has_version, replace_folder
 from two_tower.lineage import graph
 from two_tower.lineage.records import LineageStore
 from two_tower.lineage.sealed import DamagedFileError, read_sealed, write_sealed
@@ -175,15 +175,18 @@ class Deployment:
     def _is_replaced(self) -> bool:
         """Return whether the query tower is neither the kept one nor made from it."""
         record = self._store.find_intact(self._output)
-        kept = current_version(self._kept)
+        kept = self._kept_version()
         if record is None or kept is None:
             return False
         return kept.name not in {record.content, *record.ancestors.values()}
 
+    def _kept_version(self) -> Path | None:
+        return current_version(self._kept) if has_version(self._kept) else None
+
     def _is_result(self) -> bool:
         """Return whether the query tower may have been made from the kept one."""
         record = self._store.find_intact(self._output)
-        kept = current_version(self._kept)
+        kept = self._kept_version()
         return record is None or (
             kept is not None and kept.name in record.ancestors.values()
         )
