@@ -23,6 +23,7 @@ State: TypeAlias = dict[str, npt.NDArray[Any]]
 """State of batches or of a source of negatives, by name."""
 
 # Allowed values, shared by parameters and by the code that reads them.
+Entity: TypeAlias = Literal["item", "user"]
 Clip: TypeAlias = Literal["global", "each"]
 DeviceKind: TypeAlias = Literal["auto", "cpu", "gpu"]
 Combination: TypeAlias = Literal["sum", "mean", "concat"]

@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from tests.features.tables import declare
-from tests.sequences.tables import parameters
+from tests.sequences.tables import movielens_features
 from two_tower.features.rarest import Rarest
 from two_tower.features.registry import Features
 from two_tower.features.values import ValueSet
@@ -44,7 +44,7 @@ def test_a_feature_can_not_take_the_name_of_an_id(name):
 
 
 def test_the_project_declares_a_genre_and_the_set_of_genres_for_models_that_opt_in():
-    declared = Features(**parameters()["features"]).of("item")
+    declared = Features(**movielens_features()).of("item")
     options = {"column": "genres", "opt_in": True}
     assert declared["primary_genre"] == Rarest(**options)
     assert declared["genre_set"] == ValueSet(**options)
@@ -52,5 +52,13 @@ def test_the_project_declares_a_genre_and_the_set_of_genres_for_models_that_opt_
 
 
 def test_declared_features_are_read_back_as_they_were_written():
-    declared = Features(**parameters()["features"])
+    declared = Features(**movielens_features())
     assert Features.model_validate(declared.model_dump()) == declared
+
+
+def test_features_within_a_schema_are_those_that_it_has():
+    kind = {"kind": "categorical"}
+    declared = Features(item={"a": kind, "b": kind, "c": None}, user={"a": kind})
+    within = declared.within({"item": {"b": {}}, "user": {}})
+    assert list(within.of("item")) == ["b"]
+    assert within.of("user") == {}

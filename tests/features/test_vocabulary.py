@@ -21,8 +21,8 @@ def test_columns_come_by_id_and_are_null_where_the_table_lacks_the_item():
     [
         (
             {"kind": "categorical", "column": "genre"},
-            r"sequencing\.features\.item\.f needs the column 'genre', but the items "
-            r"have only \['item_id', 'n', 'year'\]",
+            r"sequencing\.features\.item\.f needs the column 'genre'\. The items "
+            r"have item_id, n, year: keep other columns",
         ),
         ({"kind": "multi_valued", "column": "year"}, "needs a list, .* is int64"),
         ({"kind": "rarest", "column": "year"}, "'rarest' and needs a list, .* int64"),

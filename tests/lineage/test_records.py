@@ -19,8 +19,6 @@ def record(fingerprint: str, **ancestors: str) -> Record:
         parameters={},
         inputs={},
         ancestors=ancestors,
-        command="kedro run",
-        content=None,
     )
 
 

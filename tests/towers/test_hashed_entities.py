@@ -165,12 +165,21 @@ def test_a_category_of_one_feature_is_its_vector():
 
 
 # covers: A8
+@pytest.mark.parametrize("hashes", [HASHES, {}])
+def test_a_category_of_the_id_is_that_part_of_the_item(hashes):
+    tower = make_item_tower({}, hashes={n: h for n, h in hashes.items() if n == "id"})
+    scatter_weights(tower)
+    found = evaluated(lambda ids: tower.mean_of(ids, ["id"]))(IDS)
+    np.testing.assert_allclose(found, evaluated(tower)(IDS), 1e-5, 1e-6)
+
+
+# covers: A8
 @pytest.mark.parametrize(
     ("names", "options", "message"),
     [
-        (["genre"], {}, r"no features \['genre'\], only \['genres', 'year'\]"),
-        (["id"], {}, r"no features \['id'\]"),
-        ([], {}, r"name some of \['genres', 'year'\]"),
+        (["genre"], {}, r"no parts \['genre'\], only \['genres', 'year', 'id'\]"),
+        (["id"], {"use_id": False, "hashes": {}}, r"no parts \['id'\]"),
+        ([], {}, r"name some of \['genres', 'year', 'id'\]"),
     ],
 )
 def test_a_category_of_an_unknown_feature_is_refused(names, options, message):

@@ -9,11 +9,6 @@ from two_tower.towers.transformer.tower import TransformerUserTower
 from two_tower.training.model import build_towers
 
 PROFILE = {"history": {"kind": "none"}, "profile": {"use": True}}
-INTERESTS = {
-    "history": {"kind": "multi_interest"},
-    "objective": {"kind": "interest_softmax"},
-    "negatives": {"kind": "in_batch"},
-}
 LAYERS = {"hidden_units": 12, "batch_norm": True, "dropout": 0.1}
 
 
@@ -85,19 +80,3 @@ def test_the_seed_starts_each_part_elsewhere():
     tables = towers.item_tower.table, towers.profile.table
     rows = [np.asarray(table)[:5] for table in tables]
     assert not np.allclose(*rows)
-
-
-# covers: A8
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"history": {"multi_interest": {"category": ["year", "primary_genre"]}}},
-        {"item_tower": {"features": {"genres": False}}},
-        {"item_tower": {"use_features": False}},
-    ],
-)
-def test_a_category_of_a_feature_that_items_lack_is_refused(change):
-    with pytest.raises(
-        ValueError, match=r"reads the item features \[.*features\.\w+=true"
-    ):
-        towers_of(INTERESTS, change)

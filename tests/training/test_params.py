@@ -211,7 +211,6 @@ def test_defaults_are_written_once_in_conf():
             1.5,
             "less than or equal to 1",
         ),
-        ("history.multi_interest.category", [], "at least 1 item"),
         ("history.multi_interest.heads.routing", "medium", "'soft', 'straight_thro"),
         ("history.multi_interest.heads.temperature", 0.0, "greater than 0"),
         ("history.multi_interest.attention.kind", "self", "'context' or 'queries'"),

@@ -39,9 +39,22 @@ REPEATS: Final = {
 
 
 SEEN: Final = {
-    "left_out": "except those that its user has seen before",
+    "left_out": "except its history",
     "ranked": "with those of its history",
 }
+
+
+def require_headline(headline: int, cutoffs: Sequence[int]) -> None:
+    """Refuse a headline for which no metric is computed.
+
+    Raises:
+        ValueError: it is not one of the cutoffs.
+    """
+    if headline not in cutoffs:
+        raise ValueError(
+            f"evaluation.report.headline is {headline}, which is not one of "
+            f"evaluation.ranking.cutoffs {list(cutoffs)}; choose one of them"
+        )
 
 
 def describe_protocol(
@@ -69,11 +82,7 @@ def describe_protocol(
     Raises:
         ValueError: if the headline is not one of the cutoffs.
     """
-    if headline not in cutoffs:
-        raise ValueError(
-            f"evaluation.report.headline is {headline}, which is not one of "
-            f"evaluation.ranking.cutoffs {list(cutoffs)}; choose one of them"
-        )
+    require_headline(headline, cutoffs)
     protocol = {
         "dataset": dataset,
         "selection": split_report["selection"],

@@ -1,6 +1,7 @@
 """The kinds of features, and the features that the parameters of sequencing declare."""
 
-from typing import Annotated, Final, Literal, Self, TypeAlias
+from collections.abc import Collection, Mapping
+from typing import Annotated, Final, Self, TypeAlias
 
 from pydantic import Field, model_validator
 
@@ -9,12 +10,15 @@ from two_tower.features.dense import Dense
 from two_tower.features.rarest import Rarest
 from two_tower.features.values import Categorical, MultiValued, ValueSet, Words
 from two_tower.params import Params
+from two_tower.types import Entity
 
 DeclaredFeature: TypeAlias = Annotated[
     Categorical | MultiValued | Words | Dense | Rarest | ValueSet,
     Field(discriminator="kind"),
 ]
 """A declaration in the parameters, `{kind: …, <options>}`."""
+
+ENTITIES: Final[tuple[Entity, ...]] = ("item", "user")
 
 RESERVED_NAMES: Final = {"id", "item", "item_id", "user", "user_id", "n_train"}
 """Columns of the feature tables, and the name of the id embedding in a tower."""
@@ -37,7 +41,19 @@ class Features(Params):
             )
         return self
 
-    def of(self, entity: Literal["item", "user"]) -> dict[str, FeatureKind]:
+    def of(self, entity: Entity) -> dict[str, FeatureKind]:
         """Return the features that are switched on, by name in alphabetical order."""
         declared = (self.item if entity == "item" else self.user) or {}
         return {name: one for name, one in sorted(declared.items()) if one is not None}
+
+    def within(self, schema: Mapping[str, Collection[str]]) -> Self:
+        """Return the features that a schema has; opt-in ones may lack their column."""
+        kept: dict[str, dict[str, FeatureKind]] = {
+            entity: {
+                name: one
+                for name, one in self.of(entity).items()
+                if name in schema[entity]
+            }
+            for entity in ENTITIES
+        }
+        return self.model_copy(update=kept)

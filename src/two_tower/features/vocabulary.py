@@ -13,6 +13,7 @@ import ibis.expr.types as ir
 from ibis import _
 
 from two_tower.features.base import FeatureKind, VocabularyFeature
+from two_tower.features.columns import find_column_faults
 from two_tower.types import FIRST_ID
 
 
@@ -38,32 +39,12 @@ def with_columns(
         ValueError: a declared column is missing, or its kind does not read its type.
     """
     key = f"{entity}_id"
-    for name, feature in features.items():
-        _check_column(entity, table, name, feature)
+    if faults := find_column_faults(entity, features, dict(table.schema().items())):
+        raise ValueError(faults)
     ids = table[key].cast(vocabulary[key].type())
     columns = {name: table[one.source_column(name)] for name, one in features.items()}
     joined = vocabulary.left_join(table.select(**{key: ids}, **columns), key)
     return joined.select(entity, "n_train", *features)
-
-
-def _check_column(
-    entity: str, table: ir.Table, name: str, feature: FeatureKind
-) -> None:
-    column = feature.source_column(name)
-    where = f"feature sequencing.features.{entity}.{name}"
-    if column not in table.columns:
-        raise ValueError(
-            f"{where} needs the column {column!r}, but the {entity}s have only "
-            f"{sorted(table.columns)}; name one of these as its `column`, or set the "
-            "feature to null"
-        )
-    dtype = table[column].type()
-    if not (feature.reads(dtype) or dtype.is_null()):
-        raise ValueError(
-            f"{where} is {feature.kind!r} and needs {feature.column_type}, but the "
-            f"column {column!r} of the {entity}s is {dtype}; choose another kind or "
-            "column, or set the feature to null"
-        )
 
 
 def raw_values(entities: ir.Table, entity: str, name: str) -> ir.Table:

@@ -14,13 +14,14 @@ from two_tower.features.encoding import encode_features
 from two_tower.features.vocabulary import with_columns
 from two_tower.ragged import Ragged
 from two_tower.recommend.ids import NAMED_IN_ERRORS
-from two_tower.serving.vocabularies import Entity, Vocabularies
+from two_tower.serving.vocabularies import Vocabularies
 from two_tower.towers.events import (
     Events,
     flat_ratings,
     flat_timestamps,
     read_seconds,
 )
+from two_tower.types import Entity
 
 
 def encode_values(

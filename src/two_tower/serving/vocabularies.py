@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -11,8 +11,6 @@ from two_tower.features.registry import Features
 from two_tower.index.vectors import plain_ids
 from two_tower.recommend.ids import IdLookup
 from two_tower.types import FIRST_ID, JsonObject
-
-Entity: TypeAlias = Literal["item", "user"]
 
 COLUMNS: Final[dict[str, tuple[str, ...]]] = {
     "items": ("item", "item_id", "title", "n_train"),

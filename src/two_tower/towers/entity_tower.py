@@ -244,35 +244,46 @@ class EntityTower(keras.layers.Layer):
         )
 
     def mean_of(self, ids: Tensor, names: Sequence[str]) -> Tensor:
-        """Return the mean vector of some features, such as an item's category.
+        """Return the mean vector of some parts, such as an item's category.
 
         A missing value counts as a zero vector, as with `combine: mean`.
 
         Args:
             ids: `[...]` int32 item or user indices.
-            names: the features, at least one.
+            names: the parts, features or `id`, at least one.
 
         Returns:
             `[..., D]` float, not normalised.
 
         Raises:
-            ValueError: if there are no names, if the tower lacks a feature, or if its
+            ValueError: if there are no names, if the tower lacks a part, or if its
                 parts have another width than D.
         """
-        if unknown := [name for name in names if name not in self.features]:
+        if unknown := [name for name in names if name not in self.parts]:
             raise ValueError(
-                f"the tower has no features {unknown}, only {list(self.features)}; "
-                "name some of these"
+                f"the tower has no parts {unknown}, only {self.parts}; name some of "
+                "these"
             )
         if not names:
-            raise ValueError(f"no feature is named; name some of {list(self.features)}")
+            raise ValueError(f"no part is named; name some of {self.parts}")
         if self.embedding != self.dimension:
             raise ValueError(
                 f"features have width {self.embedding} but entities {self.dimension}; "
                 "set embedding to the dimension"
             )
-        features = [self.features[name] for name in names]
-        return combine_parts([one(one.values_of(ids)) for one in features], "mean")
+        return combine_parts([self._part_of(ids, name) for name in names], "mean")
+
+    def _part_of(self, ids: Tensor, name: str) -> Tensor:
+        """Return the vectors `[..., E]` of one part of entities, without dropout."""
+        if name == ID:
+            return self._embed_ids(ops.take(self.id_rows, ids, axis=0))
+        feature = self.features[name]
+        return feature(feature.values_of(ids))
+
+    def _embed_ids(self, rows: Tensor) -> Tensor:
+        if self.hashed_id is not None:
+            return self.hashed_id(rows)
+        return take_rows(self.table, rows, dtype=self.compute_dtype)
 
     def embed(
         self,
@@ -301,11 +312,7 @@ class EntityTower(keras.layers.Layer):
         if self.use_id:
             drops = training and self.id_dropout > 0
             rows = self._drop_ids(rows) if drops else rows
-            parts.append(
-                take_rows(self.table, rows, dtype=self.compute_dtype)
-                if self.hashed_id is None
-                else self.hashed_id(rows)
-            )
+            parts.append(self._embed_ids(rows))
         if kept is not None:
             parts = [
                 ops.where(kept[..., p : p + 1], part, ops.zeros_like(part))

@@ -15,6 +15,7 @@ from two_tower.ragged import Ragged
 from two_tower.towers.events import Events
 from two_tower.towers.features import Feature, InputKind
 from two_tower.towers.params import EntityParams
+from two_tower.training.features import chosen_features
 from two_tower.training.params import Training
 from two_tower.training.sequences import Sequences
 from two_tower.training.validation import Examples
@@ -22,39 +23,6 @@ from two_tower.types import IntArray, JsonObject
 
 if TYPE_CHECKING:  # a GPU machine may have no Ibis
     import ibis.expr.types as ir
-
-
-def chosen_features(
-    schema: JsonObject,
-    *,
-    tower: str,
-    use_features: bool,
-    switches: Mapping[str, bool],
-) -> JsonObject:
-    """Return the part of a feature schema that a tower reads.
-
-    Args:
-        schema: feature → its `kind` and `size`, and `opt_in` if it is off by default.
-        tower: name of the tower's parameters, for the error message.
-        use_features: False for no features at all.
-        switches: feature → False removes it, True adds one that is opt-in.
-
-    Raises:
-        ValueError: if a switch names a feature that is not declared.
-    """
-    unknown = sorted(set(switches) - set(schema))
-    if unknown:
-        raise ValueError(
-            f"training.{tower}.features names {unknown}, but the data have "
-            f"{sorted(schema)}; declare features in sequencing.features"
-        )
-    if not use_features:
-        return {}
-    return {
-        name: about
-        for name, about in schema.items()
-        if switches.get(name, not about.get("opt_in", False))
-    }
 
 
 def read_features(
@@ -186,10 +154,10 @@ def read_inputs(
             `explicit_negatives`; see `train_two_tower`.
         feature_schema: kind and size of each feature, `n_items` and `n_users`.
         feature_information: `features` and their `matrix` of mutual information.
-        parameters: of training.
+        parameters: of training, as from `fit_to_features`.
 
     Raises:
-        ValueError: if there is no training interaction, or a feature is not declared.
+        ValueError: if there is no training interaction.
     """
     n_users = feature_schema["n_users"]
     train_sequences = tables["train_sequences"].order_by("user", "window")
@@ -200,19 +168,13 @@ def read_inputs(
             train_sequences.to_pyarrow_batches(), with_events=with_events
         ),
         examples=read_examples(tables["validation_examples"], with_events=with_events),
-        items=_read_entities(
-            tables, feature_schema, "item", parameters.item_tower, "item_tower"
-        ),
+        items=_read_entities(tables, feature_schema, "item", parameters.item_tower),
         history_items=_read_entities(
-            tables,
-            feature_schema,
-            "item",
-            parameters.history_item_tower,
-            "history_item_tower",
+            tables, feature_schema, "item", parameters.history_item_tower
         )
         if parameters.history_items == "separate"
         else None,
-        users=_read_entities(tables, feature_schema, "user", profile, "profile")
+        users=_read_entities(tables, feature_schema, "user", profile)
         if profile.use
         else None,
         n_users=n_users,
@@ -227,8 +189,8 @@ def read_examples(examples: "ir.Table", *, with_events: bool) -> Examples:
     """Return held-out positives, ordered by `user`.
 
     Args:
-        examples: `user`, `items`, `targets`, `other_seen` and, for events,
-            `timestamps`, `ratings` and `target_timestamps`.
+        examples: `user`, `items`, `targets` and, for events, `timestamps`, `ratings`
+            and `target_timestamps`.
         with_events: whether to keep times and ratings.
     """
     held_out = examples.order_by("user").to_pyarrow()
@@ -237,7 +199,6 @@ def read_examples(examples: "ir.Table", *, with_events: bool) -> Examples:
         Ragged.from_arrow(held_out["items"]),
         Ragged.from_arrow(held_out["targets"]),
         _read_events(held_out) if with_events else None,
-        Ragged.from_arrow(held_out["other_seen"]),
     )
 
 
@@ -252,15 +213,9 @@ def _read_entities(
     schema: JsonObject,
     entity: Literal["item", "user"],
     options: EntityParams,
-    tower: str,
 ) -> Entities:
     n_entities = schema[f"n_{entity}s"]
-    chosen = chosen_features(
-        schema[entity],
-        tower=tower,
-        use_features=options.use_features,
-        switches=options.features,
-    )
+    chosen = chosen_features(schema[entity], options)
     rows = tables[f"{entity}_features"].order_by(entity).select(entity, *chosen)
     features, values = read_features(rows.to_pyarrow(), chosen, entity, n_entities)
     return Entities(

@@ -14,12 +14,7 @@ HISTORY_SEED, PROFILE_SEED, FUSION_SEED, HISTORY_ITEMS_SEED = 1, 1001, 2001, 300
 
 
 def build_towers(parameters: Training, inputs: ModelInputs) -> TwoTower:
-    """Return the built, untrained model that the parameters describe.
-
-    Raises:
-        ValueError: if items lack a feature that the history encoder reads.
-    """
-    _require_item_features(parameters, inputs.items)
+    """Return the built, untrained model that the parameters describe."""
     shape = HistoryShape(
         parameters.dimension,
         inputs.longest_window,
@@ -66,20 +61,6 @@ def set_vocabulary(tower: EntityTower, entities: Entities) -> None:
     """Store the entities' features in a built tower, and which of them are trained."""
     tower.set_features(entities.values)
     tower.set_trained(entities.is_trained)
-
-
-def _require_item_features(parameters: Training, items: Entities) -> None:
-    """Raise `ValueError` if items lack a feature that the history encoder reads."""
-    history = parameters.history
-    names = history.chosen.item_features
-    if missing := [name for name in names if name not in items.features]:
-        switches = ", ".join(f"training.item_tower.features.{n}=true" for n in missing)
-        raise ValueError(
-            f"training.history.{history.kind} reads the item features {missing}, but "
-            f"the item tower has only {list(items.features)}; set {switches} (and "
-            "use_features) if they are declared, perhaps as opt_in, or declare them in "
-            "sequencing.features.item"
-        )
 
 
 def _fusion(parameters: Training) -> dict[str, Any] | None:

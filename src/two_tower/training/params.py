@@ -93,6 +93,10 @@ class Training(Params):
         description="steps per call of the compiled function; raise it for small steps",
     )
     seed: int = Field(ge=0, le=MAX_SEED)
+    optional_features: list[str] = Field(
+        description="features that a preset would like: options may name them, and are "
+        "left out where the data do not declare them"
+    )
     epochs: int = Field(ge=1, description="maximum; early stopping may end sooner")
     dimension: int = Field(ge=1, description="D of query and item vectors")
     history: History = Field(description="history encoder")

@@ -118,15 +118,10 @@ def towers():
 def lineage(tmp_path_factory):
     store = LineageStore(tmp_path_factory.mktemp("lineage"))
     parameters_ = {"training": {"epochs": 3}}
-    store.write(
-        "two_tower_model",
-        Record("m", "node", "run", parameters_, {}, MADE, "kedro run", None),
-    )
+    store.write("two_tower_model", Record("m", "node", "run", parameters_, {}, MADE))
     for name, group in RULES.items():
         rule = {f"sequencing.{group}": {"of": group}}
-        store.write(
-            name, Record(MADE[name], "node", "run", rule, {}, {}, "kedro run", None)
-        )
+        store.write(name, Record(MADE[name], "node", "run", rule, {}, {}))
     return store
 
 

@@ -61,7 +61,6 @@ def catalog_of(monkeypatch, tmp_path):
         catalog["params:sequencing.window"] = base["window"]
         catalog["interactions"] = some_interactions() if events is None else events
         catalog["items"], catalog["users"] = some_items(), some_users()
-        catalog["ingestion_report"] = {"warnings": []}
         return catalog
 
     return make
@@ -192,6 +191,20 @@ def test_the_schema_counts_reserved_indices(catalog_of):
     }
 
 
+def test_an_opt_in_feature_without_its_column_is_left_out_everywhere(catalog_of):
+    mood = {"kind": "categorical", "opt_in": True}
+    features = {
+        entity: {**declared, "mood": mood} for entity, declared in FEATURES.items()
+    }
+    catalog = run(catalog_of("a", features=features))
+    for entity in ("item", "user"):
+        assert "mood" not in catalog["feature_schema"].load()[entity]
+        assert "mood" not in catalog[f"{entity}_features"].load().columns
+    named = rows(catalog["feature_vocabulary"].load(), "feature")
+    assert ("mood",) not in named
+    assert ("gender",) in named
+
+
 def test_histories_hold_ratings_and_keep_missing_ones(catalog_of):
     events = interactions((1, 7, 5, 4.0), (1, 8, 4), (1, 9, 6, 0.5))
     histories = catalog_of("a", events)
@@ -207,15 +220,15 @@ def test_data_without_a_single_target_stop_the_run(catalog_of):
         run(catalog_of("a", events))
 
 
+@pytest.mark.parametrize("window", [0, -1, 1.5, True, None])
+def test_an_unfit_window_is_refused(catalog_of, window):
+    with pytest.raises(ValueError, match="whole number above 0"):
+        run(catalog_of("a", window=window))
+
+
 def test_a_table_with_other_columns_is_not_saved(catalog_of):
     catalog = catalog_of("a")
     faulty = ibis.memtable({"user": [2], "window": [0]})
     with pytest.raises(DataValidationError, match="are declared"):
         catalog.save("train_sequences", faulty)
     assert not catalog["train_sequences"].exists()
-
-
-def test_sequencing_starts_after_the_tables_were_found_to_fit():
-    for pipeline in (create_pipeline(), create_retraining_pipeline()):
-        first, *_ = pipeline.nodes
-        assert "ingestion_report" in first.inputs

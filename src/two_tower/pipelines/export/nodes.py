@@ -60,7 +60,7 @@ def export_query_tower(  # noqa: PLR0913, PLR0917 (its inputs in the catalog)
         users=user_vocabulary.order_by("user").to_pyarrow(),
         values=feature_vocabulary.order_by("entity", "feature", "id").to_pyarrow(),
         schema=feature_schema,
-        declared=declared,
+        declared=declared.within(feature_schema),
     )
     sample = sample_users(
         user_vocabulary, n=parameters.average_users, seed=parameters.seed

@@ -1,13 +1,14 @@
 """Parameters of ingestion: a source's column names and formats."""
 
 from collections import Counter
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from two_tower.params import Params
 from two_tower.tables.date_formats import parse_format
 from two_tower.tables.faults import Invalid
+from two_tower.types import Entity
 
 Column = Annotated[str, Field(min_length=1)]
 IdType = Literal["integer", "text"]
@@ -57,6 +58,17 @@ class UserColumns(Params):
     """The source's column for each column of `users`, features apart."""
 
     user_id: Column
+
+
+ID_TYPES: Final[dict[IdType, str]] = {"integer": "int64", "text": "string"}
+FEATURE_TYPES: Final[dict[FeatureType, str]] = {
+    "text": "string",
+    "integer": "int64",
+    "number": "float32",
+    "price": "float32",
+    "list": "array<string>",
+}
+"""Types of kept columns, in Ibis' words."""
 
 
 class Columns(Params):
@@ -196,3 +208,16 @@ class Ingestion(Params):
         """The unit, `datetime`, or the format of the times."""
         times = self.timestamps
         return times.format if isinstance(times, DateFormat) else times
+
+    def kept_columns(self, entity: Entity) -> dict[str, str]:
+        """Return the columns of `items` or `users` that may have values.
+
+        Returns:
+            Name → type, in Ibis' words.
+        """
+        is_item = entity == "item"
+        columns = {f"{entity}_id": ID_TYPES[getattr(self.ids, f"{entity}_id")]}
+        if is_item and self.columns.items.title is not None:
+            columns["title"] = "string"
+        features = self.features.items if is_item else self.features.users
+        return columns | {one.name: FEATURE_TYPES[one.type] for one in features}

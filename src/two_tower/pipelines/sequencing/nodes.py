@@ -3,14 +3,15 @@
 import logging
 from dataclasses import asdict
 from itertools import pairwise
-from typing import Final, Literal
+from typing import Final
 
 import ibis.expr.types as ir
-from pydantic import PositiveInt
 
 from two_tower.features import vocabulary
+from two_tower.features.base import FeatureKind
+from two_tower.features.columns import readable_features
 from two_tower.features.encoding import describe_features, encode_features
-from two_tower.features.registry import Features
+from two_tower.features.registry import ENTITIES, Features
 from two_tower.sequences import split_report, vocabularies, windows
 from two_tower.sequences.examples import build_examples
 from two_tower.sequences.explicit_negatives import ExplicitNegatives
@@ -19,7 +20,7 @@ from two_tower.sequences.selection import Order, Selection
 from two_tower.sequences.splits import TEST, TRAIN, VALIDATION, Split
 from two_tower.sequences.times import describe_order, has_times, require_stable_order
 from two_tower.sequences.vocabularies import DeployedVocabularies
-from two_tower.types import FIRST_ID, JsonObject
+from two_tower.types import FIRST_ID, Entity, JsonObject
 
 from . import audit
 from .retraining import require_same_rules
@@ -29,8 +30,6 @@ logger = logging.getLogger(__name__)
 WARNED_SHARE: Final = 0.3
 """Share of the interactions above which a selection that drops them is warned of."""
 
-ENTITIES: Final[tuple[Literal["item", "user"], ...]] = ("item", "user")
-
 
 def keep_interactions(
     interactions: ir.Table,
@@ -38,7 +37,6 @@ def keep_interactions(
     order: Order,
     split: Split | None = None,
     deployed: DeployedVocabularies | None = None,
-    ingestion_report: JsonObject | None = None,
 ) -> ir.Table:
     """Return the selected interactions with their position in the user's history.
 
@@ -51,8 +49,6 @@ def keep_interactions(
         split: how interactions will be held out; needed with `deployed`.
         deployed: has the rules of the deployed towers' training; None: a first
             training.
-        ingestion_report: not read. Without it ingestion has refused the tables, and
-            sequencing does not start.
 
     Returns:
         The same columns and `position` (int32, from 0 with the user's oldest), ordered
@@ -147,7 +143,7 @@ def build_feature_vocabulary(
         vocabulary.feature_vocabulary(
             _with_columns(entity, declared, tables),
             entity,
-            declared.of(entity),
+            _readable(entity, declared, tables[f"{entity}s"]),
             deployed.values if deployed else None,
             deployed.schema[entity] if deployed else None,
         )
@@ -157,15 +153,21 @@ def build_feature_vocabulary(
 
 
 def _with_columns(
-    entity: Literal["item", "user"], declared: Features, tables: dict[str, ir.Table]
+    entity: Entity, declared: Features, tables: dict[str, ir.Table]
 ) -> ir.Table:
     """Return the items or users of the vocabulary with the declared columns."""
+    table = tables[f"{entity}s"]
+    readable = _readable(entity, declared, table)
     return vocabulary.with_columns(
-        tables[f"{entity}_vocabulary"],
-        entity,
-        tables[f"{entity}s"],
-        declared.of(entity),
+        tables[f"{entity}_vocabulary"], entity, table, readable
     )
+
+
+def _readable(
+    entity: Entity, declared: Features, table: ir.Table
+) -> dict[str, FeatureKind]:
+    """Return the features of an entity, but for opt-in ones without their column."""
+    return readable_features(declared.of(entity), table.columns)
 
 
 def build_feature_schema(
@@ -191,7 +193,7 @@ def build_feature_schema(
             _with_columns(entity, declared, tables),
             entity,
             tables["feature_vocabulary"],
-            declared.of(entity),
+            _readable(entity, declared, tables[f"{entity}s"]),
             deployed.schema[entity] if deployed else None,
         )
         n = int(tables[f"{entity}_vocabulary"].count().execute())
@@ -207,7 +209,7 @@ def encode_item_features(
     declared: Features,
 ) -> ir.Table:
     """Encode the items' features; see `encoding.encode_features`."""
-    own = declared.of("item")
+    own = _readable("item", declared, items)
     entities = vocabulary.with_columns(item_vocabulary, "item", items, own)
     return encode_features(
         entities, "item", feature_vocabulary, own, feature_schema["item"]
@@ -222,7 +224,7 @@ def encode_user_features(
     declared: Features,
 ) -> ir.Table:
     """Encode the users' features; see `encoding.encode_features`."""
-    own = declared.of("user")
+    own = _readable("user", declared, users)
     entities = vocabulary.with_columns(user_vocabulary, "user", users, own)
     return encode_features(
         entities, "user", feature_vocabulary, own, feature_schema["user"]
@@ -233,9 +235,14 @@ def cut_training_windows(
     split_interactions: ir.Table,
     item_vocabulary: ir.Table,
     user_vocabulary: ir.Table,
-    window: PositiveInt,
+    window: int,
 ) -> ir.Table:
-    """Cut the training histories into windows; see `windows.cut_windows`."""
+    """Cut the training histories into windows; see `windows.cut_windows`.
+
+    Raises:
+        ValueError: `window` is not a whole number above 0.
+    """
+    windows.require_window(window)
     training = split_interactions.filter(split_interactions.split == TRAIN)
     rows = vocabularies.with_indices(training, item_vocabulary, user_vocabulary)
     return windows.cut_windows(rows, window)
@@ -265,45 +272,33 @@ def collect_explicit_negatives(
 
 
 def build_validation_examples(
-    interactions: ir.Table,
     split_interactions: ir.Table,
     item_vocabulary: ir.Table,
     user_vocabulary: ir.Table,
     split: Split,
 ) -> ir.Table:
     """Return the validation queries; see `examples.build_examples`."""
-    dropped = interactions.anti_join(split_interactions, "event_id")
-    rows, others = (
-        vocabularies.with_indices(table, item_vocabulary, user_vocabulary)
-        for table in (split_interactions, dropped)
+    rows = vocabularies.with_indices(
+        split_interactions, item_vocabulary, user_vocabulary
     )
-    history_splits = split.chosen.history_splits(VALIDATION)
-    return build_examples(rows, VALIDATION, history_splits, others)
+    return build_examples(rows, VALIDATION, split.chosen.history_splits(VALIDATION))
 
 
 def build_test_examples(
-    interactions: ir.Table,
     split_interactions: ir.Table,
     item_vocabulary: ir.Table,
     user_vocabulary: ir.Table,
     split: Split,
 ) -> ir.Table:
     """Return the test queries; see `examples.build_examples`."""
-    dropped = interactions.anti_join(split_interactions, "event_id")
-    rows, others = (
-        vocabularies.with_indices(table, item_vocabulary, user_vocabulary)
-        for table in (split_interactions, dropped)
+    rows = vocabularies.with_indices(
+        split_interactions, item_vocabulary, user_vocabulary
     )
-    history_splits = split.chosen.history_splits(TEST)
-    return build_examples(rows, TEST, history_splits, others)
+    return build_examples(rows, TEST, split.chosen.history_splits(TEST))
 
 
 def report_split(
-    selected: Selection,
-    order: Order,
-    split: Split,
-    ingestion_report: JsonObject,
-    **tables: ir.Table,
+    selected: Selection, order: Order, split: Split, **tables: ir.Table
 ) -> JsonObject:
     """Report what the selection and the split made of the data.
 
@@ -311,13 +306,12 @@ def report_split(
         selected: which interactions are kept.
         order: order of a user's interactions.
         split: how interactions are held out.
-        ingestion_report: what ingestion has read.
         tables: `interactions` and the outputs of sequencing, by name.
 
     Returns:
-        `ingestion`, the kind of split with its shares, seed and cut-offs in seconds
-        (null for none), the selection, `has_times`, and counts of `split_report`.
-        Without times, `ties` says how all interactions of a user are ordered.
+        The kind of split with its shares, seed and cut-offs in seconds (null for none),
+        the selection, `has_times`, and counts of `split_report`. Without times, `ties`
+        says how all interactions of a user are ordered.
     """
     steps = split_report.count_steps(selected.steps(tables["interactions"]))
     read, kept = steps[0], steps[-1]
@@ -330,7 +324,6 @@ def report_split(
         for name, moment in kind.cut_offs(interactions).items()
     }
     return {
-        "ingestion": ingestion_report,
         "kind": split.kind,
         "shares": kind.model_dump() if kind.is_random else None,
         "seed": split.seed if kind.is_random else None,
@@ -376,7 +369,7 @@ def audit_leakage(
     selected: Selection,
     order: Order,
     split: Split,
-    window: PositiveInt,
+    window: int,
     rule: ExplicitNegatives,
     deployed: DeployedVocabularies | None = None,
     **tables: ir.Table,

@@ -51,7 +51,6 @@ def _create_pipeline(deployed: dict[str, str], rules: dict[str, str]) -> Pipelin
                     "interactions": "interactions",
                     "selected": "params:sequencing.selection",
                     "order": "params:sequencing.order",
-                    "ingestion_report": "ingestion_report",
                     **rules,
                 },
                 outputs="kept_interactions",
@@ -153,7 +152,6 @@ def _create_pipeline(deployed: dict[str, str], rules: dict[str, str]) -> Pipelin
             Node(
                 nodes.build_validation_examples,
                 inputs=[
-                    "interactions",
                     "split_interactions",
                     "item_vocabulary",
                     "user_vocabulary",
@@ -165,7 +163,6 @@ def _create_pipeline(deployed: dict[str, str], rules: dict[str, str]) -> Pipelin
             Node(
                 nodes.build_test_examples,
                 inputs=[
-                    "interactions",
                     "split_interactions",
                     "item_vocabulary",
                     "user_vocabulary",
@@ -176,11 +173,7 @@ def _create_pipeline(deployed: dict[str, str], rules: dict[str, str]) -> Pipelin
             ),
             Node(
                 nodes.report_split,
-                inputs={
-                    **COUNTED,
-                    "split_interactions": "split_interactions",
-                    "ingestion_report": "ingestion_report",
-                },
+                inputs={**COUNTED, "split_interactions": "split_interactions"},
                 outputs="split_report",
                 name="report_split",
             ),

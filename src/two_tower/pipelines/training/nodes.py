@@ -87,13 +87,15 @@ def train_two_tower(  # noqa: PLR0913 (its inputs in the catalog)
         TrainingError: if the loss is not finite, or the item vectors collapse.
     """
     from two_tower.training.assembly import prepare, train
+    from two_tower.training.features import fit_to_features
     from two_tower.training.inputs import read_inputs
 
     logger.info("training begins: %d audit checks passed", len(leakage_audit["checks"]))
     parameters = _without_absent_times(parameters, tables["train_sequences"])
     prepare(parameters)
-    inputs = read_inputs(tables, feature_schema, feature_information, parameters)
     fingerprint = fingerprint_training(lineage, parameters, seen)
+    parameters = fit_to_features(parameters, feature_schema)
+    inputs = read_inputs(tables, feature_schema, feature_information, parameters)
     deployed = None if deployed_query_tower is None else deployed_query_tower.towers
     return train(
         parameters,

@@ -20,7 +20,8 @@ class MultiInterestHistory(HistoryParams):
     n_heads: PositiveInt = Field(description="interests, H")
     n_vectors: PositiveInt = Field(description="vectors per query; divides n_heads")
     category: list[str] = Field(
-        min_length=1, description="item features whose mean is an item's category"
+        description="item features, or `id`, whose mean is an item's category; none: "
+        "all that the item tower reads, numbers apart, or else the id"
     )
     events: EventParams
     attention: ItemAttentionParams
