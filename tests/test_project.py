@@ -36,8 +36,10 @@ DRAWN_ELSEWHERE = {
     "leakage_audit",
     "learning_curves",
     "recommendations",
+    "refit_history",
     "split_report",
     "training_history",
+    "training_summary",
 }
 ENVIRONMENTS = sorted(
     folder.name
@@ -125,6 +127,14 @@ def test_retraining_makes_all_that_a_first_training_makes():
     assert pipelines["retrain"].all_outputs() == pipelines["__default__"].all_outputs()
 
 
+def test_a_refit_replaces_what_is_deployed_and_leaves_what_was_evaluated():
+    made = pipelines["refit"].all_outputs()
+    of_data = {"items", "item_vocabulary"}
+    assert made >= pipelines["add_items"].all_outputs() - of_data | {"recommendations"}
+    kept = pipelines["data"].all_outputs() | pipelines["evaluation"].all_outputs()
+    assert not made & (kept | {"two_tower_model", "training_history", "test_queries"})
+
+
 def test_items_are_added_without_training_or_reading_interactions():
     made = pipelines["add_items"].all_outputs()
     assert made >= {"query_tower", "item_embeddings", "user_embeddings", "item_index"}
@@ -179,7 +189,9 @@ def viz(context) -> DataAccessManager:
 @pytest.mark.parametrize("name", sorted(pipelines))
 def test_kedro_viz_draws_the_layers_of_each_pipeline_in_order(name, config, viz):
     names = [part for part in pipelines[name].datasets() if part in config]
-    drawn = {layer_of(config[part]) for part in names}
+    # A refit reads two layers of which it makes none from the other.
+    unlinked = {"refit": {"intermediate"}}.get(name, set())
+    drawn = {layer_of(config[part]) for part in names} - unlinked
     found = viz.get_sorted_layers_for_registered_pipeline(name)
     assert [layer for layer in found if layer in drawn] == [
         layer for layer in FOLDERS if layer in drawn

@@ -120,3 +120,19 @@ def test_indices_are_int32():
     assert vocabulary.schema() == ibis.schema(
         {"user": "int32", "user_id": "int64", "n_train": "int64"}
     )
+
+
+@pytest.mark.parametrize(
+    ("entity", "counts"), [("item", [1, 1, 2]), ("user", [2, 1, 1])]
+)
+def test_a_refit_counts_all_interactions_and_keeps_the_indices(entity, counts):
+    before = {
+        "item": vocabularies.item_vocabulary(EVENTS, ibis.memtable({"item_id": [10]})),
+        "user": vocabularies.user_vocabulary(EVENTS),
+    }[entity]
+    after = vocabularies.recounted(before, EVENTS, entity)
+    assert after.schema() == before.schema()
+    assert rows(after.drop("n_train")) == rows(before.drop("n_train"))
+    assert rows(after, "n_train") == [(count,) for count in counts]
+    nothing = vocabularies.recounted(before, EVENTS.limit(0), entity)
+    assert rows(nothing, "n_train") == [(0,), (0,), (0,)]

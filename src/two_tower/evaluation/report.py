@@ -59,6 +59,30 @@ def format_headline(metrics: JsonObject) -> str:
     return f"HR@{k} / NDCG@{k}{note}: {', '.join(parts)}"
 
 
+def format_refit(
+    metrics: JsonObject, *, n_epochs: int, n_before: int, n_after: int, start: str
+) -> str:
+    """Return the report of a refit in Markdown.
+
+    Args:
+        metrics: from the node `compute_metrics`, of the model before the refit.
+        n_epochs: epochs of the refit.
+        n_before: training interactions of the evaluated model.
+        n_after: training interactions of the refit.
+        start: `scratch`, or `warm` for the evaluated model's weights.
+    """
+    weights = {"scratch": "new weights", "warm": "the evaluated model's weights"}
+    return (
+        f"# Refit on {metrics['protocol']['dataset']}\n\n"
+        f"The deployed query tower, item index and recommendations are of a model that "
+        f"was trained for {n_epochs} epochs, from {weights[start]}, on all {n_after:,} "
+        f"interactions: the {n_before:,} training interactions of the evaluated model "
+        f"and the {n_after - n_before:,} that were held out from it.\n\n"
+        "Nothing is held out from it, so it has no metrics. Those of the evaluated "
+        f"model, before the refit (report.md): {format_headline(metrics)}.\n"
+    )
+
+
 def _sections(metrics: JsonObject, training: str) -> Iterator[str]:
     protocol = metrics["protocol"]
     yield f"# Evaluation on {protocol['dataset']}"

@@ -76,6 +76,21 @@ def user_vocabulary(
     return numbered.select("user", "user_id", "n_train").order_by("user")
 
 
+def recounted(vocabulary: ir.Table, interactions: ir.Table, entity: str) -> ir.Table:
+    """Return a vocabulary with the interactions of each entity as `n_train`.
+
+    Args:
+        vocabulary: as from `item_vocabulary` or `user_vocabulary`.
+        interactions: `<entity>_id`, one row per interaction that is trained on.
+        entity: `item` or `user`.
+    """
+    key = f"{entity}_id"
+    counts = interactions.group_by(key).agg(_n=_.count())
+    joined = vocabulary.drop("n_train").left_join(counts, key)
+    found = joined.mutate(n_train=_["_n"].fill_null(0).cast("int64"))
+    return found.select(vocabulary.columns).order_by(entity)
+
+
 def add_items(deployed: ir.Table, items: ir.Table) -> ir.Table:
     """Return an item vocabulary with new items after the deployed ones, as cold items.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import ibis.expr.types as ir
 import numpy as np
@@ -21,6 +21,10 @@ from two_tower.types import FIRST_ID, FloatArray, JsonObject
 
 if TYPE_CHECKING:  # Kedro opens what uses this module, and must not import Keras
     from two_tower.towers.two_tower import TwoTower
+
+
+MAKERS: Final = {"two_tower_model": "training", "refit_model": "refit"}
+"""Model → the pipeline that makes it."""
 
 
 def assemble_query_tower(
@@ -113,11 +117,14 @@ def sample_users(user_vocabulary: ir.Table, *, n: int, seed: int) -> ir.Table:
     return user_vocabulary.filter(_.user.isin(sampled.tolist()))
 
 
-def describe_origin(lineage: LineageStore) -> JsonObject:
+def describe_origin(
+    lineage: LineageStore, model: Literal["two_tower_model", "refit_model"]
+) -> JsonObject:
     """Return the data, parameters and split rules of the trained model.
 
     Args:
-        lineage: holds the records of `two_tower_model` and of its data.
+        lineage: holds the records of the model and of its data.
+        model: dataset of the model.
 
     Returns:
         `fingerprints` of the model and of the data it was trained on, the `parameters`
@@ -126,17 +133,40 @@ def describe_origin(lineage: LineageStore) -> JsonObject:
     Raises:
         ValueError: if the model has no record, or its data were replaced since.
     """
-    record = lineage.find("two_tower_model")
+    record = lineage.find(model)
     if record is None:
         raise ValueError(
-            "two_tower_model has no lineage record: the run that wrote it was "
+            f"{model} has no lineage record: the run that wrote it was "
             "interrupted, or the file was copied by hand; run: kedro run "
-            "--pipelines training"
+            f"--pipelines {MAKERS[model]}"
         )
     return {
-        "fingerprints": {**record.ancestors, "two_tower_model": record.fingerprint},
+        "fingerprints": {**record.ancestors, model: record.fingerprint},
         "parameters": record.parameters,
         "rules": _describe_rules(lineage, record.ancestors),
+    }
+
+
+def describe_refit(lineage: LineageStore, *, epochs: int) -> JsonObject:
+    """Return the origin of a refitted model, which was trained on all interactions.
+
+    Args:
+        lineage: holds the records of `refit_model` and of its data.
+        epochs: epochs of the refit.
+
+    Returns:
+        `describe_origin`, with rules that hold nothing out, and `refit`: its options
+        and `epochs`.
+
+    Raises:
+        ValueError: see `describe_origin`.
+    """
+    origin = describe_origin(lineage, "refit_model")
+    rules = origin["rules"]
+    split = rules["sequencing.split"] | {"kind": "none"}
+    return origin | {
+        "rules": rules | {"sequencing.split": split},
+        "refit": {**origin["parameters"]["refit"], "epochs": epochs},
     }
 
 

@@ -36,7 +36,7 @@ def prepare(parameters: Training) -> None:
     random.seed(parameters.seed)
 
 
-def train(
+def train(  # noqa: PLR0913 (data, options, and what it starts and ends with)
     parameters: Training,
     inputs: ModelInputs,
     fingerprint: str,
@@ -44,6 +44,7 @@ def train(
     *,
     seen: SeenItems = "left_out",
     deployed: TwoTower | None = None,
+    epochs: int | None = None,
 ) -> tuple[TwoTower, list[JsonObject]]:
     """Return trained towers and a record of each epoch.
 
@@ -54,6 +55,7 @@ def train(
         store: of the checkpoint.
         seen: whether validation ranks items of the history or leaves them out.
         deployed: towers to resume from; None starts with random weights.
+        epochs: epochs to train, of a schedule for those of the parameters; None: all.
     """
     towers = build_towers(parameters, inputs)
     if deployed is not None:
@@ -63,7 +65,7 @@ def train(
     history = fit(
         build_state(parameters, inputs, towers, batches, fingerprint),
         build_validation(parameters, inputs.examples, towers, seen),
-        epochs=parameters.epochs,
+        epochs=epochs or parameters.epochs,
         validate_every=parameters.validation.every,
         store=store,
     )

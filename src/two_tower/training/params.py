@@ -357,3 +357,11 @@ class Training(Params):
                 "false; its views mask item features, so items need some"
             )
         return self
+
+
+class Refit(Params):
+    """Training on all interactions, held-out ones too, once the epochs are chosen."""
+
+    start: Literal["scratch", "warm"] = Field(
+        description="from new weights, or from those of the evaluated model"
+    )

@@ -31,7 +31,7 @@ def test_the_pipeline_has_metrics_and_plots_as_outputs():
         "item_vocabulary",
         "user_vocabulary",
         "split_report",
-        "training_history",
+        "training_summary",
         "params:evaluation.ranking",
         "params:evaluation.ranking.item_block",
         "params:evaluation.baselines",

@@ -1,5 +1,7 @@
 """Embeddings of untrained towers: their rows and order, not their quality."""
 
+from dataclasses import replace
+
 import ibis
 import numpy as np
 import pyarrow as pa
@@ -279,6 +281,12 @@ def test_towers_without_histories_are_exported(export_tower):
     own = np.asarray(tower.towers.profile(np.arange(2, 7)))
     expected = own / np.linalg.norm(own, axis=1, keepdims=True)
     np.testing.assert_allclose(vectors, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_refitted_tower_encodes_no_test_query(query_tower):
+    refitted = replace(query_tower, origin=query_tower.origin | {"refit": {}})
+    with pytest.raises(ValueError, match="refitted on all interactions, test ones"):
+        nodes.export_test_queries(refitted, examples_of(), chunks())
 
 
 # covers: X9

@@ -21,6 +21,7 @@ from tests.sequences.tables import (
 from two_tower.features.registry import Features
 from two_tower.pipelines.sequencing.pipeline import (
     create_pipeline,
+    create_refit_pipeline,
     create_retraining_pipeline,
 )
 from two_tower.sequences.explicit_negatives import ExplicitNegatives
@@ -46,7 +47,10 @@ def catalog_of(monkeypatch, tmp_path):
         folder = tmp_path / name
         folder.mkdir()
         monkeypatch.chdir(folder)
-        patterns = {"catalog": ["catalog/sequencing*"], "globals": ["globals*"]}
+        patterns = {
+            "catalog": ["catalog/sequencing*", "catalog/refit*"],
+            "globals": ["globals*"],
+        }
         config = OmegaConfigLoader(
             str(CONF),
             base_env="base",
@@ -153,6 +157,20 @@ def test_the_retraining_pipeline_grows_the_deployed_vocabularies(catalog_of):
     grown = catalog["feature_schema"].load()
     assert grown["item"]["length"] == schema["item"]["length"]
     assert catalog["leakage_audit"].load()["passed"]
+
+
+def test_a_refit_trains_on_what_the_split_holds_out(catalog_of):
+    catalog = run(catalog_of("a", explicit_negatives={"max_rating": None}))
+    SequentialRunner().run(create_refit_pipeline(), catalog)
+    kept = catalog["kept_interactions"].load()
+    windows = catalog["refit_sequences"].load()
+    held_out = catalog["train_sequences"].load()
+    n_users = kept.user_id.nunique().execute()
+    n_pairs = windows.targets.length().sum().execute()
+    assert n_pairs == kept.count().execute() - n_users
+    assert n_pairs > held_out.targets.length().sum().execute()
+    items = catalog["refit_item_vocabulary"].load()
+    assert items.n_train.sum().execute() == kept.count().execute()
 
 
 def test_string_ids_and_no_items_or_users_are_enough(catalog_of):

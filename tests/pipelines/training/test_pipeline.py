@@ -37,7 +37,11 @@ def test_the_pipeline_takes_model_inputs_and_gives_a_model_with_its_history(
         "params:training",
         "params:evaluation.seen",
     }
-    assert pipeline.outputs() == {"two_tower_model", "learning_curves"}
+    assert pipeline.outputs() == {
+        "two_tower_model",
+        "learning_curves",
+        "training_summary",
+    }
 
 
 @BOTH
@@ -54,5 +58,6 @@ def test_only_training_asks_for_a_gpu():
     assert tags == {
         "measure_feature_information": {"cpu"},
         "train_two_tower": {"gpu"},
+        "summarise_training": {"cpu"},
         "plot_learning_curves": {"cpu"},
     }

@@ -27,7 +27,11 @@ from two_tower.evaluation.ranking import (
     rank_by_scorers,
     rank_cold_items,
 )
-from two_tower.evaluation.report import format_headline, format_report
+from two_tower.evaluation.report import (
+    format_headline,
+    format_refit,
+    format_report,
+)
 from two_tower.evaluation.summary import summarise_rankings
 from two_tower.index.bundle import IndexBundle
 from two_tower.index.vectors import read_item_embeddings
@@ -38,7 +42,7 @@ from two_tower.pipelines.evaluation.params import (
     Ranking,
     Report,
 )
-from two_tower.training.kept_epoch import describe_kept_epoch
+from two_tower.training.params import Refit
 from two_tower.types import JsonObject
 
 logger = logging.getLogger(__name__)
@@ -289,18 +293,47 @@ def describe_interests(  # noqa: PLR0913, PLR0917 (its inputs in the catalog)
 
 
 def write_report(
-    metrics: JsonObject, interests: JsonObject, training_history: list[JsonObject]
+    metrics: JsonObject, interests: JsonObject, training_summary: JsonObject
 ) -> str:
     """Return the protocol and the metrics as Markdown.
 
     Args:
         metrics: from `compute_metrics`.
         interests: from `describe_interests`.
-        training_history: a record of each epoch; one of them was `kept`.
+        training_summary: the epoch that is the model, `in_words`.
     """
     if "not_evaluated" in metrics:
         return format_no_report(metrics)
-    return format_report(metrics, interests, describe_kept_epoch(training_history))
+    return format_report(metrics, interests, training_summary["in_words"])
+
+
+def write_refit_report(
+    metrics: JsonObject,
+    refit_history: list[JsonObject],
+    item_vocabulary: ir.Table,
+    refit_item_vocabulary: ir.Table,
+    refit: Refit,
+) -> str:
+    """Return what the deployed model was trained on, and whose metrics are known.
+
+    Args:
+        metrics: from `compute_metrics`, of the model before the refit.
+        refit_history: one record per epoch of the refit.
+        item_vocabulary: `n_train`, training interactions of the evaluated model.
+        refit_item_vocabulary: `n_train`, training interactions of the refit.
+        refit: what the refitted towers started from.
+    """
+    before, after = (
+        int(read_n_train(vocabulary, "item").sum())
+        for vocabulary in (item_vocabulary, refit_item_vocabulary)
+    )
+    return format_refit(
+        metrics,
+        n_epochs=len(refit_history),
+        n_before=before,
+        n_after=after,
+        start=refit.start,
+    )
 
 
 def plot_hit_rates(metrics: JsonObject) -> Figure:

@@ -83,7 +83,7 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 nodes.write_report,
-                inputs=["metrics", "interests", "training_history"],
+                inputs=["metrics", "interests", "training_summary"],
                 outputs="report",
                 name="write_report",
             ),
@@ -99,6 +99,29 @@ def create_pipeline() -> Pipeline:
                 outputs="slices_plot",
                 name="plot_slices",
             ),
+        ],
+        tags="cpu",
+        namespace="evaluation",
+        prefix_datasets_with_namespace=False,
+    )
+
+
+def create_refit_pipeline() -> Pipeline:
+    """Return the pipeline metrics, refit_history → refit_report."""
+    return Pipeline(
+        [
+            Node(
+                nodes.write_refit_report,
+                inputs=[
+                    "metrics",
+                    "refit_history",
+                    "item_vocabulary",
+                    "refit_item_vocabulary",
+                    "params:refit",
+                ],
+                outputs="refit_report",
+                name="write_refit_report",
+            )
         ],
         tags="cpu",
         namespace="evaluation",

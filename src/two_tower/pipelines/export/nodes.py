@@ -20,6 +20,7 @@ from two_tower.sequences.expressions import or_empty
 from two_tower.serving.build import (
     assemble_query_tower,
     describe_origin,
+    describe_refit,
     encode_users,
     sample_users,
 )
@@ -55,23 +56,83 @@ def export_query_tower(  # noqa: PLR0913, PLR0917 (its inputs in the catalog)
         declared: the columns of the features.
         parameters: of the query tower.
     """
+    return _build_query_tower(
+        two_tower_model,
+        (item_vocabulary, user_vocabulary, feature_vocabulary),
+        feature_schema,
+        histories,
+        declared,
+        parameters,
+        origin=describe_origin(lineage, "two_tower_model"),
+    )
+
+
+def export_refitted_tower(  # noqa: PLR0913, PLR0917 (its inputs in the catalog)
+    refit_model: KerasModel,
+    refit_item_vocabulary: ir.Table,
+    refit_user_vocabulary: ir.Table,
+    feature_vocabulary: ir.Table,
+    feature_schema: JsonObject,
+    histories: ir.Table,
+    refit_history: list[JsonObject],
+    lineage: LineageStore,
+    declared: Features,
+    parameters: QueryTowerParams,
+) -> QueryTower:
+    """Return the query tower of a model that was trained on all interactions.
+
+    Its origin says so: nothing is left that could evaluate it.
+
+    Args:
+        refit_model: the trained towers.
+        refit_item_vocabulary: see `export_query_tower`.
+        refit_user_vocabulary: see `export_query_tower`.
+        feature_vocabulary: see `export_query_tower`.
+        feature_schema: see `export_query_tower`.
+        histories: see `export_query_tower`.
+        refit_history: one record per epoch of the refit.
+        lineage: records of the model and its data.
+        declared: the columns of the features.
+        parameters: of the query tower.
+    """
+    return _build_query_tower(
+        refit_model,
+        (refit_item_vocabulary, refit_user_vocabulary, feature_vocabulary),
+        feature_schema,
+        histories,
+        declared,
+        parameters,
+        origin=describe_refit(lineage, epochs=len(refit_history)),
+    )
+
+
+def _build_query_tower(  # noqa: PLR0913
+    towers: KerasModel,
+    tables: tuple[ir.Table, ir.Table, ir.Table],
+    feature_schema: JsonObject,
+    histories: ir.Table,
+    declared: Features,
+    parameters: QueryTowerParams,
+    *,
+    origin: JsonObject,
+) -> QueryTower:
+    """Return the query tower of towers and the vocabularies of items, users, values."""
+    items, users, values = tables
     vocabularies = Vocabularies(
-        items=item_vocabulary.order_by("item").to_pyarrow(),
-        users=user_vocabulary.order_by("user").to_pyarrow(),
-        values=feature_vocabulary.order_by("entity", "feature", "id").to_pyarrow(),
+        items=items.order_by("item").to_pyarrow(),
+        users=users.order_by("user").to_pyarrow(),
+        values=values.order_by("entity", "feature", "id").to_pyarrow(),
         schema=feature_schema,
         declared=declared.within(feature_schema),
     )
-    sample = sample_users(
-        user_vocabulary, n=parameters.average_users, seed=parameters.seed
-    )
+    sample = sample_users(users, n=parameters.average_users, seed=parameters.seed)
     return assemble_query_tower(
-        two_tower_model,
+        towers,
         vocabularies,
         with_histories(sample, histories).to_pyarrow(),
         bucket_boundaries=parameters.bucket_boundaries,
         tokens_per_batch=parameters.tokens_per_batch,
-        origin=describe_origin(lineage),
+        origin=origin,
     )
 
 
@@ -140,7 +201,17 @@ def export_test_queries(
     Returns:
         The columns of `export_user_embeddings` and, after `user_id`, `asked_at`
         (int64): the request time that the towers read, null if they read none.
+
+    Raises:
+        ValueError: the query tower was refitted, on the test interactions too.
     """
+    if "refit" in query_tower.origin:
+        raise ValueError(
+            "the deployed query tower was refitted on all interactions, test ones "
+            "included, so that its metrics would be too good. Metrics are those of "
+            "the model before the refit; deploy it again with: kedro run --pipelines "
+            "export,indexing,evaluation,recommendation"
+        )
     examples = test_examples.order_by("user").select(
         _.user,
         _.user_id,

@@ -39,6 +39,35 @@ def create_pipeline() -> Pipeline:
     )
 
 
+def create_refit_pipeline() -> Pipeline:
+    """Return the pipeline refit_model → the query tower and embeddings."""
+    return Pipeline(
+        [
+            Node(
+                nodes.export_refitted_tower,
+                inputs=[
+                    "refit_model",
+                    "refit_item_vocabulary",
+                    "refit_user_vocabulary",
+                    "feature_vocabulary",
+                    "feature_schema",
+                    "histories",
+                    "refit_history",
+                    "params:lineage",
+                    "params:sequencing.features",
+                    "params:export.query_tower",
+                ],
+                outputs="query_tower",
+                name="export_refitted_tower",
+            ),
+            *_embedding_nodes(),
+        ],
+        tags="gpu",
+        namespace="model.export",
+        prefix_datasets_with_namespace=False,
+    )
+
+
 def create_embedding_pipeline() -> Pipeline:
     """Return the pipeline query_tower → embeddings of items and users."""
     return Pipeline(

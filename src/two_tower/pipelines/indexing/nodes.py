@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 ORIGINS: Final = (
     "interactions",
     "two_tower_model",
+    "refit_model",
     "deployed_query_tower",
     "query_tower",
 )
@@ -101,9 +102,9 @@ def find_origin(lineage: LineageStore) -> dict[str, str]:
         lineage: holds the record of `item_embeddings`.
 
     Returns:
-        `item_embeddings`, `query_tower` and either `interactions` and
-        `two_tower_model` or, after items were added, `deployed_query_tower` → their
-        fingerprints.
+        `item_embeddings`, `query_tower` and either `interactions`, `two_tower_model`
+        and, after a refit, `refit_model`, or, after items were added,
+        `deployed_query_tower` → their fingerprints.
 
     Raises:
         ValueError: if there is no such record.

@@ -7,13 +7,22 @@ from . import nodes
 
 def create_pipeline() -> Pipeline:
     """Return the pipeline item_index, user_embeddings → recommendations."""
+    return _create_pipeline("item_vocabulary")
+
+
+def create_refit_pipeline() -> Pipeline:
+    """Return the pipeline of a refit, where all interactions count as popularity."""
+    return _create_pipeline("refit_item_vocabulary")
+
+
+def _create_pipeline(item_vocabulary: str) -> Pipeline:
     return Pipeline(
         [
             Node(
                 nodes.recommend_items,
                 inputs=[
                     "item_index",
-                    "item_vocabulary",
+                    item_vocabulary,
                     "user_embeddings",
                     "histories",
                     "interactions",

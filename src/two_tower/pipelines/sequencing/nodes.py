@@ -17,7 +17,7 @@ from two_tower.sequences.examples import build_examples
 from two_tower.sequences.explicit_negatives import ExplicitNegatives
 from two_tower.sequences.expressions import collect_in_order
 from two_tower.sequences.selection import Order, Selection
-from two_tower.sequences.splits import TEST, TRAIN, VALIDATION, Split
+from two_tower.sequences.splits import TEST, TRAIN, VALIDATION, NoSplit, Split
 from two_tower.sequences.times import describe_order, has_times, require_stable_order
 from two_tower.sequences.vocabularies import DeployedVocabularies
 from two_tower.types import FIRST_ID, Entity, JsonObject
@@ -415,3 +415,48 @@ def audit_leakage(
         )
     logger.info("the leakage audit passed %d checks", len(checks))
     return {"passed": True, "checks": [asdict(check) for check in checks]}
+
+
+def count_all_of_items(
+    item_vocabulary: ir.Table, kept_interactions: ir.Table
+) -> ir.Table:
+    """Return the item vocabulary of a refit: all interactions are training ones."""
+    return vocabularies.recounted(item_vocabulary, kept_interactions, "item")
+
+
+def count_all_of_users(
+    user_vocabulary: ir.Table, kept_interactions: ir.Table
+) -> ir.Table:
+    """Return the user vocabulary of a refit: all interactions are training ones."""
+    return vocabularies.recounted(user_vocabulary, kept_interactions, "user")
+
+
+def cut_all_windows(
+    kept_interactions: ir.Table,
+    item_vocabulary: ir.Table,
+    user_vocabulary: ir.Table,
+    window: int,
+) -> ir.Table:
+    """Cut whole histories into the training windows of a refit.
+
+    Raises:
+        ValueError: `window` is not a whole number above 0.
+    """
+    everything = NoSplit().assign(kept_interactions, seed=0)
+    return cut_training_windows(everything, item_vocabulary, user_vocabulary, window)
+
+
+def collect_all_explicit_negatives(
+    rule: ExplicitNegatives, selected: Selection, **tables: ir.Table
+) -> ir.Table:
+    """Collect the explicit negatives of a refit, where nothing is held out.
+
+    Args:
+        rule: which ratings are explicit negatives.
+        selected: which interactions are kept.
+        tables: `interactions` (all of them), `kept_interactions`, `item_vocabulary`
+            and `user_vocabulary` of the refit.
+    """
+    rule.check_against(selected)
+    everything = NoSplit().assign(tables.pop("kept_interactions"), seed=0)
+    return rule.find(**tables, split_interactions=everything, training_end=None)

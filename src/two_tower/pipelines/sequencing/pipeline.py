@@ -42,6 +42,56 @@ def create_retraining_pipeline() -> Pipeline:
     return _create_pipeline(deployed, rules={**deployed, **RULES})
 
 
+def create_refit_pipeline() -> Pipeline:
+    """Return the pipeline of a refit, in which every interaction is a training one.
+
+    Indices and features stay those of the evaluated model.
+    """
+    return Pipeline(
+        [
+            Node(
+                nodes.count_all_of_items,
+                inputs=["item_vocabulary", "kept_interactions"],
+                outputs="refit_item_vocabulary",
+                name="count_all_of_items",
+            ),
+            Node(
+                nodes.count_all_of_users,
+                inputs=["user_vocabulary", "kept_interactions"],
+                outputs="refit_user_vocabulary",
+                name="count_all_of_users",
+            ),
+            Node(
+                nodes.cut_all_windows,
+                inputs=[
+                    "kept_interactions",
+                    "refit_item_vocabulary",
+                    "refit_user_vocabulary",
+                    "params:sequencing.window",
+                ],
+                outputs="refit_sequences",
+                name="cut_all_windows",
+            ),
+            Node(
+                nodes.collect_all_explicit_negatives,
+                inputs={
+                    "rule": "params:sequencing.explicit_negatives",
+                    "selected": "params:sequencing.selection",
+                    "interactions": "interactions",
+                    "kept_interactions": "kept_interactions",
+                    "item_vocabulary": "refit_item_vocabulary",
+                    "user_vocabulary": "refit_user_vocabulary",
+                },
+                outputs="refit_explicit_negatives",
+                name="collect_all_explicit_negatives",
+            ),
+        ],
+        tags="cpu",
+        namespace="data.sequencing",
+        prefix_datasets_with_namespace=False,
+    )
+
+
 def _create_pipeline(deployed: dict[str, str], rules: dict[str, str]) -> Pipeline:
     return Pipeline(
         [

@@ -2,9 +2,11 @@
 
 import hashlib
 import logging
+from collections.abc import Iterable
 from typing import Any
 
 import ibis.expr.types as ir
+from pydantic import BaseModel
 
 from two_tower.features import mutual_information
 from two_tower.lineage.records import LineageStore
@@ -12,7 +14,8 @@ from two_tower.params import Seen
 from two_tower.pipelines.training.plots import draw_learning_curves
 from two_tower.sequences.times import has_times
 from two_tower.training.checkpoints import CheckpointStore
-from two_tower.training.params import Training
+from two_tower.training.kept_epoch import describe_kept_epoch, find_kept_epoch
+from two_tower.training.params import Refit, Training
 from two_tower.types import JsonObject, KerasModel
 
 logger = logging.getLogger(__name__)
@@ -25,6 +28,17 @@ TRAINING_INPUTS = (
     "item_vocabulary",
     "user_vocabulary",
     "explicit_negatives",
+    "feature_schema",
+    "feature_information",
+)
+REFIT_INPUTS = (
+    "two_tower_model",
+    "refit_sequences",
+    "refit_item_vocabulary",
+    "refit_user_vocabulary",
+    "refit_explicit_negatives",
+    "item_features",
+    "user_features",
     "feature_schema",
     "feature_information",
 )
@@ -120,15 +134,123 @@ def _without_absent_times(parameters: Training, train_sequences: ir.Table) -> Tr
     return parameters.without_times()
 
 
+def refit_two_tower(  # noqa: PLR0913 (its inputs in the catalog)
+    *,
+    refit: Refit,
+    split_report: JsonObject,
+    training_history: list[JsonObject],
+    two_tower_model: KerasModel,
+    feature_schema: JsonObject,
+    feature_information: JsonObject,
+    training_checkpoints: CheckpointStore,
+    lineage: LineageStore,
+    parameters: Training,
+    **tables: ir.Table,
+) -> tuple[KerasModel, list[JsonObject]]:
+    """Return towers that are trained on all interactions, and a record of each epoch.
+
+    As many epochs are trained as the evaluated model has, at the same learning rates.
+
+    Args:
+        refit: what the towers start from.
+        split_report: `kind` of the split of the evaluated model.
+        training_history: of the evaluated model; says which epoch was kept.
+        two_tower_model: the evaluated model.
+        feature_schema: see `train_two_tower`.
+        feature_information: see `train_two_tower`.
+        training_checkpoints: see `train_two_tower`.
+        lineage: see `train_two_tower`.
+        parameters: of the evaluated model's training.
+        tables: those of `train_two_tower`, made of all interactions.
+
+    Raises:
+        ValueError: the model was trained on everything already, or it was retrained,
+            so that its epochs say nothing about a training from scratch.
+        TrainingError: see `train_two_tower`.
+    """
+    from two_tower.training.assembly import prepare, train
+    from two_tower.training.inputs import read_inputs
+
+    _require_refit(refit, split_report, lineage)
+    epochs = find_kept_epoch(training_history)
+    logger.info(
+        "the refit trains %d epochs on all interactions, start: %s",
+        epochs,
+        refit.start,
+    )
+    parameters = _without_absent_times(parameters, tables["train_sequences"])
+    prepare(parameters)
+    nothing = tables["validation_examples"].limit(0)
+    inputs = read_inputs(
+        tables | {"validation_examples": nothing},
+        feature_schema,
+        feature_information,
+        parameters,
+    )
+    return train(
+        parameters,
+        inputs,
+        fingerprint_training(lineage, parameters, refit, names=REFIT_INPUTS),
+        training_checkpoints,
+        deployed=two_tower_model if refit.start == "warm" else None,
+        epochs=epochs,
+    )
+
+
+def _require_refit(
+    refit: Refit, split_report: JsonObject, lineage: LineageStore
+) -> None:
+    """Refuse a refit that would change nothing, or train an unknown number of epochs.
+
+    Raises:
+        ValueError: see `refit_two_tower`.
+    """
+    if split_report["kind"] == "none":
+        raise ValueError(
+            "sequencing.split.kind is none: two_tower_model was trained on all "
+            "interactions already, so there is nothing to refit"
+        )
+    record = lineage.find("two_tower_model")
+    is_retrained = record is not None and "deployed_query_tower" in record.ancestors
+    if is_retrained and refit.start == "scratch":
+        raise ValueError(
+            "two_tower_model was retrained from a deployed one, so its number of "
+            "epochs is not that of a training from scratch; add --params "
+            "refit.start=warm"
+        )
+
+
 def fingerprint_training(
-    lineage: LineageStore, parameters: Training, seen: Seen
+    lineage: LineageStore, *options: BaseModel, names: Iterable[str] = TRAINING_INPUTS
 ) -> str:
-    """Return the fingerprint of a training's parameters and inputs."""
-    options = parameters.model_dump_json() + seen.model_dump_json()
-    digest = hashlib.sha256(options.encode())
-    for name in TRAINING_INPUTS:
+    """Return the fingerprint of a training's parameters and inputs.
+
+    Args:
+        lineage: fingerprints of the inputs.
+        options: groups of parameters.
+        names: the inputs.
+    """
+    texts = (group.model_dump_json() for group in options)
+    digest = hashlib.sha256("".join(texts).encode())
+    for name in names:
         digest.update(lineage.fingerprint(name).encode())
     return digest.hexdigest()
+
+
+def summarise_training(training_history: list[JsonObject]) -> JsonObject:
+    """Return which epoch is the model, and whether another number may be better.
+
+    Args:
+        training_history: one record per epoch, of which one is `kept`.
+
+    Returns:
+        `epochs` trained, `kept_epoch` (from 1), and `in_words`.
+    """
+    return {
+        "epochs": len(training_history),
+        "kept_epoch": find_kept_epoch(training_history),
+        "in_words": describe_kept_epoch(training_history),
+    }
 
 
 def plot_learning_curves(training_history: list[JsonObject]) -> Any:

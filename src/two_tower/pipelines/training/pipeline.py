@@ -23,6 +23,19 @@ INPUTS = {
 }
 
 
+OF_EVERYTHING = {
+    "train_sequences": "refit_sequences",
+    "item_vocabulary": "refit_item_vocabulary",
+    "user_vocabulary": "refit_user_vocabulary",
+    "explicit_negatives": "refit_explicit_negatives",
+}
+EVALUATED = {
+    "split_report": "split_report",
+    "training_history": "training_history",
+    "two_tower_model": "two_tower_model",
+}
+
+
 def create_pipeline() -> Pipeline:
     """Return the pipeline train_sequences → two_tower_model, learning_curves."""
     return _create_pipeline(INPUTS)
@@ -31,6 +44,31 @@ def create_pipeline() -> Pipeline:
 def create_retraining_pipeline() -> Pipeline:
     """Return the pipeline that resumes from the towers in `deployed_query_tower`."""
     return _create_pipeline({**INPUTS, "deployed_query_tower": "deployed_query_tower"})
+
+
+def create_refit_pipeline() -> Pipeline:
+    """Return the pipeline that trains a model on all interactions."""
+    unread = {"leakage_audit", "seen"}  # nothing is held out
+    trained = {name: data for name, data in INPUTS.items() if name not in unread}
+    return Pipeline(
+        [
+            Node(
+                nodes.refit_two_tower,
+                inputs={
+                    "refit": "params:refit",
+                    **trained,
+                    **OF_EVERYTHING,
+                    **EVALUATED,
+                },
+                outputs=["refit_model", "refit_history"],
+                name="refit_two_tower",
+                tags="gpu",
+                preview_fn=preview_towers,
+            ),
+        ],
+        namespace="model.training",
+        prefix_datasets_with_namespace=False,
+    )
 
 
 def _create_pipeline(inputs: dict[str, str]) -> Pipeline:
@@ -50,6 +88,13 @@ def _create_pipeline(inputs: dict[str, str]) -> Pipeline:
                 name="train_two_tower",
                 tags="gpu",
                 preview_fn=preview_towers,
+            ),
+            Node(
+                nodes.summarise_training,
+                inputs="training_history",
+                outputs="training_summary",
+                name="summarise_training",
+                tags="cpu",
             ),
             Node(
                 nodes.plot_learning_curves,
