@@ -37,12 +37,12 @@ PIPELINES: Final = {
     "retrain": "grown",
     "add_items": "with_movie",
 }
-"""Pipeline, "" for the default one → the state of the project that it starts from."""
+"""Pipeline ("" is the default one) → state of the project that it starts from."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """One killed run: its pipeline, and the number of the change it is killed before."""
+    """A killed run: its pipeline, and the number of the change it is killed before."""
 
     pipeline: str
     at: int

@@ -31,6 +31,9 @@ RATINGS_SCHEMA: Final = pa.schema(
 # pyarrow splits at one character, so "::" is replaced by this one.
 _UNIT_SEPARATOR = "\x1f"
 
+# pyarrow would read 0x10 as 16.
+_HEXADECIMAL = (b"x", b"X")
+
 
 def read_ratings(path: Path, release: Release) -> Iterator[pa.RecordBatch]:
     """Read the ratings of an archive, in file order, a chunk at a time.
@@ -98,6 +101,8 @@ def _parse(chunk: bytes, table: TextTable, first_line: int, where: str) -> pa.Ta
 
 
 def _parse_lines(lines: bytes, table: TextTable) -> pa.Table:
+    if any(lines.find(letter) >= 0 for letter in _HEXADECIMAL):
+        raise pa.ArrowInvalid("a hexadecimal number")
     separator = table.separator
     if len(separator) > 1:
         lines = lines.replace(separator.encode(), _UNIT_SEPARATOR.encode())
