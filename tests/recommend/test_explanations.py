@@ -1,4 +1,5 @@
 import numpy as np
+import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -6,6 +7,7 @@ from tests.index.fabricate import ragged, unit_vectors, users_of
 from two_tower.index.base import NO_ITEM
 from two_tower.recommend.explanations import (
     explain_items,
+    format_lists,
     similar_history_items,
 )
 
@@ -54,3 +56,24 @@ def test_each_vector_has_the_nearest_of_the_history_items_assigned_to_it(
             np.testing.assert_array_equal(indices[: len(order)], items[order])
             np.testing.assert_allclose(scores, cosines[vector, order], 1e-5, 1e-6)
             assert (indices[len(order) :] == NO_ITEM).all()
+
+
+def test_a_long_explanation_is_wrapped_below_its_item():
+    row = {
+        "user_id": 42,
+        "rank": 1,
+        "item_id": 7,
+        "title": "Alien",
+        "score": 0.5,
+        "vector_index": 0,
+        "similar_history_items": [1, 2, 3],
+        "similar_history_titles": ["Blade Runner (1982)", None, "The Thing (1982)" * 2],
+    }
+    text = format_lists(pa.RecordBatch.from_pylist([row]), n_vectors=1)
+    assert text.splitlines() == [
+        "user 42",
+        "  rank   score  item  title",
+        "     1   0.500  7     Alien",
+        "        similar to Blade Runner (1982), 2, The Thing",
+        "          (1982)The Thing (1982)",
+    ]

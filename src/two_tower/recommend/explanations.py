@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from itertools import groupby
 from operator import itemgetter
+from textwrap import wrap
 from typing import Any, Final
 
 import numpy as np
@@ -24,6 +25,10 @@ from two_tower.types import FloatArray
 
 RANKS_PER_BLOCK: Final = 16
 """Items of a list explained at a time: 8 MB of cosines beside those of one block."""
+
+
+LINE_WIDTH: Final = 60
+"""Columns of a line in the log of a terminal of 80 columns."""
 
 
 def explain_items(
@@ -142,14 +147,20 @@ def format_lists(batch: pa.RecordBatch, *, n_vectors: int) -> str:
 
 
 def _format_item(item: dict[str, Any], width: int, *, is_single: bool) -> Iterator[str]:
-    """Yield a line of an item and, if it is explained, one of its explanation."""
+    """Yield a line of an item and, if it is explained, those of its explanation."""
     vector = "-" if item["vector_index"] is None else item["vector_index"]
     vector_column = "" if is_single else f"{vector:>6}  "
-    start = f"{item['rank']:6d}  {item['score']:6.3f}  {vector_column}"
-    line = f"{start}{item['item_id']!s:<{width}}  {item['title'] or ''}"
+    item_id, title = f"{item['item_id']!s:<{width}}", item["title"] or ""
+    line = f"{item['rank']:6d}  {item['score']:6.3f}  {vector_column}{item_id}  {title}"
     yield line.rstrip()
     similar = zip(
         item["similar_history_titles"], item["similar_history_items"], strict=True
     )
     if names := ", ".join(str(title or item_id) for title, item_id in similar):
-        yield f"{'':{len(start) + width}}  similar to {names}"
+        indent = " " * 8
+        yield from wrap(
+            f"similar to {names}",
+            LINE_WIDTH,
+            initial_indent=indent,
+            subsequent_indent=f"{indent}  ",
+        )

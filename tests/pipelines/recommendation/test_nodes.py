@@ -337,9 +337,9 @@ def test_the_lists_of_a_few_listed_users_are_logged(caplog):
         "user 42",
         "  rank   score  item  title",
         "     1   0.866  20",
-        "                      similar to Alien",
+        "        similar to Alien",
         "     2   0.000  30    Casino",
-        "                      similar to Alien",
+        "        similar to Alien",
     ]
 
 
@@ -504,7 +504,7 @@ def test_the_log_has_the_vector_and_the_similar_history_items_of_each_item(caplo
         "user 42",
         "  rank   score  vector  item  title",
         "     1   1.000       0  10    Alien",
-        "                              similar to 20",
+        "        similar to 20",
         "     2   1.000       1  30    Casino",
     ]
     recommend(*of_two_interests(), user_id=9, cold_start="popular", k=1)
