@@ -8,6 +8,11 @@ import pandas as pd
 import pytest
 
 from tests.project import Project
+from two_tower.datasets.index_bundle import IndexBundleDataset
+from two_tower.datasets.parquet_shards import ParquetShardsDataset
+from two_tower.datasets.query_tower import QueryTowerDataset
+from two_tower.serving.service import Request, RetrievalService
+from two_tower.serving.stored_histories import StoredHistories
 
 OUTPUTS = [
     ("05_model_input", "train_sequences"),
@@ -48,6 +53,28 @@ def test_every_user_gets_unseen_items_by_falling_score(finished_project):
         assert list(rows["rank"]) == list(range(1, len(rows) + 1))
         assert rows.score.is_monotonic_decreasing
         assert not set(rows.item_id) & set(seen.item_ids[user])
+
+
+# covers: L30
+def test_a_service_gives_a_stored_user_the_list_of_the_run(finished_project):
+    def load(dataset, layer, name):
+        return dataset(filepath=str(finished_project.output(layer, name))).load()
+
+    service = RetrievalService(
+        load(QueryTowerDataset, "06_models", "query_tower"),
+        load(IndexBundleDataset, "06_models", "item_index"),
+        StoredHistories.read(
+            load(ParquetShardsDataset, "04_feature", "histories"),
+            load(ParquetShardsDataset, "02_intermediate", "interactions"),
+        ),
+    )
+    served = table(finished_project, "07_model_output", "recommendations")
+    for user in served.user_id.unique()[:5].tolist():
+        rows = served[served.user_id == user]
+        answer = service.recommend(Request(user_id=user), len(rows))
+        assert answer.source == "stored_history"
+        assert [item.title for item in answer] == rows.title.tolist()
+        assert [item.score for item in answer] == pytest.approx(rows.score, abs=1e-5)
 
 
 def test_metrics_and_baselines_are_consistent(finished_project):
