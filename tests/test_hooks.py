@@ -1,5 +1,4 @@
 import json
-from types import SimpleNamespace
 
 import ibis
 import pytest
@@ -13,7 +12,6 @@ from two_tower import hooks
 from two_tower.hooks import (
     BackendHooks,
     CheckpointHooks,
-    ParameterHooks,
     StatisticsHooks,
 )
 from two_tower.training.checkpoints import Checkpoint, CheckpointStore
@@ -37,64 +35,6 @@ def test_keras_is_imported_quietly_for_gpu_nodes_only(monkeypatch, tag, n_import
     node = Node(lambda model: model, "model", "vectors", name="export", tags=tag)
     BackendHooks().before_dataset_loaded(node=node)
     assert len(imports) == n_imports
-
-
-@pytest.fixture
-def one_group(monkeypatch):
-    """A project whose only node reads the group `evaluation.report`."""
-    node = Node(lambda report: report, "params:evaluation.report", "metrics")
-    monkeypatch.setattr(hooks, "pipelines", {"__default__": Pipeline([node])})
-
-
-def names(*parameters):
-    return {f"params:{name}": None for name in parameters}
-
-
-@pytest.mark.usefixtures("one_group")
-def test_a_parameter_that_no_node_reads_is_refused_by_name():
-    given = names("evaluation", "evaluation.report", "evaluation.repot")
-    with pytest.raises(ValueError, match=r"evaluation\.repot; .* evaluation\.report$"):
-        ParameterHooks().after_catalog_created(parameters=given)
-
-
-@pytest.mark.usefixtures("one_group")
-def test_options_of_a_group_and_of_the_configuration_are_allowed():
-    given = names("evaluation", "evaluation.report", "evaluation.report.k", "preset")
-    ParameterHooks().after_catalog_created(parameters=given)
-
-
-@pytest.mark.usefixtures("one_group")
-def test_a_misspelt_group_is_refused_with_the_groups_that_exist():
-    with pytest.raises(ValueError, match="parameter evalution; choose one of evalua"):
-        ParameterHooks().after_catalog_created(parameters=names("evalution"))
-
-
-MERGED = {
-    "training": {
-        "epochs": 3,
-        "history": {"kind": "mean", "mean": {"dropout": 0.1}, "gru": {"units": 8}},
-    }
-}
-
-
-def open_context(**given):
-    loader = SimpleNamespace(runtime_params=given)
-    context = SimpleNamespace(config_loader=loader, params=MERGED)
-    ParameterHooks().after_context_created(context)
-
-
-def test_an_option_of_a_kind_that_is_not_chosen_is_refused():
-    with pytest.raises(
-        ValueError,
-        match=r"training\.history\.gru\.units has no effect: training\.history\.kind "
-        r"is 'mean'\. Drop it, or add --params training\.history\.kind=gru",
-    ):
-        open_context(training={"history": {"gru": {"units": 4}}})
-
-
-def test_options_of_the_chosen_kind_and_plain_ones_are_allowed():
-    history = {"kind": "mean", "mean": {"dropout": 0.2}}
-    open_context(training={"history": history, "epochs": 4}, preset="mean")
 
 
 # covers: X17

@@ -33,6 +33,13 @@ def test_rows_are_taken_in_any_order_and_repeatedly():
     assert lists(ragged.take([3, 1, 0, 3])) == [[7, 8, 9], [], [3, 1], [7, 8, 9]]
 
 
+def test_rows_are_joined_one_by_one():
+    ragged = Ragged.from_lists([[3, 1], [], [2]])
+    other = Ragged.from_lists([[5], [3, 1], []])
+    assert lists(ragged.join(other)) == [[3, 1, 5], [3, 1], [2]]
+    assert lists(other.join(ragged)) == [[5, 3, 1], [3, 1], [2]]
+
+
 def test_a_mask_keeps_values():
     ragged = Ragged.from_lists([[3, 1], [], [2], [7, 8, 9]])
     assert lists(ragged.keep(ragged.values > 2)) == [[3], [], [], [7, 8, 9]]

@@ -1,14 +1,12 @@
-"""Kedro hooks: back end, parameters, temporary folders, checkpoints, statistics."""
+"""Kedro hooks: back end, temporary folders, checkpoints, statistics of datasets."""
 
 import json
 import logging
 import tempfile
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import ibis.expr.types as ir
-from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.framework.project import pipelines
 from kedro.io import DataCatalog, DatasetError
@@ -26,10 +24,6 @@ STATISTICS: Final = ".viz/stats.json"
 `file_size` of datasets."""
 
 
-OF_CONFIGURATION: Final = {"parameters", "params:preset", "params:engine"}
-"""All parameters at once, and those that the configuration reads, not a node."""
-
-
 class BackendHooks:
     """Select the Keras back end of `training.backend`, and import Keras quietly."""
 
@@ -42,76 +36,6 @@ class BackendHooks:
         # Loading a model imports Keras before the node itself runs.
         if "gpu" in node.tags:
             import_keras_quietly()
-
-
-class ParameterHooks:
-    """Refuse parameters that nothing reads: misspelt ones, and unchosen options."""
-
-    @hook_impl
-    def after_context_created(self, context: KedroContext) -> None:
-        loader: Any = context.config_loader  # an OmegaConfigLoader
-        given = loader.runtime_params or {}
-        for path, kind in _unchosen_options(given, context.params):
-            *groups, name, _ = path
-            option, choice = ".".join(path), ".".join([*groups, "kind"])
-            raise ValueError(
-                f"{option} has no effect: {choice} is {kind!r}. Drop it, or add "
-                f"--params {choice}={name}"
-            )
-
-    @hook_impl
-    def after_catalog_created(self, parameters: dict[str, Any]) -> None:
-        read = {
-            name
-            for part in pipelines.values()
-            for name in part.datasets()
-            if name.startswith("params:")
-        }
-        for name in sorted(parameters.keys() - OF_CONFIGURATION):
-            if name.startswith("params:_"):  # a template of the configuration
-                continue
-            is_read = any(
-                _is_within(name, group) or _is_within(group, name) for group in read
-            )
-            if not is_read:
-                raise ValueError(_refuse(name, read))
-
-
-def _unchosen_options(
-    given: Mapping[str, Any], merged: Any, path: tuple[str, ...] = ()
-) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Yield options of kinds that are not chosen, and the kind that is.
-
-    Args:
-        given: parameters of the command line, nested.
-        merged: all parameters at `path`.
-        path: names of the groups so far.
-    """
-    for name, value in given.items():
-        if not isinstance(merged, Mapping) or name not in merged:
-            continue  # the group's own class refuses the name
-        kind = merged.get("kind")
-        is_group = isinstance(value, Mapping) and isinstance(merged[name], Mapping)
-        if is_group and isinstance(kind, str) and name != kind:
-            yield from (((*path, name, option), kind) for option in value)
-        elif is_group:
-            yield from _unchosen_options(value, merged[name], (*path, name))
-
-
-def _refuse(name: str, read: set[str]) -> str:
-    """Return the message for a parameter that no node reads."""
-    root = name.split(".", maxsplit=1)[0]
-    groups = sorted(group for group in read if _is_within(group, root))
-    others = groups or sorted({group.split(".")[0] for group in read})
-    choices = ", ".join(group.removeprefix("params:") for group in others)
-    return (
-        f"no node reads the parameter {name.removeprefix('params:')}; choose one of "
-        f"{choices}"
-    )
-
-
-def _is_within(name: str, group: str) -> bool:
-    return name == group or name.startswith(f"{group}.")
 
 
 class ScratchHooks:

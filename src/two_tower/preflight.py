@@ -26,7 +26,6 @@ from two_tower.pipelines.ingestion.params import Ingestion
 from two_tower.sequences.explicit_negatives import ExplicitNegatives
 from two_tower.sequences.selection import Selection
 from two_tower.sequences.splits import Split
-from two_tower.sequences.windows import require_window
 from two_tower.training.features import (
     Schema,
     fit_to_features,
@@ -79,8 +78,6 @@ class PreflightHooks:
 
 
 def _check_sequencing(given: Mapping[str, Any], ingestion: Ingestion) -> None:
-    if "params:sequencing.window" in given:
-        require_window(given["params:sequencing.window"])
     split: Split | None = given.get("params:sequencing.split")
     if split is not None:
         timed = ingestion.columns.interactions.timestamp is not None

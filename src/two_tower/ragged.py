@@ -92,6 +92,12 @@ class Ragged:
         kept_before = np.concatenate([[0], np.cumsum(mask, dtype=np.int64)])
         return type(self)(self.values[mask], kept_before[self.offsets])
 
+    def join(self, other: Self) -> Self:
+        """Return each row followed by the other's, which has as many rows."""
+        order = np.argsort(np.concatenate([self.rows, other.rows]), kind="stable")
+        values = np.concatenate([self.values, other.values])[order]
+        return type(self)(values, self.offsets + other.offsets)
+
     def distinct(self) -> Self:
         """Return all rows without repeated values; first occurrences keep their order.
 

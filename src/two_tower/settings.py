@@ -8,11 +8,11 @@ from two_tower.formats import find_format
 from two_tower.hooks import (
     BackendHooks,
     CheckpointHooks,
-    ParameterHooks,
     ScratchHooks,
     StatisticsHooks,
 )
-from two_tower.lineage.hooks import LineageHooks
+from two_tower.lineage.hooks import LineageHooks, LockHooks
+from two_tower.parameter_hooks import EnvironmentHooks, ParameterHooks
 from two_tower.preflight import PreflightHooks
 from two_tower.presets import PresetHooks, merge_preset
 
@@ -21,6 +21,8 @@ from two_tower.presets import PresetHooks, merge_preset
 warnings.filterwarnings("ignore", message="The 'preview_fn' feature is experimental")
 
 HOOKS = (
+    LockHooks(),
+    EnvironmentHooks(),
     PreflightHooks(),
     PresetHooks(),
     BackendHooks(),

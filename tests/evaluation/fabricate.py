@@ -77,6 +77,7 @@ def table(**columns):
         "vector_index": pa.int32(),
         "items": pa.list_(pa.int32()),
         "targets": pa.list_(pa.int32()),
+        "other_seen": pa.list_(pa.int32()),
         "vector": pa.list_(pa.float32()),
         "n_train": pa.int64(),
         "asked_at": pa.int64(),
@@ -179,6 +180,7 @@ class World:
             user=self.users,
             items=[[item + 2 for item in row] for row in self.seen],
             targets=[[item + 2 for item in row] for row in self.targets],
+            other_seen=[[]] * self.n_users,
         )
 
     @property

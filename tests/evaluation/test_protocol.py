@@ -107,7 +107,10 @@ def test_in_a_split_of_new_items_histories_hold_training_items_only():
     words = protocol(kind="new_items", shares={}, seed=5)["in_words"]
     assert "all training interactions of its user, regardless of time" in words
     assert "includes the validation items" not in words
-    assert "all 30 items except its history, without sampling. 4 items" in words
+    assert (
+        "all 30 items except those that its user has seen before, without sampling. 4 "
+        "items" in words
+    )
 
 
 def test_repeated_positives_are_stated_with_what_to_do():

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import ibis
 import numpy as np
 import pytest
@@ -20,12 +22,18 @@ def rows_of(ragged):
 
 
 def test_queries_are_read_in_order_of_user_with_distinct_positives():
-    examples = table(user=[9, 4], items=[[1, 2], [0, 5, 3]], targets=[[2], [7, 2, 7]])
+    examples = table(
+        user=[9, 4],
+        items=[[1, 2], [0, 5, 3]],
+        targets=[[2], [7, 2, 7]],
+        other_seen=[[], [6, 1]],
+    )
     queries = read_evaluation_queries(examples)
     assert queries.users.tolist() == [4, 9]
     # Padding and items outside the vocabulary have no item index.
     assert rows_of(queries.history) == [[3, 1], [0]]
     assert rows_of(queries.targets) == [[5, 0], [0]]
+    assert rows_of(queries.other_seen) == [[4], []]
 
 
 def queries_of(seen, targets):
@@ -47,6 +55,20 @@ def test_queries_restricted_to_some_items_need_a_positive_among_them():
 def test_candidates_are_unseen_items_and_positives():
     queries = queries_of([[0, 1, 1], [2], []], [[1], [3], [0]])
     assert queries.count_candidates(5).tolist() == [4, 4, 5]
+
+
+def test_what_else_a_user_has_seen_is_no_candidate():
+    queries = replace(
+        queries_of([[0, 1], [], [2]], [[2], [0], [1]]),
+        other_seen=Ragged.from_lists([[3, 2], [], [4]]),
+    )
+    assert rows_of(queries.excluded) == [[0, 1, 3], [], [2, 4]]
+    assert queries.count_candidates(6).tolist() == [3, 6, 4]
+    ranked = replace(queries, seen="ranked")
+    assert rows_of(ranked.excluded) == [[], [], []]
+    assert rows_of(queries.take([2, 0]).excluded) == [[2, 4], [0, 1, 3]]
+    kept = queries.restrict(np.array([True, True, True, False, True, True]))
+    assert rows_of(kept.excluded) == [[0, 1], [], [2, 4]]
 
 
 def test_no_query_at_all_is_refused():

@@ -19,6 +19,8 @@ def record(fingerprint: str, **ancestors: str) -> Record:
         parameters={},
         inputs={},
         ancestors=ancestors,
+        command="kedro run",
+        content=None,
     )
 
 

@@ -202,10 +202,14 @@ def sequence(  # noqa: PLR0913
         )
     )
     t["validation_examples"] = stored(
-        nodes.build_validation_examples(split_interactions, *ids, params["split"])
+        nodes.build_validation_examples(
+            interactions, split_interactions, *ids, params["split"]
+        )
     )
     t["test_examples"] = stored(
-        nodes.build_test_examples(split_interactions, *ids, params["split"])
+        nodes.build_test_examples(
+            interactions, split_interactions, *ids, params["split"]
+        )
     )
     if deployed is not None:
         params["deployed"] = deployed

@@ -20,7 +20,16 @@ def split_report(outputs):
     names = ("interactions", "split_interactions", "train_sequences")
     names += ("item_vocabulary", "user_vocabulary")
     names += ("explicit_negatives", "validation_examples", "test_examples")
-    return nodes.report_split(**params, **{name: tables[name] for name in names})
+    ingestion_report = {"warnings": ["something"]}
+    return nodes.report_split(
+        **params,
+        ingestion_report=ingestion_report,
+        **{name: tables[name] for name in names},
+    )
+
+
+def test_the_report_holds_that_of_ingestion(outputs):
+    assert split_report(outputs)["ingestion"] == {"warnings": ["something"]}
 
 
 def test_each_step_of_the_selection_is_counted(outputs):

@@ -17,8 +17,13 @@ DATA = {"interactions": "d", "kept_interactions": "k", "split_interactions": "s"
 # covers: L28
 def test_a_model_of_another_split_has_no_origin(tmp_path):
     store = LineageStore(tmp_path)
-    store.write("two_tower_model", Record("m", "node", "run", {}, {}, DATA))
-    store.write("kept_interactions", Record("other", "node", "run", {}, {}, {}))
+    store.write(
+        "two_tower_model", Record("m", "node", "run", {}, {}, DATA, "kedro run", None)
+    )
+    store.write(
+        "kept_interactions",
+        Record("other", "node", "run", {}, {}, {}, "kedro run", None),
+    )
     with pytest.raises(ValueError, match="another version of kept_interactions"):
         describe_origin(store, "two_tower_model")
 

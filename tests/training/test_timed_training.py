@@ -106,6 +106,7 @@ def test_validation_asks_at_the_time_of_the_first_positive():
             "user": pa.array([2, 3], pa.int32()),
             "items": pa.array([[5], [6, 7]], pa.list_(pa.int32())),
             "targets": pa.array([[8, 9], [10, 11, 12]], pa.list_(pa.int32())),
+            "other_seen": pa.array([[3], []], pa.list_(pa.int32())),
             "timestamps": pa.array([[10], [20, 30]], pa.list_(pa.int64())),
             "ratings": pa.array([[1], [2, 3]], pa.list_(pa.float32())),
             "target_timestamps": pa.array(
@@ -115,3 +116,4 @@ def test_validation_asks_at_the_time_of_the_first_positive():
     )
     found = read_examples(ibis.memtable(examples), with_events=True)
     assert found.events.asked_at.tolist() == [40, 60]
+    assert found.other_seen.values.tolist() == [3]

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -87,6 +89,25 @@ def test_a_repeated_positive_counts_once(towers, items):
         )
 
     assert metrics_of([5, 9, 5, 5]) == metrics_of([5, 9])
+
+
+def test_what_else_a_user_has_seen_is_left_out(towers, items):
+    def metrics_of(other_seen, seen="left_out"):
+        examples = Examples(
+            np.int32([2]), Ragged.from_lists([[4]]), Ragged.from_lists([[5]]), None
+        )
+        examples = replace(examples, other_seen=other_seen)
+        changes = {"examples": examples, "cutoffs": [1], "seen": seen}
+        return Validation(**(vars(validation_of(HISTORIES)) | changes)).evaluate(
+            towers, items
+        )
+
+    # All other items but the positive are left out.
+    rest = Ragged.from_lists([[*range(2, 4), *range(6, 2 + len(items))]])
+    assert metrics_of(rest)["val_hr@1"] == 1.0
+    nothing = Ragged.from_lists([[]])
+    assert metrics_of(nothing) == metrics_of(None)
+    assert metrics_of(rest, seen="ranked") == metrics_of(None, seen="ranked")
 
 
 # covers: L26

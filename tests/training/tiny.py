@@ -154,6 +154,7 @@ def validation_examples(histories) -> pa.Table:
             "user": pa.array(range(2, len(histories) + 2), pa.int32()),
             "items": lists(known),
             "targets": lists(held_out),
+            "other_seen": pa.array([[]] * len(histories), pa.list_(pa.int32())),
             "timestamps": seconds(known),
             "ratings": beside(known, 1 + known.values % np.float32(5)),
             "target_timestamps": seconds(held_out),
@@ -190,7 +191,7 @@ def lineage_in(folder: Path, **fingerprints: str) -> LineageStore:
     store = LineageStore(folder)
     for name in TRAINING_INPUTS:
         found = fingerprints.get(name, f"print of {name}")
-        store.write(name, Record(found, "node", "run", {}, {}, {}))
+        store.write(name, Record(found, "node", "run", {}, {}, {}, "kedro run", None))
     return store
 
 

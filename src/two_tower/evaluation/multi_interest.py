@@ -95,7 +95,8 @@ def describe_user_vectors(  # noqa: PLR0913 (the inputs of a node)
     Args:
         test_queries: one row per vector: `user` (int32), `user_id`, `vector_index`
             (int32, from 0) and `vector` (array<float32>).
-        test_examples: `user` (int32, unique), `items` and `targets` (array<int32>).
+        test_examples: `user` (int32, unique), `items`, `targets` and `other_seen`
+            (array<int32>).
         bundle: index of all items.
         item_vocabulary: `item` (int32, from 2 without gaps) and `title` (string).
         seen: whether items of a query's history are ranked or left out.
@@ -145,7 +146,8 @@ def stream_queries(
     Args:
         test_queries: one row per vector: `user` (int32), `user_id`, `vector_index`
             (int32, from 0) and `vector` (array<float32>).
-        test_examples: `user` (int32, unique), `items` and `targets` (array<int32>).
+        test_examples: `user` (int32, unique), `items`, `targets` and `other_seen`
+            (array<int32>).
         seen: whether items of a query's history are ranked or left out.
         n_vectors: V, the number of vectors of each user.
 
@@ -157,7 +159,8 @@ def stream_queries(
     # One joined table, since a connection can stream only one at a time. The items are
     # in the row of each user's first vector.
     examples = test_examples.select(
-        "user", "items", "targets", vector_index=ibis.literal(0, "int32")
+        *("user", "items", "targets", "other_seen"),
+        vector_index=ibis.literal(0, "int32"),
     )
     vectors = test_queries.select("user", "user_id", "vector_index", "vector")
     joined = vectors.left_join(examples, ["user", "vector_index"])

@@ -39,7 +39,7 @@ REPEATS: Final = {
 
 
 SEEN: Final = {
-    "left_out": "except its history",
+    "left_out": "except those that its user has seen before",
     "ranked": "with those of its history",
 }
 

@@ -22,13 +22,16 @@ class EvaluationQueries:
         users: `[B]` int32, user indices, ascending.
         history: B lists of item rows, oldest first.
         targets: B lists of item rows, the distinct positives of each query.
-        seen: whether items of the history are ranked or left out.
+        seen: whether seen items are ranked or left out.
+        other_seen: B lists of item rows that the user has seen besides the history,
+            since the selection dropped them; None: none.
     """
 
     users: npt.NDArray[np.int32]
     history: Ragged
     targets: Ragged
     seen: SeenItems = "left_out"
+    other_seen: Ragged | None = None
 
     @classmethod
     def from_arrow(
@@ -37,9 +40,9 @@ class EvaluationQueries:
         """Return one query per row.
 
         Args:
-            rows: `user` (int32), `items` and `targets` (list<int32>, item
+            rows: `user` (int32), `items`, `targets` and `other_seen` (list<int32>, item
                 indices).
-            seen: whether items of the history are ranked or left out.
+            seen: whether seen items are ranked or left out.
         """
         targets = Ragged.from_arrow(rows["targets"]).distinct()
         return cls(
@@ -47,6 +50,7 @@ class EvaluationQueries:
             history=item_indices(Ragged.from_arrow(rows["items"])),
             targets=Ragged(targets.values - FIRST_ID, targets.offsets),
             seen=seen,
+            other_seen=item_indices(Ragged.from_arrow(rows["other_seen"])),
         )
 
     @property
@@ -57,7 +61,10 @@ class EvaluationQueries:
         """
         if self.seen == "ranked":
             return self.history.keep(np.zeros(len(self.history.values), bool))
-        return without_targets(self.history, self.targets).distinct()
+        seen = self.history
+        if self.other_seen is not None:
+            seen = seen.join(self.other_seen)
+        return without_targets(seen, self.targets).distinct()
 
     @property
     def is_repeat(self) -> npt.NDArray[np.bool_]:
@@ -72,6 +79,7 @@ class EvaluationQueries:
             self.history.take(chosen),
             self.targets.take(chosen),
             self.seen,
+            None if self.other_seen is None else self.other_seen.take(chosen),
         )
 
     def restrict(self, is_kept: npt.NDArray[np.bool_]) -> "EvaluationQueries":
@@ -82,8 +90,13 @@ class EvaluationQueries:
         """
         history = self.history.keep(is_kept[self.history.values])
         targets = self.targets.keep(is_kept[self.targets.values])
+        others = self.other_seen
+        if others is not None:
+            others = others.keep(is_kept[others.values])
         rows = np.flatnonzero(targets.lengths)
-        return EvaluationQueries(self.users, history, targets, self.seen).take(rows)
+        return EvaluationQueries(self.users, history, targets, self.seen, others).take(
+            rows
+        )
 
     def count_candidates(self, n_items: int) -> Int64Array:
         """Return `[B]`, the number of candidates.
@@ -100,14 +113,15 @@ def read_evaluation_queries(
     """Return the evaluation queries, ordered by `user`.
 
     Args:
-        test_examples: `user` (int32, unique), `items` and `targets` (array<int32>).
-        seen: whether items of the history are ranked or left out.
+        test_examples: `user` (int32, unique), `items`, `targets` and `other_seen`
+            (array<int32>).
+        seen: whether seen items are ranked or left out.
 
     Raises:
         ValueError: if there is no query.
     """
-    columns = test_examples.order_by("user").select("user", "items", "targets")
-    rows = columns.to_pyarrow()
+    columns = ("user", "items", "targets", "other_seen")
+    rows = test_examples.order_by("user").select(*columns).to_pyarrow()
     if not rows.num_rows:
         raise ValueError(
             "test_examples is empty, so there is nothing to evaluate: the split holds "

@@ -1,32 +1,69 @@
-"""Kedro hooks that record lineage and refuse inputs of different versions."""
+"""Kedro hooks: the run's lock, its checks, lineage records, the run record."""
 
-import json
-import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from kedro.framework.hooks import hook_impl
-from kedro.framework.project import pipelines
 from kedro.io import DataCatalog
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
-from omegaconf import OmegaConf
-from pydantic import BaseModel
 
+from two_tower.lineage import graph
+from two_tower.lineage.checks import check_run
+from two_tower.lineage.commands import Command
+from two_tower.lineage.deployment import Deployment, Unfinished, reads_deployed
+from two_tower.lineage.lock import RunLock
+from two_tower.lineage.origins import STORE, Origins, find_content, find_records
+from two_tower.lineage.parameters import plain
 from two_tower.lineage.records import (
     LineageStore,
     Record,
-    describe_conflict,
-    find_conflicts,
-    find_roots,
-    fingerprint_files,
     fingerprint_output,
     merge_origins,
 )
 from two_tower.lineage.run_record import describe_run
 
-STORE = "params:lineage"
+
+class LockHooks:
+    """Let one run at a time write the outputs of a data set.
+
+    The hooks wrap all others: nothing is read or written before the lock is taken.
+    """
+
+    def __init__(self) -> None:
+        self._locks: dict[Path, RunLock] = {}
+
+    @hook_impl(wrapper=True)
+    def before_pipeline_run(
+        self, run_params: dict[str, Any], catalog: DataCatalog
+    ) -> Generator[None, Any, Any]:
+        lock = self._find(catalog)
+        lock.acquire(run_params["run_id"])
+        try:
+            return (yield)
+        except BaseException:
+            lock.release()
+            raise
+
+    @hook_impl(wrapper=True)
+    def after_pipeline_run(self, catalog: DataCatalog) -> Generator[None, Any, Any]:
+        try:
+            return (yield)
+        finally:
+            self._find(catalog).release()
+
+    @hook_impl(wrapper=True)
+    def on_pipeline_error(self, catalog: DataCatalog) -> Generator[None, Any, Any]:
+        try:
+            return (yield)
+        finally:
+            self._find(catalog).release()
+
+    def _find(self, catalog: DataCatalog) -> RunLock:
+        path = catalog[STORE].load().lock_path
+        return self._locks.setdefault(path, RunLock(path))
 
 
 @dataclass(frozen=True)
@@ -45,42 +82,40 @@ class LineageHooks:
     """Record the origin of each dataset, and refuse inputs of different versions."""
 
     def __init__(self) -> None:
-        self._command = "kedro run"
-        self._pipelines = ""
-        self._sources: dict[str, str] = {}
+        self._command = Command()
+        self._origins: Origins | None = None
         self._node_runs: dict[str, _NodeRun] = {}
 
     @hook_impl
-    def before_pipeline_run(self, run_params: dict[str, Any]) -> None:
-        self._command = _command(run_params["env"], run_params["runtime_params"])
-        names = run_params["pipeline_names"]
-        self._pipelines = f" --pipelines {','.join(names)}" if names else ""
-        self._sources.clear()
+    def before_pipeline_run(
+        self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog
+    ) -> None:
+        self._command = Command.of_run(run_params)
+        self._origins = None
+        self._keep_deployed(run_params["run_id"], pipeline, catalog)
+        check_run(
+            pipeline,
+            Origins(catalog, self._command),
+            only_missing_outputs=bool(run_params.get("only_missing_outputs")),
+        )
 
     @hook_impl
     def before_node_run(
         self, node: Node, catalog: DataCatalog, inputs: dict[str, Any], run_id: str
     ) -> None:
-        store = catalog[STORE].load()
-        tracked = [name for name in sorted(inputs) if _has_lineage(catalog[name])]
-        origins = {
-            name: self._origin(name, catalog, store)
-            for name in tracked
-            if not _is_parameter(name)
-        }
-        if conflicts := find_conflicts(origins):
-            raise ValueError(self._refusal(node, conflicts, store))
+        origins = self._find_origins(catalog)
+        found = {name: origins.find(name) for name in graph.find_inputs(node, catalog)}
+        origins.require_agreement(node, found)
         self._node_runs[node.name] = _NodeRun(
             catalog=catalog,
-            store=store,
+            store=origins.store,
             run=run_id,
             parameters={
-                name.removeprefix("params:"): _plain(inputs[name])
-                for name in tracked
-                if _is_parameter(name)
+                name.removeprefix("params:"): plain(inputs[name])
+                for name in graph.find_parameters(node, catalog)
             },
-            inputs={name: origin[name] for name, origin in origins.items()},
-            ancestors=merge_origins(origins.values()),
+            inputs={name: origin[name] for name, origin in found.items()},
+            ancestors=origins.ancestors(node, found),
         )
 
     @hook_impl
@@ -89,7 +124,7 @@ class LineageHooks:
             return
         # All outputs are unfinished from the first save on. The command names the
         # pipelines of this run, since others may make these outputs from other inputs.
-        command = f"{self._command}{self._pipelines} --from-nodes {node.name}"
+        command = self._command.from_nodes(node.name)
         for name in node.outputs:
             self._node_runs[node.name].store.mark_unfinished(name, command)
 
@@ -105,7 +140,8 @@ class LineageHooks:
             parameters=node_run.parameters,
             inputs=node_run.inputs,
             ancestors=node_run.ancestors,
-            content=_find_content(dataset_name, node_run.catalog),
+            command=self._command.options,
+            content=find_content(dataset_name, node_run.catalog),
         )
         node_run.store.write(dataset_name, record)
 
@@ -113,8 +149,14 @@ class LineageHooks:
     def after_pipeline_run(
         self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog
     ) -> None:
-        sources = _sources_of(_find_records(pipeline, catalog))
-        catalog["run_record"].save(describe_run(run_params, sources))
+        store = catalog[STORE].load()
+        records = find_records(pipeline.all_outputs(), store)
+        nodes = _nodes_of(pipeline, records, run_params["run_id"])
+        record = describe_run(run_params, _sources_of(records), nodes)
+        catalog["run_record"].save(record)
+        # The last change of a run: killed any earlier, it starts from the same again.
+        if deployment := Deployment.find(catalog, store):
+            deployment.finish()
 
     @hook_impl
     def on_pipeline_error(
@@ -125,160 +167,55 @@ class LineageHooks:
         catalog: DataCatalog,
     ) -> None:
         # Outputs that this run did not reach may have records of earlier runs.
-        records = _find_records(pipeline, catalog)
-        own = [record for record in records if record.run == run_params["run_id"]]
-        sources = {**_sources_of(own), **self._sources}
-        catalog["run_record"].save(describe_run(run_params, sources, error))
+        records = find_records(pipeline.all_outputs(), catalog[STORE].load())
+        own = {
+            name: record
+            for name, record in records.items()
+            if record.run == run_params["run_id"]
+        }
+        sources = {**_sources_of(own), **self._find_origins(catalog).sources}
+        nodes = _nodes_of(pipeline, records, run_params["run_id"])
+        record = describe_run(run_params, sources, nodes, error)
+        catalog["run_record"].save(record)
 
-    def _origin(
-        self, name: str, catalog: DataCatalog, store: LineageStore
-    ) -> dict[str, str]:
-        """Return a dataset and its ancestors, name → fingerprint."""
-        producer = _producers().get(name)
-        if producer is None:
-            return {name: self._source_fingerprint(name, catalog)}
-        record = store.find(name)
-        again = f"{self._command} --from-nodes {producer}"
-        if record is None:
-            command = store.find_recovery_command(name)
-            raise ValueError(
-                f"{name} has no lineage record: the run that wrote it was interrupted, "
-                f"or the file was copied by hand; run: {command or again}"
-            )
-        if record.content != _find_content(name, catalog):
-            raise ValueError(
-                f"{name} is not what {record.made_by} saved: its files were changed or "
-                f"replaced by hand; run: {again}"
-            )
-        return {**record.ancestors, name: record.fingerprint}
+    def _keep_deployed(
+        self, run: str, pipeline: Pipeline, catalog: DataCatalog
+    ) -> None:
+        """Keep the deployed model that a run starts from, see `Deployment`."""
+        deployment = Deployment.find(catalog, catalog[STORE].load())
+        if deployment is None:
+            return
+        deployment.clean()
+        if reads_deployed(pipeline.inputs(), catalog):
+            outputs = sorted(pipeline.all_outputs())
+            command = self._command
+            deployment.start(Unfinished(run, command.pipelines, command.text, outputs))
 
-    def _source_fingerprint(self, name: str, catalog: DataCatalog) -> str:
-        if name not in self._sources:
-            found = _fingerprint_source(name, catalog)
-            self._require_deployed(name, found, catalog)
-            self._sources[name] = found
-        return self._sources[name]
-
-    def _require_deployed(self, name: str, found: str, catalog: DataCatalog) -> None:
-        """Refuse the output of an earlier run that was replaced by hand since."""
-        output = _metadata(catalog[name]).get("output")
-        record = output and catalog[STORE].load().find(output)
-        if record and record.content != found:
-            raise ValueError(
-                f"{name} is not what {record.made_by} saved as {output}: its files "
-                "were changed or replaced by hand; put the former ones back, or train "
-                "a new model: kedro run"
-            )
-
-    def _refusal(
-        self, node: Node, conflicts: dict[str, list[list[str]]], store: LineageStore
-    ) -> str:
-        roots = find_roots(conflicts, store)
-        return (
-            f"{node.name} can't mix its inputs: "
-            f"{describe_conflict(roots[0], conflicts[roots[0]])}; "
-            f"run: {self._command}{_pipelines_option(roots)} "
-            f"--from-inputs {','.join(roots)}"
-        )
+    def _find_origins(self, catalog: DataCatalog) -> Origins:
+        """Return the origins of the run; workers of a run have their own."""
+        if self._origins is None:
+            self._origins = Origins(catalog, self._command)
+        return self._origins
 
 
-def _command(env: str | None, runtime_params: Mapping[str, Any]) -> str:
-    """Return `kedro run` with a run's environment and `--params`."""
-    words = ["kedro", "run", *(["--env", env] if env else [])]
-    given = [f"{name}={_as_text(value)}" for name, value in _flatten(runtime_params)]
-    return shlex.join([*words, *(["--params", ",".join(given)] if given else [])])
-
-
-def _flatten(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yield the values of nested mappings, with their keys joined by dots."""
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            yield from ((f"{name}.{key}", inner) for key, inner in _flatten(value))
-        else:
-            yield name, value
-
-
-def _as_text(value: Any) -> str:
-    """Return a value in the syntax of `--params`; a text such as 007 is quoted."""
-    if not isinstance(value, str):
-        return json.dumps(value)
-    is_read_as_text = OmegaConf.from_dotlist([f"value={value}"]).value == value
-    return value if is_read_as_text else f"'{value}'"
-
-
-def _find_records(pipeline: Pipeline, catalog: DataCatalog) -> list[Record]:
-    """Return the records of a pipeline's outputs, as far as there are any."""
-    store = catalog[STORE].load()
-    records = (store.find(name) for name in sorted(pipeline.all_outputs()))
-    return [record for record in records if record]
-
-
-def _sources_of(records: Iterable[Record]) -> dict[str, str]:
+def _sources_of(records: dict[str, Record]) -> dict[str, str]:
     """Return the ancestors that no node makes, name → fingerprint."""
-    ancestors = merge_origins(record.ancestors for record in records)
-    made = _producers()
+    ancestors = merge_origins(record.ancestors for record in records.values())
+    made = graph.find_producers()
     return {name: found for name, found in ancestors.items() if name not in made}
 
 
-def _pipelines_option(names: Iterable[str]) -> str:
-    """Return the `--pipelines` option of a pipeline that holds these datasets.
-
-    It is empty if the default pipeline holds them, or if no pipeline holds them all.
-    """
-    holders = [name for name, part in pipelines.items() if part.datasets() >= {*names}]
-    is_default = not holders or "__default__" in holders
-    return "" if is_default else f" --pipelines {holders[0]}"
-
-
-def _is_parameter(name: str) -> bool:
-    return name.startswith("params:")
-
-
-def _has_lineage(dataset: Any) -> bool:
-    """Return False for a catalog entry with `metadata: {lineage: false}`.
-
-    Stores have it, since nodes read and write them without the catalog.
-    """
-    return bool(_metadata(dataset).get("lineage", True))
-
-
-def _metadata(dataset: Any) -> dict[str, Any]:
-    return getattr(dataset, "metadata", None) or {}
-
-
-def _fingerprint_source(name: str, catalog: DataCatalog) -> str:
-    content = _find_content(name, catalog)
-    if content is None:
-        raise ValueError(
-            f"{name} has no fingerprint: no node makes it, and its dataset "
-            f"{type(catalog[name]).__name__} has no filepath; give the class a method "
-            "`fingerprint() -> str`, or the catalog entry `metadata: {lineage: false}`"
-        )
-    return content
-
-
-def _find_content(name: str, catalog: DataCatalog) -> str | None:
-    """Return a digest of the saved dataset; None if it has no file."""
-    dataset = catalog[name]
-    if hasattr(dataset, "fingerprint"):
-        return str(dataset.fingerprint())
-    filepath = catalog.config_resolver.resolve_pattern(name).get("filepath")
-    return None if filepath is None else fingerprint_files(filepath)
-
-
-def _producers() -> dict[str, str]:
-    """Return the node that makes each dataset, across all registered pipelines.
-
-    A node of the default pipeline wins, since a command without `--pipelines` runs it.
-    """
-    default_last = sorted(pipelines, key=lambda name: name == "__default__")
-    return {
-        output: node.name
-        for name in default_last
-        for node in pipelines[name].nodes
-        for output in node.outputs
+def _nodes_of(
+    pipeline: Pipeline, records: dict[str, Record], run: str
+) -> dict[str, list[str]]:
+    """Return the nodes that a run has run to the end, and those that it has not."""
+    done = {
+        node.name
+        for node in pipeline.nodes
+        if all(name in records and records[name].run == run for name in node.outputs)
     }
-
-
-def _plain(value: Any) -> Any:
-    return value.model_dump(mode="json") if isinstance(value, BaseModel) else value
+    names = [node.name for node in pipeline.nodes]
+    return {
+        "run": [name for name in names if name in done],
+        "not_run": [name for name in names if name not in done],
+    }

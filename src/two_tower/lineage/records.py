@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import fsspec
 
-from two_tower.atomic import replace_file
+from two_tower.lineage.sealed import DamagedFileError, read_sealed, write_sealed
 
 _BLOCK_BYTES: Final = 1 << 20
 _WILDCARD: Final = re.compile(r"[*?[]")
@@ -33,6 +33,7 @@ class Record:
         parameters: the node's `params:` inputs, name → plain value.
         inputs: the node's other inputs, name → fingerprint.
         ancestors: the inputs and all their ancestors, name → fingerprint.
+        command: command of that run, without the choice of pipelines and nodes.
         content: digest of the dataset as it was saved; None for a dataset without a
             file.
     """
@@ -43,7 +44,8 @@ class Record:
     parameters: dict[str, Any]
     inputs: dict[str, str]
     ancestors: dict[str, str]
-    content: str | None = None
+    command: str
+    content: str | None
 
 
 class LineageStore:
@@ -71,18 +73,24 @@ class LineageStore:
         return record.fingerprint
 
     def find(self, name: str) -> Record | None:
-        """Return the record of the dataset `name`, or None."""
+        """Return the record of the dataset `name`, or None.
+
+        Raises:
+            DamagedFileError: the record can't be read.
+        """
+        content = read_sealed(self._path(name))
+        return None if content is None else Record(**content)
+
+    def find_intact(self, name: str) -> Record | None:
+        """Return the record of the dataset `name`; None if it can't be read either."""
         try:
-            text = self._path(name).read_text(encoding="utf-8")
-        except FileNotFoundError:
+            return self.find(name)
+        except DamagedFileError:
             return None
-        return Record(**json.loads(text))
 
     def write(self, name: str, record: Record) -> None:
         """Save the record of the dataset `name`, in place of an older one."""
-        text = json.dumps(asdict(record), indent=2, sort_keys=True)
-        with replace_file(self._path(name)) as new:
-            new.write_text(text + "\n", encoding="utf-8")
+        write_sealed(self._path(name), asdict(record))
         self._unfinished(name).unlink(missing_ok=True)
 
     def mark_unfinished(self, name: str, recovery_command: str) -> None:
@@ -92,16 +100,26 @@ class LineageStore:
             name: name of the dataset.
             recovery_command: command that makes the dataset, should the save fail.
         """
-        with replace_file(self._unfinished(name)) as new:
-            new.write_text(recovery_command + "\n", encoding="utf-8")
+        write_sealed(self._unfinished(name), {"command": recovery_command})
         self._path(name).unlink(missing_ok=True)
 
     def find_recovery_command(self, name: str) -> str | None:
-        """Return the command that makes an unfinished dataset, or None."""
-        try:
-            return self._unfinished(name).read_text(encoding="utf-8").strip()
-        except FileNotFoundError:
-            return None
+        """Return the command that makes an unfinished dataset, or None.
+
+        Raises:
+            DamagedFileError: the command can't be read.
+        """
+        content = read_sealed(self._unfinished(name))
+        return None if content is None else str(content["command"])
+
+    def is_unfinished(self, name: str) -> bool:
+        """Return whether a save of the dataset `name` was begun and not finished."""
+        return self._unfinished(name).exists()
+
+    @property
+    def lock_path(self) -> Path:
+        """File whose lock a run has while it writes the data set's outputs."""
+        return self._folder.with_name(f"{self._folder.name}.lock")
 
     def _path(self, name: str) -> Path:
         return self._folder / f"{name}.json"
@@ -203,7 +221,7 @@ def describe_conflict(ancestor: str, groups: list[list[str]]) -> str:
 def find_roots(names: Iterable[str], store: LineageStore) -> list[str]:
     """Return the datasets that have no ancestor among the others, sorted by name."""
     candidates = set(names)
-    records = {name: store.find(name) for name in candidates}
+    records = {name: store.find_intact(name) for name in candidates}
     return sorted(
         name
         for name, record in records.items()

@@ -2,7 +2,7 @@
 
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
@@ -21,10 +21,24 @@ RECORDED_PACKAGES: Final = (
     "tensorflow",
 )
 
+RECORDED_OPTIONS: Final = (
+    "tags",
+    "from_nodes",
+    "to_nodes",
+    "node_names",
+    "from_inputs",
+    "to_outputs",
+    "namespaces",
+    "load_versions",
+    "only_missing_outputs",
+)
+"""Options that choose nodes or versions, recorded where they were given."""
+
 
 def describe_run(
     run_params: Mapping[str, Any],
     sources: Mapping[str, str],
+    nodes: Mapping[str, Sequence[str]],
     error: Exception | None = None,
 ) -> dict[str, Any]:
     """Return the record of a run, made of JSON's types.
@@ -32,6 +46,8 @@ def describe_run(
     Args:
         run_params: the run's options, as Kedro passes them to hooks.
         sources: datasets that no node made, name → fingerprint.
+        nodes: `run`, the nodes whose outputs the run has made, and `not_run`: skipped
+            because their outputs existed, or not reached because of the error.
         error: the error that ended the run; None: the run succeeded.
     """
     return {
@@ -40,6 +56,10 @@ def describe_run(
         "env": run_params["env"],
         "pipelines": run_params["pipeline_names"] or ["__default__"],
         "params": run_params["runtime_params"],
+        "options": {
+            name: run_params[name] for name in RECORDED_OPTIONS if run_params.get(name)
+        },
+        "nodes": {name: list(chosen) for name, chosen in nodes.items()},
         "sources": dict(sources),
         "commit": _commit(Path(run_params["project_path"])),
         "python": platform.python_version(),

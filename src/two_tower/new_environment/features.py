@@ -116,9 +116,10 @@ def _number(column: Column) -> tuple[dict[str, Any], str | None, str]:
     n_distinct = len(column.distinct)
     if not column.is_whole:
         return {"type": "number"}, "dense", "numbers"
-    if n_distinct <= _MAX_CATEGORIES:
+    is_unique = n_distinct == len(column.values)
+    if n_distinct <= _MAX_CATEGORIES and not is_unique:
         return {"type": "integer"}, "categorical", f"{n_distinct} whole numbers"
-    if n_distinct == len(column.values):
+    if n_distinct > _MAX_CATEGORIES and is_unique:
         return {}, None, "another number in each row, such as an id"
     reason = f"{n_distinct:,} whole numbers; kind: categorical if they are codes"
     return {"type": "integer"}, "dense", reason

@@ -275,7 +275,7 @@ def _id_column(
 ) -> Column:
     if given is not None:
         reasons[role] = f"given by --{role}-column"
-        return next(column for column in columns if column.name == given)
+        return _given(role, columns, given)
     usable = [c for c in columns if not (c.holds_lists or c.is_long)]
     other: Role = "item" if role == "user" else "user"
     mine = [c for c in usable if _score(role, c.name) >= _score(other, c.name)]
@@ -287,6 +287,7 @@ def _id_column(
         c
         for c in usable
         if 1 < len(c.distinct) < len(c.texts)
+        and (c.is_whole or c.decimal is None)
         and not _OF_A_ROW.search(compact(c.name))
         and not _score(other, c.name)
     ]
@@ -297,6 +298,16 @@ def _id_column(
         )
     reasons[role] = "CHECK: the first column left with repeated values"
     return repeated[0]
+
+
+def _given(role: Role, columns: Sequence[Column], name: str) -> Column:
+    for column in columns:
+        if column.name == name:
+            return column
+    raise UndecidedError(
+        f"--{role}-column is {name}, which is no column left; choose one of: "
+        f"{', '.join(column.name for column in columns)}"
+    )
 
 
 def _guess_time(
@@ -342,8 +353,9 @@ def _guess_rating(columns: Sequence[Column], reasons: dict[Role, str]) -> Column
     if found := _by_name("rating", named):
         reasons["rating"] = "by its name"
         return found
+    # Without names, ids of the first users may look like a scale, too.
     unnamed = [c for c in columns if c.name.startswith("column_")]
-    for column in unnamed:
+    for column in unnamed[2:]:
         if len(column.distinct) <= _MAX_RATINGS and _is_scale(column):
             reasons["rating"] = "CHECK: few values, in steps of a half"
             return column

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from itertools import islice
 from statistics import median
 from typing import Final
@@ -108,10 +109,12 @@ def _unit(column: Column) -> TimeFormat | None:
 
 def _format(column: Column, formats: tuple[str, ...]) -> TimeFormat | None:
     texts = list(islice(column.distinct, _TRIED))
+    shape = _shape(texts[0])
     fitting = {
         written: span
         for written in formats
-        if (span := _span(texts, written)) is not None
+        # A new format costs strptime much more than a shape.
+        if _shape_of(written) == shape and (span := _span(texts, written)) is not None
     }
     if not fitting:
         return None
@@ -119,6 +122,17 @@ def _format(column: Column, formats: tuple[str, ...]) -> TimeFormat | None:
     best = min(fitting, key=lambda written: (fitting[written], formats.index(written)))
     others = tuple(written for written in fitting if written != best)
     return TimeFormat(best, others)
+
+
+def _shape(text: str) -> str:
+    """Return a text with its numbers, words and zone replaced by marks."""
+    zoned = re.sub(r"(Z|[+-]\d{2}:?\d{2})$| [+-]\d{4} ", "~", text.strip())
+    return re.sub(r"[^\W\d_]+", "a", re.sub(r"\d+", "0", zoned))
+
+
+@cache
+def _shape_of(written: str) -> str:
+    return _shape(datetime(2020, 9, 24, 23, 59, 58, 7, UTC).strftime(written))
 
 
 def _span(texts: list[str], written: str) -> float | None:

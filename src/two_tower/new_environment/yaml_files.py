@@ -268,7 +268,8 @@ def _declaration(feature: Feature) -> str:
     options: dict[str, Any] = {"kind": feature.kind}
     if feature.kind == "words":
         options["min_count"] = 2
-    return f"      {feature.name}: {quoted(options)} # {_one_line(feature.reason)}\n"
+    reason = _one_line(feature.reason)
+    return f"      {quoted(feature.name)}: {quoted(options)} # {reason}\n"
 
 
 def _one_line(text: str) -> str:

@@ -1,24 +1,10 @@
 """Training rows: windows of histories that hold each (item, next item) pair once."""
 
-from typing import Any
-
 import ibis
 import ibis.expr.types as ir
 from ibis import _
 
 from two_tower.sequences.expressions import collect_in_order
-
-
-def require_window(window: Any) -> None:
-    """Refuse a size that is no whole number above 0.
-
-    Raises:
-        ValueError: naming the parameter.
-    """
-    if isinstance(window, bool) or not isinstance(window, int) or window < 1:
-        raise ValueError(
-            f"sequencing.window is {window!r}; it must be a whole number above 0"
-        )
 
 
 def cut_windows(training: ir.Table, size: int) -> ir.Table:

@@ -189,8 +189,8 @@ def read_examples(examples: "ir.Table", *, with_events: bool) -> Examples:
     """Return held-out positives, ordered by `user`.
 
     Args:
-        examples: `user`, `items`, `targets` and, for events, `timestamps`, `ratings`
-            and `target_timestamps`.
+        examples: `user`, `items`, `targets`, `other_seen` and, for events,
+            `timestamps`, `ratings` and `target_timestamps`.
         with_events: whether to keep times and ratings.
     """
     held_out = examples.order_by("user").to_pyarrow()
@@ -199,6 +199,7 @@ def read_examples(examples: "ir.Table", *, with_events: bool) -> Examples:
         Ragged.from_arrow(held_out["items"]),
         Ragged.from_arrow(held_out["targets"]),
         _read_events(held_out) if with_events else None,
+        Ragged.from_arrow(held_out["other_seen"]),
     )
 
 

@@ -25,12 +25,15 @@ class Examples:
         histories: item indices, oldest first.
         targets: item indices of the positives.
         events: of the histories, for towers that read them.
+        other_seen: item indices that the users have seen besides their histories, since
+            the selection dropped them; None: none.
     """
 
     users: IntArray
     histories: Ragged
     targets: Ragged
     events: Events | None = None
+    other_seen: Ragged | None = None
 
     def __len__(self) -> int:
         return len(self.users)
@@ -46,6 +49,7 @@ class Examples:
             self.histories.take(rows),
             self.targets.take(rows),
             None if self.events is None else self.events.take(self.histories, rows),
+            None if self.other_seen is None else self.other_seen.take(rows),
         )
 
 
@@ -59,7 +63,7 @@ class Validation:
         boundaries: widths that histories are padded to.
         tokens_per_batch: items in a batch.
         item_block: items scored at a time.
-        seen: whether items of the history are ranked or left out.
+        seen: whether seen items are ranked or left out.
     """
 
     examples: Examples
@@ -88,6 +92,8 @@ class Validation:
         # A repeated positive counts once.
         targets = item_indices(examples.targets).distinct()
         left_out = item_indices(examples.histories)
+        if examples.other_seen is not None:
+            left_out = left_out.join(item_indices(examples.other_seen))
         if self.seen == "ranked":
             left_out = left_out.keep(np.zeros(len(left_out.values), bool))
         ranks = dot_product_ranks(

@@ -120,10 +120,15 @@ def towers():
 def lineage(tmp_path_factory):
     store = LineageStore(tmp_path_factory.mktemp("lineage"))
     parameters_ = {"training": {"epochs": 3}}
-    store.write("two_tower_model", Record("m", "node", "run", parameters_, {}, MADE))
+    store.write(
+        "two_tower_model",
+        Record("m", "node", "run", parameters_, {}, MADE, "kedro run", None),
+    )
     for name, group in RULES.items():
         rule = {f"sequencing.{group}": {"of": group}}
-        store.write(name, Record(MADE[name], "node", "run", rule, {}, {}))
+        store.write(
+            name, Record(MADE[name], "node", "run", rule, {}, {}, "kedro run", None)
+        )
     return store
 
 

@@ -54,7 +54,9 @@ def embeddings(entity, vectors):
 def lineage(tmp_path):
     store = LineageStore(tmp_path / "lineage")
     origin = {"interactions": "d", "two_tower_model": "m", "items": "i"}
-    store.write("item_embeddings", Record("e", "node", "run", {}, {}, origin))
+    store.write(
+        "item_embeddings", Record("e", "node", "run", {}, {}, origin, "kedro run", None)
+    )
     return store
 
 
@@ -83,7 +85,9 @@ def test_the_index_meets_its_target_and_keeps_its_fingerprints(build):
 
 def test_newer_data_and_models_are_not_the_origin_of_the_embeddings(lineage):
     for name in ("interactions", "two_tower_model"):
-        lineage.write(name, Record("newer", "node", "run", {}, {}, {}))
+        lineage.write(
+            name, Record("newer", "node", "run", {}, {}, {}, "kedro run", None)
+        )
     origin = find_origin(lineage)
     assert (origin["interactions"], origin["two_tower_model"]) == ("d", "m")
 
@@ -207,7 +211,9 @@ def test_parameters_out_of_range_are_refused(changes, message):
 def test_embeddings_with_added_items_come_from_the_deployed_tower(tmp_path):
     store = LineageStore(tmp_path)
     origin = {"deployed_query_tower": "v-1", "query_tower": "q", "items": "i"}
-    store.write("item_embeddings", Record("e", "node", "run", {}, {}, origin))
+    store.write(
+        "item_embeddings", Record("e", "node", "run", {}, {}, origin, "kedro run", None)
+    )
     assert find_origin(store) == {
         "deployed_query_tower": "v-1",
         "query_tower": "q",

@@ -65,6 +65,7 @@ def catalog_of(monkeypatch, tmp_path):
         catalog["params:sequencing.window"] = base["window"]
         catalog["interactions"] = some_interactions() if events is None else events
         catalog["items"], catalog["users"] = some_items(), some_users()
+        catalog["ingestion_report"] = {"warnings": []}
         return catalog
 
     return make
@@ -238,15 +239,15 @@ def test_data_without_a_single_target_stop_the_run(catalog_of):
         run(catalog_of("a", events))
 
 
-@pytest.mark.parametrize("window", [0, -1, 1.5, True, None])
-def test_an_unfit_window_is_refused(catalog_of, window):
-    with pytest.raises(ValueError, match="whole number above 0"):
-        run(catalog_of("a", window=window))
-
-
 def test_a_table_with_other_columns_is_not_saved(catalog_of):
     catalog = catalog_of("a")
     faulty = ibis.memtable({"user": [2], "window": [0]})
     with pytest.raises(DataValidationError, match="are declared"):
         catalog.save("train_sequences", faulty)
     assert not catalog["train_sequences"].exists()
+
+
+def test_sequencing_starts_after_the_tables_were_found_to_fit():
+    for pipeline in (create_pipeline(), create_retraining_pipeline()):
+        first, *_ = pipeline.nodes
+        assert "ingestion_report" in first.inputs

@@ -61,11 +61,12 @@ def rank_by_two_tower(
     Args:
         test_queries: one row per vector of a query: `user` (int32), `user_id`,
             `vector_index` (int32, from 0) and `vector` (array<float32>).
-        test_examples: `user` (int32, unique), `items` and `targets` (array<int32>).
+        test_examples: `user` (int32, unique), `items`, `targets` and `other_seen`
+            (array<int32>).
         item_embeddings: `item` (int32, from 2), `item_id`, `vector` (array<float32>).
         item_index: index of the same items.
         ranking: cut-offs and block size.
-        seen: whether items of a query's history are ranked.
+        seen: whether items that a user has seen are ranked.
 
     Returns:
         Ranks, one row per positive, by user and item: `user`, `item` (int32), `n_seen`
@@ -103,11 +104,12 @@ def rank_among_cold_items(
     Args:
         test_queries: one row per vector of a query: `user` (int32), `user_id`,
             `vector_index` (int32, from 0) and `vector` (array<float32>).
-        test_examples: `user` (int32, unique), `items` and `targets` (array<int32>).
+        test_examples: `user` (int32, unique), `items`, `targets` and `other_seen`
+            (array<int32>).
         item_embeddings: `item` (int32, from 2), `item_id`, `vector` (array<float32>).
         item_vocabulary: `item` (int32, from 2 without gaps) and `n_train` (int64).
         item_block: items scored at a time.
-        seen: whether items of a query's history are ranked.
+        seen: whether items that a user has seen are ranked.
 
     Returns:
         One row per cold positive, by user and item: `user`, `item` (int32),
@@ -143,14 +145,15 @@ def rank_by_baselines(  # noqa: PLR0913, PLR0917 (its inputs in the catalog)
     `ease.max_items` skips EASE.
 
     Args:
-        test_examples: `user` (int32, unique), `items` and `targets` (array<int32>).
+        test_examples: `user` (int32, unique), `items`, `targets` and `other_seen`
+            (array<int32>).
         item_vocabulary: `item` (int32, from 2 without gaps) and `n_train` (int64).
         user_vocabulary: `user` (int32, from 2 without gaps) and `n_train` (int64).
         train_sequences: one row per window: `user` (int32), `items` and `targets`
             (array<int32>); together all training items of each user.
         ranking: cut-offs and block size.
         baselines: options of EASE.
-        seen: whether items of a query's history are ranked.
+        seen: whether items that a user has seen are ranked.
 
     Returns:
         Ranks, one row per positive, by user and item: `user`, `item` (int32),
@@ -197,7 +200,7 @@ def compute_metrics(
         ranking: cut-offs.
         baselines: options of EASE.
         report: headline, bootstrap and slices.
-        seen: whether items of a query's history are ranked.
+        seen: whether items that a user has seen are ranked.
         tables: `two_tower_ranks` and `two_tower_exposure` from `rank_by_two_tower`,
             `baseline_ranks` and `baseline_exposure` from `rank_by_baselines`,
             `cold_ranks` from `rank_among_cold_items`, and `test_queries` with
@@ -265,12 +268,13 @@ def describe_interests(  # noqa: PLR0913, PLR0917 (its inputs in the catalog)
     Args:
         test_queries: one row per vector of a query: `user` (int32), `user_id`,
             `vector_index` (int32, from 0) and `vector` (array<float32>).
-        test_examples: `user` (int32, unique), `items` and `targets` (array<int32>).
+        test_examples: `user` (int32, unique), `items`, `targets` and `other_seen`
+            (array<int32>).
         item_index: index of all items.
         item_vocabulary: `item` (int32, from 2 without gaps) and `title` (string).
         parameters: number of users, and lengths of their lists.
         headline: the k of the top-k lists that the vectors share.
-        seen: whether items of a query's history are ranked.
+        seen: whether items that a user has seen are ranked.
 
     Returns:
         See `two_tower.evaluation.multi_interest.describe_user_vectors`; empty where

@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import Final
 
 import ibis.expr.types as ir
+from pydantic import PositiveInt
 
 from two_tower.features import vocabulary
 from two_tower.features.base import FeatureKind
@@ -37,6 +38,7 @@ def keep_interactions(
     order: Order,
     split: Split | None = None,
     deployed: DeployedVocabularies | None = None,
+    ingestion_report: JsonObject | None = None,
 ) -> ir.Table:
     """Return the selected interactions with their position in the user's history.
 
@@ -49,6 +51,8 @@ def keep_interactions(
         split: how interactions will be held out; needed with `deployed`.
         deployed: has the rules of the deployed towers' training; None: a first
             training.
+        ingestion_report: not read. Without it ingestion has refused the tables, and
+            sequencing does not start.
 
     Returns:
         The same columns and `position` (int32, from 0 with the user's oldest), ordered
@@ -235,14 +239,9 @@ def cut_training_windows(
     split_interactions: ir.Table,
     item_vocabulary: ir.Table,
     user_vocabulary: ir.Table,
-    window: int,
+    window: PositiveInt,
 ) -> ir.Table:
-    """Cut the training histories into windows; see `windows.cut_windows`.
-
-    Raises:
-        ValueError: `window` is not a whole number above 0.
-    """
-    windows.require_window(window)
+    """Cut the training histories into windows; see `windows.cut_windows`."""
     training = split_interactions.filter(split_interactions.split == TRAIN)
     rows = vocabularies.with_indices(training, item_vocabulary, user_vocabulary)
     return windows.cut_windows(rows, window)
@@ -272,33 +271,45 @@ def collect_explicit_negatives(
 
 
 def build_validation_examples(
+    interactions: ir.Table,
     split_interactions: ir.Table,
     item_vocabulary: ir.Table,
     user_vocabulary: ir.Table,
     split: Split,
 ) -> ir.Table:
     """Return the validation queries; see `examples.build_examples`."""
-    rows = vocabularies.with_indices(
-        split_interactions, item_vocabulary, user_vocabulary
+    dropped = interactions.anti_join(split_interactions, "event_id")
+    rows, others = (
+        vocabularies.with_indices(table, item_vocabulary, user_vocabulary)
+        for table in (split_interactions, dropped)
     )
-    return build_examples(rows, VALIDATION, split.chosen.history_splits(VALIDATION))
+    history_splits = split.chosen.history_splits(VALIDATION)
+    return build_examples(rows, VALIDATION, history_splits, others)
 
 
 def build_test_examples(
+    interactions: ir.Table,
     split_interactions: ir.Table,
     item_vocabulary: ir.Table,
     user_vocabulary: ir.Table,
     split: Split,
 ) -> ir.Table:
     """Return the test queries; see `examples.build_examples`."""
-    rows = vocabularies.with_indices(
-        split_interactions, item_vocabulary, user_vocabulary
+    dropped = interactions.anti_join(split_interactions, "event_id")
+    rows, others = (
+        vocabularies.with_indices(table, item_vocabulary, user_vocabulary)
+        for table in (split_interactions, dropped)
     )
-    return build_examples(rows, TEST, split.chosen.history_splits(TEST))
+    history_splits = split.chosen.history_splits(TEST)
+    return build_examples(rows, TEST, history_splits, others)
 
 
 def report_split(
-    selected: Selection, order: Order, split: Split, **tables: ir.Table
+    selected: Selection,
+    order: Order,
+    split: Split,
+    ingestion_report: JsonObject,
+    **tables: ir.Table,
 ) -> JsonObject:
     """Report what the selection and the split made of the data.
 
@@ -306,12 +317,13 @@ def report_split(
         selected: which interactions are kept.
         order: order of a user's interactions.
         split: how interactions are held out.
+        ingestion_report: what ingestion has read.
         tables: `interactions` and the outputs of sequencing, by name.
 
     Returns:
-        The kind of split with its shares, seed and cut-offs in seconds (null for none),
-        the selection, `has_times`, and counts of `split_report`. Without times, `ties`
-        says how all interactions of a user are ordered.
+        `ingestion`, the kind of split with its shares, seed and cut-offs in seconds
+        (null for none), the selection, `has_times`, and counts of `split_report`.
+        Without times, `ties` says how all interactions of a user are ordered.
     """
     steps = split_report.count_steps(selected.steps(tables["interactions"]))
     read, kept = steps[0], steps[-1]
@@ -324,6 +336,7 @@ def report_split(
         for name, moment in kind.cut_offs(interactions).items()
     }
     return {
+        "ingestion": ingestion_report,
         "kind": split.kind,
         "shares": kind.model_dump() if kind.is_random else None,
         "seed": split.seed if kind.is_random else None,
@@ -369,7 +382,7 @@ def audit_leakage(
     selected: Selection,
     order: Order,
     split: Split,
-    window: int,
+    window: PositiveInt,
     rule: ExplicitNegatives,
     deployed: DeployedVocabularies | None = None,
     **tables: ir.Table,

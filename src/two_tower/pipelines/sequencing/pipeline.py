@@ -101,6 +101,7 @@ def _create_pipeline(deployed: dict[str, str], rules: dict[str, str]) -> Pipelin
                     "interactions": "interactions",
                     "selected": "params:sequencing.selection",
                     "order": "params:sequencing.order",
+                    "ingestion_report": "ingestion_report",
                     **rules,
                 },
                 outputs="kept_interactions",
@@ -202,6 +203,7 @@ def _create_pipeline(deployed: dict[str, str], rules: dict[str, str]) -> Pipelin
             Node(
                 nodes.build_validation_examples,
                 inputs=[
+                    "interactions",
                     "split_interactions",
                     "item_vocabulary",
                     "user_vocabulary",
@@ -213,6 +215,7 @@ def _create_pipeline(deployed: dict[str, str], rules: dict[str, str]) -> Pipelin
             Node(
                 nodes.build_test_examples,
                 inputs=[
+                    "interactions",
                     "split_interactions",
                     "item_vocabulary",
                     "user_vocabulary",
@@ -223,7 +226,11 @@ def _create_pipeline(deployed: dict[str, str], rules: dict[str, str]) -> Pipelin
             ),
             Node(
                 nodes.report_split,
-                inputs={**COUNTED, "split_interactions": "split_interactions"},
+                inputs={
+                    **COUNTED,
+                    "split_interactions": "split_interactions",
+                    "ingestion_report": "ingestion_report",
+                },
                 outputs="split_report",
                 name="report_split",
             ),

@@ -1,0 +1,54 @@
+"""JSON files with a digest of their content, by which damage is noticed."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, Final
+
+from two_tower.atomic import replace_file
+
+_DIGEST: Final = "digest"
+
+
+class DamagedFileError(ValueError):
+    """A sealed file was changed, or an older version of the project wrote it."""
+
+
+def write_sealed(path: Path, content: dict[str, Any]) -> None:
+    """Replace a JSON file in one step.
+
+    Args:
+        path: missing folders are made.
+        content: values of JSON's types; `digest` is no key of it.
+    """
+    plain = json.loads(json.dumps(content))  # the keys are text from here on
+    sealed = {**plain, _DIGEST: _digest(plain)}
+    with replace_file(path) as new:
+        text = json.dumps(sealed, indent=2, sort_keys=True)
+        new.write_text(text + "\n", encoding="utf-8")
+
+
+def read_sealed(path: Path) -> dict[str, Any] | None:
+    """Return the content of a JSON file; None if there is no file.
+
+    Raises:
+        DamagedFileError: naming the file.
+    """
+    try:
+        text = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    try:
+        content: dict[str, Any] = json.loads(text)
+        if content.pop(_DIGEST) == _digest(content):
+            return content
+    except (ValueError, KeyError, TypeError, AttributeError):
+        pass  # other than an object with a digest
+    raise DamagedFileError(
+        f"{path} is damaged, or an older version of this project wrote it"
+    )
+
+
+def _digest(content: dict[str, Any]) -> str:
+    text = json.dumps(content, sort_keys=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
