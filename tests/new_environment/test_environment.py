@@ -61,12 +61,20 @@ def test_a_column_that_is_not_there_is_refused(guess):
 
 def test_ids_are_text_where_a_table_needs_it(guess):
     assert guess(EVENTS).ids == {"user_id": "integer", "item_id": "integer"}
-    items = "item,kind\n" + "".join(f"0{i},k{i % 2}\n" for i in range(1, 5))
+    items = "item,kind\n" + "".join(f"A{i},k{i % 2}\n" for i in range(1, 5))
     found = guess(EVENTS, items)
     assert found.ids == {"user_id": "integer", "item_id": "text"}
     (check,) = found.checks
     assert "0 of 4 items of the interactions' first rows are in" in check
-    assert "ids there look like 01, here like 1" in check
+    assert "ids there look like A1, here like 1" in check
+
+
+def test_ids_with_zeros_in_front_are_numbers_where_only_so_they_meet(guess):
+    padded = "item,kind\n" + "".join(f"000{i},k{i % 2}\n" for i in range(1, 5))
+    found = guess(EVENTS, padded)
+    assert (found.ids["item_id"], found.checks) == ("integer", [])
+    same = guess(EVENTS.replace(",1,", ",01,"), padded.replace("000", "0"))
+    assert same.ids["item_id"] == "text"
 
 
 ITEMS = pd.DataFrame(
@@ -109,6 +117,13 @@ def test_features_are_guessed_with_their_types(guess):
     }
     assert [c.column for c in side.skipped] == ["photo", "added", "shop", "empty"]
     assert (found.decimal, found.missing) == (",", ["NA"])
+
+
+def test_items_without_header_have_the_title_that_differs_in_each_row(guess):
+    items = "".join(f"{i}|The tea of garden {i}|k{i % 2}\n" for i in range(1, 9))
+    side = guess(EVENTS, items).items
+    assert side.table.options["columns"] == ["item", "column_2", "column_3"]
+    assert side.title.name == "column_2"
 
 
 def test_json_lines_keep_their_lists_and_leave_objects(guess):

@@ -157,7 +157,7 @@ def _read_side(filepath: str, role: Literal["item", "user"], same: str) -> SideT
         table = table.renamed({key.name: role})
         key = table.column(role)
     rest = [column for column in table.columns if column.name != key.name]
-    title = guess_title(rest) if role == "item" else None
+    title = guess_title(rest, named=table.has_header) if role == "item" else None
     rest = [column for column in rest if column is not title]
     features, skipped = guess_features(rest, str(table.options.get("separator", ",")))
     return SideTable(table, key, reason, title, features, skipped)
@@ -165,7 +165,12 @@ def _read_side(filepath: str, role: Literal["item", "user"], same: str) -> SideT
 
 def _id_type(column: Column, side: SideTable | None) -> IdType:
     columns = [column, *([side.key] if side else [])]
-    return "integer" if all(one.is_whole for one in columns) else "text"
+    if all(one.is_whole for one in columns):
+        return "integer"
+    # 00042 in one table and 42 in the other meet as integers alone.
+    meets = side is not None and bool(column.distinct & side.key.distinct)
+    is_padded = all(text.isdecimal() for one in columns for text in one.distinct)
+    return "integer" if side is not None and is_padded and not meets else "text"
 
 
 def _checks(found: Environment) -> list[str]:
@@ -186,7 +191,7 @@ def _checks(found: Environment) -> list[str]:
     for role, side in (("item", found.items), ("user", found.users)):
         if side is not None:
             column = roles.item if role == "item" else roles.user
-            checks += _checks_of_side(role, side, column)
+            checks += _checks_of_side(role, side, column, found.ids[f"{role}_id"])
     return checks
 
 
@@ -255,7 +260,9 @@ def _checks_of_times(roles: Interactions, table: Table) -> list[str]:
     return []
 
 
-def _checks_of_side(role: str, side: SideTable, column: Column) -> list[str]:
+def _checks_of_side(
+    role: str, side: SideTable, column: Column, id_type: IdType
+) -> list[str]:
     checks = []
     n_rows, n_ids = len(side.key.texts), len(side.key.distinct)
     if n_ids < n_rows:
@@ -263,7 +270,7 @@ def _checks_of_side(role: str, side: SideTable, column: Column) -> list[str]:
             f"{side.table.filepath} repeats {n_rows - n_ids:,} ids in its first "
             f"{n_rows:,} rows; it needs one row per {role}"
         )
-    n_shared = len(column.distinct & side.key.distinct)
+    n_shared = len(_ids(column, id_type) & _ids(side.key, id_type))
     if side.table.is_complete and n_shared < len(column.distinct):
         checks.append(
             f"{n_shared:,} of {len(column.distinct):,} {role}s of the interactions' "
@@ -276,6 +283,12 @@ def _checks_of_side(role: str, side: SideTable, column: Column) -> list[str]:
             )
         )
     return checks
+
+
+def _ids(column: Column, id_type: IdType) -> set[str]:
+    if id_type == "text":
+        return column.distinct
+    return {text.removesuffix(".0").lstrip("0") or "0" for text in column.distinct}
 
 
 def options_of(table: Table, columns: Sequence[Column]) -> dict[str, object]:

@@ -144,6 +144,7 @@ _OF_A_ROW: Final = re.compile(
 )
 _PARTS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _SAFE_LENGTH: Final = 5
+_SHARE_OF_TITLES: Final = 0.8  # least share of distinct values
 _MAX_RATINGS: Final = 25  # distinct values of a rating, in steps of a half up to 10
 
 
@@ -223,10 +224,22 @@ def guess_id(columns: Sequence[Column], role: Role, same: str) -> tuple[Column, 
     return unique[0], "the first column that differs in each row"
 
 
-def guess_title(columns: Sequence[Column]) -> Column | None:
-    """Return the column of an item's title or name, or None."""
-    texts = [c for c in columns if c.texts and not c.decimal and not c.holds_lists]
-    return _by_name("title", [c for c in texts if len(c.distinct) > 1])
+def guess_title(columns: Sequence[Column], *, named: bool) -> Column | None:
+    """Return the column of an item's title or name, or None.
+
+    Args:
+        columns: first rows of the items, without the ids.
+        named: the columns have names; otherwise a title differs in nearly each row.
+    """
+    texts = [
+        c
+        for c in columns
+        if len(c.distinct) > 1 and not (c.decimal or c.holds_lists or c.is_long)
+    ]
+    if named:
+        return _by_name("title", texts)
+    distinct = [c for c in texts if len(c.distinct) >= _SHARE_OF_TITLES * len(c.values)]
+    return distinct[0] if distinct else None
 
 
 def compact(name: str) -> str:
