@@ -67,3 +67,9 @@ def test_an_environment_that_is_absent_has_no_files(loader):
 
 def test_environments_are_the_folders_of_the_configuration(loader):
     assert find_environments(loader) == ["base", "mine"]
+
+
+def test_a_folder_without_base_is_no_configuration(tmp_path):
+    loader = OmegaConfigLoader(str(tmp_path), base_env="base")
+    with pytest.raises(ValueError, match="no configuration: it has no folder 'base'"):
+        find_environments(loader)

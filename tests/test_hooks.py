@@ -1,17 +1,19 @@
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import ibis
 import pytest
 from kedro.framework.hooks.manager import _create_hook_manager
-from kedro.io import DataCatalog
+from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Node, Pipeline
-from kedro.runner import SequentialRunner
+from kedro.runner import SequentialRunner, ThreadRunner
 from kedro_viz.integrations.kedro.hooks import DatasetStatsHook
 
 from two_tower import hooks
 from two_tower.hooks import (
     BackendHooks,
     CheckpointHooks,
+    RunnerHooks,
     StatisticsHooks,
 )
 from two_tower.training.checkpoints import Checkpoint, CheckpointStore
@@ -35,6 +37,68 @@ def test_keras_is_imported_quietly_for_gpu_nodes_only(monkeypatch, tag, n_import
     node = Node(lambda model: model, "model", "vectors", name="export", tags=tag)
     BackendHooks().before_dataset_loaded(node=node)
     assert len(imports) == n_imports
+
+
+@pytest.fixture
+def runner_hooks():
+    """Hooks of a run in this thread."""
+    runner_hooks = RunnerHooks()
+    runner_hooks.before_pipeline_run()
+    return runner_hooks
+
+
+class CountedDataset(MemoryDataset):
+    """A dataset that counts its loads."""
+
+    def __init__(self, loaded):
+        super().__init__(data=1)
+        self._loaded = loaded
+
+    def load(self):
+        self._loaded.append(1)
+        return super().load()
+
+
+def in_a_thread(action):
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(action).result()
+
+
+def test_the_thread_of_a_run_loads_datasets(runner_hooks):
+    runner_hooks.before_dataset_loaded()
+    in_a_thread(lambda: [run_in_place(RunnerHooks())])
+
+
+def run_in_place(runner_hooks):
+    """A whole run in a thread of its own, as a service has."""
+    runner_hooks.before_pipeline_run()
+    runner_hooks.before_dataset_loaded()
+
+
+def test_another_thread_of_a_run_is_refused_before_it_loads_anything(runner_hooks):
+    with pytest.raises(ValueError, match="--async and ThreadRunner are not supported"):
+        in_a_thread(runner_hooks.before_dataset_loaded)
+
+
+def test_a_process_of_a_run_loads_datasets_in_its_main_thread(
+    runner_hooks, monkeypatch
+):
+    monkeypatch.setattr(hooks.os, "getpid", lambda: -1)  # as in a forked process
+    runner_hooks.before_dataset_loaded()
+    with pytest.raises(ValueError, match="--async"):
+        in_a_thread(runner_hooks.before_dataset_loaded)
+
+
+@pytest.mark.parametrize("runner", [ThreadRunner(), SequentialRunner(is_async=True)])
+def test_a_runner_with_threads_is_refused_from_python_too(runner_hooks, runner):
+    manager = _create_hook_manager()
+    manager.register(runner_hooks)
+    loaded = []
+    catalog = DataCatalog({"raw": CountedDataset(loaded)})
+    node = Node(lambda raw: raw, "raw", "copy", name="copy")
+    with pytest.raises(ValueError, match="--async and ThreadRunner"):
+        runner.run(Pipeline([node]), catalog, manager, run_id="run")
+    assert not loaded
 
 
 # covers: X17

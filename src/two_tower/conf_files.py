@@ -36,10 +36,20 @@ def read_conf_files(
 
 
 def find_environments(loader: OmegaConfigLoader) -> list[str]:
-    """Return the names of the environments, in alphabetical order, `base` included."""
+    """Return the names of the environments, in alphabetical order, `base` included.
+
+    Raises:
+        ValueError: there is no configuration.
+    """
     source: Any = loader
-    root = PurePosixPath(source._get_conf_env_path("base")).parent  # noqa: SLF001
-    entries = source._fs.ls(str(root), detail=True)  # noqa: SLF001
+    base = PurePosixPath(source._get_conf_env_path(loader.base_env))  # noqa: SLF001
+    if not source._fs.isdir(str(base)):  # noqa: SLF001
+        raise ValueError(
+            f"{loader.conf_source} is no configuration: it has no folder "
+            f"{loader.base_env!r}; run in the project's folder, or give a folder or "
+            "an archive like conf: --conf-source <path>"
+        )
+    entries = source._fs.ls(str(base.parent), detail=True)  # noqa: SLF001
     folders = [PurePosixPath(one["name"]) for one in entries if _is_folder(one)]
     return sorted(one.name for one in folders if not one.name.startswith("."))
 

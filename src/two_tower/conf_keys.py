@@ -9,7 +9,12 @@ from typing import Any, Final, NamedTuple
 from omegaconf import DictConfig, OmegaConf
 
 from two_tower.conf_files import read_conf_files, run_env
-from two_tower.parameter_names import all_names, find_nearest, unknown_names
+from two_tower.parameter_names import (
+    all_names,
+    find_nearest,
+    suggest,
+    unknown_names,
+)
 
 COMMAND_LINE: Final = "--params"
 
@@ -161,13 +166,6 @@ class ConfKeys:
             if any(_holds(one, path) for one in given):
                 return str(file)
         return "the configuration"
-
-
-def suggest(near: Iterable[str], choices: Iterable[str]) -> str:
-    """Return the end of a message: the nearest names, or else all there are."""
-    if names := list(near):
-        return f"did you mean {' or '.join(names)}?"
-    return f"choose one of {', '.join(sorted(choices))}"
 
 
 def _unread(source: str, name: str, known: Iterable[str]) -> str:

@@ -1,8 +1,10 @@
-"""Kedro hooks: back end, temporary folders, checkpoints, statistics of datasets."""
+"""Kedro hooks: runner, back end, temporary folders, checkpoints, statistics."""
 
 import json
 import logging
+import os
 import tempfile
+import threading
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +16,8 @@ from kedro.pipeline.node import Node
 
 from two_tower.atomic import SAVING, replace_file
 from two_tower.backend import choose_backend, import_keras_quietly
+from two_tower.logs import quiet_runners
+from two_tower.run_options import NO_THREADS
 from two_tower.scratch import TEMPORARY, remove_abandoned
 from two_tower.training.checkpoints import CheckpointStore
 
@@ -22,6 +26,30 @@ logger = logging.getLogger(__name__)
 STATISTICS: Final = ".viz/stats.json"
 """File in the project's folder from which Kedro-Viz reads `rows`, `columns` and
 `file_size` of datasets."""
+
+
+class RunnerHooks:
+    """Refuse threads before anything is loaded, and drop Kedro's advice to use them.
+
+    Loaded tables share one connection to DuckDB, which serves one thread at a time.
+    """
+
+    def __init__(self) -> None:
+        self._run: tuple[int, int] | None = None  # process and thread of the run
+
+    @hook_impl
+    def before_pipeline_run(self) -> None:
+        self._run = os.getpid(), threading.get_ident()
+        quiet_runners()
+
+    @hook_impl(tryfirst=True)
+    def before_dataset_loaded(self) -> None:
+        process, thread = self._run or (None, None)
+        # A process of ParallelRunner loads and saves in its main thread.
+        is_run = process == os.getpid()
+        expected = thread if is_run else threading.main_thread().ident
+        if threading.get_ident() != expected:
+            raise ValueError(NO_THREADS)
 
 
 class BackendHooks:

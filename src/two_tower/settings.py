@@ -8,6 +8,7 @@ from two_tower.formats import find_format
 from two_tower.hooks import (
     BackendHooks,
     CheckpointHooks,
+    RunnerHooks,
     ScratchHooks,
     StatisticsHooks,
 )
@@ -25,6 +26,7 @@ HOOKS = (
     EnvironmentHooks(),
     PreflightHooks(),
     PresetHooks(),
+    RunnerHooks(),
     BackendHooks(),
     ParameterHooks(),
     ScratchHooks(),

@@ -1,0 +1,69 @@
+"""Command line: `kedro run`, whose failures end in their message, not in a traceback.
+
+Kedro finds the commands of a project in this module, by the names `cli` and `run`.
+"""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import click
+from kedro.framework.cli.project import run as kedro_run
+
+from two_tower.failures import describe, keep_traceback
+from two_tower.logs import make_logs_plain
+from two_tower.run_options import check_run_options
+
+SECTION: Final = "run"
+"""Section of a file of `--config`, which Kedro names after the command."""
+
+
+class RunCommand(click.Command):
+    """`kedro run` that shows one message if it fails; the traceback goes to a file."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        name, ctx.info_name = ctx.info_name, SECTION
+        try:
+            with _one_message(ctx):
+                return super().parse_args(ctx, args)
+        finally:
+            ctx.info_name = name
+
+    def invoke(self, ctx: click.Context) -> Any:
+        make_logs_plain()
+        with _one_message(ctx):
+            check_run_options(ctx.params)
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _one_message(ctx: click.Context) -> Iterator[None]:
+    """End the command with a message and exit code 1 if the block raises."""
+    try:
+        yield
+    except (click.ClickException, click.exceptions.Exit, click.Abort):
+        raise  # click has a message for each of them
+    except Exception as error:  # noqa: BLE001 - none is lost, and all end the command
+        project = Path(getattr(ctx.obj, "project_path", Path.cwd()))
+        click.secho("Error: ", fg="red", nl=False, err=True)
+        click.echo(describe(error), err=True)
+        click.echo(keep_traceback(error, project, sys.argv), err=True)
+        ctx.exit(1)
+
+
+run = RunCommand(
+    name=SECTION,
+    params=kedro_run.params,
+    callback=kedro_run.callback,
+    help=kedro_run.help,
+)
+
+
+@click.group(name="two_tower")
+def cli() -> None:
+    """Commands of the project."""
+
+
+cli.add_command(run)

@@ -1,0 +1,195 @@
+"""The message that a failed run ends with, and the file that keeps its traceback."""
+
+import platform
+import re
+import shlex
+import traceback
+from collections.abc import Sequence
+from datetime import datetime
+from logging import ERROR, Formatter, LogRecord
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from typing import Final
+
+import kedro
+import omegaconf
+import pydantic
+import pydantic_core
+import yaml
+from kedro.config import MissingConfigException
+from kedro.framework.session.abstract_session import KedroSessionError
+from kedro.io import DatasetError
+from kedro.validation import DataValidationError, ParameterValidationError
+from omegaconf.errors import OmegaConfBaseException
+
+import two_tower
+
+LOG: Final = Path("logs", "errors.log")
+"""File of the tracebacks, in the project's folder."""
+
+LOG_BYTES: Final = 1 << 20
+"""Size from which the file is moved to `errors.log.1`, in place of an older one."""
+
+REFUSALS: Final = (
+    DatasetError,
+    KedroSessionError,
+    MissingConfigException,
+    OSError,
+    OmegaConfBaseException,
+    ParameterValidationError,
+    pydantic.ValidationError,
+    yaml.YAMLError,
+)
+"""Errors whose message speaks to the user, wherever they are raised."""
+
+SPEAKING: Final = tuple(
+    Path(str(package.__file__)).parent
+    for package in (kedro, omegaconf, pydantic, pydantic_core, two_tower)
+)
+"""Packages in which a ValueError, too, speaks to the user; elsewhere it is a fault."""
+
+FAILED = re.compile(
+    r"Failed while (load|sav)ing data (?:from|to) dataset (.*?)\.\n", re.S
+)
+RESOLVED = re.compile(r"\w+ raised while resolving interpolation: ")
+
+
+def describe(error: BaseException) -> str:
+    """Return the message of a failed run.
+
+    A refusal is its cause alone. Any other error is a fault of the program: the message
+    has what is needed to report it.
+    """
+    if _is_refusal(error):
+        return _explain(error)
+    fault = _innermost(error)
+    frame = _own_frame(fault)
+    where = f", in {frame}" if frame else ""
+    return (
+        f"{type(fault).__name__}: {fault}{where}. This is a fault of the program, not "
+        "of its input; please report it with the traceback"
+    )
+
+
+def keep_traceback(error: BaseException, project: Path, command: Sequence[str]) -> str:
+    """Append an error's traceback to the project's log; return a line that says where.
+
+    Args:
+        error: the error.
+        project: folder of the project.
+        command: words of the command that failed.
+    """
+    log = project / LOG
+    now = datetime.now().astimezone().isoformat(timespec="seconds")
+    heading = (
+        f"{now} {shlex.join(command)}\n"
+        f"two-tower {two_tower.__version__}, Kedro {kedro.__version__}, "
+        f"Python {platform.python_version()}"
+    )
+    text = "".join(traceback.format_exception(error))[-LOG_BYTES // 2 :]
+    record = LogRecord("", ERROR, "", 0, f"{heading}\n{text}", None, None)
+    try:
+        log.parent.mkdir(exist_ok=True)
+        _append(record, log)
+    except OSError as failure:
+        return f"The traceback is lost: {log} can't be written ({failure.strerror})"
+    return f"The traceback is in {log}"
+
+
+def _append(record: LogRecord, log: Path) -> None:
+    handler = RotatingFileHandler(
+        log, maxBytes=LOG_BYTES, backupCount=1, encoding="utf-8"
+    )
+    handler.setFormatter(Formatter("%(message)s"))
+    try:
+        handler.emit(record)
+    finally:
+        handler.close()
+
+
+def _is_refusal(error: BaseException) -> bool:
+    if isinstance(error, DatasetError) and FAILED.match(str(error)):
+        cause = error.__cause__
+        return cause is None or _is_remote(cause) or _is_refusal(cause)
+    if isinstance(error, REFUSALS):
+        return True
+    return isinstance(error, ValueError) and _speaks(error)
+
+
+def _explain(error: BaseException) -> str:
+    """Return the text of a refusal, without what Kedro and OmegaConf put around it."""
+    text = str(error) or type(error).__name__
+    if isinstance(error, DataValidationError) and error.dataset_name:
+        done = "loaded" if error.mode == "load" else "saved"
+        return f"{error.dataset_name} can't be {done}: {error.message}"
+    if isinstance(error, DatasetError) and (match := FAILED.match(text)):
+        done = "loaded" if match[1] == "load" else "saved"
+        return f"{_name(match[2])} can't be {done}: {text[match.end() :]}"
+    if isinstance(error, OmegaConfBaseException):
+        first = RESOLVED.sub("", text).splitlines()[0]
+        return f"{error.full_key}: {first}" if error.full_key else first
+    if isinstance(error, yaml.YAMLError):
+        return _explain_yaml(error)
+    return text
+
+
+def _explain_yaml(error: yaml.YAMLError) -> str:
+    """Return where a file is no YAML; Kedro's own message counts lines from 0."""
+    found = error.__cause__ or error
+    mark = getattr(found, "problem_mark", None)
+    if not isinstance(found, yaml.MarkedYAMLError) or mark is None:
+        return str(error)
+    match = re.search(r"file (.+), unable to read", str(error))
+    name = match[1] if match else "--params"
+    return (
+        f"{name} can't be read as YAML: {found.problem} in line {mark.line + 1}, "
+        f"column {mark.column + 1}"
+    )
+
+
+def _name(dataset: str) -> str:
+    """Return the file of a dataset, from Kedro's text of it, or the whole text."""
+    match = re.search(r"filepath=(.*?)(?:, \w+=|\)$)", dataset)
+    return match[1].strip("'") if match else dataset
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """Return the error that Kedro wrapped into a DatasetError, or the error itself."""
+    cause = error.__cause__
+    is_wrapped = isinstance(error, DatasetError) and cause and not _is_remote(cause)
+    return cause if is_wrapped and cause else error
+
+
+def _speaks(error: BaseException) -> bool:
+    """Return whether an error was raised by code whose messages speak to the user."""
+    files = _frames(error)
+    return bool(files) and any(
+        Path(files[-1][0]).is_relative_to(package) for package in SPEAKING
+    )
+
+
+def _own_frame(error: BaseException) -> str:
+    """Return the last line of the project that an error came through."""
+    root = Path(two_tower.__file__).parent
+    own = [frame for frame in _frames(error) if Path(frame[0]).is_relative_to(root)]
+    if not own:
+        return ""
+    file, line, function = own[-1]
+    return f"{Path(file).relative_to(root.parent)}, line {line} ({function})"
+
+
+def _frames(error: BaseException) -> list[tuple[str, str, str]]:
+    """Return file, line and function of an error's traceback, the innermost last.
+
+    ParallelRunner hands on the traceback of another process as text.
+    """
+    cause = error.__cause__
+    if cause is not None and _is_remote(cause):
+        return re.findall(r'File "(.+?)", line (\d+), in (\S+)', str(cause))
+    found = traceback.extract_tb(error.__traceback__)
+    return [(one.filename, str(one.lineno), one.name) for one in found]
+
+
+def _is_remote(cause: BaseException) -> bool:
+    """Return whether an error's cause is the text of another process's traceback."""
+    return type(cause).__name__ == "_RemoteTraceback"

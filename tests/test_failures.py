@@ -1,0 +1,142 @@
+"""What a failed run shows, and what it keeps."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from kedro.io import AbstractDataset, DatasetError
+from kedro.validation import DataValidationError
+from omegaconf import OmegaConf
+
+from two_tower import failures
+from two_tower.failures import describe, keep_traceback
+from two_tower.run_options import check_run_options
+
+
+class FailingDataset(AbstractDataset):
+    """A dataset that raises the error it is given."""
+
+    def __init__(self, filepath, error):
+        self._filepath, self._error = filepath, error
+
+    def load(self):
+        raise self._error
+
+    def save(self, data):
+        raise self._error
+
+    def _describe(self):
+        return {"filepath": self._filepath, "backend": "duckdb"}
+
+
+def raised_by(action, *args, **kwargs):
+    with pytest.raises(Exception) as caught:  # noqa: PT011 - any error will do
+        action(*args, **kwargs)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (DatasetError("items: nothing is saved"), "items: nothing is saved"),
+        (
+            OSError(28, "No space left on device"),
+            "a can't be {}: [Errno 28] No spa",
+        ),
+    ],
+)
+def test_a_datasets_refusal_is_its_cause(error, message):
+    dataset = FailingDataset("a", error)
+    assert describe(raised_by(dataset.load)).startswith(message.format("loaded"))
+    assert describe(raised_by(dataset.save, 1)).startswith(message.format("saved"))
+
+
+def test_a_validators_refusal_names_the_dataset():
+    error = DataValidationError("2 ids repeat", dataset_name="items", mode="save")
+    assert describe(error) == "items can't be saved: 2 ids repeat"
+
+
+def test_a_refusal_of_the_configuration_is_its_first_line():
+    OmegaConf.register_new_resolver(
+        "refuse", lambda: raised_by_name("no preset 'men'"), replace=True
+    )
+    config = OmegaConf.create({"training": "${refuse:}"})
+    error = raised_by(OmegaConf.to_container, config, resolve=True)
+    assert describe(error) == "training: no preset 'men'"
+
+
+def raised_by_name(message):
+    raise ValueError(message)
+
+
+def test_a_file_that_is_no_yaml_is_named_with_its_line():
+    try:
+        try:
+            yaml.safe_load("a: 1\nb: [2\nc: 3\n")
+        except yaml.YAMLError as cause:
+            text = "Invalid YAML or JSON file conf/a.yml, unable to read line 2, posi"
+            raise yaml.parser.ParserError(text) from cause
+    except yaml.YAMLError as error:
+        found = describe(error)
+    assert found.startswith("conf/a.yml can't be read as YAML: ")
+    assert found.endswith("in line 3, column 2")
+
+
+def test_a_value_that_the_project_refuses_is_told_as_it_is():
+    error = raised_by(check_run_options, {"runner": "Thread", "runner_params": {}})
+    assert describe(error).startswith("there is no runner 'Thread'")
+
+
+@pytest.mark.parametrize(
+    ("action", "start"),
+    [
+        (lambda: {}["user_id"], "KeyError: 'user_id'"),
+        (
+            lambda: None.rows,
+            "AttributeError: 'NoneType' object has no",
+        ),
+        (lambda: np.reshape([1, 2], 3), "ValueError: cannot reshape"),
+        (FailingDataset("a", KeyError("user_id")).load, "KeyError: 'user_id'"),
+    ],
+)
+def test_a_fault_of_the_program_says_so(action, start):
+    found = describe(raised_by(action))
+    assert found.startswith(start)
+    assert found.endswith("please report it with the traceback")
+
+
+def test_a_fault_names_the_projects_line():
+    error = raised_by(check_run_options, {})
+    assert "in two_tower/run_options.py, line " in describe(error)
+
+
+def test_the_traceback_is_appended_to_a_file(tmp_path):
+    for message in ("first", "second"):
+        line = keep_traceback(
+            raised_by(raised_by_name, message),
+            tmp_path,
+            ["kedro", "--env", "a b"],
+        )
+    log = tmp_path / "logs" / "errors.log"
+    assert line == f"The traceback is in {log}"
+    text = log.read_text()
+    assert text.index("ValueError: first") < text.index("ValueError: second")
+    assert "kedro --env 'a b'" in text
+    assert "in raised_by_name" in text
+
+
+def test_the_file_of_tracebacks_is_bounded(tmp_path, monkeypatch):
+    monkeypatch.setattr(failures, "LOG_BYTES", 3_000)
+    for _ in range(20):
+        keep_traceback(raised_by(raised_by_name, "again"), tmp_path, ["kedro"])
+    files = list((tmp_path / "logs").iterdir())
+    assert {file.name for file in files} == {"errors.log", "errors.log.1"}
+    assert all(file.stat().st_size <= 3_000 for file in files)
+
+
+def test_a_file_that_cannot_be_written_is_told(tmp_path):
+    (tmp_path / "logs").write_text("not a folder")
+    line = keep_traceback(raised_by(raised_by_name, "x"), tmp_path, ["kedro"])
+    assert line.startswith("The traceback is lost: ")
+    assert str(Path("logs", "errors.log")) in line

@@ -1,0 +1,88 @@
+import pytest
+from kedro.pipeline import Node, Pipeline
+
+from two_tower import run_options
+from two_tower.run_options import check_run_options
+
+NOTHING = {
+    "pipelines": [],
+    "pipeline": None,
+    "node_names": (),
+    "from_nodes": [],
+    "to_nodes": [],
+    "from_inputs": [],
+    "to_outputs": [],
+    "tags": (),
+    "namespaces": [],
+    "runner": None,
+    "runner_params": {},
+    "is_async": False,
+}
+
+
+@pytest.fixture(autouse=True)
+def two_pipelines(monkeypatch):
+    """A default pipeline of two nodes, and another one with the second of them."""
+    read = Node(lambda raw: raw, "raw", "items", name="read", namespace="data")
+    train = Node(lambda items: items, "items", "model", name="train", tags="gpu")
+    both = Pipeline([read, train], tags="all")
+    pipelines = {"__default__": both, "training": Pipeline([train])}
+    monkeypatch.setattr(run_options, "pipelines", pipelines)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"pipelines": ["training"], "node_names": ("train",), "to_outputs": ["model"]},
+        {"pipeline": "training", "tags": ("gpu",), "from_inputs": ["items"]},
+        {"from_nodes": ["data.read"], "to_nodes": ["train"], "namespaces": ["data"]},
+        {"runner": "ParallelRunner", "runner_params": {"max_workers": 2}},
+        {"runner": "my.package.Runner", "runner_params": {"cluster": "a"}},
+    ],
+    ids=str,
+)
+def test_names_and_runners_that_exist_are_accepted(options):
+    check_run_options(NOTHING | options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"pipelines": ["trainig"]},
+            "there is no pipeline 'trainig'; did you mean t",
+        ),
+        (
+            {"pipeline": "x"},
+            "there is no pipeline 'x'; choose one of __default__, t",
+        ),
+        ({"node_names": ("trian",)}, "there is no node 'trian'; did you mean train?"),
+        ({"from_nodes": ["read"]}, "there is no node 'read'; did you mean data.read?"),
+        ({"to_nodes": ["y"]}, "there is no node 'y'; choose one of data.read, train"),
+        ({"from_inputs": ["itms"]}, "there is no dataset 'itms'; did you mean items?"),
+        ({"to_outputs": ["modle"]}, "there is no dataset 'modle'; did you mean model?"),
+        ({"tags": ("gpus",)}, "there is no tag 'gpus'; did you mean gpu?"),
+        ({"namespaces": ["dat"]}, "there is no namespace 'dat'; did you mean data?"),
+        (
+            {"pipelines": ["training"], "to_outputs": ["raw"]},
+            "pipeline training has no dataset 'raw'; choose one of items, model",
+        ),
+        (
+            {"runner": "ParalelRunner"},
+            "no runner 'ParalelRunner'; did you mean Par",
+        ),
+        (
+            {"runner_params": {"max_workers": 2}},
+            "there is no runner parameter 'max_workers'; choose one of is_async",
+        ),
+        ({"is_async": True}, "--async and ThreadRunner are not supported"),
+        ({"runner_params": {"is_async": True}}, "--async and ThreadRunner are not"),
+        ({"runner": "ThreadRunner"}, "--async and ThreadRunner are not supported"),
+    ],
+    ids=str,
+)
+def test_other_names_and_threads_are_refused(options, message):
+    with pytest.raises(ValueError, match=r"there|pipeline|--async") as caught:
+        check_run_options(NOTHING | options)
+    assert message in str(caught.value)
