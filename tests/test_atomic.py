@@ -1,11 +1,18 @@
+import errno
+import fcntl
+import os
+from contextlib import contextmanager
+
 import pytest
 
 from two_tower.atomic import (
+    SaveError,
     current_version,
-    folder_digest,
+    has_version,
     replace_file,
     replace_folder,
 )
+from two_tower.hashes import DamagedError
 
 
 def save(folder, **files):
@@ -19,7 +26,7 @@ def write_and_fail(path):
     raise OSError("the disk is full")
 
 
-def content(folder):
+def versioned(folder):
     return {path.name: path.read_text() for path in current_version(folder).iterdir()}
 
 
@@ -55,7 +62,7 @@ def test_a_folder_holds_one_version_after_each_save(tmp_path):
     folder = tmp_path / "table"
     save(folder, a="1", b="2")
     save(folder, a="3")
-    assert content(folder) == {"a": "3"}
+    assert versioned(folder) == {"a": "3"}
     assert {path.name for path in folder.iterdir()} == {
         "_current",
         current_version(folder).name,
@@ -68,7 +75,7 @@ def test_a_failing_block_leaves_the_current_version(tmp_path):
     save(folder, a="old")
     with pytest.raises(OSError, match="full"), replace_folder(folder) as new:
         write_and_fail(new / "a")
-    assert content(folder) == {"a": "old"}
+    assert versioned(folder) == {"a": "old"}
     assert [path.name for path in tmp_path.iterdir()] == ["table"]
 
 
@@ -87,8 +94,8 @@ def test_readers_see_the_old_version_until_the_pointer_is_replaced(tmp_path):
     save(folder, a="old")
     with replace_folder(folder) as new:
         (new / "a").write_text("new")
-        assert content(folder) == {"a": "old"}
-    assert content(folder) == {"a": "new"}
+        assert versioned(folder) == {"a": "old"}
+    assert versioned(folder) == {"a": "new"}
 
 
 def test_equal_content_keeps_its_version_folder(tmp_path):
@@ -104,7 +111,7 @@ def test_a_damaged_version_is_repaired_by_saving_its_content_again(tmp_path):
     save(folder, a="1", b="2")
     (current_version(folder) / "b").unlink()
     save(folder, a="1", b="2")
-    assert content(folder) == {"a": "1", "b": "2"}
+    assert versioned(folder) == {"a": "1", "b": "2"}
 
 
 def test_other_files_in_the_folder_are_left_alone(tmp_path):
@@ -116,11 +123,88 @@ def test_other_files_in_the_folder_are_left_alone(tmp_path):
     assert (folder / "notes.txt").read_text() == "mine"
 
 
-def test_the_digest_depends_on_names_and_bytes(tmp_path):
-    def digest(name, text):
-        folder = tmp_path / f"{name}{text}"
-        folder.mkdir()
-        (folder / name).write_text(text)
-        return folder_digest(folder)
+@pytest.mark.parametrize(
+    "content", [b"", b".", b"v-0123456789abcdef", b"../a", b"\xff"]
+)
+def test_a_damaged_pointer_is_refused_by_name(tmp_path, content):
+    folder = tmp_path / "table"
+    save(folder, a="1")
+    (folder / "_current").write_bytes(content)
+    with pytest.raises(DamagedError, match="table/_current is damaged"):
+        current_version(folder)
+    assert not has_version(folder)
+    save(folder, a="1")
+    assert versioned(folder) == {"a": "1"}
 
-    assert len({digest("a", "1"), digest("b", "1"), digest("a", "2")}) == 3
+
+def test_a_folder_in_place_of_the_pointer_is_refused_by_name(tmp_path):
+    folder = tmp_path / "table"
+    save(folder, a="1")
+    (folder / "_current").unlink()
+    (folder / "_current").mkdir()
+    with pytest.raises(DamagedError, match="table/_current is damaged"):
+        current_version(folder)
+    with pytest.raises(
+        SaveError, match="_current was not saved: Is a directory; remove the folder"
+    ):
+        save(folder, a="2")
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        (errno.ENOSPC, "No space left on device; free space on its disk, then run"),
+        (errno.EACCES, "Permission denied; make it writable, then run again"),
+        (errno.EINVAL, "Invalid argument; run again"),
+        (None, "480 requested and 0 written; run again"),
+    ],
+)
+@pytest.mark.parametrize("replace", [replace_file, replace_folder])
+def test_a_failed_save_says_what_was_not_saved_and_why(
+    tmp_path, replace, code, message
+):
+    error = OSError(code, os.strerror(code)) if code else OSError(message[:27])
+    target = tmp_path / "report"
+    with pytest.raises(SaveError) as raised, replace(target):
+        raise error
+    assert str(raised.value).startswith(f"{target} was not saved: {message}")
+    assert raised.value.errno == code
+
+
+def test_a_failed_save_names_another_file_that_was_in_its_way(tmp_path):
+    with (
+        pytest.raises(SaveError, match=r"No such file or directory: .*/missing; run"),
+        replace_file(tmp_path / "report"),
+    ):
+        (tmp_path / "missing").read_text()
+
+
+def test_a_folder_that_another_process_saves_is_refused(tmp_path):
+    folder = tmp_path / "table"
+    save(folder, a="1")
+    with (
+        locked(folder),
+        pytest.raises(SaveError, match="another process is saving it; wait"),
+    ):
+        save(folder, a="2")
+    assert versioned(folder) == {"a": "1"}
+
+
+@contextmanager
+def locked(folder):
+    opened = os.open(folder, os.O_RDONLY)
+    fcntl.flock(opened, fcntl.LOCK_EX)
+    yield
+    os.close(opened)
+
+
+# covers: X34
+def test_a_save_removes_what_a_killed_one_left(tmp_path):
+    folder = tmp_path / "table"
+    save(folder, a="1")
+    (tmp_path / ".saving-table-x1").mkdir()
+    (folder / ".saving-_current-x2").mkdir()
+    (folder / "v-0123456789abcdef").mkdir()
+    save(folder, a="2")
+    assert [path.name for path in tmp_path.iterdir()] == ["table"]
+    assert len(list(folder.iterdir())) == 2

@@ -14,8 +14,10 @@ from two_tower.hooks import (
     BackendHooks,
     CheckpointHooks,
     RunnerHooks,
+    ScratchHooks,
     StatisticsHooks,
 )
+from two_tower.scratch import Scratch
 from two_tower.training.checkpoints import Checkpoint, CheckpointStore
 
 
@@ -198,3 +200,45 @@ def test_the_count_of_a_raw_table_is_dropped_with_its_file(folder):
     run(folder, TYPE, COUNT)
     ibis.memtable({"n": [*range(10_000)]}).to_parquet(folder / "raw.parquet")
     assert set(run(folder, COUNT)["raw"]) == {"file_size"}
+
+
+# covers: X34
+def test_a_run_removes_what_killed_runs_left(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
+    entry = {
+        "type": "two_tower.datasets.parquet_shards.ParquetShardsDataset",
+        "filepath": str(tmp_path / "data" / "typed"),
+    }
+    monkeypatch.setattr(hooks, "pipelines", {"__default__": Pipeline([TYPE])})
+    left = [
+        tmp_path / "tmp" / ".two-tower-scratch-a",
+        tmp_path / "data" / ".saving-typed-b",
+        tmp_path / "data" / "typed" / ".saving-_current-c",
+        tmp_path / "data" / "typed" / "2026-01-01" / ".saving-typed-d",
+    ]
+    for folder in left:
+        folder.mkdir(parents=True)
+    with Scratch(tmp_path / "data", ".saving-") as live:
+        catalog = DataCatalog.from_config({"typed": entry})
+        ScratchHooks().before_pipeline_run(catalog=catalog)
+        assert live.path.exists()
+    assert not any(folder.exists() for folder in left)
+
+
+def test_a_damaged_table_has_no_statistics(tmp_path, monkeypatch, caplog):
+    entry = {
+        "type": "two_tower.datasets.parquet_shards.ParquetShardsDataset",
+        "filepath": str(tmp_path / "data" / "typed"),
+    }
+    catalog = DataCatalog.from_config({"typed": entry})
+    catalog["typed"].save(ibis.memtable({"n": [1]}))
+    (manifest,) = (tmp_path / "data" / "typed").glob("v-*/_manifest.json")
+    manifest.write_text("{")
+    monkeypatch.setattr(hooks, "pipelines", {"__default__": Pipeline([TYPE])})
+    run_params = {"project_path": str(tmp_path)}
+    statistics = StatisticsHooks()
+    statistics.before_pipeline_run(run_params=run_params)
+    statistics.after_pipeline_run(run_params=run_params, catalog=catalog)
+    assert "Kedro-Viz will show no statistics of typed" in caplog.text
+    shown = json.loads((tmp_path / ".viz" / "stats.json").read_text())
+    assert shown["typed"].keys() == {"file_size"}

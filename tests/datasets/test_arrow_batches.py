@@ -1,11 +1,14 @@
+import errno
 import gc
 from pathlib import Path
 from tempfile import gettempdir
 
 import ibis
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from two_tower.atomic import SaveError
 from two_tower.datasets.arrow_batches import bind_batches, preview_batches
 
 SCHEMA = pa.schema({"id": pa.int64(), "tags": pa.list_(pa.string())})
@@ -71,3 +74,26 @@ def test_a_preview_holds_the_first_rows_and_joins_lists():
         "columns": ["id", "tags"],
         "data": [[0, ""], [1, "a"], [2, ""]],
     }
+
+
+def test_the_file_of_a_killed_process_is_removed_by_the_next_call(tmp_path):
+    abandoned = tmp_path / ".two-tower-scratch-x"
+    abandoned.mkdir()
+    (abandoned / "table.parquet").touch()
+    table, _ = bind_batches(ibis.duckdb.connect(), SCHEMA, batches(1))
+    assert not abandoned.exists()
+    assert table.count().execute() == 2
+
+
+# covers: X34
+def test_a_full_temporary_folder_is_named(monkeypatch):
+    def fail(*_):
+        raise OSError(errno.ENOSPC, "Error writing bytes to file")
+
+    monkeypatch.setattr(pq.ParquetWriter, "write_batch", fail)
+    with pytest.raises(
+        SaveError,
+        match=r"table\.parquet was not saved: No space left on device; free space on",
+    ):
+        bind_batches(ibis.duckdb.connect(), SCHEMA, batches(1))
+    assert n_files() == 0

@@ -88,3 +88,51 @@ def test_kedro_viz_draws_the_preview_of_a_figure(tmp_path):
 def test_a_figure_at_a_remote_path_is_refused():
     with pytest.raises(DatasetError, match="not local"):
         PlotDataset(filepath="s3://bucket/curves.json")
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_a_missing_file_is_named_with_a_command(tmp_path, name):
+    dataset, path = open_dataset(tmp_path, name), tmp_path / "deep" / name
+    with pytest.raises(DatasetError) as error:
+        dataset.load()
+    assert str(error.value) == (
+        f"{path} is missing; run, with its --env: kedro run --to-outputs {name[0]}"
+    )
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_each_flipped_bit_is_refused(tmp_path, name):
+    dataset, path = open_dataset(tmp_path, name), tmp_path / "deep" / name
+    dataset.save(CONTENTS[name][0])
+    content = path.read_bytes()
+    for at in range(0, len(content), 7):
+        flipped = content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
+        path.write_bytes(flipped)
+        with pytest.raises(DatasetError, match=f"{name} is damaged: .*--to-outputs"):
+            dataset.load()
+    path.write_bytes(content)
+    assert dataset.load() == CONTENTS[name][0]
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_a_folder_in_place_of_the_file_is_refused(tmp_path, name):
+    dataset, path = open_dataset(tmp_path, name), tmp_path / "deep" / name
+    path.mkdir(parents=True)
+    with pytest.raises(DatasetError, match=f"{name} is a folder, .*--to-outputs"):
+        dataset.load()
+
+
+def test_a_file_by_hand_that_can_not_be_read_is_named(tmp_path):
+    dataset = open_dataset(tmp_path, "a.json")
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "a.json").write_text("{")
+    with pytest.raises(
+        DatasetError, match=r"a\.json can't be read \(JSONDecodeError: .*--to-outputs a"
+    ):
+        dataset.load()
+
+
+def test_an_object_store_checks_its_files_itself():
+    dataset = AtomicJSONDataset(filepath="memory://bucket/a.json")
+    dataset.save({"a": 1})
+    assert dataset.load() == {"a": 1}

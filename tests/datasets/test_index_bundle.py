@@ -94,3 +94,18 @@ def test_the_preview_does_not_open_the_index(dataset, monkeypatch):
     dataset.save(bundle())
     monkeypatch.setitem(sys.modules, "annoy", None)  # importing it would raise
     assert json.loads(dataset.preview())["dimension"] == 8
+
+
+def test_a_changed_description_is_refused(dataset, tmp_path):
+    dataset.save(bundle())
+    about = current_version(tmp_path / "item_index") / "about.json"
+    about.write_text(about.read_text().replace('"target": 0.95', '"target": 0.85'))
+    with pytest.raises(DatasetError, match=r"item_index/v-.* is damaged: its files"):
+        dataset.load()
+
+
+def test_a_stray_file_is_refused_by_name(dataset, tmp_path):
+    dataset.save(bundle())
+    (current_version(tmp_path / "item_index") / "notes.txt").touch()
+    with pytest.raises(DatasetError, match=r"notes\.txt was added to what was saved"):
+        dataset.load()

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -138,3 +139,41 @@ def test_loading_what_was_never_saved_names_the_file(tmp_path):
 def test_another_format_is_refused_at_once():
     with pytest.raises(DatasetError, match=r"model\.h5.*must end in \.keras"):
         KerasModelDataset(filepath="model.h5")
+
+
+@pytest.mark.parametrize("n_bytes", [0, 1, 1000, -1])
+def test_a_truncated_file_is_refused_by_name(tmp_path, n_bytes):
+    dataset = dataset_in(tmp_path)
+    dataset.save(make_towers("mean"))
+    path = tmp_path / "two_tower.keras"
+    path.write_bytes(path.read_bytes()[:n_bytes])
+    with pytest.raises(
+        DatasetError, match=r"two_tower\.keras is damaged.*--to-outputs two_tower"
+    ):
+        dataset.load()
+    (tmp_path / ".two_tower.keras.sha256").unlink()
+    with pytest.raises(DatasetError, match=r"two_tower\.keras can't be read"):
+        dataset.load()
+
+
+def test_a_missing_model_is_named_with_a_command(tmp_path):
+    with pytest.raises(DatasetError, match=r"two_tower\.keras is missing; run"):
+        dataset_in(tmp_path).load()
+
+
+# covers: X34
+def test_keras_leaves_nothing_in_the_temporary_folder(tmp_path, monkeypatch):
+    used = tmp_path / "tmp"
+    used.mkdir(mode=0o700)
+    monkeypatch.setattr(tempfile, "tempdir", str(used))
+    made = []
+    make = tempfile.mkdtemp
+
+    def record(*args, **options):
+        made.append(Path(make(*args, **options)))
+        return str(made[-1])
+
+    monkeypatch.setattr(tempfile, "mkdtemp", record)
+    dataset_in(tmp_path).save(make_towers("mean"))
+    assert made
+    assert all(used not in path.parents for path in made)

@@ -192,14 +192,75 @@ def test_the_manifest_holds_the_hash_of_each_shard(dataset, tmp_path):
     }
 
 
+REMEDY = "run, with its --env: kedro run --to-outputs table"
+
+
 def test_a_truncated_or_missing_shard_is_refused(dataset, tmp_path):
     dataset.save(rows(4))
     shard = current_version(tmp_path / "table") / "00001.parquet"
     shard.write_bytes(shard.read_bytes()[:-1])
-    with pytest.raises(DatasetError, match=r"00001\.parquet was changed since"):
+    with pytest.raises(DatasetError) as error:
         dataset.load()
+    assert str(error.value) == f"{shard} was changed since it was saved; {REMEDY}"
     shard.unlink()
-    with pytest.raises(DatasetError, match=r"00001\.parquet is missing"):
+    with pytest.raises(DatasetError) as error:
+        dataset.load()
+    assert str(error.value) == f"{shard} is missing; {REMEDY}"
+
+
+@pytest.mark.parametrize("name", ["00000.parquet", "_manifest.json"])
+def test_each_flipped_bit_is_refused(dataset, tmp_path, name):
+    dataset.save(rows(4))
+    path = current_version(tmp_path / "table") / name
+    content = path.read_bytes()
+    for at in range(0, len(content), 13):
+        flipped = content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
+        path.write_bytes(flipped)
+        with pytest.raises(DatasetError, match=r"table/v-.*; run, with its --env"):
+            dataset.load()
+    path.write_bytes(content)
+    assert loaded(dataset) == rows(4).to_pylist()
+
+
+def test_a_stray_file_is_refused_by_name(dataset, tmp_path):
+    dataset.save(rows(4))
+    version = current_version(tmp_path / "table")
+    stray = version / "more.parquet"
+    stray.write_bytes((version / "00000.parquet").read_bytes())
+    with pytest.raises(DatasetError) as error:
+        dataset.load()
+    assert str(error.value) == (
+        f"{stray} was added to what was saved; remove it; {REMEDY}"
+    )
+    stray.unlink()
+    assert loaded(dataset) == rows(4).to_pylist()
+
+
+def test_a_damaged_pointer_is_refused_by_name(dataset, tmp_path):
+    dataset.save(rows(4))
+    (tmp_path / "table" / "_current").write_text("")
+    assert not dataset.exists()
+    for read in (dataset.load, dataset.preview, dataset.fingerprint, dataset.manifest):
+        with pytest.raises(DatasetError, match=f"_current is damaged: .*{REMEDY}"):
+            read()
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"rows": 4}'])
+def test_a_damaged_manifest_is_refused_by_name(dataset, tmp_path, text):
+    dataset.save(rows(4))
+    (current_version(tmp_path / "table") / "_manifest.json").write_text(text)
+    with pytest.raises(
+        DatasetError, match=rf"_manifest\.json can't be read .*{REMEDY}"
+    ):
+        dataset.manifest()
+    with pytest.raises(DatasetError, match=f"is damaged: its files .*{REMEDY}"):
+        dataset.load()
+
+
+def test_the_catalog_may_name_another_command(tmp_path):
+    metadata = {"recovery": "kedro run --pipelines simulation"}
+    dataset = ParquetShardsDataset(filepath=str(tmp_path / "a"), metadata=metadata)
+    with pytest.raises(DatasetError, match=r"--env: kedro run --pipelines simulation$"):
         dataset.load()
 
 

@@ -116,3 +116,16 @@ def test_an_archive_in_the_expected_format_is_saved(path):
     dataset = SimulatedArchiveDataset(filepath=str(path), release="simulated")
     dataset.save([_member("ml-1m/ratings.dat", b"1::2::3::4")])
     assert path.exists()
+
+
+def test_a_damaged_archive_is_named_with_a_command(dataset, path):
+    dataset.save(TWO)
+    content = path.read_bytes()
+    again = "run, with its --env: kedro run --pipelines simulation$"
+    path.write_bytes(content[:-1])
+    with pytest.raises(DatasetError, match=rf"simulated\.zip is damaged: .*{again}"):
+        dataset.load()
+    at = content.index(b"ml/ratings") + 30  # within the packed ratings
+    path.write_bytes(content[:at] + bytes([content[at] ^ 4]) + content[at + 1 :])
+    with pytest.raises(DatasetError, match=rf"simulated\.zip is damaged: .*{again}"):
+        _contents(dataset.load())

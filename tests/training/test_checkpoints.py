@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from tests.training.fit_tiny import Interrupted
+from two_tower.hashes import hash_file
 from two_tower.training.checkpoints import Checkpoint, CheckpointStore
 
 OURS, OTHERS = "print of these data", "print of others"
@@ -95,3 +96,16 @@ def test_a_finished_training_leaves_nothing(store):
     assert store.load(OURS) is None
     assert not list(store.path.parent.iterdir())
     store.clear()  # again is no error
+
+
+# covers: X34
+@pytest.mark.parametrize("has_hash", [True, False])
+def test_a_damaged_checkpoint_is_named_with_a_command(store, has_hash):
+    store.save(checkpoint())
+    store.path.write_bytes(store.path.read_bytes()[:-50])
+    if not has_hash:
+        hash_file(store.path).unlink()
+    with pytest.raises(ValueError, match="training can't resume from") as error:
+        store.load(OURS)
+    assert str(store.path) in str(error.value)
+    assert str(error.value).endswith(f"run: rm -r {store.path.parent}")

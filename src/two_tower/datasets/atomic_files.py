@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -35,9 +33,11 @@ class AtomicJSONDataset(JSONDataset):
     }
 
     def load(self) -> Any:
-        path = Path(get_filepath_str(self._get_load_path(), self._protocol))
-        with _checked(path, self._protocol, self.metadata):
+        if self._protocol != "file":  # object stores check what they hold
             return super().load()
+        path = Path(get_filepath_str(self._get_load_path(), self._protocol))
+        with checked_file(path, recovery(path, self.metadata)):
+            return json.loads(path.read_text(encoding="utf-8"))
 
     def save(self, data: Any) -> None:
         if self._protocol != "file":  # object stores write atomically
@@ -60,9 +60,11 @@ class AtomicTextDataset(TextDataset):
     }
 
     def load(self) -> str:
-        path = Path(get_filepath_str(self._get_load_path(), self._protocol))
-        with _checked(path, self._protocol, self.metadata):
+        if self._protocol != "file":  # object stores check what they hold
             return str(super().load())
+        path = Path(get_filepath_str(self._get_load_path(), self._protocol))
+        with checked_file(path, recovery(path, self.metadata)):
+            return path.read_text(encoding="utf-8")
 
     def save(self, data: str) -> None:
         if self._protocol != "file":  # object stores write atomically
@@ -129,18 +131,6 @@ class PlotDataset(AbstractDataset["Figure", "Figure"]):
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": str(self._path)}
-
-
-@contextmanager
-def _checked(
-    path: Path, protocol: str, metadata: dict[str, Any] | None
-) -> Iterator[None]:
-    """Check a local file before a block reads it; object stores check theirs."""
-    if protocol != "file":
-        yield
-        return
-    with checked_file(path, recovery(path, metadata)):
-        yield
 
 
 def _replace_text(path: Path, text: str) -> None:

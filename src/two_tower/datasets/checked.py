@@ -105,7 +105,7 @@ def _describe_damage(version: Path, list_hashes: ListHashes | None) -> str:
         if name not in found:
             return f"{version / name} is missing"
         if name not in listed:
-            return f"{version / name} was added to what was saved; remove it, or"
+            return f"{version / name} was added to what was saved; remove it"
         if file_sha256(version / name) != listed[name]:
             return f"{version / name} was changed since it was saved"
     return unnamed

@@ -19,6 +19,7 @@ from two_tower.atomic import has_version, replace_folder
 from two_tower.datasets.checked import find_intact_version, find_version
 from two_tower.features.registry import Features
 from two_tower.index.base import METRIC
+from two_tower.index.bundle_files import write_array
 from two_tower.serving.query_tower import QueryTower
 from two_tower.serving.vocabularies import COLUMNS, Vocabularies
 from two_tower.types import FIRST_ID, JsonObject
@@ -79,7 +80,7 @@ class QueryTowerDataset(AbstractDataset[QueryTower, QueryTower]):
     def save(self, data: QueryTower) -> None:
         with replace_folder(self._folder) as folder:
             write_model(data.towers, folder / MODEL, folder.parent)
-            np.save(folder / AVERAGE_QUERY, data.average_query)
+            write_array(folder / AVERAGE_QUERY, data.average_query)
             for name in COLUMNS:
                 table = getattr(data.vocabularies, name)
                 pq.write_table(table, folder / f"{name}.parquet")

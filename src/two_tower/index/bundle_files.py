@@ -11,7 +11,8 @@ import logging
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final
+from types import SimpleNamespace
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -44,10 +45,10 @@ REBUILD: Final = "run: kedro run --pipelines indexing"
 
 def write_bundle(bundle: IndexBundle, folder: Path) -> None:
     """Write a bundle into an empty folder; equal bundles give equal bytes."""
-    np.save(folder / VECTORS, bundle.vectors)
-    np.save(folder / GOLDEN_QUERIES, bundle.golden.queries)
-    np.save(folder / GOLDEN_INDICES, bundle.golden.found.indices)
-    np.save(folder / GOLDEN_SCORES, bundle.golden.found.scores)
+    write_array(folder / VECTORS, bundle.vectors)
+    write_array(folder / GOLDEN_QUERIES, bundle.golden.queries)
+    write_array(folder / GOLDEN_INDICES, bundle.golden.found.indices)
+    write_array(folder / GOLDEN_SCORES, bundle.golden.found.scores)
     _write_ids(bundle.item_ids, folder / ITEM_IDS)
     bundle.index.save(folder)
     paths = sorted(folder.iterdir())
@@ -57,6 +58,17 @@ def write_bundle(bundle: IndexBundle, folder: Path) -> None:
     }
     text = json.dumps(describe_bundle(bundle) | on_disk, indent=2)
     (folder / ABOUT).write_text(text + "\n", encoding="utf-8")
+
+
+def write_array(path: Path, array: np.ndarray) -> None:
+    """Save an array as a `.npy` file, with errors that say what the disk refused.
+
+    NumPy writes to a file of Python's past Python, and its error says only how many
+    values are missing.
+    """
+    with path.open("wb") as file:
+        stream: Any = SimpleNamespace(write=file.write)
+        np.save(stream, array)
 
 
 def describe_bundle(bundle: IndexBundle) -> JsonObject:

@@ -69,8 +69,8 @@ class CheckpointStore:
             checkpoint = _read(self.path)
         except Exception as error:  # a reader of an unchecked file may raise anything
             raise ValueError(
-                f"training can't resume: {error}; to train from the first epoch, "
-                f"run: rm -r {shlex.quote(str(self.path.parent))}"
+                f"training can't resume from {self.path} ({error}); to train from the "
+                f"first epoch, run: rm -r {shlex.quote(str(self.path.parent))}"
             ) from error
         if checkpoint.fingerprint != fingerprint:
             logger.info(
