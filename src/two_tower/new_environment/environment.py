@@ -12,9 +12,9 @@ from two_tower.new_environment.files import (
     Table,
     read_table,
 )
+from two_tower.new_environment.names import Role
 from two_tower.new_environment.roles import (
     Interactions,
-    Role,
     guess_id,
     guess_interactions,
     guess_title,
@@ -24,13 +24,6 @@ from two_tower.new_environment.values import Column, Decimal
 
 IdType = Literal["integer", "text"]
 _SHARE_OF_REPEATS: Final = 0.01
-_NAMES_OF_ROLES: Final[dict[Role, str]] = {
-    "user": "user",
-    "item": "item",
-    "time": "time",
-    "rating": "rating",
-    "event": "event",
-}
 
 
 @dataclass(frozen=True)
@@ -134,10 +127,8 @@ def _name_columns(table: Table, roles: Interactions) -> tuple[Table, Interaction
         "time": roles.time,
         "rating": roles.rating,
     }
-    names = {
-        column.name: _NAMES_OF_ROLES[role]
-        for role, column in columns.items()
-        if column is not None
+    names: dict[str, str] = {
+        column.name: role for role, column in columns.items() if column is not None
     }
     renamed = table.renamed(names)
     roles = replace(

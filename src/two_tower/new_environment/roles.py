@@ -1,149 +1,17 @@
 """Guess of the columns that hold users, items, times and ratings, and of features."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
+from two_tower.new_environment.names import Role, compact, is_id_name, score
 from two_tower.new_environment.times import TimeFormat, guess_times, relative_times
 from two_tower.new_environment.values import Column
 
-Role = Literal["user", "item", "time", "rating", "event", "title"]
-
-_WORDS: Final[Mapping[Role, Sequence[str]]] = {
-    "user": [
-        "user",
-        "customer",
-        "visitor",
-        "reviewer",
-        "client",
-        "member",
-        "shopper",
-        "buyer",
-        "consumer",
-        "account",
-        "subscriber",
-        "reader",
-        "listener",
-        "viewer",
-        "player",
-        "student",
-        "patient",
-        "guest",
-        "person",
-        "people",
-        "profile",
-        "household",
-        "uid",
-        "cust",
-        "kunde",
-        "kundin",
-        "utilisateur",
-        "cliente",
-        "usuario",
-        "msno",
-        "fullvisitor",
-        "cookie",
-        "device",
-        "session",
-        "sess",
-        "basket",
-        "invoice",
-        "order",
-    ],
-    "item": [
-        "item",
-        "product",
-        "asin",
-        "article",
-        "isbn",
-        "sku",
-        "movie",
-        "film",
-        "book",
-        "song",
-        "track",
-        "artist",
-        "album",
-        "stockcode",
-        "business",
-        "restaurant",
-        "hotel",
-        "venue",
-        "location",
-        "poi",
-        "recipe",
-        "game",
-        "app",
-        "video",
-        "anime",
-        "manga",
-        "course",
-        "job",
-        "news",
-        "story",
-        "post",
-        "offer",
-        "ad",
-        "listing",
-        "goods",
-        "content",
-        "document",
-        "page",
-        "url",
-        "iid",
-        "prod",
-        "artikel",
-        "produkt",
-        "produit",
-        "producto",
-        "articulo",
-        "artista",
-    ],
-    "time": [
-        "timestamp",
-        "datetime",
-        "time",
-        "date",
-        "ts",
-        "day",
-        "when",
-        "created",
-        "at",
-        "datum",
-        "zeit",
-        "heure",
-        "fecha",
-        "bought",
-        "purchased",
-        "viewed",
-        "clicked",
-    ],
-    "rating": [
-        "rating",
-        "overall",
-        "stars",
-        "star",
-        "score",
-        "rate",
-        "vote",
-        "note",
-        "bewertung",
-    ],
-    "event": ["event", "action", "behavior", "behaviour", "interaction", "activity"],
-    "title": ["title", "name", "label", "titel", "nom", "nombre", "headline"],
-}
-"""Role → words in names of columns, the likeliest first."""
-_OF_AN_ID: Final = re.compile(r"(id|ids|code|no|nr|key|number|num|hash|uuid)$")
-_OF_A_PROPERTY: Final = re.compile(
-    r"(name|title|type|category|categories|price|count|status|age|gender|date|time"
-    r"|description|text|rating|score|brand|group|class|url|city|country|lat|lon)s?$"
-)
 _OF_A_ROW: Final = re.compile(
     r"^(event|review|row|index|rating|transaction)?id$|^unnamed"
 )
-_PARTS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
-_SAFE_LENGTH: Final = 5
 _SHARE_OF_TITLES: Final = 0.8  # least share of distinct values
 _MAX_RATINGS: Final = 25  # distinct values of a rating, in steps of a half up to 10
 
@@ -242,41 +110,9 @@ def guess_title(columns: Sequence[Column], *, named: bool) -> Column | None:
     return distinct[0] if distinct else None
 
 
-def compact(name: str) -> str:
-    """Return a name in lower case, letters and digits alone."""
-    return re.sub(r"[\W_]", "", name.lower())
-
-
-def _score(role: Role, name: str) -> int:
-    """Return how likely a name has a role; 0: not at all."""
-    short = compact(name)
-    words = _WORDS[role]
-    matching = [i for i, word in enumerate(words) if _matches(word, name)]
-    if not matching:
-        return 0
-    # The word counts less than whether the name is that of an id.
-    score = 100 - matching[0]
-    if role in ("user", "item"):
-        if _OF_AN_ID.search(short) or short in words:
-            score += 200
-        elif _OF_A_PROPERTY.search(short):
-            score -= 50
-    return score
-
-
-def _matches(word: str, name: str) -> bool:
-    short = compact(name)
-    names = {short, *(part.lower() for part in _PARTS.findall(name))}
-    if names & {word, f"{word}s", f"{word}id", f"{word}ids"}:
-        return True
-    # A short word is part of too many others: "star" of "start".
-    is_part = short.startswith(word) or short.endswith(word)
-    return len(word) >= _SAFE_LENGTH and is_part
-
-
 def _by_name(role: Role, columns: Iterable[Column]) -> Column | None:
-    scores = [(_score(role, column.name), column) for column in columns]
-    likely = [(score, column) for score, column in scores if score > 0]
+    scores = [(score(role, column.name), column) for column in columns]
+    likely = [pair for pair in scores if pair[0] > 0]
     return max(likely, key=lambda pair: pair[0], default=(0, None))[1]
 
 
@@ -291,7 +127,7 @@ def _id_column(
         return _given(role, columns, given)
     usable = [c for c in columns if not (c.holds_lists or c.is_long)]
     other: Role = "item" if role == "user" else "user"
-    mine = [c for c in usable if _score(role, c.name) >= _score(other, c.name)]
+    mine = [c for c in usable if score(role, c.name) >= score(other, c.name)]
     if found := _by_name(role, mine):
         reasons[role] = "by its name"
         return found
@@ -302,7 +138,7 @@ def _id_column(
         if 1 < len(c.distinct) < len(c.texts)
         and (c.is_whole or c.decimal is None)
         and not _OF_A_ROW.search(compact(c.name))
-        and not _score(other, c.name)
+        and not score(other, c.name)
     ]
     if not repeated:
         raise UndecidedError(
@@ -348,14 +184,14 @@ def _rank_time(column: Column, times: TimeFormat) -> tuple[bool, int, bool]:
 
 
 def _named(column: Column) -> int:
-    return _score("time", column.name)
+    return score("time", column.name)
 
 
 def _may_be_time(column: Column, times: TimeFormat) -> bool:
     """Return False for numbers under a name of something else, such as an id's."""
     is_number = column.decimal is not None
-    is_other = _score("user", column.name) or _score("item", column.name)
-    is_id = _OF_AN_ID.search(compact(column.name)) is not None
+    is_other = score("user", column.name) or score("item", column.name)
+    is_id = is_id_name(column.name)
     return not (is_number and not _named(column) and (is_other or is_id)) and not (
         times.written == "excel" and not _named(column)
     )
@@ -377,11 +213,7 @@ def _guess_rating(columns: Sequence[Column], reasons: dict[Role, str]) -> Column
 
 def names_rating(column: Column) -> bool:
     """Return whether a column has the name of a rating."""
-    return _score("rating", column.name) > 0 and not _is_id_name(column.name)
-
-
-def _is_id_name(name: str) -> bool:
-    return _OF_AN_ID.search(compact(name)) is not None
+    return score("rating", column.name) > 0 and not is_id_name(column.name)
 
 
 def _is_scale(column: Column) -> bool:
