@@ -203,6 +203,10 @@ class Forks:
         """Wait until a started process has ended; one that has stopped is killed."""
         return Done(**self._ask(wait=process))
 
+    def wait_for_stop(self, process: int) -> None:
+        """Wait until a started process has stopped or ended."""
+        self._ask(stop=process)
+
     def _ask(self, **question: Any) -> dict[str, Any]:
         assert self._server.stdin is not None
         assert self._server.stdout is not None
@@ -240,6 +244,11 @@ def _serve(project: Path, *, with_keras: bool) -> None:
         question = json.loads(line)
         if "wait" in question:
             answer = vars(_wait(question["wait"], *forked.pop(question["wait"])))
+        elif "stop" in question:
+            # It stays to be waited for.
+            options = os.WSTOPPED | os.WEXITED | os.WNOWAIT
+            os.waitid(os.P_PID, question["stop"], options)
+            answer = {}
         else:
             folder, args = Path(question["project"]), question["args"]
             process, *files = _fork(

@@ -75,7 +75,9 @@ def test_an_ancestor_that_was_made_again_since_counts_as_it_was(folder, longer):
     run(folder, "scale", pipeline=longer, factor=3)
     run(folder, "sum", pipeline=longer, factor=2)  # of the parameters in force
     with pytest.raises(
-        ValueError, match="added was made from another version of scaled than the"
+        ValueError,
+        match=r"added was made from another version of scaled than the present "
+        r"parameters make; run: kedro run$",
     ):
         run(folder, "sum", pipeline=longer, factor=4)
 

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 from kedro.io import DatasetError
+from kedro.pipeline import Node, Pipeline
 
 from tests.crashes import run_forked
-from tests.lineage.small_runs import LATER, PIPELINES, retrain, run, value
+from tests.lineage.small_runs import LATER, PIPELINES, add, retrain, run, value
 
 EVERY = bool(os.environ.get("TWO_TOWER_EVERY_KILL"))
 AGAIN = "2026-01-03T00.00.00.000Z"
@@ -139,3 +140,15 @@ def test_the_kept_model_is_removed_by_the_next_run(trained):
     assert (trained / "deployed").exists()
     retrain(trained, "indexing")
     assert not (trained / "deployed").exists()
+
+
+def test_outputs_of_two_deployed_models_are_not_mixed(trained):
+    retrain(trained)
+    retrain(trained, "add", run_id=AGAIN)
+    reader = Pipeline([Node(add, ["model", "tower"], "sum", name="read")])
+    with pytest.raises(
+        ValueError,
+        match=r"read can't mix its inputs: model and tower were made from different "
+        r"versions of deployed; run: kedro run --pipelines retrain$",
+    ):
+        run(trained, pipeline=reader)

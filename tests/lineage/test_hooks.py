@@ -85,7 +85,7 @@ def test_text_params_that_look_like_numbers_stay_text_in_the_recovery_command(fo
 
 GROWING = Pipeline(
     [
-        Node(add, ["raw", "deployed"], "scaled", name="grow"),
+        Node(add, ["raw", "more"], "scaled", name="grow"),
         Node(add, ["raw", "scaled"], "added", name="add"),
     ]
 )
@@ -106,7 +106,7 @@ def test_the_recovery_command_names_the_pipeline_of_the_conflicting_datasets(
             "fingerprint": fingerprint_output(
                 "scale", name, made.parameters, made.inputs
             ),
-            "ancestors": {"deployed": version},
+            "ancestors": {"more": version},
             "content": fingerprint_files(str(path)),
         }
         store.write(name, replace(made, **changes))
@@ -115,7 +115,7 @@ def test_the_recovery_command_names_the_pipeline_of_the_conflicting_datasets(
         graph, "find_producers", lambda: {"scaled": "grow", "raw_sum": "grow"}
     )
     with pytest.raises(
-        ValueError, match=r"run: kedro run --pipelines growing --from-inputs deployed$"
+        ValueError, match=r"run: kedro run --pipelines growing --from-inputs more$"
     ):
         run(folder, pipeline=reader)
 

@@ -53,9 +53,9 @@ def check_run(
     if not recorded and not only_missing_outputs:
         return  # the run makes everything itself
     parameters = Parameters(catalog)
+    plans = _plan(pipeline, origins, parameters)
     for name in recorded:
         _require_in_force(name, origins, parameters)
-    plans = _plan(pipeline, origins, parameters)
     if only_missing_outputs:
         for plan in plans:
             _require_skippable(plan, origins)
@@ -101,19 +101,19 @@ def _require_skippable(plan: Plan, origins: Origins) -> None:
         record = origins.record(name)
         if record.fingerprint == fingerprint:
             continue
+        how = _describe_change(record, plan, origins)
         raise ValueError(
             f"{name} exists, so --only-missing-outputs would skip {plan.node.name}, "
-            f"but it was made {_describe_change(record, plan)}"
-            f"{_offer_options(record, origins)}; make it again: "
+            f"but it was made {how}; make it again: "
             f"{origins.command.from_nodes(plan.node.name)}"
         )
 
 
-def _describe_change(record: Record, plan: Plan) -> str:
+def _describe_change(record: Record, plan: Plan, origins: Origins) -> str:
     if record.made_by != plan.node.name or record.inputs.keys() != plan.inputs.keys():
         return f"by {record.made_by} from {', '.join(sorted(record.inputs))}"
     if differing := describe_differences(record.parameters, plan.parameters):
-        return f"with other parameters: {differing}"
+        return f"with other parameters: {differing}{_offer_options(record, origins)}"
     changed = [name for name in plan.inputs if record.inputs[name] != plan.inputs[name]]
     return f"from another version of {changed[0]}"
 
@@ -132,12 +132,12 @@ def _require_in_force(name: str, origins: Origins, parameters: Parameters) -> No
     if root is None:
         return
     record = lineage.records[root]
-    again = origins.make_again(record)
     if record.fingerprint != lineage.used[root]:
         raise ValueError(
             f"{name} was made from another version of {root} than the present "
-            f"parameters make; run: {again}"
+            f"parameters make; run: {origins.make_all_again()}"
         )
+    again = origins.make_again(record)
     differing = describe_differences(record.parameters, lineage.in_force(record))
     whose = name if root == name else f"{name} was made from {root}, which"
     raise ValueError(

@@ -115,9 +115,7 @@ class Origins:
         if not conflicts:
             return
         roots = find_roots(conflicts, self.store)
-        again = self._unfinished_run() or self.command.from_inputs(
-            roots, pipeline=graph.find_holder(roots)
-        )
+        again = self._unfinished_run() or self._make_from(roots)
         raise ValueError(
             f"{node.name} can't mix its inputs: "
             f"{describe_conflict(roots[0], conflicts[roots[0]])}; run: {again}"
@@ -135,6 +133,20 @@ class Origins:
         if pipeline is None or pipeline == "__default__":
             return self.command.from_nodes(record.made_by, pipeline="__default__")
         return self.command.of_pipeline(pipeline)
+
+    def make_all_again(self) -> str:
+        """Return the command that makes all again, or finishes what has begun."""
+        return self._unfinished_run() or self.command.options
+
+    def _make_from(self, roots: list[str]) -> str:
+        """Return the command that makes all that follows from datasets."""
+        pipeline = graph.find_holder(roots)
+        is_deployed = any(
+            "output" in graph.find_metadata(name, self.catalog) for name in roots
+        )
+        if pipeline and is_deployed:
+            return self.command.of_pipeline(pipeline)  # see `make_again`
+        return self.command.from_inputs(roots, pipeline=pipeline)
 
     def _make_unrecorded(self, name: str) -> str:
         """Return the command that makes a dataset without a record."""
