@@ -4,6 +4,7 @@ import errno
 import fcntl
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -160,3 +161,32 @@ def test_an_unreadable_holder_is_refused_without_its_name(path):
         path.write_text("{")
         with pytest.raises(RuntimeError, match=r"wait until it has ended$"):
             RunLock(path).acquire("b")
+
+
+WORKER = """
+import multiprocessing, os, signal
+from two_tower.lineage.hooks import LockHooks
+
+def work(pipe):
+    LockHooks().before_node_run()
+    pipe.send(os.getpid())
+    signal.pause()
+
+if __name__ == "__main__":
+    here, there = multiprocessing.Pipe()
+    multiprocessing.Process(target=work, args=[there]).start()
+    print(here.recv(), flush=True)
+    signal.pause()
+"""
+
+
+def test_a_worker_of_a_killed_run_ends_with_it():
+    run = subprocess.Popen(
+        [sys.executable, "-c", WORKER], stdout=subprocess.PIPE, text=True
+    )
+    worker = os.pidfd_open(int(run.stdout.readline()))
+    run.kill()
+    run.wait()
+    ended, _, _ = select.select([worker], [], [], 20)
+    os.close(worker)
+    assert ended

@@ -1,5 +1,9 @@
 """Kedro hooks: the run's lock, its checks, lineage records, the run record."""
 
+import multiprocessing
+import os
+import signal
+import threading
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +38,7 @@ class LockHooks:
 
     def __init__(self) -> None:
         self._locks: dict[Path, RunLock] = {}
+        self._process: int | None = None
 
     @hook_impl(wrapper=True)
     def before_pipeline_run(
@@ -41,11 +46,18 @@ class LockHooks:
     ) -> Generator[None, Any, Any]:
         lock = self._find(catalog)
         lock.acquire(run_params["run_id"])
+        self._process = os.getpid()
         try:
             return (yield)
         except BaseException:
             lock.release()
             raise
+
+    @hook_impl
+    def before_node_run(self) -> None:
+        if self._process != os.getpid():  # a worker of ParallelRunner
+            self._process = os.getpid()
+            _end_with_parent()
 
     @hook_impl(wrapper=True)
     def after_pipeline_run(self, catalog: DataCatalog) -> Generator[None, Any, Any]:
@@ -64,6 +76,19 @@ class LockHooks:
     def _find(self, catalog: DataCatalog) -> RunLock:
         path = catalog[STORE].load().lock_path
         return self._locks.setdefault(path, RunLock(path))
+
+
+def _end_with_parent() -> None:
+    """Kill this process when its run is killed, whose lock is free from then on."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def wait() -> None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 @dataclass(frozen=True)
