@@ -181,7 +181,7 @@ if __name__ == "__main__":
 
 
 def test_a_worker_of_a_killed_run_ends_with_it():
-    run = subprocess.Popen(
+    run = subprocess.Popen(  # noqa: S603 - this very Python
         [sys.executable, "-c", WORKER], stdout=subprocess.PIPE, text=True
     )
     worker = os.pidfd_open(int(run.stdout.readline()))

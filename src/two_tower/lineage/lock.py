@@ -34,7 +34,7 @@ class RunLock:
 
     The file itself stays: it says which run holds the lock, or held it last. Forked
     processes do not share the lock, so a worker that outlives its run blocks no other.
-    A file system without locks gets a warning in place of the lock.
+    A file system without locks gets a warning instead.
 
     Args:
         path: of the file; missing folders are made.
