@@ -10,6 +10,9 @@ import pyarrow as pa
 from kedro.io import DataCatalog
 
 from two_tower.index.bundle import IndexBundle
+from two_tower.lineage.commands import Command
+from two_tower.lineage.origins import Origins
+from two_tower.lineage.records import LineageStore
 from two_tower.simulation.archive_writer import Member
 from two_tower.training.checkpoints import Checkpoint, CheckpointStore
 
@@ -27,6 +30,9 @@ def content_of(catalog: DataCatalog, name: str) -> str:
         Exception: whatever the dataset raises.
     """
     value = catalog[name].load()
+    if isinstance(value, LineageStore):
+        origins = Origins(catalog, Command())  # as a run asks for its inputs
+        value = [origins.record(one) for one in _recorded(catalog)]
     if isinstance(value, CheckpointStore):
         # Without a checkpoint, training ends alike from its first epoch.
         value = value.load(CHECKPOINT.fingerprint) or CHECKPOINT
@@ -36,6 +42,14 @@ def content_of(catalog: DataCatalog, name: str) -> str:
 def save_checkpoint(catalog: DataCatalog) -> None:
     """Save a checkpoint, since a finished training leaves none."""
     catalog["params:training_checkpoints"].load().save(CHECKPOINT)
+
+
+def _recorded(catalog: DataCatalog) -> list[str]:
+    """Return the datasets that a whole run makes and records."""
+    from kedro.framework.project import pipelines
+
+    made = sorted(pipelines["__default__"].all_outputs())
+    return [name for name in made if catalog.exists(name)]
 
 
 def _plain(value: Any) -> Any:  # noqa: PLR0911 - a line for each type

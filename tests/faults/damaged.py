@@ -94,7 +94,6 @@ def _find_readers(catalog: DataCatalog, data: Path) -> dict[Path, list[str]]:
     from kedro.framework.project import pipelines
 
     names = {name for part in pipelines.values() for name in part.datasets()}
-    names -= {"params:lineage"}  # read by the hooks alone: tests/lineage
     paths: dict[str, Path] = {}
     for name in sorted(names):
         filepath = catalog.config_resolver.resolve_pattern(name).get("filepath")
@@ -132,8 +131,10 @@ def _judge(catalog: DataCatalog, name: str, saved: str, file: Path) -> tuple[str
         return "hang", ""
     except Exception as error:  # noqa: BLE001 - what is raised is judged
         text = str(error)
-        # A version or a store is named as a whole.
-        named = any(str(one) in text for one in (file, *list(file.parents)[:2]))
+        # A version is named as a whole, a lineage record by its dataset.
+        names = [str(one) for one in (file, *list(file.parents)[:2])]
+        names += [file.stem] if name == "params:lineage" else []
+        named = any(one in text for one in names)
         is_clear = isinstance(error, (DatasetError, ValueError)) and named
         is_clear = is_clear and bool(_REMEDY.search(text))
         return "clear" if is_clear else "raw", f"{type(error).__name__}: {text}"

@@ -10,13 +10,14 @@ import argparse
 import re
 import sys
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Final
 
 from kedro.io import DatasetError
 
+from two_tower.atomic import SAVING, name_failures
 from two_tower.new_environment.environment import Environment, guess_environment
 from two_tower.new_environment.yaml_files import yaml_files
+from two_tower.scratch import Scratch
 
 _CONF: Final = Path("conf")
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]*")
@@ -103,8 +104,8 @@ def _name_of(path: str) -> str:
 
 def _write(folder: Path, found: Environment) -> None:
     """Write the files; the folder appears when all are written."""
-    with TemporaryDirectory(dir=_CONF, prefix=f".{folder.name}-") as scratch:
-        new = Path(scratch, folder.name)
+    with name_failures(folder), Scratch(_CONF, SAVING, folder.name) as scratch:
+        new = scratch.path / folder.name
         for path, text in yaml_files(folder.name, found).items():
             (new / path).parent.mkdir(parents=True, exist_ok=True)
             (new / path).write_text(text, encoding="utf-8")
