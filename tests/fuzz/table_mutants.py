@@ -12,7 +12,20 @@ import pyarrow.parquet as pq
 ODD = (
     *("", " ", "NA", "nan", "NULL", "None", "inf", "-inf", "-1", "0", "+7", "--5"),
     *("1e400", "9" * 30, "1.5", "4,5", "True", "12.0", "1e16", "1.60E+09", "0x1F"),
-    *("１２", "٣", "\u00a07", "é", "🙂", "\x00", "'", '"', '""', "a\nb", "a\rb", "\t"),
+    *(
+        "\uff11\uff12",
+        "\u0663",
+        "\u00a07",
+        "é",
+        "🙂",
+        "\x00",
+        "'",
+        '"',
+        '""',
+        "a\nb",
+        "a\rb",
+        "\t",
+    ),
     *("2020-13-45", "31.02.2020", "24.09.2020", "2020-09-24T17:30:00+02:00"),
     *("epoch", "infinity", "20200924", "1600914131", "1600914131000", "44098.7"),
     *("[1, 2]", "['a', 'b']", '["a"]', "{}", "x" * 70_000, "a;b", "a|b", "${x}", "%Y"),
@@ -158,27 +171,52 @@ def _change_header(tables: Tables, random: Random) -> None:
     name, rows, column = _pick(tables, random)
     if not rows or not rows[0]:
         return
-    header, kind = rows[0], random.randrange(8)
-    other = random.randrange(len(header))
-    if kind == 0:
-        header[column] = random.choice(["", " ", header[column].upper(), "é", "a b"])
-    elif kind == 1:
-        header[column] = f" {header[column]} "
-    elif kind == 2:
-        header[column] = header[other]
-    elif kind == 3:
-        header[column], header[other] = header[other], header[column]
-    elif kind == 4:
-        del rows[0]
-    elif kind == 5:
-        for row in rows:
-            del row[column : column + 1]
-    elif kind == 6:
-        for i, row in enumerate(rows):
-            row.insert(column, "more" if i == 0 else str(i))
-    else:
-        rows.insert(random.randrange(1, len(rows) + 1), list(header))
+    kind = random.choice(list(HEADERS))
+    HEADERS[kind](rows, column, random)
     tables.made.append(f"header of {name}: {kind}")
+
+
+def _rename(rows: list[list[Any]], column: int, random: Random) -> None:
+    names = ["", " ", rows[0][column].upper(), f" {rows[0][column]} ", "é", "a b"]
+    rows[0][column] = random.choice(names)
+
+
+def _repeat_name(rows: list[list[Any]], column: int, random: Random) -> None:
+    rows[0][column] = random.choice(rows[0])
+
+
+def _swap_names(rows: list[list[Any]], column: int, random: Random) -> None:
+    other = random.randrange(len(rows[0]))
+    rows[0][column], rows[0][other] = rows[0][other], rows[0][column]
+
+
+def _remove_header(rows: list[list[Any]], column: int, random: Random) -> None:
+    del rows[0]
+
+
+def _remove_column(rows: list[list[Any]], column: int, random: Random) -> None:
+    for row in rows:
+        del row[column : column + 1]
+
+
+def _add_column(rows: list[list[Any]], column: int, random: Random) -> None:
+    for i, row in enumerate(rows):
+        row.insert(column, "more" if i == 0 else str(i))
+
+
+def _repeat_header(rows: list[list[Any]], column: int, random: Random) -> None:
+    rows.insert(random.randrange(1, len(rows) + 1), list(rows[0]))
+
+
+HEADERS: dict[str, Callable[[list[list[Any]], int, Random], None]] = {
+    "renamed": _rename,
+    "repeated name": _repeat_name,
+    "swapped names": _swap_names,
+    "removed": _remove_header,
+    "column removed": _remove_column,
+    "column added": _add_column,
+    "header repeated": _repeat_header,
+}
 
 
 def _change_rows(tables: Tables, random: Random) -> None:
@@ -280,8 +318,8 @@ TYPES: dict[str, Callable[[list[Any]], pa.Array]] = {
     "timestamp": lambda v: pa.array(
         [1_600_914_131_000_000 + i for i in range(len(v))], pa.timestamp("us")
     ),
-    "time": lambda v: pa.array([i for i in range(len(v))], pa.time32("s")),
-    "duration": lambda v: pa.array([i for i in range(len(v))], pa.duration("s")),
+    "time": lambda v: pa.array(range(len(v)), pa.time32("s")),
+    "duration": lambda v: pa.array(range(len(v)), pa.duration("s")),
     "list": lambda v: pa.array([[str(x), "b"] for x in v]),
     "nested list": lambda v: pa.array([[[str(x)]] for x in v]),
     "list of structs": lambda v: pa.array([[{"name": str(x)}] for x in v]),
