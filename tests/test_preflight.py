@@ -106,7 +106,6 @@ REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
         {"training": {"item_tower": {"features": {"colour": True}}}},
         "item_tower.features names 'colour'",
     ),
-    "a window of nothing": ("data", {"sequencing": {"window": 0}}, "window is 0"),
     "positives that are negatives": (
         "sequencing",
         {"sequencing": {"explicit_negatives": {"max_rating": 2}}},

@@ -20,12 +20,21 @@ EPOCHS = 4
 HISTORY = [{"epoch": n, "kept": n == 2} for n in range(1, EPOCHS + 1)]
 
 
-def refit(folder, start="scratch", *, model=None, kind="leave_one_out", ancestors=()):
+def refit(
+    folder,
+    start="scratch",
+    *,
+    model=None,
+    kind="leave_one_out",
+    ancestors=(),
+    changes=None,
+):
     folder.mkdir()
     lineage = lineage_in(folder)
     for name in REFIT_INPUTS:
         origins = dict.fromkeys(ancestors, "f")
-        lineage.write(name, Record(f"print of {name}", "node", "run", {}, {}, origins))
+        made = Record(f"print of {name}", "n", "r", {}, {}, origins, "kedro run", None)
+        lineage.write(name, made)
     return refit_two_tower(
         refit=Refit(start=start),
         split_report={"kind": kind},
@@ -35,7 +44,7 @@ def refit(folder, start="scratch", *, model=None, kind="leave_one_out", ancestor
         feature_information=FEATURE_INFORMATION,
         training_checkpoints=CheckpointStore(folder / "checkpoints"),
         lineage=lineage,
-        parameters=parameters({"epochs": EPOCHS}),
+        parameters=parameters({"epochs": EPOCHS}, changes or {}),
         **tables_of(),
     )
 
@@ -76,3 +85,10 @@ def test_a_model_of_everything_is_not_refitted(tmp_path):
 def test_a_retrained_model_is_refitted_from_its_weights_only(tmp_path):
     with pytest.raises(ValueError, match=r"add --params refit\.start=warm"):
         refit(tmp_path / "refit", ancestors=["deployed_query_tower"])
+
+
+def test_a_refit_leaves_out_features_that_the_data_do_not_declare(tmp_path):
+    hashes = {"mood": [{"buckets": 5, "dimension": 4}]}
+    wish = {"optional_features": ["mood"], "item_tower": {"hashes": hashes}}
+    towers, _ = refit(tmp_path / "a", changes=wish)
+    assert list(towers.item_tower.features) == ["genres", "year", "length"]

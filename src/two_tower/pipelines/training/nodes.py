@@ -169,6 +169,7 @@ def refit_two_tower(  # noqa: PLR0913 (its inputs in the catalog)
         TrainingError: see `train_two_tower`.
     """
     from two_tower.training.assembly import prepare, train
+    from two_tower.training.features import fit_to_features
     from two_tower.training.inputs import read_inputs
 
     _require_refit(refit, split_report, lineage)
@@ -180,6 +181,8 @@ def refit_two_tower(  # noqa: PLR0913 (its inputs in the catalog)
     )
     parameters = _without_absent_times(parameters, tables["train_sequences"])
     prepare(parameters)
+    fingerprint = fingerprint_training(lineage, parameters, refit, names=REFIT_INPUTS)
+    parameters = fit_to_features(parameters, feature_schema)
     nothing = tables["validation_examples"].limit(0)
     inputs = read_inputs(
         tables | {"validation_examples": nothing},
@@ -190,7 +193,7 @@ def refit_two_tower(  # noqa: PLR0913 (its inputs in the catalog)
     return train(
         parameters,
         inputs,
-        fingerprint_training(lineage, parameters, refit, names=REFIT_INPUTS),
+        fingerprint,
         training_checkpoints,
         deployed=two_tower_model if refit.start == "warm" else None,
         epochs=epochs,
