@@ -1,3 +1,4 @@
+import ibis
 import pytest
 
 from tests.sequences.tables import FILE_ORDER, interactions, sequence, some_interactions
@@ -121,3 +122,38 @@ def test_ties_are_counted_within_users():
     kept = FILE_ORDER.number_positions(table, timed=True)
     assert share_of_ties(kept) == 0.5
     assert share_of_ties(kept.filter(kept.user_id == 2)) == 0.0
+
+
+@pytest.mark.parametrize(("minimum", "warned"), [(2, False), (4, True)])
+def test_a_selection_that_drops_much_is_warned_of(minimum, warned, caplog):
+    # Of ten interactions, three are with items of fewer than two, six of fewer than 4.
+    often = [(user, 1, user) for user in range(4)]
+    rare = [(user, 2, 9) for user in range(3)] + [(0, item, 9) for item in (5, 6, 7)]
+    found = sequence(
+        interactions(*often, *rare),
+        selection={"min_item_interactions": minimum},
+        split={"kind": "none"},
+    )
+    split_report(found)
+    lines = [
+        line.getMessage() for line in caplog.records if line.levelname == "WARNING"
+    ]
+    expected = "drops 60 % of the interactions (6 at 'of items with enough')"
+    assert any(expected in line for line in lines) == warned
+    assert len(lines) == warned
+
+
+def test_data_without_times_are_reported(caplog):
+    untimed = some_interactions().mutate(timestamp=ibis.null("int64"))
+    found = split_report(sequence(untimed, split={"kind": "random"}))
+    assert found["has_times"] is False
+    assert found["cut_offs"] is None
+    assert found["ties"] == {
+        "handling": "shuffled",
+        "seed": 0,
+        "share_of_consecutive_pairs": 0.0,
+    }
+    times = {
+        name: found["splits"]["test"][f"{name}_timestamp"] for name in ("first", "last")
+    }
+    assert times == {"first": None, "last": None}
