@@ -115,7 +115,7 @@ class Origins:
         if not conflicts:
             return
         roots = find_roots(conflicts, self.store)
-        again = self._unfinished_run() or self._make_from(roots)
+        again = self._unfinished_run() or self.make_from(roots)
         raise ValueError(
             f"{node.name} can't mix its inputs: "
             f"{describe_conflict(roots[0], conflicts[roots[0]])}; run: {again}"
@@ -138,7 +138,7 @@ class Origins:
         """Return the command that makes all again, or finishes what has begun."""
         return self._unfinished_run() or self.command.options
 
-    def _make_from(self, roots: list[str]) -> str:
+    def make_from(self, roots: list[str]) -> str:
         """Return the command that makes all that follows from datasets."""
         pipeline = graph.find_holder(roots)
         is_deployed = any(
