@@ -236,3 +236,10 @@ def test_the_first_rows_of_the_real_ml_100k(real_archive):  # covers: N1
     genres = "Animation, Children's, Comedy"
     assert movies.preview(1)["data"] == [[1, "Toy Story (1995)", genres, 1995]]
     assert users.preview(1)["data"] == [[1, "M", 24, "technician", "85711"]]
+
+
+def test_a_folder_in_place_of_the_archive_is_refused(path, open_table):
+    path.mkdir(parents=True)
+    for read in (open_table("ratings").load, open_table("ratings").fingerprint):
+        with pytest.raises(DatasetError, match=r"\.zip is a folder, .*; remove it"):
+            read()

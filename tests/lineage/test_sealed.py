@@ -38,3 +38,16 @@ def test_a_file_of_another_form_is_named(tmp_path, text):
     path.write_text(text)
     with pytest.raises(DamagedFileError, match=str(path)):
         read_sealed(path)
+
+
+def test_the_file_of_another_name_is_refused(tmp_path):
+    write_sealed(tmp_path / "a.json", CONTENT)
+    (tmp_path / "a.json").rename(tmp_path / "b.json")
+    with pytest.raises(DamagedFileError, match=r"b\.json is damaged"):
+        read_sealed(tmp_path / "b.json")
+
+
+def test_a_folder_in_place_of_the_file_is_refused(tmp_path):
+    (tmp_path / "a.json").mkdir()
+    with pytest.raises(DamagedFileError, match=r"a\.json is a folder"):
+        read_sealed(tmp_path / "a.json")

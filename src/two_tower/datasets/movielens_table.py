@@ -116,6 +116,8 @@ class MovieLensTableDataset(FileDataset):
 
     def _archive(self) -> Path:
         path = Path(self._filepath)
+        if path.is_dir():
+            raise DatasetError(f"{path} is a folder, not a zip archive; remove it")
         if not path.exists():
             self._download(path)
         return path

@@ -1,4 +1,4 @@
-"""JSON files with a digest of their content, by which damage is noticed."""
+"""JSON files with a digest of their name and content, by which damage is noticed."""
 
 import hashlib
 import json
@@ -22,7 +22,7 @@ def write_sealed(path: Path, content: dict[str, Any]) -> None:
         content: values of JSON's types; `digest` is no key of it.
     """
     plain = json.loads(json.dumps(content))  # the keys are text from here on
-    sealed = {**plain, _DIGEST: _digest(plain)}
+    sealed = {**plain, _DIGEST: _digest(path, plain)}
     with replace_file(path) as new:
         text = json.dumps(sealed, indent=2, sort_keys=True)
         new.write_text(text + "\n", encoding="utf-8")
@@ -38,9 +38,11 @@ def read_sealed(path: Path) -> dict[str, Any] | None:
         text = path.read_bytes()
     except FileNotFoundError:
         return None
+    except IsADirectoryError as error:
+        raise DamagedFileError(f"{path} is a folder, where a file was saved") from error
     try:
         content: dict[str, Any] = json.loads(text)
-        if content.pop(_DIGEST) == _digest(content):
+        if content.pop(_DIGEST) == _digest(path, content):
             return content
     except (ValueError, KeyError, TypeError, AttributeError):
         pass  # other than an object with a digest
@@ -49,6 +51,6 @@ def read_sealed(path: Path) -> dict[str, Any] | None:
     )
 
 
-def _digest(content: dict[str, Any]) -> str:
-    text = json.dumps(content, sort_keys=True, allow_nan=False)
+def _digest(path: Path, content: dict[str, Any]) -> str:
+    text = json.dumps([path.name, content], sort_keys=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
