@@ -32,7 +32,7 @@ def content_of(catalog: DataCatalog, name: str) -> str:
     value = catalog[name].load()
     if isinstance(value, LineageStore):
         origins = Origins(catalog, Command())  # as a run asks for its inputs
-        value = [origins.record(one) for one in _recorded(catalog)]
+        value = [origins.record(one) for one in _recorded()]
     if isinstance(value, CheckpointStore):
         # Without a checkpoint, training ends alike from its first epoch.
         value = value.load(CHECKPOINT.fingerprint) or CHECKPOINT
@@ -44,12 +44,11 @@ def save_checkpoint(catalog: DataCatalog) -> None:
     catalog["params:training_checkpoints"].load().save(CHECKPOINT)
 
 
-def _recorded(catalog: DataCatalog) -> list[str]:
+def _recorded() -> list[str]:
     """Return the datasets that a whole run makes and records."""
     from kedro.framework.project import pipelines
 
-    made = sorted(pipelines["__default__"].all_outputs())
-    return [name for name in made if catalog.exists(name)]
+    return sorted(pipelines["__default__"].all_outputs())
 
 
 def _plain(value: Any) -> Any:  # noqa: PLR0911 - a line for each type

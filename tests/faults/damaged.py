@@ -75,7 +75,9 @@ def try_damages(project: Project, count: int, seed: int = 0) -> list[Outcome]:
         with _restored(file, other):
             DAMAGES[damage](file, other, rng)
             for name in readers[file]:
-                kind, text = _judge(catalog, name, saved[name], file)
+                # A swap damages both, and the first to be read is named.
+                damaged = (file, other) if "swapped" in damage else (file,)
+                kind, text = _judge(catalog, name, saved[name], damaged)
                 outcomes.append(Outcome(file, damage, name, kind, text))
     return outcomes
 
@@ -123,7 +125,9 @@ def _choose(
         yield rng.choice(files), rng.choice(OF_CHANCE)
 
 
-def _judge(catalog: DataCatalog, name: str, saved: str, file: Path) -> tuple[str, str]:
+def _judge(
+    catalog: DataCatalog, name: str, saved: str, damaged: tuple[Path, ...]
+) -> tuple[str, str]:
     try:
         with _limited(SECONDS):
             found = content_of(catalog, name)
@@ -131,14 +135,21 @@ def _judge(catalog: DataCatalog, name: str, saved: str, file: Path) -> tuple[str
         return "hang", ""
     except Exception as error:  # noqa: BLE001 - what is raised is judged
         text = str(error)
-        # A version is named as a whole, a lineage record by its dataset.
-        names = [str(one) for one in (file, *list(file.parents)[:2])]
-        names += [file.stem] if name == "params:lineage" else []
-        named = any(one in text for one in names)
+        named = any(one in text for file in damaged for one in _names(file))
         is_clear = isinstance(error, (DatasetError, ValueError)) and named
         is_clear = is_clear and bool(_REMEDY.search(text))
         return "clear" if is_clear else "raw", f"{type(error).__name__}: {text}"
     return ("unchanged" if found == saved else "silent"), ""
+
+
+def _names(file: Path) -> list[str]:
+    """Return the texts that name a file: a version is named as a whole."""
+    is_record = file.parent.name == "lineage"  # is named by its dataset
+    folders = list(file.parents)[:2]
+    # What a run says of data that fit no record has the dataset, not the file.
+    dataset = next((one.parent for one in folders if one.name[:2] == "v-"), file)
+    own = [file.stem] if is_record else [f"{dataset.stem} is not what"]
+    return [*own, str(file), *map(str, folders)]
 
 
 @contextmanager
