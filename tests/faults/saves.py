@@ -115,9 +115,11 @@ def _save_record(folder: Path, i: int) -> None:
         fingerprint=f"{i:064x}",
         made_by="node",
         run=str(i),
+        command="kedro run",
         parameters={},
         inputs={},
         ancestors={},
+        content=None,
     )
     LineageStore(folder / "deep").write("metrics", record)
 
