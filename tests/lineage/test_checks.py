@@ -144,6 +144,16 @@ def test_skipping_outputs_of_other_parameters_or_sources_is_refused(folder, chan
         )
 
 
+def test_a_refused_skip_offers_the_options_that_made_the_output(folder):
+    run(folder, runtime_params={"times": {"factor": 2}})
+    with pytest.raises(
+        ValueError,
+        match=r"factor was 2, is 3. Use it as it is: kedro run --params "
+        r"times.factor=2 --only-missing-outputs; make it again: kedro run",
+    ):
+        run(folder, factor=3, only_missing_outputs=True)
+
+
 def test_skipping_the_output_of_another_node_is_refused(folder):
     other = Pipeline([Node(add, ["raw", "raw"], "scaled", name="double")])
     run(folder, pipeline=other)

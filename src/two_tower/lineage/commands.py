@@ -43,6 +43,8 @@ class Command:
             for name, option in _FILTERS.items()
             if (chosen := run_params.get(name))
         ]
+        if run_params.get("only_missing_outputs"):
+            filters.append(" --only-missing-outputs")
         return cls(
             options=_options(run_params["env"], run_params["runtime_params"]),
             pipelines=filters[0] if run_params["pipeline_names"] else "",
