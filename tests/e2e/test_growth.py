@@ -140,7 +140,7 @@ def test_retraining_before_any_training_is_refused_with_a_command(tmp_path):
     project = Project.create(tmp_path / "project")
     project.run("--pipelines", "simulation")
     message = project.refusal("--pipelines", "retrain")
-    assert "nothing is saved at" in message
+    assert "there is no query tower in" in message
     assert "run: kedro run" in message
 
 

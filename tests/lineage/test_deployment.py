@@ -9,7 +9,8 @@ from kedro.io import DatasetError
 from kedro.pipeline import Node, Pipeline
 
 from tests.crashes import run_forked
-from tests.lineage.small_runs import LATER, PIPELINES, add, retrain, run, value
+from tests.lineage.small_runs import LATER, PIPELINES, add, copy, retrain, run, value
+from two_tower.lineage import graph
 
 EVERY = bool(os.environ.get("TWO_TOWER_EVERY_KILL"))
 AGAIN = "2026-01-03T00.00.00.000Z"
@@ -38,17 +39,17 @@ def test_a_second_retraining_starts_from_the_first_one(trained):
 def test_a_run_that_is_killed_anywhere_and_repeated_gives_the_result_of_one(
     trained, tmp_path_factory, name
 ):
-    def copy() -> Path:
+    def copy_data() -> Path:
         folder = tmp_path_factory.mktemp(name) / "data"
         shutil.copytree(trained, folder)
         return folder
 
-    whole = copy()
+    whole = copy_data()
     changes = run_forked(lambda: retrain(whole, name), whole).changes
     assert value(whole, "index") == RESULT[name]
     every = range(1, len(changes) + 1)
     for at in every if EVERY else every[3::9]:
-        folder = copy()
+        folder = copy_data()
         killed = run_forked(lambda folder=folder: retrain(folder, name), folder, at=at)
         assert killed.code == -9, killed.output
         retrain(folder, name, run_id=AGAIN)
@@ -152,3 +153,17 @@ def test_outputs_of_two_deployed_models_are_not_mixed(trained):
         r"versions of deployed; run: kedro run --pipelines retrain$",
     ):
         run(trained, pipeline=reader)
+
+
+def test_items_may_be_added_from_newer_data_than_the_histories(trained, monkeypatch):
+    typing = Pipeline([Node(copy, "raw_sum", "more", name="type")])
+    histories = Pipeline([Node(copy, "more", "sum", name="collect")])
+    reader = Pipeline([Node(add, ["sum", "tower"], "added", name="read")])
+    others = {"histories": typing + histories, "read": reader}
+    monkeypatch.setattr(graph, "pipelines", {**PIPELINES, **others})
+    (trained / "raw_sum.json").write_text("[7]")
+    run(trained, pipeline=typing + histories)
+    (trained / "raw_sum.json").write_text("[8]")
+    run(trained, pipeline=typing + PIPELINES["add"], run_id=LATER)
+    run(trained, pipeline=reader, run_id=AGAIN)
+    assert value(trained, "added") == [7, 2, 4, 8]

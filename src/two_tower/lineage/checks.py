@@ -179,10 +179,18 @@ class _Lineage:
         """Return the first of a dataset and its ancestors to differ now, or None."""
         if name not in self.records or self._expect(name) == self.used.get(name):
             return None
-        for ancestor in self.records[name].inputs:
+        for ancestor in self._followed(self.records[name]):
             if root := self.find_outdated(ancestor):
                 return root
         return name
+
+    def _followed(self, record: Record) -> list[str]:
+        """Return the inputs of a dataset that are made, and count as its ancestors."""
+        return [
+            name
+            for name in record.inputs
+            if name in self.records and name in record.ancestors
+        ]
 
     def _expect(self, name: str) -> str:
         """Return the fingerprint that a dataset would have if it were made now.
@@ -192,9 +200,10 @@ class _Lineage:
         if name not in self._expected:
             record = self.records[name]
             is_present = record.fingerprint == self.used.get(name)
+            followed = self._followed(record)
             inputs = {
                 other: self._expect(other)
-                if other in self.records
+                if other in followed
                 else fingerprint
                 if is_present
                 else self.used.get(other, fingerprint)

@@ -96,14 +96,11 @@ class Origins:
             origins: of its inputs.
         """
         updated = [
-            name
-            for name in origins
+            origin
+            for name, origin in origins.items()
             if graph.find_metadata(name, self.catalog).get("output") in node.outputs
         ]
-        if not updated:
-            return merge_origins(origins.values())
-        direct = {name: origin[name] for name, origin in origins.items()}
-        return merge_origins([direct, *(origins[name] for name in updated)])
+        return merge_origins(updated or origins.values())
 
     def require_agreement(self, node: Node, origins: Mapping[str, Origin]) -> None:
         """Refuse inputs of a node that have different versions of an ancestor.
