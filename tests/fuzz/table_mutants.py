@@ -296,7 +296,7 @@ def _change_parameters(tables: Tables, random: Random) -> None:
 def _number(value: Any, default: float = 0.0) -> float:
     try:
         return float(value)
-    except ValueError:
+    except (TypeError, ValueError):
         return default
 
 

@@ -72,8 +72,8 @@ def test_times_ties_and_ratings_are_described():
 def test_the_summary_has_counts_days_and_joins():
     report = report_of(interactions(FEW), items=["1", "2"])
     assert summarise(report) == (
-        "4 interactions of 2 users and 3 items; from 2020-09-13 to 2020-09-15, 75.0% "
-        "at seconds of their own, 50.0% tied with the one before; 75.0% have an item "
+        "4 interactions of 2 users and 3 items; from 2020-09-13 to 2020-09-15 at 3 "
+        "distinct seconds (75.0%), 50.0% tied with the one before; 75.0% have an item "
         "of raw_items"
     )
 
