@@ -151,10 +151,10 @@ def test_exact_repetitions_are_warned_of(copies, is_warned):
 
 
 @pytest.mark.parametrize(
-    ("step", "rounded"), [(128, 128), (1_000, 1_000), (60, None), (7, None)]
+    ("step", "rounded"), [(128, 128), (1_000, 1_000), (86_400, None), (7, None)]
 )
 def test_times_that_lost_their_digits_are_warned_of(step, rounded):
-    start = START - START % (step * 60) + step
+    start = START - START % (step * 60) + step  # no full minute, unless it is a step
     rows = [("u", str(i), start + i * step, None) for i in range(30)]
     report = report_of(interactions(rows))
     assert report["interactions"]["times"]["rounded"] == rounded

@@ -73,9 +73,9 @@ def summarise(report: Mapping[str, JsonObject]) -> str:
     times, when = events["times"], "no times"
     if times:
         when = (
-            f"from {times['first']} to {times['last']} at {times['seconds']:,} distinct "
-            f"seconds ({times['distinct']:.1%}), {times['ties']:.1%} tied with the one "
-            "before"
+            f"from {times['first']} to {times['last']} at {times['seconds']:,} "
+            f"distinct seconds ({times['distinct']:.1%}), {times['ties']:.1%} tied "
+            "with the one before"
         )
     joins = [
         f"{_percent(report, entity)} have {_AN[entity]} of raw_{entity}s"

@@ -47,6 +47,7 @@ def interactions(tmp_path):
 
 def test_sound_interactions_pass(interactions):
     interactions_are_sound(interactions())
+    interactions_are_sound(interactions(timestamp=[None] * 3))  # data without times
 
 
 @pytest.mark.parametrize(
