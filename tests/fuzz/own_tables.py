@@ -211,7 +211,7 @@ def _read(tables: Tables, name: str, folder: Path) -> list[dict[str, Any]]:
     if name in tables.typed:
         rows = pq.read_table(folder / f"{name}.parquet").to_pylist()
     else:
-        text = (folder / f"{name}.csv").read_text("utf-8-sig")
+        text = (folder / f"{name}.csv").read_bytes().decode("utf-8-sig")
         rows = list(csv.DictReader(io.StringIO(text, newline="")))
     return [{key: _or_none(v, missing) for key, v in row.items()} for row in rows]
 
