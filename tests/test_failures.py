@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from kedro.io import AbstractDataset, DatasetError
+from kedro.io import AbstractDataset, DataCatalog, DatasetError
 from kedro.validation import DataValidationError
 from omegaconf import OmegaConf
 
@@ -50,6 +50,53 @@ def test_a_datasets_refusal_is_its_cause(error, message):
     dataset = FailingDataset("a", error)
     assert describe(raised_by(dataset.load)).startswith(message.format("loaded"))
     assert describe(raised_by(dataset.save, 1)).startswith(message.format("saved"))
+
+
+def test_a_dataset_of_the_catalog_has_its_name():
+    refused = FailingDataset("a", DatasetError("nothing is saved; run: kedro run"))
+    full = FailingDataset("b", OSError(28, "No space left on device", "b/1"))
+    catalog = DataCatalog({"items": refused, "users": full})
+    assert describe(raised_by(catalog.load, "items")) == (
+        "items: nothing is saved; run: kedro run"
+    )
+    assert describe(raised_by(catalog.save, "users", 1)) == (
+        "users can't be saved: [Errno 28] No space left on device: 'b/1'"
+    )
+
+
+def test_a_fault_below_the_catalog_is_told_as_a_fault():
+    catalog = DataCatalog({"items": FailingDataset("a", KeyError("user_id"))})
+    found = describe(raised_by(catalog.load, "items"))
+    assert found.startswith("KeyError: 'user_id'")
+
+
+class ResourceExhaustedError(Exception):
+    """An error like TensorFlow's."""
+
+    __module__ = "tensorflow.python.framework.errors_impl"
+
+
+@pytest.mark.parametrize(
+    ("error", "memory"),
+    [
+        (MemoryError("Unable to allocate 7 TiB"), "Unable to allocate 7 TiB"),
+        (MemoryError(), "no more could be allocated"),
+        (
+            ResourceExhaustedError("Graph\n  OOM when allocating [9,9]\n a page"),
+            "OOM when allocating [9,9]",
+        ),
+    ],
+)
+def test_too_little_memory_is_no_fault(error, memory):
+    found = describe(error)
+    assert found.startswith(f"there is too little memory ({memory}); lower what a batc")
+    catalog = DataCatalog({"items": FailingDataset("a", error)})
+    assert memory in describe(raised_by(catalog.save, "items", 1))
+
+
+def test_a_page_of_text_is_cut():
+    error = raised_by({}.__getitem__, "many words " * 1_000)
+    assert len(describe(error)) < 700
 
 
 def test_a_validators_refusal_names_the_dataset():

@@ -6,8 +6,6 @@ import shlex
 import traceback
 from collections.abc import Sequence
 from datetime import datetime
-from logging import ERROR, Formatter, LogRecord
-from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Final
 
@@ -30,9 +28,13 @@ LOG: Final = Path("logs", "errors.log")
 LOG_BYTES: Final = 1 << 20
 """Size from which the file is moved to `errors.log.1`, in place of an older one."""
 
+SHOWN_CHARACTERS: Final = 500
+"""Most characters of a fault's own text in its message."""
+
 REFUSALS: Final = (
     DatasetError,
     KedroSessionError,
+    MemoryError,
     MissingConfigException,
     OSError,
     OmegaConfBaseException,
@@ -46,11 +48,15 @@ SPEAKING: Final = tuple(
     Path(str(package.__file__)).parent
     for package in (kedro, omegaconf, pydantic, pydantic_core, two_tower)
 )
-"""Packages in which a ValueError, too, speaks to the user; elsewhere it is a fault."""
+"""Packages whose ValueErrors and RuntimeErrors speak to the user; others are faults."""
 
 FAILED = re.compile(
-    r"Failed while (load|sav)ing data (?:from|to) dataset (.*?)\.\n", re.S
+    r"(?:(.+?): )?Failed while (load|sav)ing data (?:from|to) dataset (.*?)\.\n",
+    re.DOTALL,
 )
+"""Words of Kedro's datasets around an error; its catalog puts the name before them."""
+
+OUT_OF_MEMORY = re.compile("OOM when|RESOURCE_EXHAUSTED|[Oo]ut of memory")
 RESOLVED = re.compile(r"\w+ raised while resolving interpolation: ")
 
 
@@ -66,8 +72,8 @@ def describe(error: BaseException) -> str:
     frame = _own_frame(fault)
     where = f", in {frame}" if frame else ""
     return (
-        f"{type(fault).__name__}: {fault}{where}. This is a fault of the program, not "
-        "of its input; please report it with the traceback"
+        f"{type(fault).__name__}: {_shorten(str(fault))}{where}. This is a fault of "
+        "the program, not of its input; please report it with the traceback"
     )
 
 
@@ -87,44 +93,49 @@ def keep_traceback(error: BaseException, project: Path, command: Sequence[str]) 
         f"Python {platform.python_version()}"
     )
     text = "".join(traceback.format_exception(error))[-LOG_BYTES // 2 :]
-    record = LogRecord("", ERROR, "", 0, f"{heading}\n{text}", None, None)
     try:
         log.parent.mkdir(exist_ok=True)
-        _append(record, log)
+        _append(f"{heading}\n{text}\n", log)
     except OSError as failure:
         return f"The traceback is lost: {log} can't be written ({failure.strerror})"
     return f"The traceback is in {log}"
 
 
-def _append(record: LogRecord, log: Path) -> None:
-    handler = RotatingFileHandler(
-        log, maxBytes=LOG_BYTES, backupCount=1, encoding="utf-8"
-    )
-    handler.setFormatter(Formatter("%(message)s"))
-    try:
-        handler.emit(record)
-    finally:
-        handler.close()
+def _append(text: str, log: Path) -> None:
+    """Append to a file, which is moved away first if it would grow too large."""
+    size = log.stat().st_size if log.exists() else 0
+    if size and size + len(text.encode()) > LOG_BYTES:
+        log.replace(log.with_name(f"{log.name}.1"))
+    with log.open("a", encoding="utf-8") as file:
+        file.write(text)
 
 
 def _is_refusal(error: BaseException) -> bool:
     if isinstance(error, DatasetError) and FAILED.match(str(error)):
         cause = error.__cause__
         return cause is None or _is_remote(cause) or _is_refusal(cause)
-    if isinstance(error, REFUSALS):
+    if isinstance(error, REFUSALS) or _memory_error(error):
         return True
-    return isinstance(error, ValueError) and _speaks(error)
+    return isinstance(error, ValueError | RuntimeError) and _speaks(error)
 
 
 def _explain(error: BaseException) -> str:
     """Return the text of a refusal, without what Kedro and OmegaConf put around it."""
     text = str(error) or type(error).__name__
+    if memory := _memory_error(error):
+        return (
+            f"there is too little memory ({memory}); lower what a batch or a chunk "
+            "holds: tokens_per_batch, pairs, logits_chunk, item_block, chunks"
+        )
     if isinstance(error, DataValidationError) and error.dataset_name:
         done = "loaded" if error.mode == "load" else "saved"
         return f"{error.dataset_name} can't be {done}: {error.message}"
     if isinstance(error, DatasetError) and (match := FAILED.match(text)):
-        done = "loaded" if match[1] == "load" else "saved"
-        return f"{_name(match[2])} can't be {done}: {text[match.end() :]}"
+        name, action, dataset = match.groups()
+        done = "loaded" if action == "load" else "saved"
+        inner = _innermost(error)
+        cause = _explain(inner) if _memory_error(inner) else text[match.end() :]
+        return f"{name or _name(dataset)} can't be {done}: {cause}"
     if isinstance(error, OmegaConfBaseException):
         first = RESOLVED.sub("", text).splitlines()[0]
         return f"{error.full_key}: {first}" if error.full_key else first
@@ -153,11 +164,18 @@ def _name(dataset: str) -> str:
     return match[1].strip("'") if match else dataset
 
 
+def _shorten(text: str) -> str:
+    """Return a text cut to `SHOWN_CHARACTERS`; TensorFlow's have pages."""
+    cut = text[:SHOWN_CHARACTERS]
+    return text if cut == text else f"{cut}…"
+
+
 def _innermost(error: BaseException) -> BaseException:
-    """Return the error that Kedro wrapped into a DatasetError, or the error itself."""
+    """Return the error that Kedro wrapped into DatasetErrors, or the error itself."""
     cause = error.__cause__
-    is_wrapped = isinstance(error, DatasetError) and cause and not _is_remote(cause)
-    return cause if is_wrapped and cause else error
+    if not isinstance(error, DatasetError) or cause is None or _is_remote(cause):
+        return error
+    return _innermost(cause)
 
 
 def _speaks(error: BaseException) -> bool:
@@ -188,6 +206,18 @@ def _frames(error: BaseException) -> list[tuple[str, str, str]]:
         return re.findall(r'File "(.+?)", line (\d+), in (\S+)', str(cause))
     found = traceback.extract_tb(error.__traceback__)
     return [(one.filename, str(one.lineno), one.name) for one in found]
+
+
+def _memory_error(error: BaseException) -> str:
+    """Return what could not be allocated, or "" for another error.
+
+    TensorFlow and JAX have a page of text around it.
+    """
+    if isinstance(error, MemoryError):
+        return str(error) or "no more could be allocated"
+    is_own = type(error).__module__.startswith(("tensorflow", "jax"))
+    lines = str(error).splitlines() if is_own else []
+    return next((line.strip() for line in lines if OUT_OF_MEMORY.search(line)), "")
 
 
 def _is_remote(cause: BaseException) -> bool:

@@ -1,9 +1,11 @@
 """The base of all typed parameters, and options that pipelines share."""
 
 from collections.abc import Mapping
+from math import isfinite
 from typing import (
     Annotated,
     Any,
+    Final,
     Generic,
     Literal,
     Self,
@@ -27,6 +29,21 @@ RawId: TypeAlias = StrictInt | str
 SeenItems: TypeAlias = Literal["left_out", "ranked"]
 Ids: TypeAlias = Annotated[tuple[RawId, ...], Field(min_length=1)]
 
+Size: TypeAlias = Annotated[int, Field(ge=1, le=1 << 16)]
+"""A width, or a number of heads, epochs or samples, that multiplies the work."""
+
+Rows: TypeAlias = Annotated[int, Field(ge=1, le=1 << 22)]
+"""Rows, items or tokens that are in memory at one time."""
+
+Factor: TypeAlias = Annotated[float, Field(le=1_000)]
+"""A temperature, rate, weight or deviation, which is near 1 or below."""
+
+LARGEST: Final = (1 << 31) - 1
+"""Largest number that is not an id; tables and towers count in 32 bits."""
+
+Count: TypeAlias = Annotated[int, Field(ge=1, le=LARGEST)]
+"""A number of rows that may exceed those there are."""
+
 
 class Params(BaseModel):
     """Base of all parameters: read-only, and a misspelt key is an error.
@@ -38,6 +55,19 @@ class Params(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", strict=True, allow_inf_nan=False
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _numbers_fit(cls, given: Any) -> Any:
+        """Refuse numbers beyond 32 bits, except ids, which may be text, too."""
+        for name, value in given.items() if isinstance(given, Mapping) else ():
+            field = cls.model_fields.get(name)
+            if field is None or _takes_text(field.annotation):
+                continue
+            numbers = value if isinstance(value, list | tuple) else [value]
+            if wrong := [one for one in numbers if _is_too_large(one)]:
+                raise ValueError(f"{name} is {wrong[0]}; allowed is up to {LARGEST}")
+        return given
 
     @model_validator(mode="before")
     @classmethod
@@ -54,6 +84,17 @@ class Params(BaseModel):
             else value
             for name, value in given.items()
         }
+
+
+def _is_too_large(value: Any) -> bool:
+    """Return whether a value is a number beyond 32 bits; infinity has its own check."""
+    is_number = isinstance(value, int | float) and isfinite(value)
+    return is_number and abs(value) > LARGEST
+
+
+def _takes_text(annotation: Any) -> bool:
+    """Return whether a type is text, or a union with text."""
+    return annotation is str or any(map(_takes_text, get_args(annotation)))
 
 
 def _takes_tuple(annotation: Any) -> bool:
@@ -111,10 +152,8 @@ class OneOf(Params, Generic[PartT]):
 class PaddedBatches(Params):
     """How lists of different lengths become batches."""
 
-    tokens_per_batch: int = Field(
-        ge=1, description="items in a batch, padding included"
-    )
-    bucket_boundaries: list[int] = Field(
+    tokens_per_batch: Rows = Field(description="items in a batch, padding included")
+    bucket_boundaries: list[Size] = Field(
         min_length=1, description="rising widths that lists are padded to"
     )
 

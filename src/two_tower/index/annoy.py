@@ -16,6 +16,7 @@ from two_tower.index.base import (
     normalise_queries,
 )
 from two_tower.index.rescoring import rescore
+from two_tower.params import Size
 from two_tower.types import FloatArray
 
 if TYPE_CHECKING:
@@ -97,10 +98,15 @@ Settings: TypeAlias = Annotated[
 ]
 
 
+Forests: TypeAlias = Annotated[
+    tuple[Size, ...], BeforeValidator(_as_tuple), Field(min_length=1)
+]
+
+
 class AnnoyParams(IndexParams):
     """Settings that tuning may choose from; one number fixes a setting."""
 
-    n_trees: Settings = Field(
+    n_trees: Forests = Field(
         description="forest sizes, smallest first; more trees cost memory and build "
         "time"
     )

@@ -14,6 +14,7 @@ from two_tower.negatives.base import (
     SourceParams,
 )
 from two_tower.negatives.log_q import Frequencies
+from two_tower.params import Rows
 from two_tower.types import PADDING, FloatArray, IntArray, State
 
 
@@ -23,7 +24,7 @@ class InBatchParams(SourceParams):
     contains_positives: ClassVar[bool] = True
     follows_positives: ClassVar[bool] = True
 
-    block: int = Field(
+    block: Rows = Field(
         ge=1, description="the number of distinct candidates is padded to a multiple"
     )
 

@@ -6,9 +6,9 @@ from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field, PositiveInt
+from pydantic import Field
 
-from two_tower.params import OneOf, Params
+from two_tower.params import Count, OneOf, Params, Size
 from two_tower.types import FloatArray, IntArray, State
 
 # Share of an item that training never saw; it keeps the logarithm finite.
@@ -222,10 +222,10 @@ class ExactParams(LogQParams):
 class StreamingParams(LogQParams):
     """Frequencies estimated from the stream of batches (Yi et al. 2019)."""
 
-    buckets: PositiveInt = Field(
+    buckets: Count = Field(
         description="hash buckets, several times the number of items"
     )
-    hashes: PositiveInt = Field(description="hash functions, against collisions")
+    hashes: Size = Field(description="hash functions, against collisions")
     memory: float = Field(
         ge=0, le=1, description="weight of the newest interval; 0: plain mean"
     )

@@ -1,7 +1,7 @@
 """Explicit negatives: items that the user rated low."""
 
 import numpy as np
-from pydantic import Field, PositiveInt
+from pydantic import Field
 
 from two_tower.negatives.base import (
     Candidates,
@@ -13,6 +13,7 @@ from two_tower.negatives.base import (
 )
 from two_tower.negatives.log_q import Frequencies
 from two_tower.negatives.uniform import Uniform
+from two_tower.params import Size
 from two_tower.ragged import Ragged
 from two_tower.types import PADDING, State
 
@@ -20,9 +21,9 @@ from two_tower.types import PADDING, State
 class LowRatedParams(SourceParams):
     """Items that the user rated low; see `sequencing.explicit_negatives`."""
 
-    per_positive: PositiveInt = Field(description="samples of each query")
+    per_positive: Size = Field(description="samples of each query")
     uniform: int = Field(
-        ge=0, description="additional samples of each query, from all items"
+        ge=0, le=1 << 16, description="additional samples of each query, from all items"
     )
 
     @property

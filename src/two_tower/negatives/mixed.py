@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from pydantic import Field, PositiveInt
+from pydantic import Field
 
 from two_tower.negatives.base import (
     Candidates,
@@ -15,6 +15,7 @@ from two_tower.negatives.base import (
 )
 from two_tower.negatives.in_batch import distinct_labels, observed_log_share
 from two_tower.negatives.log_q import Frequencies
+from two_tower.params import Rows
 from two_tower.types import IntArray, State
 
 
@@ -24,8 +25,8 @@ class MixedParams(SourceParams):
     contains_positives: ClassVar[bool] = True
     follows_positives: ClassVar[bool] = True
 
-    count: PositiveInt = Field(description="uniform samples that a batch shares")
-    block: int = Field(
+    count: Rows = Field(description="uniform samples that a batch shares")
+    block: Rows = Field(
         ge=1, description="the number of distinct positives is padded to a multiple"
     )
 

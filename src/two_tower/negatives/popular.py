@@ -13,13 +13,14 @@ from two_tower.negatives.base import (
 )
 from two_tower.negatives.log_q import Frequencies
 from two_tower.negatives.uniform import UniformParams
+from two_tower.params import Factor
 from two_tower.types import FIRST_ID, FloatArray
 
 
 class PopularParams(UniformParams):
     """Items sampled by their number of training positives."""
 
-    exponent: float = Field(
+    exponent: Factor = Field(
         ge=0, description="of the counts; 0: uniform, 1: proportional to popularity"
     )
 

@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 import numpy as np
-from pydantic import Field, PositiveInt
+from pydantic import Field
 
 from two_tower.negatives.base import (
     Candidates,
@@ -14,6 +14,7 @@ from two_tower.negatives.base import (
 )
 from two_tower.negatives.in_batch import observed_log_share
 from two_tower.negatives.log_q import Frequencies
+from two_tower.params import Rows
 from two_tower.types import PADDING, FloatArray, IntArray, State
 
 
@@ -23,7 +24,7 @@ class QueueParams(SourceParams):
     contains_positives: ClassVar[bool] = True
     follows_positives: ClassVar[bool] = True
 
-    size: PositiveInt = Field(description="positives in the queue")
+    size: Rows = Field(description="positives in the queue")
     hard: int = Field(
         ge=0,
         description="oldest entries that are negatives only of queries whose positive "

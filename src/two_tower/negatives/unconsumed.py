@@ -1,7 +1,7 @@
 """Unconsumed negatives: items that the user has no interaction with."""
 
 import numpy as np
-from pydantic import Field, PositiveInt
+from pydantic import Field
 
 from two_tower.negatives.base import (
     Candidates,
@@ -13,6 +13,7 @@ from two_tower.negatives.base import (
 )
 from two_tower.negatives.consumed import Consumed, count_up_to
 from two_tower.negatives.log_q import Frequencies
+from two_tower.params import Size
 from two_tower.ragged import Ragged
 from two_tower.types import IntArray
 
@@ -20,7 +21,7 @@ from two_tower.types import IntArray
 class UnconsumedParams(SourceParams):
     """Items without a training interaction of the user, sampled uniformly."""
 
-    per_positive: PositiveInt = Field(description="samples of each query")
+    per_positive: Size = Field(description="samples of each query")
 
     @property
     def per_query(self) -> bool:

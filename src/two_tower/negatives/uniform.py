@@ -21,8 +21,12 @@ from two_tower.types import IntArray
 class UniformParams(SourceParams):
     """Items sampled uniformly: shared by the batch, or for each query."""
 
-    count: int = Field(ge=0, description="samples that a batch shares; 0: none")
-    per_positive: int = Field(ge=0, description="samples of each query; 0: none")
+    count: int = Field(
+        ge=0, le=1 << 22, description="samples that a batch shares; 0: none"
+    )
+    per_positive: int = Field(
+        ge=0, le=1 << 16, description="samples of each query; 0: none"
+    )
 
     @property
     def per_query(self) -> bool:

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from two_tower.index.base import NO_ITEM, ItemIndices, SearchResult
-from two_tower.params import OneOf, Params
+from two_tower.params import Factor, OneOf, Params
 
 # The constants of SplitMix64 (Steele, Lea and Flood, Fast Splittable Pseudorandom
 # Number Generators, OOPSLA 2014): a step, and two odd factors that mix all bits.
@@ -75,7 +75,7 @@ class RandomOrder(Order):
 
     takes_quota: ClassVar[bool] = False
 
-    temperature: float = Field(
+    temperature: Factor = Field(
         gt=0, description="large: nearly uniform; small: nearly best first"
     )
     among: int = Field(ge=1, description="the best items that a list is sampled from")

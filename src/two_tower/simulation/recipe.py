@@ -6,7 +6,7 @@ from typing import Self
 from pydantic import Field, field_validator, model_validator
 
 from two_tower.movielens.releases import RELEASES
-from two_tower.params import Params
+from two_tower.params import Count, Factor, Params
 from two_tower.simulation.latent_interests import INTERESTS
 
 MAX_SHARE_RATED = 0.5
@@ -35,7 +35,7 @@ class CatalogueParams(Params):
     """Popularity, arrival and series of the movies."""
 
     power: float = Field(ge=0, le=3, description="popularity falls as rank ** -power")
-    head: float = Field(ge=0, description="added to each rank; flattens the top")
+    head: Factor = Field(ge=0, description="added to each rank; flattens the top")
     obscure: float = Field(ge=0, lt=1, description="share with hardly any ratings")
     late: float = Field(ge=0, lt=1, description="share arriving after the first month")
     in_series: float = Field(ge=0, le=0.5, description="share with a sequel or prequel")
@@ -46,7 +46,7 @@ class UserParams(Params):
     """Activity of the users, and how their interests differ and drift."""
 
     interests: int = Field(ge=1, le=len(INTERESTS), description="interests of one user")
-    demographics: float = Field(
+    demographics: Factor = Field(
         ge=0,
         description="effect of age, gender, occupation and region on the interests",
     )
@@ -59,43 +59,45 @@ class UserParams(Params):
         ge=0, le=3, description="standard deviation of log activity above `shortest`"
     )
     lifetime_days: float = Field(
-        gt=0, description="mean days between a user's first and last session"
+        gt=0, le=36_525, description="mean days between a user's first and last session"
     )
 
 
 class SessionParams(Params):
     """Length, time and contents of the sessions."""
 
-    length: float = Field(ge=1, description="mean ratings in a session")
+    length: Factor = Field(ge=1, description="mean ratings in a session")
     sequel: float = Field(
         ge=0, le=1, description="chance that a user rates an awaited sequel next"
     )
     wide: float = Field(
         ge=0, le=1, description="share of ratings sampled by overall popularity"
     )
-    novelty: float = Field(
+    novelty: Factor = Field(
         ge=0, description="extra popularity of a new movie, as a multiple of its own"
     )
-    novelty_months: float = Field(
+    novelty_months: Factor = Field(
         gt=0, description="months in which the extra popularity falls to 1/e"
     )
     seasons: float = Field(ge=0, lt=1, description="strength of the seasons; 0: none")
     ties: float = Field(
         ge=0, le=1, description="share of ratings in the same second as the one before"
     )
-    pause: float = Field(gt=0, description="mean seconds between the other ratings")
+    pause: float = Field(
+        gt=0, le=86_400, description="mean seconds between the other ratings"
+    )
 
 
 class StarParams(Params):
     """Composition of a rating, in stars; deviations are standard deviations."""
 
     mean: float = Field(ge=0.5, le=5)
-    user: float = Field(ge=0, description="deviation between users")
-    movie: float = Field(ge=0, description="deviation between movies")
-    match: float = Field(
+    user: Factor = Field(ge=0, description="deviation between users")
+    movie: Factor = Field(ge=0, description="deviation between movies")
+    match: Factor = Field(
         ge=0, description="effect of an interest that user and movie share"
     )
-    noise: float = Field(ge=0, description="unexplained deviation")
+    noise: Factor = Field(ge=0, description="unexplained deviation")
 
 
 class Recipe(Params):
@@ -103,9 +105,9 @@ class Recipe(Params):
 
     release: str = Field(description="format to write: a name in RELEASES")
     seed: int = Field(ge=0)
-    n_users: int = Field(ge=1)
-    n_movies: int = Field(ge=2 * len(INTERESTS))
-    n_ratings: int = Field(ge=1)
+    n_users: Count
+    n_movies: int = Field(ge=2 * len(INTERESTS), le=1 << 22)
+    n_ratings: Count
     users_per_chunk: int = Field(
         ge=1,
         le=100_000,

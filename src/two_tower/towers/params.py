@@ -4,9 +4,9 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, model_validator
 
-from two_tower.params import Params
+from two_tower.params import Factor, Params, Size
 from two_tower.towers.hashing import Modulo
 from two_tower.types import Combination
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class MlpParams(Params):
     """Dense layers, the last one linear, the others with ReLU and dropout."""
 
-    hidden_units: PositiveInt | list[PositiveInt] = Field(
+    hidden_units: Size | list[Size] = Field(
         description="widths of the ReLU layers; one number is one layer"
     )
     batch_norm: bool = Field(description="on the input and after each ReLU")
@@ -108,7 +108,7 @@ class MeanParams(HistoryParams):
 
     separate_items: ClassVar[bool] = True
 
-    hidden_units: list[PositiveInt] = Field(
+    hidden_units: list[Size] = Field(
         min_length=2, description="widths of the ReLU layers after the mean"
     )
     dropout: float = Field(ge=0, lt=1, description="rate of dropped ReLU units")
@@ -135,7 +135,7 @@ class HashedTable(Params):
     """Embedding table whose rows are shared by ids with equal remainders."""
 
     buckets: int = Field(ge=2, description="rows; a prime, another for each table")
-    dimension: PositiveInt = Field(description="width of a row")
+    dimension: Size = Field(description="width of a row")
 
     @model_validator(mode="after")
     def _buckets_are_prime(self) -> Self:
@@ -162,7 +162,7 @@ class EntityParams(Params):
         description="feature → false excludes it, true includes one that is opt_in; "
         "others are read unless opt_in"
     )
-    embedding: PositiveInt | None = Field(
+    embedding: Size | None = Field(
         description="width of each embedding; null: the dimension"
     )
     hashes: dict[str, list[HashedTable]] = Field(
@@ -176,12 +176,12 @@ class EntityParams(Params):
     id_dropout: float = Field(
         ge=0, lt=1, description="share of entities without their id in a step"
     )
-    scale: float | None = Field(
+    scale: Factor | None = Field(
         gt=0,
         description="standard deviation of initial embeddings; null: 1/√width, for "
         "vectors of about length 1",
     )
-    l2: float = Field(ge=0, description="weight of the sum of squared embeddings")
+    l2: Factor = Field(ge=0, description="weight of the sum of squared embeddings")
 
     @model_validator(mode="after")
     def _entities_differ(self) -> Self:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field, model_validator
 
-from two_tower.params import OneOf, Params
+from two_tower.params import Factor, OneOf, Params
 from two_tower.types import Clip
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ class Adam(OptimizerParams):
     """Adam."""
 
     beta_2: float = Field(gt=0, lt=1, description="decay of squared gradients")
-    epsilon: float = Field(gt=0, description="added to denominators")
+    epsilon: Factor = Field(gt=0, description="added to denominators")
 
     def keras_class(self) -> Any:
         import keras
@@ -36,7 +36,7 @@ class Adam(OptimizerParams):
 class AdamW(Adam):
     """Adam with decoupled weight decay of tables and kernels."""
 
-    weight_decay: float = Field(ge=0)
+    weight_decay: Factor = Field(ge=0)
 
     def keras_class(self) -> Any:
         import keras
@@ -47,10 +47,10 @@ class AdamW(Adam):
 class Adagrad(OptimizerParams):
     """Adagrad."""
 
-    initial_accumulator_value: float = Field(
+    initial_accumulator_value: Factor = Field(
         gt=0, description="initial sum of squared gradients"
     )
-    epsilon: float = Field(gt=0, description="added to denominators")
+    epsilon: Factor = Field(gt=0, description="added to denominators")
 
     def keras_class(self) -> Any:
         import keras
@@ -72,8 +72,8 @@ class Sgd(OptimizerParams):
 class Optimizer(OneOf[OptimizerParams]):
     """How weights follow gradients."""
 
-    learning_rate: float = Field(gt=0, description="the peak of its schedule")
-    clip_norm: float | None = Field(gt=0, description="largest gradient norm; or null")
+    learning_rate: Factor = Field(gt=0, description="the peak of its schedule")
+    clip_norm: Factor | None = Field(gt=0, description="largest gradient norm; or null")
     clip: Clip = Field(
         description="whether clip_norm bounds the norm of all gradients together "
         "(global), or of each weight's gradient (each)"

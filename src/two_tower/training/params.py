@@ -7,7 +7,7 @@ from pydantic import Field, PositiveInt, model_validator
 from two_tower.negatives.log_q import LogQ
 from two_tower.negatives.queue import QueueParams
 from two_tower.negatives.registry import CatalogueParams, Negatives
-from two_tower.params import Params
+from two_tower.params import Factor, Params, Rows, Size
 from two_tower.towers.multi_interest.history import MultiInterestHistory
 from two_tower.towers.params import EntityParams, MlpParams, ProfileParams
 from two_tower.towers.registry import History
@@ -31,7 +31,7 @@ BY_CATEGORY: tuple[Assignment, ...] = ("category", "mixture")
 class Temperature(Params):
     """Divisor of the scores in a loss."""
 
-    start: float = Field(gt=0, description="its value, or the first one if learned")
+    start: Factor = Field(gt=0, description="its value, or the first one if learned")
     learned: bool = Field(description="trained with the towers, always above 0")
 
 
@@ -61,10 +61,8 @@ class ValidationParams(Params):
     sample_users: PositiveInt | None = Field(
         description="users to rank, sampled once; null: all"
     )
-    tokens_per_batch: int = Field(
-        ge=1, description="items in a batch, padding included"
-    )
-    item_block: int = Field(ge=1, description="items scored at a time")
+    tokens_per_batch: Rows = Field(description="items in a batch, padding included")
+    item_block: Rows = Field(description="items scored at a time")
 
     @model_validator(mode="after")
     def _monitor_is_computed(self) -> Self:
@@ -88,8 +86,7 @@ class Training(Params):
         description="of the towers' arithmetic; weights and losses stay float32"
     )
     jit_compile: bool = Field(description="compile the training step with XLA")
-    steps_per_execution: int = Field(
-        ge=1,
+    steps_per_execution: Size = Field(
         description="steps per call of the compiled function; raise it for small steps",
     )
     seed: int = Field(ge=0, le=MAX_SEED)
@@ -97,8 +94,8 @@ class Training(Params):
         description="features that a preset would like: options may name them, and are "
         "left out where the data do not declare them"
     )
-    epochs: int = Field(ge=1, description="maximum; early stopping may end sooner")
-    dimension: int = Field(ge=1, description="D of query and item vectors")
+    epochs: Size = Field(description="maximum; early stopping may end sooner")
+    dimension: Size = Field(description="D of query and item vectors")
     history: History = Field(description="history encoder")
     profile: ProfileParams
     item_tower: EntityParams

@@ -13,7 +13,7 @@ def slices(**changes):
     [
         ("ranking", {"cutoffs": [5, 1, 10]}, "must rise"),
         ("ranking", {"cutoffs": []}, "cutoffs"),
-        ("ranking", {"cutoffs": [0, 5]}, "greater than 0"),
+        ("ranking", {"cutoffs": [0, 5]}, "greater than or equal to 1"),
         ("ranking", {"cutofs": [1]}, "cutofs"),
         ("report", slices(history_lengths=[1, 5]), "must start at 0"),
         ("report", slices(head=0.8, mid=0.3), "can't exceed 1"),

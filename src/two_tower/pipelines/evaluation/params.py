@@ -3,9 +3,9 @@
 from itertools import pairwise
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, PositiveInt, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from two_tower.params import Params
+from two_tower.params import Params, Rows
 
 
 def _rising(values: tuple[int, ...]) -> tuple[int, ...]:
@@ -21,11 +21,11 @@ class Ranking(Params):
     """How items are ranked for a query."""
 
     cutoffs: Annotated[
-        tuple[PositiveInt, ...],
+        tuple[Rows, ...],
         Rising,
         Field(min_length=1, description="the k of every metric @k"),
     ]
-    item_block: int = Field(
+    item_block: Rows = Field(
         ge=1, description="items scored at a time; more is faster and takes more memory"
     )
 
@@ -48,7 +48,9 @@ class Baselines(Params):
 class Intervals(Params):
     """The bootstrap over queries."""
 
-    resamples: int = Field(ge=1, description="number of resamples of the queries")
+    resamples: int = Field(
+        ge=1, le=1_000_000, description="number of resamples of the queries"
+    )
     confidence: float = Field(
         gt=0, lt=1, description="share of resampled means inside an interval"
     )
@@ -98,10 +100,14 @@ class Report(Params):
 class Interests(Params):
     """Sample users whose vectors the report describes by item titles."""
 
-    users: int = Field(ge=0, description="evenly spread over the test queries")
+    users: int = Field(
+        ge=0, le=1_000, description="evenly spread over the test queries"
+    )
     history: int = Field(
-        ge=1, description="items of the history per vector, nearest first"
+        ge=1, le=1_000, description="items of the history per vector, nearest first"
     )
     recommended: int = Field(
-        ge=1, description="unseen items per vector; also held-out items per user"
+        ge=1,
+        le=1_000,
+        description="unseen items per vector; also held-out items per user",
     )

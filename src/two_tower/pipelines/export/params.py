@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from two_tower.params import PaddedBatches, Params
+from two_tower.params import PaddedBatches, Params, Rows
 
 
 class QueryTowerParams(PaddedBatches):
@@ -20,5 +20,5 @@ class QueryTowerParams(PaddedBatches):
 class Chunks(Params):
     """Rows that stream through the query tower at a time."""
 
-    items: int = Field(ge=1, description="items encoded at a time")
-    users: int = Field(ge=1, description="users encoded at a time")
+    items: Rows = Field(description="items encoded at a time")
+    users: Rows = Field(description="users encoded at a time")

@@ -165,6 +165,15 @@ class Years(Params):
     )
     last: int = Field(le=2099)
 
+    @model_validator(mode="after")
+    def _years_are_in_order(self) -> Self:
+        if self.first > self.last:
+            raise ValueError(
+                f"years.first is {self.first}, after years.last, {self.last}; no time "
+                "lies between them"
+            )
+        return self
+
 
 class Ingestion(Params):
     """How a source's tables become interactions, items and users."""

@@ -4,7 +4,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from two_tower.params import Ids, Params, RawId
+from two_tower.params import Ids, Params, RawId, Rows
 from two_tower.recommend.random_order import ListOrder
 
 
@@ -39,6 +39,7 @@ class Recommendation(Params):
     )
     similar_history_items: int = Field(
         ge=0,
+        le=1_000,
         description="explanation of an item: this many items of the user's history, "
         "those nearest to it first",
     )
@@ -54,7 +55,7 @@ class Recommendation(Params):
         description="raw ids of items never to recommend. Ids that the index lacks are "
         "counted in the log"
     )
-    users_per_batch: int = Field(
+    users_per_batch: Rows = Field(
         ge=1,
         description="users per batch, divided by V if users have V vectors; long lists "
         "make a batch smaller",

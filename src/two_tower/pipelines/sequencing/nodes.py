@@ -6,13 +6,13 @@ from itertools import pairwise
 from typing import Final
 
 import ibis.expr.types as ir
-from pydantic import PositiveInt
 
 from two_tower.features import vocabulary
 from two_tower.features.base import FeatureKind
 from two_tower.features.columns import readable_features
 from two_tower.features.encoding import describe_features, encode_features
 from two_tower.features.registry import ENTITIES, Features
+from two_tower.params import Count
 from two_tower.sequences import split_report, vocabularies, windows
 from two_tower.sequences.examples import build_examples
 from two_tower.sequences.explicit_negatives import ExplicitNegatives
@@ -239,7 +239,7 @@ def cut_training_windows(
     split_interactions: ir.Table,
     item_vocabulary: ir.Table,
     user_vocabulary: ir.Table,
-    window: PositiveInt,
+    window: Count,
 ) -> ir.Table:
     """Cut the training histories into windows; see `windows.cut_windows`."""
     training = split_interactions.filter(split_interactions.split == TRAIN)
@@ -382,7 +382,7 @@ def audit_leakage(
     selected: Selection,
     order: Order,
     split: Split,
-    window: PositiveInt,
+    window: Count,
     rule: ExplicitNegatives,
     deployed: DeployedVocabularies | None = None,
     **tables: ir.Table,

@@ -2,8 +2,9 @@
 
 from typing import Any, ClassVar, Self
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, model_validator
 
+from two_tower.params import Size
 from two_tower.towers.multi_interest.params import (
     AggregationParams,
     EventParams,
@@ -16,9 +17,9 @@ from two_tower.towers.params import HistoryParams, HistoryShape
 class MultiInterestHistory(HistoryParams):
     """Several vectors per user, one for each group of interests."""
 
-    max_items: PositiveInt = Field(description="newest items that are read")
-    n_heads: PositiveInt = Field(description="interests, H")
-    n_vectors: PositiveInt = Field(description="vectors per query; divides n_heads")
+    max_items: Size = Field(description="newest items that are read")
+    n_heads: Size = Field(description="interests, H")
+    n_vectors: Size = Field(description="vectors per query; divides n_heads")
     category: list[str] = Field(
         description="item features, or `id`, whose mean is an item's category; none: "
         "all that the item tower reads, numbers apart, or else the id"

@@ -4,7 +4,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from two_tower.params import Params
+from two_tower.params import Factor, Params
 from two_tower.towers.params import HashedTable, require_distinct_tables
 from two_tower.types import HeadNorm, ItemAttentionKind, QuerySource, RoutingMode
 
@@ -59,7 +59,7 @@ class ItemAttentionParams(Params):
     )
     position_bias: bool = Field(description="of context: whether positions are read")
     transform: bool = Field(description="of queries: whether a layer changes them")
-    temperature: float = Field(gt=0, description="of queries")
+    temperature: Factor = Field(gt=0, description="of queries")
 
     @model_validator(mode="after")
     def _context_reads_positions(self) -> Self:
@@ -78,8 +78,8 @@ class HeadParams(Params):
         description="probabilities, or the most probable head with their gradient "
         "(straight_through) or without (hard)"
     )
-    temperature: float = Field(gt=0, description="of items' cosines with prototypes")
-    category_temperature: float = Field(
+    temperature: Factor = Field(gt=0, description="of items' cosines with prototypes")
+    category_temperature: Factor = Field(
         gt=0, description="of categories' cosines with theirs, in the objective"
     )
     equalise: bool = Field(description="heads of few items weigh as much as others")
@@ -94,5 +94,5 @@ class AggregationParams(Params):
 
     query: QuerySource = Field(description="whose mean is the query over the heads")
     transform: bool = Field(description="whether a layer changes the query")
-    temperature: float | None = Field(gt=0, description="of the weights; null: 1")
+    temperature: Factor | None = Field(gt=0, description="of the weights; null: 1")
     last_layer: bool = Field(description="whether each vector has a last layer")

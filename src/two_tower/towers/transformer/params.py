@@ -2,9 +2,9 @@
 
 from typing import Self
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, model_validator
 
-from two_tower.params import Params
+from two_tower.params import Factor, Params, Size
 from two_tower.types import FeedForwardKind, ResidualKind, SelfAttentionKind
 
 
@@ -14,7 +14,7 @@ class FeedForwardParams(Params):
     kind: FeedForwardKind = Field(
         description="GELU between two layers, or the product of two halves (SwiGLU)"
     )
-    factor: float = Field(gt=0, description="inner width, times the dimension")
+    factor: Factor = Field(gt=0, description="inner width, times the dimension")
 
 
 class DropoutParams(Params):
@@ -35,9 +35,9 @@ class DropoutParams(Params):
 class TransformerParams(Params):
     """Blocks of causal attention over the history."""
 
-    n_blocks: int = Field(ge=1)
-    n_heads: int = Field(ge=1, description="attention heads per block")
-    head_width: PositiveInt | None = Field(
+    n_blocks: int = Field(ge=1, le=1_000)
+    n_heads: Size = Field(description="attention heads per block")
+    head_width: Size | None = Field(
         description="width of a head; null: dimension / n_heads"
     )
     attention: SelfAttentionKind = Field(

@@ -3,16 +3,16 @@
 from pydantic import Field
 
 from two_tower.chunking import count_queries
-from two_tower.params import PaddedBatches
+from two_tower.params import PaddedBatches, Rows
 
 
 class BatchParams(PaddedBatches):
     """Size of training batches; the last bucket boundary holds the longest window."""
 
-    pairs: int = Field(
+    pairs: Rows = Field(
         ge=1, description="queries of a batch, where each row is one query"
     )
-    logits_chunk: int = Field(
+    logits_chunk: Rows = Field(
         ge=1, description="queries whose logits exist at one time"
     )
 

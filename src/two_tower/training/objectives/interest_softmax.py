@@ -5,7 +5,7 @@ from typing import ClassVar, Self
 from pydantic import Field, model_validator
 
 from two_tower.negatives.queue import QueueParams
-from two_tower.params import Params
+from two_tower.params import Factor, Params
 from two_tower.training.objectives.base import (
     Objective,
     ObjectiveContext,
@@ -17,13 +17,13 @@ from two_tower.types import Assignment
 class LoadBalancing(Params):
     """Auxiliary loss against heads with less than an equal share of the positives."""
 
-    weight: float = Field(ge=0, description="beside the main loss; 0: none")
+    weight: Factor = Field(ge=0, description="beside the main loss; 0: none")
 
 
 class Entropy(Params):
     """Auxiliary loss against categories that spread over several heads."""
 
-    weight: float = Field(ge=0, description="beside the main loss; 0: none")
+    weight: Factor = Field(ge=0, description="beside the main loss; 0: none")
     confident: float = Field(
         gt=0, le=1, description="probability of a head above which the loss is 0"
     )
@@ -32,8 +32,8 @@ class Entropy(Params):
 class Semantic(Params):
     """Auxiliary loss against heads unlike the positives of their categories."""
 
-    weight: float = Field(ge=0, description="beside the main loss; 0: none")
-    temperature: float | None = Field(
+    weight: Factor = Field(ge=0, description="beside the main loss; 0: none")
+    temperature: Factor | None = Field(
         gt=0, description="of its cosines; null: that of the scores"
     )
 
@@ -42,7 +42,7 @@ class SoftMaxTemperatureParams(Params):
     """Temperature of the soft maximum over vectors, relative to that of the scores."""
 
     start: float = Field(le=1, description="at the start; 1: sum of exponentials")
-    end: float = Field(ge=0.001, description="at the end; near 0: maximum")
+    end: Factor = Field(ge=0.001, description="at the end; near 0: maximum")
 
     @model_validator(mode="after")
     def _falls(self) -> Self:
@@ -67,7 +67,7 @@ class InterestSoftmaxParams(ObjectiveParams):
         "mixture: any of these; any: any vector; nearest: in the end the nearest one"
     )
     soft_max_temperature: SoftMaxTemperatureParams
-    margin: float = Field(ge=0, description="subtracted from the positive's cosine")
+    margin: Factor = Field(ge=0, description="subtracted from the positive's cosine")
     load_balancing: LoadBalancing
     entropy: Entropy
     semantic: Semantic

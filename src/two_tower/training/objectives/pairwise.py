@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from pydantic import Field
 
+from two_tower.params import Factor
 from two_tower.training.objectives.base import (
     Objective,
     ObjectiveContext,
@@ -35,7 +36,7 @@ class SigmoidCrossEntropyParams(ObjectiveParams):
 class MaxMarginParams(ObjectiveParams):
     """Hinge loss of each positive against its negatives."""
 
-    margin: float = Field(gt=0, description="required lead of the positive")
+    margin: Factor = Field(gt=0, description="required lead of the positive")
 
     def build(self, context: ObjectiveContext) -> Objective:
         from two_tower.losses.pointwise import max_margin
