@@ -98,6 +98,21 @@ def test_a_new_training_makes_up_for_a_killed_retraining(killed):
     assert value(killed, "index") == RESULT["retrain"]
 
 
+def test_a_model_of_a_new_training_is_retrained_before_it_is_indexed(killed):
+    first = PIPELINES["__default__"].only_nodes("train", "export")
+    run(killed, pipeline=first, factor=3, run_id=AGAIN)
+    retrain(killed, run_id="2026-01-04T00.00.00.000Z")
+    assert value(killed, "index") == [1, 2, 3, 6]
+
+
+def test_a_part_of_a_killed_retraining_does_not_finish_it(killed):
+    retraining = PIPELINES["retrain"]
+    options = {"pipeline_names": ["retrain"], "run_id": AGAIN}
+    run(killed, "export", pipeline=retraining, **options)
+    retrain(killed, run_id="2026-01-04T00.00.00.000Z")
+    assert value(killed, "index") == RESULT["retrain"]
+
+
 def test_a_refused_run_leaves_nothing_unfinished(trained):
     (trained / "raw.json").unlink()
     with pytest.raises(DatasetError, match=r"raw\.json"):
@@ -167,3 +182,6 @@ def test_items_may_be_added_from_newer_data_than_the_histories(trained, monkeypa
     run(trained, pipeline=typing + PIPELINES["add"], run_id=LATER)
     run(trained, pipeline=reader, run_id=AGAIN)
     assert value(trained, "added") == [7, 2, 4, 8]
+    last = Pipeline([Node(copy, "added", "scaled", name="last")])
+    run(trained, pipeline=last, run_id=AGAIN)
+    assert value(trained, "scaled") == [7, 2, 4, 8]
