@@ -72,6 +72,11 @@ def test_the_environment_of_your_own_changes_what_it_names(
     assert asked.epochs == 3
 
 
+def test_the_log_shows_brackets_as_they_are():
+    logging = OmegaConf.load(PROJECT / "conf" / "logging.yml")
+    assert logging.handlers.console.markup is False
+
+
 CHANGES = sorted((PROJECT / "conf").glob("ml-*/parameters/presets/*.yml"))
 ENVIRONMENTS = sorted({file.parents[2].name for file in CHANGES})
 

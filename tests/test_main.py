@@ -1,5 +1,6 @@
 """The packaged project: a wheel, and its configuration in a folder or an archive."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 import yaml
 
 from tests.project import SOURCE, environment
+from two_tower.atomic import POINTER
 
 ARCHIVE = "conf-two_tower.tar.gz"
 """The name that `kedro package` gives to the configuration."""
@@ -108,20 +110,39 @@ def test_the_module_has_the_options_of_kedro_run(installation):
     assert {"--pipelines", "--params"} <= set(done.stdout.replace(",", " ").split())
 
 
-@pytest.mark.parametrize("conf", ["../conf", ARCHIVE])
-def test_the_module_runs_pipelines_with_options_outside_of_the_project(
-    installation, conf
-):
-    done = installation.run(
-        *("--conf-source", conf, "--env=mine", "--pipelines", "data"),
-        *("--params", "sequencing.window=3"),
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+def test_the_module_runs_pipelines_with_options_outside_of_the_project(installation):
+    # From a folder and from an archive, with either runner: the tables are equal.
+    runs = [("../conf", "SequentialRunner"), (ARCHIVE, "ParallelRunner")]
     made = installation.folder / "data"
-    assert (made / "05_model_input" / "mine" / "train_sequences").is_dir()
-    (record,) = (made / "08_reporting" / "mine" / "run_record.json").glob("*/*.json")
-    assert '"window": 3' in record.read_text()
-    shutil.rmtree(made)
+    tables = []
+    for conf, runner in runs:
+        done = installation.run(
+            *("--conf-source", conf, "--env=mine", "--pipelines", "data"),
+            *("--params", "sequencing.window=3", "--runner", runner),
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        reports = made / "08_reporting" / "mine"
+        (record,) = (reports / "run_record.json").glob("*/*.json")
+        assert json.loads(record.read_text())["params"] == {"sequencing": {"window": 3}}
+        tables.append({path.parent: path.read_text() for path in made.rglob(POINTER)})
+        shutil.rmtree(made)
+    assert len(tables[0]) > 10
+    assert tables[0] == tables[1]
+
+
+def test_a_mistake_in_another_process_ends_in_its_message(installation):
+    (installation.folder / "mine.csv").write_text(TABLE + "1,2\n")
+    done = installation.run(
+        *("--conf-source", "../conf", "--env=mine", "--pipelines", "data"),
+        *("--runner", "ParallelRunner"),
+    )
+    (installation.folder / "mine.csv").write_text(TABLE)
+    assert done.returncode == 1
+    error = done.stderr[done.stderr.index("Error: ") :]
+    assert "mine.csv" in error
+    assert len(error.splitlines()) < 5
+    log = installation.folder / "logs" / "errors.log"
+    assert "Traceback (most recent call last)" in log.read_text()
 
 
 ENVIRONMENTS = sorted(
