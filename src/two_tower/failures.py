@@ -98,7 +98,8 @@ def keep_traceback(error: BaseException, project: Path, command: Sequence[str]) 
         _append(f"{heading}\n{text}\n", log)
     except OSError as failure:
         return f"The traceback is lost: {log} can't be written ({failure.strerror})"
-    return f"The traceback is in {log}"
+    is_below = log.is_relative_to(Path.cwd())
+    return f"The traceback is in {log.relative_to(Path.cwd()) if is_below else log}"
 
 
 def _append(text: str, log: Path) -> None:
