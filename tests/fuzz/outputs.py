@@ -13,7 +13,7 @@ TIMES: Final = {
     "validation_seconds",
     "queries_per_second",
     "run",
-    "content",
+    "digest",
 }
 """Keys of JSON files that differ between equal runs."""
 

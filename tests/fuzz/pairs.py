@@ -22,6 +22,9 @@ from tests.project import Project
 
 PARAMETERS: Final = "training.epochs=1,training.dimension=16"
 PIPELINES: Final = ("", "data", "sequencing", "export", "indexing", "evaluation")
+HELD: Final = 3
+"""Number of the first change of a run that has its lock."""
+
 REFUSAL: Final = "another run"
 
 
@@ -151,7 +154,7 @@ def main() -> None:
                 if number % 3 == 0:
                     faults = pairs.two_data_sets(two)
                 elif number % 3 == 1:
-                    faults = pairs.stopped(two[0], at=chosen.randint(1, 40))
+                    faults = pairs.stopped(two[0], at=chosen.randint(HELD, 40))
                 else:
                     faults = pairs.one_data_set(two, delay=chosen.uniform(0, 3))
                 n_right += not faults
