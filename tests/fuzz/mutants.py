@@ -1,0 +1,252 @@
+"""Mutation testing: does a test fail when the code is changed?
+
+    pip install cosmic-ray
+    python -m tests.fuzz.mutants losses metrics lineage atomic
+
+Cosmic Ray's operators make the mutants, one of each kind at each place of the code.
+Each runs the tests of its group in a process forked from one that has imported the
+heavy libraries, so a mutant takes seconds. Nothing is written to the source.
+"""
+
+import argparse
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import os
+import random
+import signal
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from difflib import unified_diff
+from pathlib import Path
+from types import ModuleType
+from typing import Final
+
+PROJECT: Final = Path(__file__).parents[2]
+SOURCE: Final = PROJECT / "src" / "two_tower"
+
+GROUPS: Final = {
+    "losses": (["losses"], ["tests/losses", "tests/training/objectives"]),
+    "metrics": (["metrics"], ["tests/metrics", "tests/evaluation"]),
+    "lineage": (["lineage"], ["tests/lineage", "tests/pipelines/evaluation"]),
+    "atomic": (["atomic.py"], ["tests/test_atomic.py", "tests/datasets"]),
+}
+"""Name → folders or files of the source, and the tests of them, quickest first."""
+
+UNLIKE: Final = ("NumberReplacer", "BinaryOperator", "Comparison", "UnaryOperator")
+"""Kinds with many mutants at one place; one of them is taken."""
+
+HEAVY: Final = (
+    "duckdb",
+    "ibis.backends.duckdb",
+    "kedro.framework.session",
+    "kedro_datasets.ibis",
+    "keras",
+    "pyarrow.parquet",
+    "scipy.sparse",
+)
+
+SECONDS: Final = 300
+"""A mutant that runs for longer is noticed: a test that hangs is one that fails."""
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A changed module.
+
+    Attributes:
+        file: file of the module.
+        code: its changed source.
+        tests: paths of the tests to run, quickest first.
+    """
+
+    file: Path
+    code: str
+    tests: tuple[str, ...]
+
+    @property
+    def module(self) -> str:
+        parts = self.file.relative_to(SOURCE.parent).with_suffix("").parts
+        return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+    def diff(self) -> str:
+        """Return the changed lines."""
+        before = self.file.read_text(encoding="utf-8").splitlines()
+        lines = unified_diff(before, self.code.splitlines(), lineterm="", n=0)
+        name = self.file.relative_to(SOURCE).as_posix()
+        return "\n".join([name, *(line for line in lines if line[:3] not in MARKS)])
+
+
+MARKS: Final = ("---", "+++")
+
+
+def make_mutants(group: str, seed: int) -> Iterator[Mutant]:
+    """Yield one mutant of each kind at each place of a group's code."""
+    sources, tests = GROUPS[group]
+    for name in sources:
+        path = SOURCE / name
+        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+            own = PROJECT / "tests" / file.relative_to(SOURCE).parent
+            own_test = own / f"test_{file.name}"
+            first = [str(own_test.relative_to(PROJECT))] if own_test.is_file() else []
+            for code in mutate(file.read_text(encoding="utf-8"), seed):
+                yield Mutant(file, code, (*first, *tests))
+
+
+def mutate(source: str, seed: int) -> Iterator[str]:
+    """Yield changed sources that differ from `source` in one place."""
+    from cosmic_ray import plugins
+    from cosmic_ray.ast import ast_nodes, get_ast
+    from cosmic_ray.mutating import mutate_code
+
+    chosen = random.Random(seed)  # noqa: S311 (no secret)
+    places: dict[tuple[str, tuple[int, int]], list[tuple[str, int]]] = {}
+    tree = get_ast(source)
+    for name in sorted(plugins.operator_names()):
+        operator = plugins.get_operator(name)
+        if operator.arguments():
+            continue
+        found = (
+            (node, start)
+            for node in ast_nodes(tree)
+            for start, _ in operator().mutation_positions(node)
+        )
+        short = name.rpartition("/")[2]
+        kind = next((kind for kind in UNLIKE if kind in short), short)
+        for occurrence, (node, start) in enumerate(found):
+            if not _is_annotation(node):
+                places.setdefault((kind, start), []).append((name, occurrence))
+    for alternatives in places.values():
+        name, occurrence = chosen.choice(alternatives)
+        code = mutate_code(source, plugins.get_operator(name)(), occurrence)
+        if code is not None and code != source:
+            yield code
+
+
+def _is_annotation(node: object) -> bool:
+    """Return whether a node is part of a type, which changes no behaviour."""
+    while (parent := getattr(node, "parent", None)) is not None:
+        if parent.type in {"annassign", "tfpdef"} and node is parent.children[1]:
+            return True
+        if parent.type == "tfpdef" and node is parent.children[-1]:
+            return True
+        if parent.type == "funcdef" and node is parent.annotation:
+            return True
+        node = parent
+    return False
+
+
+class MutantFinder(importlib.abc.MetaPathFinder, importlib.abc.SourceLoader):
+    """Imports one module from a changed source."""
+
+    def __init__(self, mutant: Mutant) -> None:
+        self._mutant = mutant
+
+    def find_spec(
+        self,
+        fullname: str,
+        path: Sequence[str] | None,
+        target: ModuleType | None = None,
+    ) -> importlib.machinery.ModuleSpec | None:
+        del path, target
+        if fullname != self._mutant.module:
+            return None
+        return importlib.util.spec_from_file_location(
+            fullname, self._mutant.file, loader=self
+        )
+
+    def get_data(self, path: str) -> bytes:
+        return self._mutant.code.encode() if path.endswith(".py") else b""
+
+    def get_filename(self, fullname: str) -> str:
+        return str(self._mutant.file)
+
+    def path_stats(self, path: str) -> dict[str, float]:
+        raise OSError(path)  # no cached byte code
+
+
+def is_noticed(mutant: Mutant | None, tests: Sequence[str]) -> bool:
+    """Return whether a test fails with a mutant; None: with the code as it is."""
+    child = os.fork()
+    if child == 0:
+        os.setsid()
+        try:
+            code = _run_tests(mutant, tests)
+        except BaseException:  # noqa: BLE001 (a mutant may break anything)
+            code = 1
+        os._exit(code)
+    end = time.monotonic() + SECONDS
+    while time.monotonic() < end:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status) != 0
+        time.sleep(0.05)
+    os.killpg(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return True
+
+
+def _run_tests(mutant: Mutant | None, tests: Sequence[str]) -> int:
+    import pytest
+    from hypothesis import Phase, settings
+
+    os.chdir(PROJECT)
+    silence = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silence, 1)
+    os.dup2(silence, 2)
+    if mutant is not None:
+        sys.meta_path.insert(0, MutantFinder(mutant))
+    # A failing example needs no smaller one.
+    settings.register_profile(
+        "two-tower",
+        deadline=None,
+        database=None,
+        phases=[Phase.explicit, Phase.generate],
+    )
+    return pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *tests])
+
+
+def preload() -> None:
+    """Import the heavy libraries once, without work that starts threads."""
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ["KEDRO_LOGGING_CONFIG"] = str(PROJECT / "tests" / "logging.yml")
+    for name in HEAVY:
+        importlib.import_module(name)
+
+
+def main() -> None:
+    """Print the mutants that no test noticed, and the score of each group."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("groups", nargs="+", choices=[*GROUPS])
+    parser.add_argument("--sample", type=int, help="mutants of each group")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--workers", type=int, default=os.cpu_count())
+    arguments = parser.parse_args()
+    preload()
+    for group in arguments.groups:
+        mutants = list(make_mutants(group, arguments.seed))
+        if arguments.sample is not None and arguments.sample < len(mutants):
+            chosen = random.Random(arguments.seed)  # noqa: S311 (no secret)
+            mutants = chosen.sample(mutants, arguments.sample)
+        if is_noticed(None, GROUPS[group][1]):
+            sys.exit(f"the tests of {group} fail with the code as it is")
+        with ThreadPoolExecutor(arguments.workers) as pool:
+            noticed = pool.map(lambda mutant: is_noticed(mutant, mutant.tests), mutants)
+            n_noticed = 0
+            for mutant, one in zip(mutants, noticed, strict=True):
+                n_noticed += one
+                if not one:
+                    print(mutant.diff(), end="\n\n", flush=True)  # noqa: T201
+        share = n_noticed / len(mutants)
+        print(  # noqa: T201
+            f"{group}: {n_noticed} of {len(mutants)} mutants noticed ({share:.1%})",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
