@@ -204,6 +204,7 @@ ROWS = {
     "X16": "served without importing TensorFlow",
     "X17": "a killed training resumes to the result of an uninterrupted one",
     "X18": "Kedro-Viz folds the pipelines into boxes, which open into their nodes",
+    "X34": "each write of each save fails once, and nothing is lost or mixed",
     "X40": "a part is added by one file, one line of code, one line of YAML",
 }
 

@@ -1,7 +1,4 @@
-"""Each change of files fails once in each kind of save; the long form is in the module.
-
-covers: X34
-"""
+"""Each change of files fails once in each kind of save; see the module for more."""
 
 import sys
 
