@@ -23,6 +23,7 @@ from two_tower.features.columns import find_column_faults, readable_features
 from two_tower.features.registry import ENTITIES, Features
 from two_tower.negatives.low_rated import LowRatedParams
 from two_tower.pipelines.ingestion.params import Ingestion
+from two_tower.plain_names import require_plain_folder, require_plain_names
 from two_tower.sequences.explicit_negatives import ExplicitNegatives
 from two_tower.sequences.selection import Selection
 from two_tower.sequences.splits import Split
@@ -45,9 +46,12 @@ CHOOSE_GPU: Final = (
 class PreflightHooks:
     """Refuse a run that its parameters, or this machine, will not allow to finish."""
 
-    @hook_impl
+    @hook_impl(tryfirst=True)
     def after_context_created(self, context: KedroContext) -> None:
         loader: Any = context.config_loader  # an OmegaConfigLoader
+        require_plain_folder(str(loader.conf_source), "the configuration's folder")
+        require_plain_folder(str(context.project_path), "the project's folder")
+        require_plain_names(loader["globals"])
         engine = (loader.runtime_params or {}).get("engine")
         connections = loader["globals"].get("connections", {})
         if engine is not None and engine not in connections:

@@ -39,7 +39,7 @@ def test_a_feature_can_be_switched_off_alone_or_with_all_others():
 
 @pytest.mark.parametrize("name", ["id", "item"])
 def test_a_feature_can_not_take_the_name_of_an_id(name):
-    with pytest.raises(ValidationError, match=rf"can't be called \['{name}'\]"):
+    with pytest.raises(ValidationError, match=rf"can be called '{name}'"):
         Features(item={name: {"kind": "dense"}}, user=None)
 
 

@@ -4,7 +4,7 @@ from keras import ops
 
 from tests.gradients import assert_same_as, evaluated, value_and_gradients
 from tests.towers.build import scatter_weights
-from two_tower.towers.features import Feature, FeatureEmbedding
+from two_tower.towers.features import Feature, FeatureEmbedding, layer_name
 
 pytestmark = pytest.mark.backend
 
@@ -127,3 +127,16 @@ def test_the_configuration_rebuilds_the_layer():
     copy = FeatureEmbedding.from_config(layer.get_config())
     assert copy.get_config() == layer.get_config()
     assert copy.feature == GENRES
+
+
+def test_a_feature_of_any_name_has_a_layer_that_both_back_ends_take():
+    names = ["price (CHF)", "größe", "a/b", "a_2fb", "a.b", "x" * 300, "_", "-", "9"]
+    assert len({layer_name(name) for name in names}) == len(names)
+    for name in names:
+        layer = FeatureEmbedding(2, YEAR, 3, scale=0.1, l2=0.0, name=layer_name(name))
+        layer.build()
+        assert vectors_of(layer)(np.array([1])).shape == (1, 3)
+
+
+def test_a_plain_name_is_that_of_its_layer():
+    assert layer_name("title_words") == "title_words"

@@ -203,7 +203,7 @@ def test_a_category_of_another_width_than_the_item_is_refused():
         (
             {"age": Feature("dense", size=1, width=1)},
             {"age": [{"buckets": 5, "dimension": 2}]},
-            "'age', but it is a number, which has no ids",
+            "a number, which has no ids",
         ),
     ],
 )

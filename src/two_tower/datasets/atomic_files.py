@@ -32,6 +32,18 @@ class AtomicJSONDataset(JSONDataset):
         "allow_nan": False,
     }
 
+    def __init__(self, **options: Any) -> None:
+        """Configure the dataset; `options` are those of `JSONDataset`."""
+        super().__init__(**options)
+        if self._protocol == "file":
+            self._glob_function = self._find_versions
+
+    def _find_versions(self, _: str) -> list[str]:
+        # Kedro's pattern would take brackets in the folder's name for wildcards.
+        return [
+            str(path) for path in Path(self._filepath).glob(f"*/{self._filepath.name}")
+        ]
+
     def load(self) -> Any:
         if self._protocol != "file":  # object stores check what they hold
             return super().load()

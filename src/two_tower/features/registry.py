@@ -10,6 +10,7 @@ from two_tower.features.dense import Dense
 from two_tower.features.rarest import Rarest
 from two_tower.features.values import Categorical, MultiValued, ValueSet, Words
 from two_tower.params import Params
+from two_tower.plain_names import require_column_names
 from two_tower.types import Entity
 
 DeclaredFeature: TypeAlias = Annotated[
@@ -32,13 +33,8 @@ class Features(Params):
 
     @model_validator(mode="after")
     def _names_are_free(self) -> Self:
-        taken = RESERVED_NAMES & ({*(self.item or {})} | {*(self.user or {})})
-        if taken:
-            raise ValueError(
-                f"features can't be called {sorted(taken)}: the feature tables have "
-                "columns of these names; choose another name and give the source as "
-                "`column`"
-            )
+        for entity in ENTITIES:
+            require_column_names(self.of(entity), RESERVED_NAMES)
         return self
 
     def of(self, entity: Entity) -> dict[str, FeatureKind]:

@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from two_tower.towers.dropout import is_kept
-from two_tower.towers.features import Feature, FeatureEmbedding
+from two_tower.towers.features import Feature, FeatureEmbedding, layer_name
 from two_tower.towers.hashed_embedding import HashedEmbedding, hashes_of_ids
 from two_tower.towers.mlp import Mlp
 from two_tower.towers.vectors import take_rows
@@ -121,7 +121,7 @@ class EntityTower(keras.layers.Layer):
                 feature,
                 embedding,
                 hashes=hashes.get(name),
-                name=name,
+                name=layer_name(name),
                 **tables,
             )
             for name, feature in features.items()

@@ -1,5 +1,6 @@
 """Embeddings of the features of items and users."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -13,6 +14,9 @@ from two_tower.towers.vectors import masked_mean, take_rows
 from two_tower.types import PADDING, Tensor
 
 InputKind = Literal["categorical", "multi_valued", "dense"]
+
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_]*")
+_UNSAFE = re.compile(r"[^A-Za-z0-9]")
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,19 @@ class Feature:
     def is_dense(self) -> bool:
         """Whether it is a number, which has no ids."""
         return self.kind == "dense"
+
+
+def layer_name(feature: str) -> str:
+    """Return a name that every back end takes, another for each feature.
+
+    TensorFlow's names of scopes have ASCII letters, digits and few other signs.
+    """
+    if _PLAIN.fullmatch(feature):
+        return feature
+    coded = _UNSAFE.sub(
+        lambda sign: "".join(f"_{byte:02x}" for byte in sign[0].encode()), feature
+    )
+    return f"feature-{coded}"
 
 
 @keras.saving.register_keras_serializable("two_tower")
@@ -76,8 +93,8 @@ class FeatureEmbedding(keras.layers.Layer):
         self.hashes = None if hashes is None else [dict(one) for one in hashes]
         if self.hashes is not None and self.feature.is_dense:
             raise ValueError(
-                f"hashes names the feature {self.name!r}, but it is a number, which "
-                "has no ids; remove it from hashes"
+                "hashes names a feature that is a number, which has no ids; remove it "
+                "from hashes"
             )
         self.hashed = (
             None

@@ -40,15 +40,15 @@ def test_sound_parameters_pass():
         ({"features": {"items": [feature("a", column="")], "users": []}}, "column"),
         (
             {"features": {"items": [feature("title")], "users": []}},
-            "the names title",
+            "called 'title'",
         ),
         (
             {"features": {"items": [], "users": [feature("user_id")]}},
-            "the names user_id",
+            "called 'user_id'",
         ),
         (
             {"features": {"items": [feature("a"), feature("a")], "users": []}},
-            "the names a;",
+            "called 'a'",
         ),
     ],
 )

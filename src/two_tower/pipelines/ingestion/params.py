@@ -1,11 +1,11 @@
 """Parameters of ingestion: a source's column names and formats."""
 
-from collections import Counter
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from two_tower.params import Params
+from two_tower.plain_names import require_column_names
 from two_tower.tables.date_formats import parse_format
 from two_tower.tables.faults import Invalid
 from two_tower.types import Entity
@@ -124,14 +124,7 @@ class Features(Params):
     @model_validator(mode="after")
     def _names_are_free_and_unique(self) -> Self:
         for table, own in [("items", {"item_id", "title"}), ("users", {"user_id"})]:
-            names = Counter(feature.name for feature in getattr(self, table))
-            taken = sorted(n for n, times in names.items() if times > 1 or n in own)
-            if taken:
-                raise ValueError(
-                    f"features.{table} repeats the names {', '.join(taken)}; choose "
-                    f"names that differ from each other and from "
-                    f"{', '.join(sorted(own))}"
-                )
+            require_column_names((one.name for one in getattr(self, table)), own)
         return self
 
 
