@@ -12,6 +12,7 @@ from two_tower.serving.build import (
 )
 
 DATA = {"interactions": "d", "kept_interactions": "k", "split_interactions": "s"}
+RUN = ("kedro run", None)
 
 
 # covers: L28
@@ -37,9 +38,9 @@ def test_a_refit_holds_nothing_out_and_says_so(tmp_path):
     store = LineageStore(tmp_path)
     split = {"sequencing.split": {"kind": "temporal", "seed": 3}}
     options = {"refit": {"start": "warm"}, "training": {"epochs": 8}}
-    store.write("refit_model", Record("r", "node", "run", options, {}, DATA))
-    store.write("kept_interactions", Record("k", "node", "run", {}, {}, {}))
-    store.write("split_interactions", Record("s", "node", "run", split, {}, {}))
+    store.write("refit_model", Record("r", "node", "run", options, {}, DATA, *RUN))
+    store.write("kept_interactions", Record("k", "node", "run", {}, {}, {}, *RUN))
+    store.write("split_interactions", Record("s", "node", "run", split, {}, {}, *RUN))
     origin = describe_refit(store, epochs=5)
     assert origin["refit"] == {"start": "warm", "epochs": 5}
     assert origin["rules"] == {"sequencing.split": {"kind": "none", "seed": 3}}

@@ -143,7 +143,7 @@ def test_a_strict_request_refuses_what_is_out_of_vocabulary(given, message):
             {"salary": [1]},
             r"no user feature is read from \['salary'\].*occupation",
         ),
-        (None, {"age": ["old"]}, "'dense' and needs a number"),
+        (None, {"age": ["old"]}, "the feature age reads a number; give a number"),
     ],
 )
 def test_an_invalid_request_is_refused(users, features, message):
