@@ -38,7 +38,7 @@ def two_pipelines(monkeypatch):
         {"pipeline": "training", "tags": ("gpu",), "from_inputs": ["items"]},
         {"from_nodes": ["data.read"], "to_nodes": ["train"], "namespaces": ["data"]},
         {"runner": "ParallelRunner", "runner_params": {"max_workers": 2}},
-        {"runner": "my.package.Runner", "runner_params": {"cluster": "a"}},
+        {"runner": "kedro.runner.ParallelRunner", "runner_params": {"cluster": "a"}},
     ],
     ids=str,
 )
@@ -76,6 +76,18 @@ def test_names_and_runners_that_exist_are_accepted(options):
             {"runner_params": {"max_workers": 2}},
             "there is no runner parameter 'max_workers'; choose one of is_async",
         ),
+        (
+            {"runner": "my.Runner"},
+            "there is no runner 'my.Runner': No module",
+        ),
+        (
+            {"from_nodes": ["train"], "to_outputs": ["items"]},
+            "no node fits --from-nodes and --to-outputs together; drop one of them",
+        ),
+        (
+            {"node_names": ("train",), "namespaces": ["data"]},
+            "no node fits --nodes and --namespaces together",
+        ),
         ({"is_async": True}, "--async and ThreadRunner are not supported"),
         ({"runner_params": {"is_async": True}}, "--async and ThreadRunner are not"),
         ({"runner": "ThreadRunner"}, "--async and ThreadRunner are not supported"),
@@ -83,6 +95,6 @@ def test_names_and_runners_that_exist_are_accepted(options):
     ids=str,
 )
 def test_other_names_and_threads_are_refused(options, message):
-    with pytest.raises(ValueError, match=r"there|pipeline|--async") as caught:
+    with pytest.raises(ValueError, match=r"there|pipeline|--") as caught:
         check_run_options(NOTHING | options)
     assert message in str(caught.value)

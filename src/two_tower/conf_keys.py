@@ -82,6 +82,12 @@ class ConfKeys:
                     yield _unread(str(file), name, self._globals)
 
     def _unread_parameters(self) -> Iterator[str]:
+        for name in self._given:
+            if str(name).startswith("_"):
+                yield (
+                    f"{COMMAND_LINE} gives {name}, which only the files of the "
+                    f"configuration read; give {_public(str(name))}.<key>"
+                )
         public = {
             name: value
             for name, value in self._parameters.items()
@@ -219,6 +225,11 @@ def _holds(content: Any, path: Iterable[str]) -> bool:
             return False
         content = content[key]
     return True
+
+
+def _public(name: str) -> str:
+    """Return the group that a private one of the files ends up in."""
+    return {"_presets": "training"}.get(name, name.lstrip("_"))
 
 
 def _group(name: str) -> str:

@@ -152,7 +152,8 @@ def _explain_yaml(error: yaml.YAMLError) -> str:
     if not isinstance(found, yaml.MarkedYAMLError) or mark is None:
         return str(error)
     match = re.search(r"file (.+), unable to read", str(error))
-    name = match[1] if match else "--params"
+    text = "--params" if mark.name.startswith("<") else mark.name
+    name = match[1] if match else text
     return (
         f"{name} can't be read as YAML: {found.problem} in line {mark.line + 1}, "
         f"column {mark.column + 1}"

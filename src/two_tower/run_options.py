@@ -8,6 +8,7 @@ from typing import Any, Final
 from kedro import runner as runners
 from kedro.framework.project import pipelines
 from kedro.pipeline import Pipeline
+from kedro.utils import load_obj
 
 from two_tower.parameter_names import suggest
 
@@ -16,6 +17,17 @@ NO_THREADS: Final = (
     "connection, which serves one thread; run without them"
 )
 """Message for a run whose datasets would be loaded by several threads."""
+
+FILTERS: Final = (
+    "tags",
+    "from_nodes",
+    "to_nodes",
+    "node_names",
+    "from_inputs",
+    "to_outputs",
+    "namespaces",
+)
+"""Options that choose nodes of the pipelines."""
 
 RUNNERS: Final = ("ParallelRunner", "SequentialRunner")
 
@@ -46,6 +58,20 @@ def check_run_options(options: Mapping[str, Any]) -> None:
     _require("tag", options["tags"], tags, inside=names)
     namespaces = {prefix for node in chosen.nodes for prefix in node.namespace_prefixes}
     _require("namespace", options["namespaces"], namespaces, inside=names)
+    _require_nodes(chosen, options)
+
+
+def _require_nodes(chosen: Pipeline, options: Mapping[str, Any]) -> None:
+    """Refuse options that exclude each other's nodes."""
+    given = {name: options[name] for name in FILTERS if options[name]}
+    namespaces = given.pop("namespaces", None)
+    try:
+        chosen.filter(**given, node_namespaces=namespaces)
+    except ValueError as error:
+        words = ["--" + name.replace("_", "-") for name in given]
+        words += ["--namespaces"] * bool(namespaces)
+        text = " and ".join(words).replace("--node-names", "--nodes")
+        raise ValueError(f"no node fits {text} together; drop one of them") from error
 
 
 def _require(
@@ -72,6 +98,10 @@ def _require(
 
 def _check_runner(name: str, params: Mapping[str, Any]) -> None:
     if "." in name:  # a class of one's own has its own arguments
+        try:
+            load_obj(name)
+        except (ImportError, AttributeError) as error:
+            raise ValueError(f"there is no runner {name!r}: {error}") from error
         return
     if name == "ThreadRunner":
         raise ValueError(NO_THREADS)
