@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
-from tests.faults.every_write import run
-from tests.faults.saves import CASES, KERAS, LIGHT
+from tests.fuzz.every_write import run
+from tests.fuzz.saves import CASES, KERAS, LIGHT
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs LD_PRELOAD")
 

@@ -1,7 +1,7 @@
 """Damage each artefact of a finished run, and judge what its datasets load then.
 
-    python -m tests.faults.damaged                  2,700 damages
-    python -m tests.faults.damaged --count 200      as many, spread over all artefacts
+    python -m tests.fuzz.damaged                  2,700 damages
+    python -m tests.fuzz.damaged --count 200      as many, spread over all artefacts
 
 An outcome is *clear* (an error that names the file and says what to do), *unchanged*
 (what was saved is loaded), *raw* (another error), *silent* (something else is loaded)
@@ -24,7 +24,7 @@ from typing import Any
 
 from kedro.io import DataCatalog, DatasetError
 
-from tests.faults.contents import content_of, save_checkpoint
+from tests.fuzz.contents import content_of, save_checkpoint
 from tests.project import Project
 from two_tower.hashes import hash_file
 

@@ -9,7 +9,7 @@ from tests.project import SOURCE, environment
 # covers: X34
 def test_no_damage_is_silent_or_unnamed(finished_project, tmp_path):
     project = finished_project.copy(tmp_path / "project")
-    command = [sys.executable, "-m", "tests.faults.damaged", "--count", "120"]
+    command = [sys.executable, "-m", "tests.fuzz.damaged", "--count", "120"]
     done = subprocess.run(  # noqa: S603 - this very Python
         [*command, "--project", project.folder],
         cwd=SOURCE,

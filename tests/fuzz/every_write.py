@@ -1,9 +1,9 @@
 """Let each change of files fail once, in each kind of save: nothing is lost or mixed.
 
-python -m tests.faults.every_write              each change, the errors by turns
-python -m tests.faults.every_write --thorough   each change with each error, once
+python -m tests.fuzz.every_write              each change, the errors by turns
+python -m tests.fuzz.every_write --thorough   each change with each error, once
                                                 and from then on
-python -m tests.faults.every_write --case JSON  one kind of save
+python -m tests.fuzz.every_write --case JSON  one kind of save
 """
 
 import argparse
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.faults.refusals import ERRORS, Refusals, build
+from tests.fuzz.refusals import ERRORS, Refusals, build
 from tests.project import SOURCE
 
 OLD, NEW, NEXT = 0, 1, 2
@@ -55,7 +55,7 @@ def run(
     with tempfile.TemporaryDirectory(dir=memory) as folder:  # no disk is waited for
         options = [word for name in cases for word in ("--case", name)]
         options += ["--every", str(every)]
-        command = [sys.executable, "-m", "tests.faults.every_write", "--in", folder]
+        command = [sys.executable, "-m", "tests.fuzz.every_write", "--in", folder]
         done = subprocess.run(  # noqa: S603 - this very Python
             [*command, *options, *(["--thorough"] if thorough else [])],
             env={**build(Path(folder)), "TMPDIR": folder, "NO_PROXY": "127.0.0.1"},
@@ -78,7 +78,7 @@ def try_case(name: str, root: Path, *, every: int, thorough: bool) -> dict[str, 
         every: as in `run`.
         thorough: as in `run`.
     """
-    from tests.faults.saves import CASES
+    from tests.fuzz.saves import CASES
 
     case, refusals = CASES[name], Refusals(root)
     wanted = {}
@@ -173,7 +173,7 @@ def main() -> None:
     parser.add_argument("--in", dest="folder", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.folder is None:
-        from tests.faults.saves import CASES
+        from tests.fuzz.saves import CASES
 
         cases = given.cases or CASES
         results = run(cases, every=given.every, thorough=given.thorough)
