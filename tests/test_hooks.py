@@ -82,9 +82,9 @@ def test_another_thread_of_a_run_is_refused_before_it_loads_anything(runner_hook
         in_a_thread(runner_hooks.before_dataset_loaded)
 
 
-def test_a_process_of_a_run_loads_datasets_in_its_main_thread(
-    runner_hooks, monkeypatch
-):
+def test_a_process_of_a_run_loads_datasets_in_its_main_thread(monkeypatch):
+    runner_hooks = RunnerHooks()
+    in_a_thread(runner_hooks.before_pipeline_run)
     monkeypatch.setattr(hooks.os, "getpid", lambda: -1)  # as in a forked process
     runner_hooks.before_dataset_loaded()
     with pytest.raises(ValueError, match="--async"):
