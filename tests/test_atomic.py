@@ -2,6 +2,7 @@ import errno
 import fcntl
 import os
 from contextlib import contextmanager
+from hashlib import sha256
 
 import pytest
 
@@ -31,7 +32,7 @@ def versioned(folder):
 
 
 def test_a_file_is_replaced_when_the_block_ends(tmp_path):
-    target = tmp_path / "deep" / "report.txt"
+    target = tmp_path / "deep" / "folder" / "report.txt"
     for text in ("first", "second"):
         with replace_file(target) as new:
             new.write_text(text)
@@ -59,7 +60,7 @@ def test_a_failing_block_leaves_only_the_old_file(tmp_path):
 
 
 def test_a_folder_holds_one_version_after_each_save(tmp_path):
-    folder = tmp_path / "table"
+    folder = tmp_path / "deep" / "folder" / "table"
     save(folder, a="1", b="2")
     save(folder, a="3")
     assert versioned(folder) == {"a": "3"}
@@ -67,7 +68,29 @@ def test_a_folder_holds_one_version_after_each_save(tmp_path):
         "_current",
         current_version(folder).name,
     }
-    assert [path.name for path in tmp_path.iterdir()] == ["table"]
+    assert [path.name for path in folder.parent.iterdir()] == ["table"]
+
+
+def test_a_version_is_named_by_the_hashes_of_its_files(tmp_path):
+    save(tmp_path / "table", a="1", b="2")
+    lines = f"{sha256(b'1').hexdigest()}  a\n{sha256(b'2').hexdigest()}  b\n"
+    digest = sha256(lines.encode()).hexdigest()
+    assert current_version(tmp_path / "table").name == f"v-{digest[:16]}"
+
+
+def test_files_are_on_disk_before_the_pointer_names_them(tmp_path, monkeypatch):
+    flushed, fsync = set(), os.fsync
+
+    def record(opened):
+        flushed.add(os.fstat(opened).st_ino)
+        fsync(opened)
+
+    monkeypatch.setattr(os, "fsync", record)
+    folder = tmp_path / "table"
+    save(folder, a="1", b="2")
+    version = current_version(folder)
+    for path in (version / "a", version / "b", version, folder, folder / "_current"):
+        assert path.stat().st_ino in flushed
 
 
 def test_a_failing_block_leaves_the_current_version(tmp_path):
@@ -179,6 +202,14 @@ def test_a_failed_save_names_another_file_that_was_in_its_way(tmp_path):
         (tmp_path / "missing").read_text()
 
 
+def test_a_failed_save_does_not_name_its_temporary_files(tmp_path):
+    with (
+        pytest.raises(SaveError, match=r"was not saved: No such file or directory; run"),
+        replace_folder(tmp_path / "table") as new,
+    ):
+        (new / "missing").read_text()
+
+
 def test_a_folder_that_another_process_saves_is_refused(tmp_path):
     folder = tmp_path / "table"
     save(folder, a="1")
@@ -204,7 +235,8 @@ def test_a_save_removes_what_a_killed_one_left(tmp_path):
     save(folder, a="1")
     (tmp_path / ".saving-table-x1").mkdir()
     (folder / ".saving-_current-x2").mkdir()
-    (folder / "v-0123456789abcdef").mkdir()
+    for version in ("v-0000000000000000", "v-ffffffffffffffff"):
+        (folder / version).mkdir()
     save(folder, a="2")
     assert [path.name for path in tmp_path.iterdir()] == ["table"]
     assert len(list(folder.iterdir())) == 2

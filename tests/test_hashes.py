@@ -82,7 +82,7 @@ def test_while_a_file_is_replaced_both_pass(saved):
         check_file(saved)
 
 
-def saved_while_interrupted(path):
+def saved_while_interrupted(path, text="new"):
     """Keep the new hash, and stop before the new file replaces the old one."""
     with pytest.MonkeyPatch.context() as patch:
         replace = type(path).replace
@@ -93,7 +93,7 @@ def saved_while_interrupted(path):
             return replace(self, target)
 
         patch.setattr(type(path), "replace", refuse)
-        save(path, "new")
+        save(path, text)
 
 
 def test_a_file_without_a_hash_can_be_replaced_at_any_moment(saved):
@@ -105,6 +105,21 @@ def test_a_file_without_a_hash_can_be_replaced_at_any_moment(saved):
     check_file(saved)
 
 
+@pytest.mark.parametrize("next_text", ['{"hr@10": 0.5}\n', "new"])
+def test_a_save_over_a_damaged_file_does_not_accept_the_damage(saved, next_text):
+    saved.write_text("damaged")
+    with pytest.raises(OSError, match="was not saved"):
+        saved_while_interrupted(saved, next_text)
+    with pytest.raises(DamagedError):
+        check_file(saved)
+
+
+def test_equal_content_passes_while_it_is_saved_again(saved):
+    with pytest.raises(OSError, match="was not saved"):
+        saved_while_interrupted(saved, saved.read_text())
+    check_file(saved)
+
+
 def test_an_unchanged_file_is_hashed_once(saved, monkeypatch):
     monkeypatch.setattr(hashes, "_SETTLED_NS", -1)
     digest = file_sha256(saved)
@@ -113,10 +128,11 @@ def test_an_unchanged_file_is_hashed_once(saved, monkeypatch):
 
 
 @pytest.mark.parametrize("keeps_times", [True, False])
-def test_a_changed_file_is_hashed_again(saved, monkeypatch, keeps_times):
+@pytest.mark.parametrize("changed", [b"6", b"", b"55"])
+def test_a_changed_file_is_hashed_again(saved, monkeypatch, changed, keeps_times):
     monkeypatch.setattr(hashes, "_SETTLED_NS", -1)
     digest, times = file_sha256(saved), saved.stat()
-    saved.write_bytes(saved.read_bytes().replace(b"5", b"6"))
+    saved.write_bytes(saved.read_bytes().replace(b"5", changed))
     if keeps_times:
         os.utime(saved, ns=(times.st_atime_ns, times.st_mtime_ns))
     assert file_sha256(saved) != digest

@@ -1,3 +1,4 @@
+import errno
 import os
 import signal
 import subprocess
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from two_tower import scratch
+from two_tower.atomic import current_version, replace_folder
 from two_tower.scratch import (
     Scratch,
     library_files_in,
@@ -70,12 +72,30 @@ def test_folders_of_this_process_stay(tmp_path):
         assert first.path.is_dir()
 
 
-def test_other_folders_and_files_stay(tmp_path):
+def test_other_folders_and_files_stay(tmp_path, caplog):
     (tmp_path / "saving-a").mkdir()
     (tmp_path / ".saving-file").touch()
     remove_abandoned(tmp_path, ".saving-")
     assert len(list(tmp_path.iterdir())) == 2
     remove_abandoned(tmp_path / "missing", ".saving-")
+    assert caplog.text == ""
+
+
+def test_a_file_system_without_locks_is_saved_to_and_loses_nothing(
+    tmp_path, monkeypatch
+):
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(scratch.fcntl, "flock", refuse)
+    other = tmp_path / ".saving-other"
+    other.mkdir()
+    with replace_folder(tmp_path / "table") as new:
+        (new / "a").write_text("1")
+    assert (current_version(tmp_path / "table") / "a").read_text() == "1"
+    with Scratch(tmp_path, ".saving-") as made:
+        assert made.path.is_dir()
+    assert other.is_dir()
 
 
 def test_a_folder_that_was_taken_for_abandoned_is_made_again(tmp_path, monkeypatch):

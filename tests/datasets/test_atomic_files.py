@@ -1,6 +1,7 @@
 import inspect
 import json
 
+import fsspec
 import plotly.graph_objects as go
 import pytest
 from kedro.io import DatasetError
@@ -59,6 +60,12 @@ def test_a_failed_save_leaves_the_old_file(tmp_path, name, invalid, message):
     assert names == {name, f".{name}.sha256"}
 
 
+def test_json_is_indented_and_keeps_its_letters(tmp_path):
+    open_dataset(tmp_path, "a.json").save({"title": "Amélie"})
+    text = (tmp_path / "deep" / "a.json").read_text(encoding="utf-8")
+    assert text == '{\n  "title": "Amélie"\n}\n'
+
+
 def test_the_preview_of_json_is_its_content(tmp_path):
     dataset = open_dataset(tmp_path, "a.json")
     dataset.save(CONTENTS["a.json"][0])
@@ -67,9 +74,9 @@ def test_the_preview_of_json_is_its_content(tmp_path):
 
 def test_equal_figures_give_equal_bytes(tmp_path):
     dataset, path = open_dataset(tmp_path, "f"), tmp_path / "deep" / "f"
-    dataset.save(go.Figure(go.Scatter(y=[0.0, 1.0])))
+    dataset.save(go.Figure(go.Scatter(y=[0.0, 1.0], uid="1")))
     first = path.read_bytes()
-    dataset.save(go.Figure(go.Scatter(y=[0.0, 1.0])))
+    dataset.save(go.Figure(go.Scatter(y=[0.0, 1.0], uid="2")))
     assert path.read_bytes() == first
 
 
@@ -132,7 +139,10 @@ def test_a_file_by_hand_that_can_not_be_read_is_named(tmp_path):
         dataset.load()
 
 
-def test_an_object_store_checks_its_files_itself():
-    dataset = AtomicJSONDataset(filepath="memory://bucket/a.json")
-    dataset.save({"a": 1})
-    assert dataset.load() == {"a": 1}
+@pytest.mark.parametrize("name", ["a.json", "a.md"])
+def test_an_object_store_checks_its_files_itself(name):
+    dataset = DATASETS[name](filepath=f"memory://bucket/{name}")
+    dataset.save(CONTENTS[name][0])
+    assert dataset.load() == CONTENTS[name][0]
+    with fsspec.filesystem("memory").open(f"/bucket/{name}") as stored:
+        assert stored.read()

@@ -98,6 +98,16 @@ def test_batches_of_any_size_give_the_same_bytes(
     assert files(folder / "a") == files(folder / "b")
 
 
+def test_shards_and_row_groups_have_a_million_and_32_768_rows(tmp_path):
+    dataset = ParquetShardsDataset(filepath=str(tmp_path / "table"))
+    dataset.save(pa.table({"item": range(40_000)}))
+    assert dataset.manifest()["rows_per_shard"] == 1_048_576
+    (shard,) = current_version(tmp_path / "table").glob("*.parquet")
+    file = pq.read_metadata(shard)
+    found = [file.row_group(i).num_rows for i in range(file.num_row_groups)]
+    assert found == [32_768, 7_232]
+
+
 def test_row_groups_end_with_their_shard(dataset, monkeypatch, tmp_path):
     monkeypatch.setattr(parquet_shards, "ROWS_PER_GROUP", 2)
     dataset.save(rows(8))
@@ -272,6 +282,15 @@ def test_the_preview_reads_the_first_rows_only_and_shortens_lists(dataset, tmp_p
     assert preview["columns"] == ["item", "ids"]
     assert [row[0] for row in preview["data"]] == [0, 1, 2, 3]
     assert preview["data"][0][1] == "[7, 7, 7, 7, 7, 7, 7, 7, … (20 in all)]"
+
+
+def test_the_preview_has_five_rows_and_lists_of_eight_whole(dataset):
+    dataset.save(pa.table({"item": range(9), "ids": [[7] * 8] * 9}, SCHEMA))
+    preview = dataset.preview()
+    assert preview["index"] == [0, 1, 2, 3, 4]
+    assert [row[0] for row in preview["data"]] == [0, 1, 2, 3, 4]
+    assert preview["data"][0][1] == "[7, 7, 7, 7, 7, 7, 7, 7]"
+    assert dataset.preview(nrows=0)["data"] == []
 
 
 def test_the_preview_of_any_types_is_json(dataset):

@@ -156,6 +156,15 @@ def test_a_file_system_without_locks_gets_a_warning(path, monkeypatch, caplog):
     )
 
 
+def test_a_lock_that_fails_otherwise_is_an_error(path, monkeypatch):
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(fcntl, "lockf", refuse)
+    with pytest.raises(OSError, match="Input/output error"):
+        RunLock(path).acquire("a")
+
+
 def test_an_unreadable_holder_is_refused_without_its_name(path):
     with holder(path):
         path.write_text("{")
