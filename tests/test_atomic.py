@@ -204,7 +204,9 @@ def test_a_failed_save_names_another_file_that_was_in_its_way(tmp_path):
 
 def test_a_failed_save_does_not_name_its_temporary_files(tmp_path):
     with (
-        pytest.raises(SaveError, match=r"was not saved: No such file or directory; run"),
+        pytest.raises(
+            SaveError, match=r"was not saved: No such file or directory; run"
+        ),
         replace_folder(tmp_path / "table") as new,
     ):
         (new / "missing").read_text()

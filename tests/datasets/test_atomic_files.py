@@ -1,9 +1,9 @@
 import inspect
 import json
 
-import fsspec
 import plotly.graph_objects as go
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 from kedro.io import DatasetError
 
 from two_tower.datasets.atomic_files import (
@@ -144,5 +144,6 @@ def test_an_object_store_checks_its_files_itself(name):
     dataset = DATASETS[name](filepath=f"memory://bucket/{name}")
     dataset.save(CONTENTS[name][0])
     assert dataset.load() == CONTENTS[name][0]
-    with fsspec.filesystem("memory").open(f"/bucket/{name}") as stored:
-        assert stored.read()
+    stored = MemoryFileSystem().find("/")
+    assert [path.rpartition("/")[2] for path in stored] == [name]
+    MemoryFileSystem().rm(stored[0])

@@ -149,7 +149,7 @@ def mutate(source: str, seed: int) -> Iterator[str]:
         short = name.rpartition("/")[2]
         kind = next((kind for kind in UNLIKE if kind in short), short)
         for occurrence, (node, start) in enumerate(found):
-            if not _is_annotation(node):
+            if not _is_declaration(node):
                 places.setdefault((kind, start), []).append((name, occurrence))
     for alternatives in places.values():
         name, occurrence = chosen.choice(alternatives)
@@ -158,14 +158,19 @@ def mutate(source: str, seed: int) -> Iterator[str]:
             yield code
 
 
-def _is_annotation(node: object) -> bool:
-    """Return whether a node is part of a type, which changes no behaviour."""
+def _is_declaration(node: object) -> bool:
+    """Return whether a node is part of a type, or of `frozen=True`.
+
+    These change no behaviour: mypy refuses code that doesn't keep to them.
+    """
     while (parent := getattr(node, "parent", None)) is not None:
         if parent.type in {"annassign", "tfpdef"} and node is parent.children[1]:
             return True
         if parent.type == "tfpdef" and node is parent.children[-1]:
             return True
         if parent.type == "funcdef" and node is parent.annotation:
+            return True
+        if parent.type == "argument" and parent.children[0].get_code() == "frozen":
             return True
         node = parent
     return False
