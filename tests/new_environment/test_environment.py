@@ -11,7 +11,7 @@ from two_tower.new_environment.environment import guess_environment
 from two_tower.new_environment.roles import UndecidedError
 
 EVENTS = "user,item,time\n" + "".join(
-    f"{1 + i % 5},{1 + i % 4},{1600000000 + i}\n" for i in range(40)
+    f"{1 + i % 5},{1 + i % 4},{1600000000 + i}\n" for i in range(20)
 )
 
 
@@ -119,6 +119,28 @@ def test_features_are_guessed_with_their_types(guess):
     assert (found.decimal, found.missing) == (",", ["NA"])
 
 
+@pytest.mark.parametrize(
+    ("prices", "decimal"),
+    [
+        (["1.001,90", "0,90"], ","),
+        (["12,50 €", "7,00 €"], ","),
+        (["$1,299", "$12"], "."),
+        (["1,001.90", "0.90"], "."),
+    ],
+)
+def test_prices_tell_the_decimal_mark(guess, prices, decimal):
+    rows = "".join(f"{i};{prices[i % 2]};k{i % 3}\n" for i in range(1, 9))
+    found = guess(EVENTS, f"item;price;kind\n{rows}")
+    assert found.items.features[0].ingested == {"type": "price"}
+    assert found.decimal == decimal
+
+
+def test_vectors_are_no_feature(guess):
+    lines = ({"item": i, "vector": [0.1, i / 3]} for i in range(1, 9))
+    side = guess(EVENTS, json_lines(lines)).items
+    assert [one.column for one in side.skipped] == ["vector"]
+
+
 def test_items_without_header_have_the_title_that_differs_in_each_row(guess):
     items = "".join(f"{i}|The tea of garden {i}|k{i % 2}\n" for i in range(1, 9))
     side = guess(EVENTS, items).items
@@ -126,15 +148,40 @@ def test_items_without_header_have_the_title_that_differs_in_each_row(guess):
     assert side.title.name == "column_2"
 
 
-def test_json_lines_keep_their_lists_and_leave_objects(guess):
-    lines = [
-        {"item": i, "name": f"n{i}", "tags": [["a"], ["b"]], "rank": {"x": i}}
-        for i in range(1, 9)
-    ]
-    found = guess(EVENTS, "".join(json.dumps(line) + "\n" for line in lines))
+def json_lines(lines):
+    return "".join(json.dumps(line) + "\n" for line in lines)
+
+
+def test_json_lines_keep_their_lists_and_leave_objects_of_many_keys(guess):
+    rank = {f"in {shop}": 1 for shop in range(21)}
+    found = guess(
+        EVENTS,
+        json_lines(
+            {"item": i, "name": f"n{i}", "tags": [["a"], ["b"]], "rank": rank}
+            for i in range(1, 9)
+        ),
+    )
     (tags,) = found.items.features
     assert (tags.column, tags.ingested) == ("tags", {"type": "list"})
     assert [one.column for one in found.items.skipped] == ["rank"]
+
+
+def test_json_lines_are_read_within_their_objects(guess):
+    lines = [
+        {
+            "user": {"id": f"u{i % 5}", "name": "x"},
+            "product": {"asin": f"{i % 4:07}", "offer": {"tags": ["a", "b"]}},
+            "event": {"time": f"2020-09-24T10:00:{i:02}Z", "stars": 1 + i % 3},
+        }
+        for i in range(40)
+    ]
+    found = guess(json_lines(lines))
+    roles = found.interactions
+    assert (roles.user.name, roles.item.name) == ("user.id", "product.asin")
+    assert (roles.time.name, roles.times.written) == ("event.time", "datetime")
+    assert roles.rating.name == "event.stars"
+    rest = found.interactions_table.column("product.offer.tags")
+    assert rest.values[0] == ["a", "b"]
 
 
 def test_parquet_is_read_with_its_types(guess, tmp_path):
@@ -179,8 +226,21 @@ def test_what_a_person_must_decide_is_said(guess):
     days = "".join(
         f"{i % 3},{i % 4},0{1 + i % 9}/0{1 + i % 8}/2020\n" for i in range(30)
     )
-    (ambiguous,) = guess("user,item,day\n" + days).checks
+    ambiguous, again = guess("user,item,day\n" + days).checks
     assert "would also fit" in ambiguous
+    assert "evaluation.seen: ranked" in again
+
+
+def test_columns_that_could_mean_more_than_is_read_are_named(guess):
+    def checks(header, *values):
+        rows = [f"{i % 5},{i % 8},{values[i % len(values)]}\n" for i in range(40)]
+        return "\n".join(guess(f"user,item,{header}\n" + "".join(rows)).checks)
+
+    mixed = checks("time", "2020-09-24", "24.09.2020", "09/24/2020")
+    assert "such as 2020-09-24 and 24.09.2020, are of no single form" in mixed
+    split = checks("date,time", "2020-09-24,10:11:12", "2020-09-25,9:10")
+    assert "date is read without time; join both" in split
+    assert "liked would be the rating" in checks("liked", "True", "False")
 
 
 @pytest.mark.parametrize(
@@ -190,6 +250,7 @@ def test_what_a_person_must_decide_is_said(guess):
         (b"PK\x03\x04rest", "a zip archive or an Excel workbook"),
         (b'[{"user": 1}]', "is one JSON array"),
         (b"a\nb\n", "no separator"),
+        (b"user,item,time\n", "a header, but no rows"),
     ],
 )
 def test_files_that_are_no_table_are_refused(guess, content, message):

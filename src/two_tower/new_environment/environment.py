@@ -19,6 +19,7 @@ from two_tower.new_environment.roles import (
     guess_interactions,
     guess_title,
     names_rating,
+    unread_times,
 )
 from two_tower.new_environment.values import Column, Decimal
 
@@ -113,7 +114,7 @@ def guess_environment(
             "user_id": _id_type(roles.user, sides[1]),
             "item_id": _id_type(roles.item, sides[0]),
         },
-        decimal="," if any(column.decimal == "," for column in kept) else ".",
+        decimal="," if any(column.has_comma for column in kept) else ".",
         missing=sorted({mark for column in kept for mark in column.marks_of_missing}),
     )
     return replace(found, checks=_checks(found))
@@ -209,22 +210,34 @@ def _checks_of_ratings(roles: Interactions, columns: Sequence[Column]) -> list[s
         return []
     return [
         f"{column.name} would be the rating, but it holds texts in place of numbers, "
-        f"such as {column.texts[0]}; it is not read"
+        f"such as {column.texts[0]}; it is not read, and every row counts as an "
+        "interaction"
         for column in columns
         if column.texts and column.name not in roles.names and names_rating(column)
     ][:1]
 
 
 def _checks_of_rows(roles: Interactions) -> list[str]:
-    columns = (roles.user, roles.item, roles.time, roles.rating)
+    n_rows = len(roles.user.values)
+    n_repeated = _n_repeats(roles.user, roles.item, roles.time, roles.rating)
+    if n_repeated > _SHARE_OF_REPEATS * n_rows:
+        return [
+            f"{n_repeated:,} of the first {n_rows:,} rows repeat an earlier one; remove "
+            "them from the file unless people did the same again"
+        ]
+    n_again = _n_repeats(roles.user, roles.item)
+    if n_again > _SHARE_OF_REPEATS * n_rows:
+        return [
+            f"{n_again:,} of the first {n_rows:,} rows have a user and item of an "
+            "earlier one; if people are to be recommended what they had before, set "
+            "evaluation.seen: ranked"
+        ]
+    return []
+
+
+def _n_repeats(*columns: Column | None) -> int:
     rows = list(zip(*(c.values for c in columns if c), strict=True))
-    n_repeated = len(rows) - len(set(rows))
-    if n_repeated <= _SHARE_OF_REPEATS * len(rows):
-        return []
-    return [
-        f"{n_repeated:,} of the first {len(rows):,} rows repeat an earlier one; remove "
-        "them from the file unless people did the same again"
-    ]
+    return len(rows) - len(set(rows))
 
 
 def _checks_of_times(roles: Interactions, table: Table) -> list[str]:
@@ -235,6 +248,11 @@ def _checks_of_times(roles: Interactions, table: Table) -> list[str]:
         ]
     if roles.time is None or roles.times is None:
         return [
+            f"{unread.name} would hold times, but its values, such as "
+            f"{' and '.join(unread.texts[:2])}, are of no single form that is known; "
+            "write them all as 2024-03-05T18:20:11, or set ingestion.timestamps"
+            for unread in unread_times(roles, table.columns)[:1]
+        ] + [
             "no column holds times, so the order of a user's interactions is random; "
             "set sequencing.order.without_times: file_order if the rows are in order"
         ]
@@ -242,6 +260,12 @@ def _checks_of_times(roles: Interactions, table: Table) -> list[str]:
         return [
             f"{roles.time.name} holds numbers that are no times since 1970; they are "
             "read as seconds, so their order counts, and days and hours do not"
+        ]
+    clocks = [c.name for c in unread_times(roles, table.columns) if c.holds_clocks]
+    if clocks:
+        return [
+            f"{roles.time.name} is read without {clocks[0]}; join both to one column, "
+            "such as 2024-03-05 18:20:11, if the second of an interaction counts"
         ]
     if roles.times.others:
         return [

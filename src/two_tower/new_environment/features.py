@@ -76,7 +76,9 @@ def guess_features(
 
 def _no_feature(column: Column) -> str | None:
     if column.holds_lists:
-        return None if any(column.values) else "no values in the first rows"
+        if not any(column.values):
+            return "no values in the first rows"
+        return "lists of fractions, such as vectors" if _is_vector(column) else None
     if not column.texts:
         return "no values in the first rows"
     if _ADDRESS.match(column.texts[0]):
@@ -102,6 +104,12 @@ def _guess(column: Column, separator: str) -> tuple[dict[str, Any], str | None, 
         reason = f'lists, their values separated by "{mark}"'
         return {"type": "list", "separator": mark}, "multi_valued", reason
     return _plain(column)
+
+
+def _is_vector(column: Column) -> bool:
+    inner = [value for values in column.values for value in values or ()]
+    numbers = Column(column.name, inner)
+    return numbers.decimal is not None and not numbers.is_whole
 
 
 def _plain(column: Column) -> tuple[dict[str, Any], str | None, str]:

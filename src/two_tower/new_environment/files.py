@@ -17,7 +17,7 @@ from kedro.io import DatasetError
 
 from two_tower.datasets.csv_table import CSVTableDataset, is_value
 from two_tower.datasets.item_lists import ItemListsDataset
-from two_tower.datasets.json_lines import JSONLinesDataset
+from two_tower.datasets.json_lines import ColumnType, JSONLinesDataset, infer_types
 from two_tower.datasets.source_bytes import read_start
 from two_tower.datasets.source_files import SourceFilesDataset, find_files
 from two_tower.new_environment.values import Column
@@ -28,6 +28,7 @@ _N_LINES: Final = 2_000
 _SEPARATORS: Final = ("\t", ",", ";", "|", "::", "^", " ", "#")
 _CONSISTENT: Final = 0.99  # least share of rows that have as many values as the header
 _WIDEST_TABLE: Final = 5  # columns of numbers between blanks, rather than items
+_MOST_KEYS: Final = 20  # of an object that is read key by key
 _PARQUET: Final = b"PAR1"
 
 
@@ -177,7 +178,37 @@ def _read_json(
             options = {**options, "syntax": "python"}
     dataset = JSONLinesDataset(filepath=filepath, **options)
     columns, is_complete = _sample(dataset, files)
+    while (inner := _open_objects(columns)) is not None:
+        dataset = JSONLinesDataset(filepath=filepath, columns=inner, **options)
+        columns, is_complete = _sample(dataset, files)
     return Table(filepath, JSON_LINES, options, columns, is_complete, notes)
+
+
+def _open_objects(columns: Sequence[Column]) -> dict[str, ColumnType] | None:
+    """Return the keys and types with objects replaced by their keys, None: no object.
+
+    Objects of many keys are kept: their keys are ids or free names.
+    """
+    types: dict[str, ColumnType] = {}
+    is_opened = False
+    for column in columns:
+        inner = infer_types(iter(_objects(column)))
+        if 0 < len(inner) <= _MOST_KEYS:
+            types |= {f"{column.name}.{key}": kind for key, kind in inner.items()}
+            is_opened = True
+        else:
+            types[column.name] = "list" if column.holds_lists else "text"
+    return types if is_opened else None
+
+
+def _objects(column: Column) -> list[dict[str, Any]]:
+    """Return the objects of a column that has nothing else."""
+    try:
+        values = [json.loads(text) for text in column.texts if text.startswith("{")]
+    except ValueError:
+        return []
+    is_whole = len(values) == len(column.texts)
+    return values if is_whole and all(isinstance(v, dict) for v in values) else []
 
 
 def _read_item_lists(
@@ -219,6 +250,8 @@ def _read_csv(
             "names are made up",
         )
     columns, is_complete = _sample(CSVTableDataset(filepath=filepath, **options), files)
+    if not columns[0].values:
+        raise DatasetError(f"{files[0]} has a header, but no rows; put the table there")
     return Table(filepath, CSV, options, columns, is_complete, (*dialect.notes, *notes))
 
 

@@ -24,13 +24,13 @@ _WORDS: Final[Mapping[Role, str]] = {
         bought purchased viewed clicked
     """,
     "rating": """
-        rating overall stars star score rate vote note bewertung
+        rating overall stars star score rate vote note bewertung liked like
     """,
     "event": """
         event action behavior behaviour interaction activity
     """,
     "title": """
-        title name label titel nom nombre headline
+        title name label titel nom nombre headline bezeichnung
     """,
 }
 """Role → words in names of columns, the likeliest first."""

@@ -67,6 +67,12 @@ def guess_interactions(
     return Interactions(users, items, time, times, rating, event, reasons)
 
 
+def unread_times(roles: Interactions, columns: Sequence[Column]) -> list[Column]:
+    """Return the columns with the name of a time, but without its role."""
+    rest = [c for c in columns if c.texts and c.name not in roles.names]
+    return [c for c in rest if score("time", c.name) and not c.decimal]
+
+
 def guess_id(columns: Sequence[Column], role: Role, same: str) -> tuple[Column, str]:
     """Return the id column of a table of items or users, and the reason.
 

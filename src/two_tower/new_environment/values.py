@@ -17,6 +17,12 @@ _PRICE: Final = re.compile(
     r"(?:[$€£¥₹]|CHF|EUR|USD|GBP|Fr\.)\s?-?\d[\d.,'\s]*"
     r"|-?\d[\d.,'\s]*\s?(?:[$€£¥₹]|CHF|EUR|USD|GBP|Fr\.)"
 )
+_THOUSANDS: Final[dict[Decimal, re.Pattern[str]]] = {
+    ".": re.compile(r"-?\d{1,3}([,']\d{3})*(\.\d+)?"),
+    ",": re.compile(r"-?\d{1,3}([.']\d{3})*(,\d+)?"),
+}
+_FRACTION: Final = re.compile(r"([.,])\d{1,2}\D*$")  # of a price; three are thousands
+_CLOCK: Final = re.compile(r"\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?( ?[AaPp][Mm])?")
 _MISSING: Final = {"NA", "N/A", "n/a", "NULL", "null", "None", "nan", "NaN", r"\N", "?"}
 _LONG: Final = 60  # characters, on average, of a text rather than a name or category
 
@@ -65,7 +71,22 @@ class Column:
 
     @property
     def is_price(self) -> bool:
-        return self._match(_PRICE)
+        """Return whether all are amounts: with a currency or marks of thousands."""
+        has_marks = self.decimal is None and any(map(self._match, _THOUSANDS.values()))
+        return has_marks or self._match(_PRICE)
+
+    @property
+    def has_comma(self) -> bool:
+        """Return whether the decimal mark of numbers or prices is a comma."""
+        if self.decimal or not self.is_price:
+            return self.decimal == ","
+        fractions = [_FRACTION.search(text) for text in self.distinct]
+        return {found[1] for found in fractions if found} == {","}
+
+    @property
+    def holds_clocks(self) -> bool:
+        """Return whether all values are times of a day without a date."""
+        return self._match(_CLOCK)
 
     @property
     def is_long(self) -> bool:
