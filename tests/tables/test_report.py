@@ -161,6 +161,20 @@ def test_times_that_lost_their_digits_are_warned_of(step, rounded):
     assert [w[:9] for w in find_warnings(report)] == ["all times"] * bool(rounded)
 
 
+@pytest.mark.parametrize(("n_at_once", "is_warned"), [(9, False), (10, True)])
+def test_interactions_of_one_time_are_warned_of(n_at_once, is_warned):
+    rows = [("u", str(i), START + DAY * max(i - n_at_once, 0), None) for i in range(11)]
+    warnings = find_warnings(report_of(interactions(rows)))
+    expected = "100.0% of the interactions have the time of the user's one before"
+    assert [w.partition(" and")[0] for w in warnings] == [expected] * is_warned
+
+
+def test_times_to_come_are_warned_of():
+    rows = [("u", "1", START, 5), ("u", "2", START + 78 * 365 * DAY, 4)]
+    (warning,) = find_warnings(report_of(interactions(rows)))
+    assert warning.startswith("the last interaction is of 2098-08-25, which is yet to ")
+
+
 def test_spaces_and_placeholders_of_ids_are_warned_of():
     rows = [
         ("u ", "1", START, 5),

@@ -222,8 +222,8 @@ def _checks_of_rows(roles: Interactions) -> list[str]:
     n_repeated = _n_repeats(roles.user, roles.item, roles.time, roles.rating)
     if n_repeated > _SHARE_OF_REPEATS * n_rows:
         return [
-            f"{n_repeated:,} of the first {n_rows:,} rows repeat an earlier one; remove "
-            "them from the file unless people did the same again"
+            f"{n_repeated:,} of the first {n_rows:,} rows repeat an earlier one; "
+            "remove them from the file unless people did the same again"
         ]
     n_again = _n_repeats(roles.user, roles.item)
     if n_again > _SHARE_OF_REPEATS * n_rows:

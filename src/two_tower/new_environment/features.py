@@ -75,12 +75,10 @@ def guess_features(
 
 
 def _no_feature(column: Column) -> str | None:
-    if column.holds_lists:
-        if not any(column.values):
-            return "no values in the first rows"
-        return "lists of fractions, such as vectors" if _is_vector(column) else None
-    if not column.texts:
+    if not any(column.values if column.holds_lists else column.texts):
         return "no values in the first rows"
+    if column.holds_lists:
+        return "lists of fractions, such as vectors" if _is_vector(column) else None
     if _ADDRESS.match(column.texts[0]):
         return "addresses"
     if _OBJECT.match(column.texts[0]):

@@ -1,7 +1,7 @@
 """What ingested tables hold, whether they fit each other, and what looks wrong."""
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal
 
 import ibis
@@ -21,6 +21,9 @@ MAX_SHARE_OF_ONE: Final = 0.05
 mean missing."""
 MAX_SHARE_REPEATED: Final = 0.01
 """Interactions that repeat another exactly, as exports and joins do."""
+MAX_SHARE_TIED: Final = 0.9
+"""Consecutive interactions of a user at one time. Days in place of seconds stay below,
+unless users come once."""
 MIN_INTERACTIONS, MIN_ENTITIES = 1_000, 100
 """Fewer interactions, users or items make a share of one too great by chance."""
 ROUNDINGS: Final = (128, 1_000)
@@ -122,12 +125,29 @@ def _warn_of_events(events: JsonObject) -> Iterator[str]:
             "user, item, time and rating; remove them from the source, or keep one by "
             "sequencing.selection.repeats"
         )
+    if times and times["ties"] > MAX_SHARE_TIED:
+        yield (
+            f"{times['ties']:.1%} of the interactions have the time of the user's one "
+            "before and stay in the order of the source; if that is not the order of "
+            "time, set sequencing.order.ties: shuffled"
+        )
+    if times and times["last"] > _tomorrow():
+        yield (
+            f"the last interaction is of {times['last']}, which is yet to come; correct "
+            "the times in the source, or leave them out by ingestion.years and "
+            "ingestion.invalid: drop"
+        )
     if times and times["rounded"] and times["seconds"] >= MIN_SECONDS_ROUNDED:
         yield (
             f"all times are multiples of {times['rounded']} seconds, but not of "
             "minutes: float32 or a short exponent has rounded them; read them from "
             "their origin"
         )
+
+
+def _tomorrow() -> str:
+    # Times without an offset are read as UTC, and may be of a zone ahead.
+    return (datetime.now(UTC) + timedelta(days=1)).date().isoformat()
 
 
 def _warn_of_entities(
