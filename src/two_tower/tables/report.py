@@ -128,7 +128,7 @@ def _warn_of_events(events: JsonObject) -> Iterator[str]:
     if times and times["ties"] > MAX_SHARE_TIED:
         yield (
             f"{times['ties']:.1%} of the interactions have the time of the user's one "
-            "before and stay in the order of the source; if that is not the order of "
+            "before and stay in the order of the source; if that is no order of "
             "time, set sequencing.order.ties: shuffled"
         )
     if times and times["last"] > _tomorrow():
