@@ -172,7 +172,7 @@ def test_interactions_of_one_time_are_warned_of(n_at_once, is_warned):
 def test_times_to_come_are_warned_of():
     rows = [("u", "1", START, 5), ("u", "2", START + 78 * 365 * DAY, 4)]
     (warning,) = find_warnings(report_of(interactions(rows)))
-    assert warning.startswith("the last interaction is of 2098-08-25, which is yet to ")
+    assert warning.startswith("the last interaction is of 2098-08-25, which is still ")
 
 
 def test_spaces_and_placeholders_of_ids_are_warned_of():

@@ -133,9 +133,9 @@ def _warn_of_events(events: JsonObject) -> Iterator[str]:
         )
     if times and times["last"] > _tomorrow():
         yield (
-            f"the last interaction is of {times['last']}, which is yet to come; correct "
-            "the times in the source, or leave them out by ingestion.years and "
-            "ingestion.invalid: drop"
+            f"the last interaction is of {times['last']}, which is still to come; "
+            "correct the times in the source, or leave them out by ingestion.years and "
+            "invalid: drop"
         )
     if times and times["rounded"] and times["seconds"] >= MIN_SECONDS_ROUNDED:
         yield (
