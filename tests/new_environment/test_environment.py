@@ -238,6 +238,8 @@ def test_columns_that_could_mean_more_than_is_read_are_named(guess):
 
     mixed = checks("time", "2020-09-24", "24.09.2020", "09/24/2020")
     assert "such as 2020-09-24 and 24.09.2020, are of no single form" in mixed
+    far = checks("time", "5600002058", "5600002059")
+    assert "such as 5600002058 and 5600002059, are of no single form" in far
     split = checks("date,time", "2020-09-24,10:11:12", "2020-09-25,9:10")
     assert "date is read without time; join both" in split
     assert "liked would be the rating" in checks("liked", "True", "False")

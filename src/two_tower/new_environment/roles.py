@@ -70,7 +70,7 @@ def guess_interactions(
 def unread_times(roles: Interactions, columns: Sequence[Column]) -> list[Column]:
     """Return the columns with the name of a time, but without its role."""
     rest = [c for c in columns if c.texts and c.name not in roles.names]
-    return [c for c in rest if score("time", c.name) and not c.decimal]
+    return [c for c in rest if score("time", c.name)]
 
 
 def guess_id(columns: Sequence[Column], role: Role, same: str) -> tuple[Column, str]:

@@ -88,8 +88,13 @@ def guess_times(column: Column) -> TimeFormat | None:
 
 
 def relative_times(column: Column) -> TimeFormat | None:
-    """Return seconds for numbers that count from any start, such as days 1 to 90."""
-    return TimeFormat("seconds", is_relative=True) if column.decimal == "." else None
+    """Return seconds for numbers that count from any start, such as days 1 to 90.
+
+    Ingestion reads none that would lie before 1970 or after 2099.
+    """
+    if column.decimal != "." or not all(0 <= n < _LAST for n in column.numbers):
+        return None
+    return TimeFormat("seconds", is_relative=True)
 
 
 def _unit(column: Column) -> TimeFormat | None:
