@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 from kedro.framework.cli.project import run as kedro_run
 from kedro.framework.startup import bootstrap_project
+from kedro.io import DatasetError
 
 from two_tower import cli
 
@@ -45,6 +46,8 @@ def test_the_command_has_the_options_of_kedro_run():
             ["--params", "training.epochs=[1"],
             "--params can't be read as YAML: expec",
         ),
+        (["--load-versions", "items"], "Expected the form of 'load_versions'"),
+        (["--runner", "a.B"], "the runner 'a.B' can't be imported"),
         (["--async"], "--async and ThreadRunner are not supported"),
         (["--conf-source", str(PROJECT / "docs")], "docs is no configuration: it has"),
     ],
@@ -66,6 +69,16 @@ def test_options_of_a_file_are_read(call, tmp_path):
     assert "no environment 'ml1m'" in call("--config", str(tmp_path / "run.yml")).stderr
 
 
+@pytest.mark.parametrize("text", ["", "rum: { env: a }", "run: { evn: a }", "run: ["])
+def test_a_file_of_wrong_options_is_refused_by_name(call, tmp_path, text):
+    file = tmp_path / "run.yml"
+    file.write_text(text)
+    done = call("--config", str(file))
+    assert done.exit_code == 1
+    assert f"Error: {file} " in done.stderr
+    assert "program" not in done.stderr
+
+
 def test_a_wrong_option_keeps_clicks_message(call):
     done = call("--pipelins", "training")
     assert done.exit_code == 2
@@ -84,6 +97,18 @@ def test_a_fault_of_the_program_can_be_reported(call, monkeypatch, tmp_path):
     assert "Error: KeyError: 'user_id'" in done.stderr
     assert "please report it" in done.stderr
     assert "in fail" in (tmp_path / "logs" / "errors.log").read_text()
+
+
+def test_commands_of_a_message_repeat_the_options_of_the_run(call, monkeypatch):
+    def fail(**options: object) -> None:
+        raise DatasetError("the index is damaged; run: kedro run --pipelines indexing")
+
+    command = cli.RunCommand("run", params=kedro_run.params, callback=fail)
+    monkeypatch.setattr(cli, "run", command)
+    again = "run: kedro run --env test --params training.epochs=2 --pipelines indexing"
+    done = call("--env", "test", "--params", "training.epochs=2")
+    assert f"Error: the index is damaged; {again}\n" in done.stderr
+    assert "damaged; run: kedro run --pipelines indexing\n" in call().stderr
 
 
 def test_an_interruption_is_clicks(monkeypatch):

@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from kedro.config import OmegaConfigLoader
+from kedro.framework.cli.utils import KedroCliError
 from kedro.io import AbstractDataset, DataCatalog, DatasetError
 from kedro.validation import DataValidationError
 from omegaconf import OmegaConf
@@ -111,6 +113,35 @@ def test_a_refusal_of_the_configuration_is_its_first_line():
     config = OmegaConf.create({"training": "${refuse:}"})
     error = raised_by(OmegaConf.to_container, config, resolve=True)
     assert describe(error) == "training: no preset 'men'"
+
+
+@pytest.mark.parametrize(
+    ("reference", "message"),
+    [
+        ("${zzz}", "a: it refers to zzz, which no file of parameters gives"),
+        (
+            "${globals:zzz}",
+            "a: it refers to the global zzz, which no globals.yml gives; add it to con",
+        ),
+        (
+            "${runtime_params:zzz}",
+            "a: it refers to zzz of the command line; run: kedro run --params zzz=<v",
+        ),
+    ],
+)
+def test_a_reference_that_leads_nowhere_says_where_it_leads(
+    reference, message, tmp_path
+):
+    (tmp_path / "base").mkdir()
+    (tmp_path / "base" / "parameters.yml").write_text(f"a: {reference}")
+    loader = OmegaConfigLoader(str(tmp_path), base_env="base", default_run_env="base")
+    error = raised_by(loader.__getitem__, "parameters")
+    assert describe(error).startswith(message)
+
+
+def test_a_refusal_of_kedros_command_line_is_its_message():
+    error = KedroCliError("Options '--pipeline' and '--pipelines' cannot be used")
+    assert describe(error) == "Options '--pipeline' and '--pipelines' cannot be used"
 
 
 def raised_by_name(message):

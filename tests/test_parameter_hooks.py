@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import pytest
 from kedro.config import OmegaConfigLoader
 from kedro.pipeline import Node, Pipeline
+from omegaconf.errors import OmegaConfBaseException
 from pydantic import Field
 
 from two_tower import parameter_hooks
@@ -259,6 +260,52 @@ def test_a_global_that_nothing_reads_is_refused_with_its_file(conf, text, messag
     found = refusal(conf, "ml-1m")
     assert message in found
     assert found.startswith(f"{conf}/ml-1m/globals.yml gives ")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        (
+            "parameters/training.yml",
+            FILES["base/parameters/training.yml"].replace("_training:", "_trainig:"),
+            "_trainig, which nothing reads; did you mean _training?",
+        ),
+        (
+            "parameters/presets/short.yml",
+            "_preset: { short: { epochs: 1 } }",
+            "_preset, which nothing reads; did you mean _presets?",
+        ),
+        (
+            "globals.yml",
+            FILES["base/globals.yml"].replace("preset:", "presets:"),
+            "presets, which nothing reads; did you mean preset?",
+        ),
+        (
+            "globals.yml",
+            FILES["base/globals.yml"].replace("dataset:", "datset:"),
+            "datset, which nothing reads; did you mean dataset or data?",
+        ),
+    ],
+)
+def test_a_misspelt_name_that_others_refer_to_is_refused_by_its_file(
+    conf, name, text, message
+):
+    write(conf, f"base/{name}", text)
+    assert refusal(conf) == f"{conf}/base/{name} gives {message}"
+
+
+def test_a_reference_to_a_name_that_is_like_no_other_keeps_its_error(conf):
+    write(conf, "ml-1m/parameters/more.yml", "sequencing: { window: '${zzz}' }")
+    with pytest.raises(OmegaConfBaseException, match="'zzz' not found"):
+        open_context(conf, "ml-1m")
+
+
+def test_a_group_that_nothing_reads_is_told_without_its_keys(conf):
+    found = refusal(conf, training={"histry": {"kind": "mean", "mean": {}}})
+    assert found == (
+        "--params gives training.histry, which nothing reads; did you mean "
+        "training.history?"
+    )
 
 
 def test_private_names_of_ones_own_are_accepted(conf):

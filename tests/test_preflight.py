@@ -6,7 +6,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import ibis
 import pytest
 from kedro.framework.project import pipelines
 from kedro.framework.session import KedroSession
@@ -152,21 +151,6 @@ def test_what_parameters_alone_can_tell_is_refused(pipeline, params, message):
 def test_an_unknown_engine_is_refused_with_those_there_are():
     with pytest.raises(ValueError, match="no engine 'dukcdb'; choose one of duck"):
         check(engine="dukcdb")
-
-
-def test_an_unknown_backend_of_a_connection_is_refused():
-    preflight.require_engine("duckdb", "raw_items")
-    with pytest.raises(ValueError, match=r"raw_items .*'connect', which Ibis does not"):
-        preflight.require_engine("connect", "raw_items")
-
-
-def test_a_backend_that_is_not_installed_is_refused(monkeypatch):
-    def load(_: str) -> None:
-        raise ImportError
-
-    monkeypatch.setattr(ibis, "__getattr__", load)
-    with pytest.raises(ValueError, match=r"pip install 'ibis-framework\[exasol\]'"):
-        preflight.require_engine("exasol", "raw_items")
 
 
 def test_a_back_end_of_keras_that_is_not_installed_is_refused(monkeypatch):

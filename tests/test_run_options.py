@@ -1,5 +1,6 @@
 import pytest
 from kedro.pipeline import Node, Pipeline
+from kedro.runner import SequentialRunner
 
 from two_tower import run_options
 from two_tower.run_options import check_run_options
@@ -20,6 +21,14 @@ NOTHING = {
 }
 
 
+class OwnRunner(SequentialRunner):
+    """A runner of one's own, with an argument of its own."""
+
+    def __init__(self, cluster):
+        super().__init__()
+        self.cluster = cluster
+
+
 @pytest.fixture(autouse=True)
 def two_pipelines(monkeypatch):
     """A default pipeline of two nodes, and another one with the second of them."""
@@ -38,7 +47,7 @@ def two_pipelines(monkeypatch):
         {"pipeline": "training", "tags": ("gpu",), "from_inputs": ["items"]},
         {"from_nodes": ["data.read"], "to_nodes": ["train"], "namespaces": ["data"]},
         {"runner": "ParallelRunner", "runner_params": {"max_workers": 2}},
-        {"runner": "kedro.runner.ParallelRunner", "runner_params": {"cluster": "a"}},
+        {"runner": f"{__name__}.OwnRunner", "runner_params": {"cluster": "a"}},
     ],
     ids=str,
 )
@@ -77,10 +86,6 @@ def test_names_and_runners_that_exist_are_accepted(options):
             "there is no runner parameter 'max_workers'; choose one of is_async",
         ),
         (
-            {"runner": "my.Runner"},
-            "there is no runner 'my.Runner': No module",
-        ),
-        (
             {"from_nodes": ["train"], "to_outputs": ["items"]},
             "no node fits --from-nodes and --to-outputs together; drop one of them",
         ),
@@ -88,6 +93,23 @@ def test_names_and_runners_that_exist_are_accepted(options):
             {"node_names": ("train",), "namespaces": ["data"]},
             "no node fits --nodes and --namespaces together",
         ),
+        (
+            {"runner": "ParallelRunner", "runner_params": {"max_workers": "two"}},
+            "gives max_workers=two; it must be a whole number of 1 or more",
+        ),
+        (
+            {"runner": "ParallelRunner", "runner_params": {"max_workers": 0}},
+            "gives max_workers=0; it must",
+        ),
+        (
+            {"runner": "my.package.Runner"},
+            "the runner 'my.package.Runner' can't be imp",
+        ),
+        ({"runner": "two_tower.cli.Nope"}, "the runner 'two_tower.cli.Nope' can't be "),
+        ({"runner": "..a"}, "the runner '..a' can't be imported"),
+        ({"runner": "os.path"}, "'os.path' is no class of a runner; choose one of Par"),
+        ({"runner": "kedro.runner.AbstractRunner"}, "is no class of a runner"),
+        ({"runner": "kedro.runner.ThreadRunner"}, "--async and ThreadRunner are not"),
         ({"is_async": True}, "--async and ThreadRunner are not supported"),
         ({"runner_params": {"is_async": True}}, "--async and ThreadRunner are not"),
         ({"runner": "ThreadRunner"}, "--async and ThreadRunner are not supported"),
@@ -95,6 +117,6 @@ def test_names_and_runners_that_exist_are_accepted(options):
     ids=str,
 )
 def test_other_names_and_threads_are_refused(options, message):
-    with pytest.raises(ValueError, match=r"there|pipeline|--") as caught:
+    with pytest.raises(ValueError, match=r"there|pipeline|runner|--") as caught:
         check_run_options(NOTHING | options)
     assert message in str(caught.value)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
+from functools import cached_property
 from itertools import chain, permutations
 from typing import Any, Final, NamedTuple
 
@@ -43,10 +44,9 @@ class ConfKeys:
             loader: the run's `OmegaConfigLoader`.
             declared: the parameters that nodes read, name → type hint.
         """
+        self._loader = loader
         self._given: dict[str, Any] = loader.runtime_params or {}
-        self._parameters: dict[str, Any] = loader["parameters"]
         self._declared = declared
-        self._known = all_names(declared, self._parameters)
         self._global_files = _read(loader, "globals")
         self._files = _read(loader, "parameters")
         read = [*self._global_files, *self._files, *_read(loader, "catalog")]
@@ -57,23 +57,44 @@ class ConfKeys:
         self._private = _find_all(r"(?:\$\{|:)(_\w+)", texts)
 
     def unread(self) -> Iterator[str]:
-        """Yield a message for each key that nothing reads."""
+        """Yield a message for each key that nothing reads.
+
+        Raises:
+            OmegaConfBaseException: a reference of the parameters leads nowhere.
+        """
         messages = chain(
-            self._unread_globals(),
+            self.misspelt_references(),
             self._unread_parameters(),
             self._unread_in_presets(),
             self._unread_in_formats(),
-            self._misspelt_private_names(),
             self._given_twice(),
         )
         yield from dict.fromkeys(messages)  # a chosen preset's keys are found twice
 
+    def misspelt_references(self) -> Iterator[str]:
+        """Yield a message for each name that others refer to and that is misspelt.
+
+        The configuration can't be resolved where such a name is missing, so these are
+        found in the files as they are.
+        """
+        yield from self._unread_globals()
+        yield from self._misspelt_private_names()
+
+    @cached_property
+    def _parameters(self) -> dict[str, Any]:
+        return dict(self._loader["parameters"])
+
+    @cached_property
+    def _known(self) -> set[str]:
+        return all_names(self._declared, self._parameters)
+
     def _unread_globals(self) -> Iterator[str]:
+        groups = {name.split(".")[0] for name in self._declared}
         for file in self._global_files:
             for name in file.content:
                 if name in self._globals or name.startswith("_"):
                     continue
-                if name.split(".")[0] in self._known:
+                if name.split(".")[0] in groups:
                     yield (
                         f"{file} gives {name}, which is a parameter; move it to a file "
                         "of parameters"

@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+import click
 import kedro
 import omegaconf
 import pydantic
@@ -32,6 +33,7 @@ SHOWN_CHARACTERS: Final = 500
 """Most characters of a fault's own text in its message."""
 
 REFUSALS: Final = (
+    click.ClickException,
     DatasetError,
     KedroSessionError,
     MemoryError,
@@ -58,6 +60,10 @@ FAILED = re.compile(
 
 OUT_OF_MEMORY = re.compile("OOM when|RESOURCE_EXHAUSTED|[Oo]ut of memory")
 RESOLVED = re.compile(r"\w+ raised while resolving interpolation: ")
+ABSENT = re.compile(
+    r"(Globals key|Runtime parameter|Interpolation key) '(.+?)' not found"
+)
+"""Words of Kedro and OmegaConf for a reference to a key that no file gives."""
 
 
 def describe(error: BaseException) -> str:
@@ -138,11 +144,29 @@ def _explain(error: BaseException) -> str:
         cause = _explain(inner) if _memory_error(inner) else text[match.end() :]
         return f"{name or _name(dataset)} can't be {done}: {cause}"
     if isinstance(error, OmegaConfBaseException):
-        first = RESOLVED.sub("", text).splitlines()[0]
-        return f"{error.full_key}: {first}" if error.full_key else first
+        return _explain_configuration(error)
     if isinstance(error, yaml.YAMLError):
         return _explain_yaml(error)
     return text
+
+
+def _explain_configuration(error: OmegaConfBaseException) -> str:
+    """Return the key that can't be resolved, and why, in one line."""
+    first = RESOLVED.sub("", str(error)).splitlines()[0]
+    if match := ABSENT.search(first):
+        kind, name = match.groups()
+        first = f"it refers to {name}, which no file of parameters gives"
+        if kind == "Globals key":
+            first = (
+                f"it refers to the global {name}, which no globals.yml gives; add it "
+                "to conf/base/globals.yml"
+            )
+        elif kind == "Runtime parameter":
+            first = (
+                f"it refers to {name} of the command line; run: kedro run --params "
+                f"{name}=<value>"
+            )
+    return f"{error.full_key}: {first}" if error.full_key else first
 
 
 def _explain_yaml(error: yaml.YAMLError) -> str:
@@ -182,7 +206,7 @@ def _innermost(error: BaseException) -> BaseException:
 
 def _speaks(error: BaseException) -> bool:
     """Return whether an error was raised by code whose messages speak to the user."""
-    files = _frames(error)
+    files = frames_of(error)
     return bool(files) and any(
         Path(files[-1][0]).is_relative_to(package) for package in SPEAKING
     )
@@ -191,14 +215,14 @@ def _speaks(error: BaseException) -> bool:
 def _own_frame(error: BaseException) -> str:
     """Return the last line of the project that an error came through."""
     root = Path(two_tower.__file__).parent
-    own = [frame for frame in _frames(error) if Path(frame[0]).is_relative_to(root)]
+    own = [frame for frame in frames_of(error) if Path(frame[0]).is_relative_to(root)]
     if not own:
         return ""
     file, line, function = own[-1]
     return f"{Path(file).relative_to(root.parent)}, line {line} ({function})"
 
 
-def _frames(error: BaseException) -> list[tuple[str, str, str]]:
+def frames_of(error: BaseException) -> list[tuple[str, str, str]]:
     """Return file, line and function of an error's traceback, the innermost last.
 
     ParallelRunner hands on the traceback of another process as text.

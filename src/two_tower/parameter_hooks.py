@@ -8,6 +8,7 @@ from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.framework.project import pipelines
 from kedro.io import CatalogConfigResolver
+from omegaconf.errors import OmegaConfBaseException
 
 from two_tower.conf_files import find_environments, run_env
 from two_tower.conf_keys import ALIKE, ConfKeys
@@ -39,11 +40,11 @@ class ParameterHooks:
     @hook_impl(trylast=True)
     def after_context_created(self, context: KedroContext) -> None:
         loader: Any = context.config_loader
+        read = find_declared(pipelines.values())
+        _require_references(loader, read)
         stores = loader["catalog"].keys()  # inputs that are no parameters by their name
         declared = {
-            name: hint
-            for name, hint in find_declared(pipelines.values()).items()
-            if f"{PREFIX}{name}" not in stores
+            name: hint for name, hint in read.items() if f"{PREFIX}{name}" not in stores
         }
         wrong = [
             *ConfKeys(loader, declared).unread(),
@@ -69,6 +70,21 @@ class ParameterHooks:
                     f"the catalog has a dataset {name!r}, which no pipeline reads or "
                     f"makes; did you mean {near[0]}?"
                 )
+
+
+def _require_references(loader: Any, declared: Mapping[str, Any]) -> None:
+    """Refuse a misspelt name that others refer to, by the file that gives it.
+
+    Resolving them would only tell who refers to it.
+    """
+    try:
+        for kind in ("globals", "parameters", "catalog"):
+            loader[kind]
+    except OmegaConfBaseException as error:
+        misspelt = list(ConfKeys(loader, declared).misspelt_references())
+        if misspelt:
+            raise ValueError("\n".join(misspelt)) from error
+        raise
 
 
 def _without_effect(

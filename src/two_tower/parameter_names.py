@@ -124,6 +124,7 @@ def _unknown_options(value: Any, hint: Any) -> Iterator[tuple[str, ...]]:
             inner_hints = list(_hints_of(str(key), hint))
             if not inner_hints:
                 yield (str(key),)
+                continue
             for rest in _unknown_options(inner, tuple(inner_hints)):
                 yield str(key), *rest
 

@@ -8,7 +8,6 @@ import logging
 import subprocess
 import sys
 from collections.abc import Mapping
-from importlib.metadata import entry_points
 from importlib.util import find_spec
 from typing import Any, Final
 
@@ -18,6 +17,7 @@ from kedro.framework.hooks import hook_impl
 from kedro.io import DataCatalog
 from kedro.pipeline import Pipeline
 
+from two_tower.catalog_entries import check_entries
 from two_tower.evaluation.protocol import require_headline
 from two_tower.features.columns import find_column_faults, readable_features
 from two_tower.features.registry import ENTITIES, Features
@@ -74,7 +74,7 @@ class PreflightHooks:
             )
             _check_features(features, ingestion, training)
         _check_evaluation(given)
-        _check_engines(pipeline, catalog)
+        check_entries(pipeline.datasets(), catalog)
         if any("gpu" in node.tags for node in pipeline.nodes):
             _check_keras(catalog["params:training.backend"].load())
         if training is not None and training.device == "gpu":
@@ -168,36 +168,6 @@ def _check_evaluation(given: Mapping[str, Any]) -> None:
     report = given.get("params:evaluation.report")
     if ranking is not None and report is not None:
         require_headline(report.headline, ranking.cutoffs)
-
-
-def _check_engines(pipeline: Pipeline, catalog: DataCatalog) -> None:
-    """Refuse the connection of a dataset whose Ibis back end is not installed."""
-    for name in sorted(pipeline.datasets()):
-        entry = catalog.config_resolver.resolve_pattern(name) or {}
-        connection = entry.get("connection")
-        if isinstance(connection, Mapping):
-            require_engine(connection.get("backend"), name)
-
-
-def require_engine(backend: Any, dataset: str) -> None:
-    """Refuse a back end that Ibis does not know, or whose driver is not installed.
-
-    Raises:
-        ValueError: naming the dataset.
-    """
-    known = sorted(entry_points(group="ibis.backends").names)
-    if backend not in known:
-        raise ValueError(
-            f"the connection of {dataset} has the backend {backend!r}, which Ibis does "
-            f"not know; set it in connections of globals.yml to {', '.join(known)}"
-        )
-    try:
-        getattr(ibis, backend)
-    except ImportError as error:
-        raise ValueError(
-            f"the connection of {dataset} has the backend {backend!r}, which is not "
-            f"installed; run: pip install 'ibis-framework[{backend}]'"
-        ) from error
 
 
 def _check_keras(backend: str) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
-from inspect import signature
+from inspect import isabstract, signature
 from typing import Any, Final
 
 from kedro import runner as runners
@@ -97,13 +97,34 @@ def _require(
 
 
 def _check_runner(name: str, params: Mapping[str, Any]) -> None:
-    if "." in name:  # a class of one's own has its own arguments
-        try:
-            load_obj(name)
-        except (ImportError, AttributeError) as error:
-            raise ValueError(f"there is no runner {name!r}: {error}") from error
-        return
-    if name == "ThreadRunner":
+    if "." not in name and name != "ThreadRunner":
+        _require("runner", [name], RUNNERS)
+    runner = _load_runner(name)
+    if issubclass(runner, runners.ThreadRunner):
         raise ValueError(NO_THREADS)
-    _require("runner", [name], RUNNERS)
-    _require("runner parameter", params, signature(getattr(runners, name)).parameters)
+    if "." in name:  # a class of one's own has its own arguments
+        return
+    _require("runner parameter", params, signature(runner).parameters)
+    workers = params.get("max_workers", 1)
+    if type(workers) is not int or workers < 1:
+        raise ValueError(
+            f"--runner-params gives max_workers={workers}; it must be a whole number "
+            "of 1 or more"
+        )
+
+
+def _load_runner(name: str) -> Any:
+    """Return the class of a runner, named as `--runner` names it."""
+    try:
+        found: Any = load_obj(name, "kedro.runner")
+    except (AttributeError, ImportError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"the runner {name!r} can't be imported ({error}); choose one of "
+            f"{', '.join(RUNNERS)}, or a class: --runner <module>.<class>"
+        ) from error
+    is_runner = isinstance(found, type) and issubclass(found, runners.AbstractRunner)
+    if not is_runner or isabstract(found):
+        raise ValueError(
+            f"{name!r} is no class of a runner; choose one of {', '.join(RUNNERS)}"
+        )
+    return found

@@ -23,8 +23,8 @@ warnings.filterwarnings("ignore", message="The 'preview_fn' feature is experimen
 
 HOOKS = (
     LockHooks(),
-    EnvironmentHooks(),
     PreflightHooks(),
+    EnvironmentHooks(),  # after it, as the last of those that come first is first
     PresetHooks(),
     RunnerHooks(),
     BackendHooks(),

@@ -46,7 +46,7 @@ class Command:
         if run_params.get("only_missing_outputs"):
             filters.append(" --only-missing-outputs")
         return cls(
-            options=_options(run_params["env"], run_params["runtime_params"]),
+            options=options_of(run_params["env"], run_params["runtime_params"]),
             pipelines=filters[0] if run_params["pipeline_names"] else "",
             filters="".join(filters),
         )
@@ -80,7 +80,13 @@ def _option(pipeline: str | None) -> str:
     return "" if is_default else f" --pipelines {pipeline}"
 
 
-def _options(env: str | None, runtime_params: Mapping[str, Any]) -> str:
+def options_of(env: str | None, runtime_params: Mapping[str, Any]) -> str:
+    """Return `kedro run` with its environment and `--params`.
+
+    Args:
+        env: name of the environment, or None.
+        runtime_params: parameters of the command line, nested.
+    """
     words = ["kedro", "run", *(["--env", env] if env else [])]
     given = [f"{name}={_as_text(value)}" for name, value in flatten(runtime_params)]
     return shlex.join([*words, *(["--params", ",".join(given)] if given else [])])
