@@ -152,6 +152,7 @@ def test_an_environment_that_does_not_exist_is_refused_with_those_that_do(
             "--params gives engin, which nothing reads; did you mean en",
         ),
         ({"preste": "long"}, "did you mean preset?"),
+        ({"training": {"preset": "long"}}, "did you mean preset"),
         ({"_training": {"epochs": 3}}, "_training, which only the files of the config"),
         ({"_presets": {"long": {"epochs": 3}}}, "; give training.<key>"),
         ({"dataset": "ml-1m"}, "gives dataset, which is a global; set it in the env"),

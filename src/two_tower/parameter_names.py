@@ -78,15 +78,15 @@ def unknown_names(
 def find_nearest(name: str, known: Iterable[str]) -> list[str]:
     """Return up to three names that are most like `name`.
 
-    An option of the group comes first, then an option of this name in other groups.
+    An option of this very name in another place comes first, then one of the group.
     """
     names = sorted(known)
     group, _, option = name.rpartition(".")
     siblings = [one for one in names if one.rpartition(".")[0] == group]
     by_option = {one.rpartition(".")[2]: one for one in siblings}
     near = [by_option[one] for one in get_close_matches(option, by_option, n=3)]
-    elsewhere = [one for one in names if one.endswith(f".{option}")]
-    return (near or elsewhere or get_close_matches(name, names))[:3]
+    elsewhere = [one for one in names if f".{one}".endswith(f".{option}")]
+    return ([*elsewhere, *near] or get_close_matches(name, names))[:3]
 
 
 def suggest(near: Iterable[str], choices: Iterable[str]) -> str:
