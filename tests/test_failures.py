@@ -139,6 +139,21 @@ def test_a_reference_that_leads_nowhere_says_where_it_leads(
     assert describe(error).startswith(message)
 
 
+def test_a_letter_that_the_terminal_lacks_is_told_with_the_remedy():
+    error = raised_by("Zürich".encode, "ascii")
+    assert describe(error) == (
+        "'\\xfc' can't be written in this terminal's encoding (ascii); set the "
+        "variable PYTHONUTF8=1, and run again"
+    )
+
+
+def test_words_of_a_terminal_without_utf_8_are_kept(tmp_path):
+    for _ in range(2):  # its size counts from the second on
+        keep_traceback(ValueError("Z\udcc3"), tmp_path, ["kedro", "Z\udcc3"])
+    text = (tmp_path / "logs" / "errors.log").read_text("utf-8")
+    assert text.count("Z\\udcc3") == 4
+
+
 def test_a_refusal_of_kedros_command_line_is_its_message():
     error = KedroCliError("Options '--pipeline' and '--pipelines' cannot be used")
     assert describe(error) == "Options '--pipeline' and '--pipelines' cannot be used"

@@ -41,6 +41,7 @@ REFUSALS: Final = (
     OSError,
     OmegaConfBaseException,
     ParameterValidationError,
+    UnicodeEncodeError,
     pydantic.ValidationError,
     yaml.YAMLError,
 )
@@ -111,10 +112,12 @@ def keep_traceback(error: BaseException, project: Path, command: Sequence[str]) 
 def _append(text: str, log: Path) -> None:
     """Append to a file, which is moved away first if it would grow too large."""
     size = log.stat().st_size if log.exists() else 0
-    if size and size + len(text.encode()) > LOG_BYTES:
+    # Words of a terminal without UTF-8 are surrogates, which no file can hold.
+    content = text.encode(errors="backslashreplace")
+    if size and size + len(content) > LOG_BYTES:
         log.replace(log.with_name(f"{log.name}.1"))
-    with log.open("a", encoding="utf-8") as file:
-        file.write(text)
+    with log.open("ab") as file:
+        file.write(content)
 
 
 def _is_refusal(error: BaseException) -> bool:
@@ -133,6 +136,12 @@ def _explain(error: BaseException) -> str:
         return (
             f"there is too little memory ({memory}); lower what a batch or a chunk "
             "holds: tokens_per_batch, pairs, logits_chunk, item_block, chunks"
+        )
+    if isinstance(error, UnicodeEncodeError):
+        found = error.object[error.start : error.end]
+        return (
+            f"{found!a} can't be written in this terminal's encoding "
+            f"({error.encoding}); set the variable PYTHONUTF8=1, and run again"
         )
     if isinstance(error, DataValidationError) and error.dataset_name:
         done = "loaded" if error.mode == "load" else "saved"
