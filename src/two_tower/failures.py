@@ -132,17 +132,8 @@ def _is_refusal(error: BaseException) -> bool:
 def _explain(error: BaseException) -> str:
     """Return the text of a refusal, without what Kedro and OmegaConf put around it."""
     text = str(error) or type(error).__name__
-    if memory := _memory_error(error):
-        return (
-            f"there is too little memory ({memory}); lower what a batch or a chunk "
-            "holds: tokens_per_batch, pairs, logits_chunk, item_block, chunks"
-        )
-    if isinstance(error, UnicodeEncodeError):
-        found = error.object[error.start : error.end]
-        return (
-            f"{found!a} can't be written in this terminal's encoding "
-            f"({error.encoding}); set the variable PYTHONUTF8=1, and run again"
-        )
+    if lack := _explain_machine(error):
+        return lack
     if isinstance(error, DataValidationError) and error.dataset_name:
         done = "loaded" if error.mode == "load" else "saved"
         return f"{error.dataset_name} can't be {done}: {error.message}"
@@ -157,6 +148,22 @@ def _explain(error: BaseException) -> str:
     if isinstance(error, yaml.YAMLError):
         return _explain_yaml(error)
     return text
+
+
+def _explain_machine(error: BaseException) -> str:
+    """Return what memory or terminal lacks, or "" for another error."""
+    if memory := _memory_error(error):
+        return (
+            f"there is too little memory ({memory}); lower what a batch or a chunk "
+            "holds: tokens_per_batch, pairs, logits_chunk, item_block, chunks"
+        )
+    if isinstance(error, UnicodeEncodeError):
+        found = error.object[error.start : error.end]
+        return (
+            f"{found!a} can't be written in this terminal's encoding "
+            f"({error.encoding}); set the variable PYTHONUTF8=1, and run again"
+        )
+    return ""
 
 
 def _explain_configuration(error: OmegaConfBaseException) -> str:
