@@ -20,7 +20,7 @@ from kedro.pipeline import Pipeline
 from two_tower.catalog_entries import check_entries
 from two_tower.evaluation.protocol import require_headline
 from two_tower.features.columns import find_column_faults, readable_features
-from two_tower.features.registry import ENTITIES, Features
+from two_tower.features.registry import Features
 from two_tower.negatives.low_rated import LowRatedParams
 from two_tower.pipelines.ingestion.params import Ingestion
 from two_tower.plain_names import require_plain_folder, require_plain_names
@@ -34,7 +34,7 @@ from two_tower.training.features import (
     wanted_features,
 )
 from two_tower.training.params import Training
-from two_tower.types import Entity
+from two_tower.types import ENTITIES, Entity
 
 logger = logging.getLogger(__name__)
 

@@ -24,6 +24,7 @@ State: TypeAlias = dict[str, npt.NDArray[Any]]
 
 # Allowed values, shared by parameters and by the code that reads them.
 Entity: TypeAlias = Literal["item", "user"]
+ENTITIES: Final[tuple[Entity, ...]] = ("item", "user")
 Clip: TypeAlias = Literal["global", "each"]
 DeviceKind: TypeAlias = Literal["auto", "cpu", "gpu"]
 Combination: TypeAlias = Literal["sum", "mean", "concat"]

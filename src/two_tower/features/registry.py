@@ -11,15 +11,13 @@ from two_tower.features.rarest import Rarest
 from two_tower.features.values import Categorical, MultiValued, ValueSet, Words
 from two_tower.params import Params
 from two_tower.plain_names import require_column_names
-from two_tower.types import Entity
+from two_tower.types import ENTITIES, Entity
 
 DeclaredFeature: TypeAlias = Annotated[
     Categorical | MultiValued | Words | Dense | Rarest | ValueSet,
     Field(discriminator="kind"),
 ]
 """A declaration in the parameters, `{kind: …, <options>}`."""
-
-ENTITIES: Final[tuple[Entity, ...]] = ("item", "user")
 
 RESERVED_NAMES: Final = {"id", "item", "item_id", "user", "user_id", "n_train"}
 """Columns of the feature tables, and the name of the id embedding in a tower."""

@@ -22,6 +22,7 @@ from two_tower.new_environment.roles import (
     unread_times,
 )
 from two_tower.new_environment.values import Column, Decimal
+from two_tower.types import Entity
 
 IdType = Literal["integer", "text"]
 _SHARE_OF_REPEATS: Final = 0.01
@@ -142,7 +143,7 @@ def _name_columns(table: Table, roles: Interactions) -> tuple[Table, Interaction
     return renamed, roles
 
 
-def _read_side(filepath: str, role: Literal["item", "user"], same: str) -> SideTable:
+def _read_side(filepath: str, role: Entity, same: str) -> SideTable:
     table = read_table(filepath)
     key, reason = guess_id(table.columns, role, same)
     if not table.has_header and table.type == CSV:

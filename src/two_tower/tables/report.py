@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import ibis
 import ibis.expr.types as ir
 from ibis import _
 
 from two_tower.tables.hints import PLACEHOLDERS
-from two_tower.types import JsonObject
+from two_tower.types import ENTITIES, Entity, JsonObject
 
 MIN_SHARE_JOINED: Final = 0.9
 """Interactions whose item or user is in its table. A catalogue of the same source has
@@ -30,7 +30,6 @@ ROUNDINGS: Final = (128, 1_000)
 """Seconds to which float32 and 1.600914e+09 round the times of today."""
 MIN_SECONDS_ROUNDED: Final = 20
 """Fewer distinct times are multiples of anything by chance."""
-ENTITIES: Final[tuple[Literal["item", "user"], ...]] = ("item", "user")
 
 _AN: Final = {"item": "an item", "user": "a user"}
 _SHOWN: Final = 3  # ids in a message
@@ -151,7 +150,7 @@ def _tomorrow() -> str:
 
 
 def _warn_of_entities(
-    report: Mapping[str, JsonObject], entity: Literal["item", "user"]
+    report: Mapping[str, JsonObject], entity: Entity
 ) -> Iterator[str]:
     found, n = report[f"{entity}s"], report["interactions"]["used"]
     if found["joined"] and found["joined"]["interactions"] < MIN_SHARE_JOINED:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,7 @@ from two_tower.training.features import chosen_features
 from two_tower.training.params import Training
 from two_tower.training.sequences import Sequences
 from two_tower.training.validation import Examples
-from two_tower.types import IntArray, JsonObject
+from two_tower.types import Entity, IntArray, JsonObject
 
 if TYPE_CHECKING:  # a GPU machine may have no Ibis
     import ibis.expr.types as ir
@@ -212,7 +212,7 @@ def _read_events(held_out: pa.Table) -> Events:
 def _read_entities(
     tables: Mapping[str, "ir.Table"],
     schema: JsonObject,
-    entity: Literal["item", "user"],
+    entity: Entity,
     options: EntityParams,
 ) -> Entities:
     n_entities = schema[f"n_{entity}s"]

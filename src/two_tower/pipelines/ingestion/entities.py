@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Final, Literal
+from typing import Final
 
 import ibis
 import ibis.expr.types as ir
@@ -26,7 +26,7 @@ from two_tower.tables.faults import (
     settle,
 )
 from two_tower.tables.lists import BRACKETED, or_empty, read_list
-from two_tower.types import JsonObject
+from two_tower.types import Entity, JsonObject
 
 from .interactions import ROW
 from .params import FeatureColumn, IdType, Ingestion
@@ -38,7 +38,7 @@ _SEPARATORS: Final = ("|", ";", ",", "/", "::")
 
 
 def type_entities(
-    raw: ir.Table, entity: Literal["item", "user"], parameters: Ingestion
+    raw: ir.Table, entity: Entity, parameters: Ingestion
 ) -> tuple[ir.Table, JsonObject]:
     """Return items or users with their features, and counts of what was read.
 

@@ -11,7 +11,7 @@ from two_tower.features import vocabulary
 from two_tower.features.base import FeatureKind
 from two_tower.features.columns import readable_features
 from two_tower.features.encoding import describe_features, encode_features
-from two_tower.features.registry import ENTITIES, Features
+from two_tower.features.registry import Features
 from two_tower.params import Count
 from two_tower.sequences import split_report, vocabularies, windows
 from two_tower.sequences.examples import build_examples
@@ -21,7 +21,7 @@ from two_tower.sequences.selection import Order, Selection
 from two_tower.sequences.splits import TEST, TRAIN, VALIDATION, NoSplit, Split
 from two_tower.sequences.times import describe_order, has_times, require_stable_order
 from two_tower.sequences.vocabularies import DeployedVocabularies
-from two_tower.types import FIRST_ID, Entity, JsonObject
+from two_tower.types import ENTITIES, FIRST_ID, Entity, JsonObject
 
 from . import audit
 from .retraining import require_same_rules
