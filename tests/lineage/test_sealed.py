@@ -2,7 +2,8 @@ import json
 
 import pytest
 
-from two_tower.lineage.sealed import DamagedFileError, read_sealed, write_sealed
+from two_tower.hashes import DamagedError
+from two_tower.lineage.sealed import read_sealed, write_sealed
 
 CONTENT = {"run": "a", "parameters": {"kinds": ["x", None], "sizes": {1: 2.5}}}
 
@@ -28,7 +29,7 @@ def test_every_damaged_byte_is_noticed(tmp_path):
             try:
                 assert json.loads(path.read_bytes()) == content  # only white space
             except (ValueError, AssertionError):
-                with pytest.raises(DamagedFileError, match=str(path)):
+                with pytest.raises(DamagedError, match=str(path)):
                     read_sealed(path)
 
 
@@ -36,18 +37,18 @@ def test_every_damaged_byte_is_noticed(tmp_path):
 def test_a_file_of_another_form_is_named(tmp_path, text):
     path = tmp_path / "a.json"
     path.write_text(text)
-    with pytest.raises(DamagedFileError, match=str(path)):
+    with pytest.raises(DamagedError, match=str(path)):
         read_sealed(path)
 
 
 def test_the_file_of_another_name_is_refused(tmp_path):
     write_sealed(tmp_path / "a.json", CONTENT)
     (tmp_path / "a.json").rename(tmp_path / "b.json")
-    with pytest.raises(DamagedFileError, match=r"b\.json is damaged"):
+    with pytest.raises(DamagedError, match=r"b\.json is damaged"):
         read_sealed(tmp_path / "b.json")
 
 
 def test_a_folder_in_place_of_the_file_is_refused(tmp_path):
     (tmp_path / "a.json").mkdir()
-    with pytest.raises(DamagedFileError, match=r"a\.json is a folder"):
+    with pytest.raises(DamagedError, match=r"a\.json is a folder"):
         read_sealed(tmp_path / "a.json")

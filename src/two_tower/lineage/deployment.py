@@ -20,9 +20,10 @@ from typing import Final, Self
 from kedro.io import DataCatalog
 
 from two_tower.atomic import current_version, has_version, replace_folder
+from two_tower.hashes import DamagedError
 from two_tower.lineage import graph
 from two_tower.lineage.records import LineageStore
-from two_tower.lineage.sealed import DamagedFileError, read_sealed, write_sealed
+from two_tower.lineage.sealed import read_sealed, write_sealed
 
 logger = logging.getLogger(__name__)
 
@@ -84,7 +85,7 @@ class Deployment:
         """Return the command of the unfinished run; None without one."""
         try:
             unfinished = self._find_unfinished()
-        except DamagedFileError:
+        except DamagedError:
             return None
         return unfinished.command if unfinished else None
 
@@ -99,7 +100,7 @@ class Deployment:
         """
         try:
             unfinished = self._find_unfinished()
-        except DamagedFileError as error:
+        except DamagedError as error:
             raise ValueError(
                 "it is unknown whether the query tower is the result of an unfinished "
                 f"run: {error}; train a new model: kedro run"
@@ -127,7 +128,7 @@ class Deployment:
         """
         try:
             unfinished = self._find_unfinished()
-        except DamagedFileError:
+        except DamagedError:
             return
         if unfinished is None:
             return
@@ -138,7 +139,7 @@ class Deployment:
         """Remove the kept query tower of a run that has finished."""
         try:
             is_in_use = self._find_unfinished() is not None
-        except DamagedFileError:
+        except DamagedError:
             return
         if self._kept.is_dir() and not is_in_use:
             (self._kept / _UNFINISHED).unlink(missing_ok=True)
@@ -148,13 +149,13 @@ class Deployment:
         """Return the unfinished run, if it has changed anything that still counts.
 
         Raises:
-            DamagedFileError: it can't be read.
+            DamagedError: it can't be read.
         """
         if self._is_replaced():
             return None
         try:
             content = read_sealed(self._kept / _UNFINISHED)
-        except DamagedFileError:
+        except DamagedError:
             if self._is_result():
                 raise
             return None

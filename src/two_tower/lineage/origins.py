@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from kedro.io import DataCatalog
 from kedro.pipeline.node import Node
 
+from two_tower.hashes import DamagedError
 from two_tower.lineage import graph
 from two_tower.lineage.commands import Command
 from two_tower.lineage.deployment import Deployment
@@ -17,7 +18,6 @@ from two_tower.lineage.records import (
     fingerprint_files,
     merge_origins,
 )
-from two_tower.lineage.sealed import DamagedFileError
 
 STORE = "params:lineage"
 
@@ -56,7 +56,7 @@ class Origins:
         try:
             record = self.store.find(name)
             unfinished = self.store.find_recovery_command(name)
-        except DamagedFileError as error:
+        except DamagedError as error:
             raise ValueError(
                 f"the lineage record of {name} can't be read: {error}; run: "
                 f"{self._make_unrecorded(name)}"

@@ -16,7 +16,8 @@ from typing import Any, Final
 
 import fsspec
 
-from two_tower.lineage.sealed import DamagedFileError, read_sealed, write_sealed
+from two_tower.hashes import DamagedError
+from two_tower.lineage.sealed import read_sealed, write_sealed
 
 _BLOCK_BYTES: Final = 1 << 20
 _WILDCARD: Final = re.compile(r"[*?[]")
@@ -76,7 +77,7 @@ class LineageStore:
         """Return the record of the dataset `name`, or None.
 
         Raises:
-            DamagedFileError: the record can't be read.
+            DamagedError: the record can't be read.
         """
         content = read_sealed(self._path(name))
         return None if content is None else Record(**content)
@@ -85,7 +86,7 @@ class LineageStore:
         """Return the record of the dataset `name`; None if it can't be read either."""
         try:
             return self.find(name)
-        except DamagedFileError:
+        except DamagedError:
             return None
 
     def write(self, name: str, record: Record) -> None:
@@ -107,7 +108,7 @@ class LineageStore:
         """Return the command that makes an unfinished dataset, or None.
 
         Raises:
-            DamagedFileError: the command can't be read.
+            DamagedError: the command can't be read.
         """
         content = read_sealed(self._unfinished(name))
         return None if content is None else str(content["command"])

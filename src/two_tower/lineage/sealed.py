@@ -6,12 +6,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from two_tower.atomic import replace_file
+from two_tower.hashes import DamagedError
 
 _DIGEST: Final = "digest"
-
-
-class DamagedFileError(ValueError):
-    """A sealed file was changed, or an older version of the project wrote it."""
 
 
 def write_sealed(path: Path, content: dict[str, Any]) -> None:
@@ -32,21 +29,21 @@ def read_sealed(path: Path) -> dict[str, Any] | None:
     """Return the content of a JSON file; None if there is no file.
 
     Raises:
-        DamagedFileError: naming the file.
+        DamagedError: the file was changed, or an older version of the project wrote it.
     """
     try:
         text = path.read_bytes()
     except FileNotFoundError:
         return None
     except IsADirectoryError as error:
-        raise DamagedFileError(f"{path} is a folder, where a file was saved") from error
+        raise DamagedError(f"{path} is a folder, where a file was saved") from error
     try:
         content: dict[str, Any] = json.loads(text)
         if content.pop(_DIGEST) == _digest(path, content):
             return content
     except (ValueError, KeyError, TypeError, AttributeError):
         pass  # other than an object with a digest
-    raise DamagedFileError(
+    raise DamagedError(
         f"{path} is damaged, or an older version of this project wrote it"
     )
 
