@@ -29,10 +29,13 @@ RawId: TypeAlias = StrictInt | str
 SeenItems: TypeAlias = Literal["left_out", "ranked"]
 Ids: TypeAlias = Annotated[tuple[RawId, ...], Field(min_length=1)]
 
-Size: TypeAlias = Annotated[int, Field(ge=1, le=1 << 16)]
+LARGEST_SIZE: Final = 1 << 16
+MOST_ROWS: Final = 1 << 22
+
+Size: TypeAlias = Annotated[int, Field(ge=1, le=LARGEST_SIZE)]
 """A width, or a number of heads, epochs or samples, that multiplies the work."""
 
-Rows: TypeAlias = Annotated[int, Field(ge=1, le=1 << 22)]
+Rows: TypeAlias = Annotated[int, Field(ge=1, le=MOST_ROWS)]
 """Rows, items or tokens that are in memory at one time."""
 
 Factor: TypeAlias = Annotated[float, Field(le=1_000)]

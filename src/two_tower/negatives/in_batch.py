@@ -25,7 +25,7 @@ class InBatchParams(SourceParams):
     follows_positives: ClassVar[bool] = True
 
     block: Rows = Field(
-        ge=1, description="the number of distinct candidates is padded to a multiple"
+        description="the number of distinct candidates is padded to a multiple"
     )
 
     def build(self, data: NegativeData, frequencies: Frequencies | None) -> Source:

@@ -13,7 +13,7 @@ from two_tower.negatives.base import (
 )
 from two_tower.negatives.log_q import Frequencies
 from two_tower.negatives.uniform import Uniform
-from two_tower.params import Size
+from two_tower.params import LARGEST_SIZE, Size
 from two_tower.ragged import Ragged
 from two_tower.types import PADDING, State
 
@@ -23,7 +23,9 @@ class LowRatedParams(SourceParams):
 
     per_positive: Size = Field(description="samples of each query")
     uniform: int = Field(
-        ge=0, le=1 << 16, description="additional samples of each query, from all items"
+        ge=0,
+        le=LARGEST_SIZE,
+        description="additional samples of each query, from all items",
     )
 
     @property

@@ -27,7 +27,7 @@ class MixedParams(SourceParams):
 
     count: Rows = Field(description="uniform samples that a batch shares")
     block: Rows = Field(
-        ge=1, description="the number of distinct positives is padded to a multiple"
+        description="the number of distinct positives is padded to a multiple"
     )
 
     def build(self, data: NegativeData, frequencies: Frequencies | None) -> Source:

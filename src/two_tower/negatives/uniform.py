@@ -15,6 +15,7 @@ from two_tower.negatives.base import (
     with_certain_positives,
 )
 from two_tower.negatives.log_q import Frequencies
+from two_tower.params import LARGEST_SIZE, MOST_ROWS
 from two_tower.types import IntArray
 
 
@@ -22,10 +23,10 @@ class UniformParams(SourceParams):
     """Items sampled uniformly: shared by the batch, or for each query."""
 
     count: int = Field(
-        ge=0, le=1 << 22, description="samples that a batch shares; 0: none"
+        ge=0, le=MOST_ROWS, description="samples that a batch shares; 0: none"
     )
     per_positive: int = Field(
-        ge=0, le=1 << 16, description="samples of each query; 0: none"
+        ge=0, le=LARGEST_SIZE, description="samples of each query; 0: none"
     )
 
     @property

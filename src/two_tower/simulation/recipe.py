@@ -6,7 +6,7 @@ from typing import Self
 from pydantic import Field, field_validator, model_validator
 
 from two_tower.movielens.releases import RELEASES
-from two_tower.params import Count, Factor, Params
+from two_tower.params import MOST_ROWS, Count, Factor, Params
 from two_tower.simulation.latent_interests import INTERESTS
 
 MAX_SHARE_RATED = 0.5
@@ -106,7 +106,7 @@ class Recipe(Params):
     release: str = Field(description="format to write: a name in RELEASES")
     seed: int = Field(ge=0)
     n_users: Count
-    n_movies: int = Field(ge=2 * len(INTERESTS), le=1 << 22)
+    n_movies: int = Field(ge=2 * len(INTERESTS), le=MOST_ROWS)
     n_ratings: Count
     users_per_chunk: int = Field(
         ge=1,

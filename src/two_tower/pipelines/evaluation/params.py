@@ -26,7 +26,7 @@ class Ranking(Params):
         Field(min_length=1, description="the k of every metric @k"),
     ]
     item_block: Rows = Field(
-        ge=1, description="items scored at a time; more is faster and takes more memory"
+        description="items scored at a time; more is faster and takes more memory"
     )
 
 

@@ -56,7 +56,6 @@ class Recommendation(Params):
         "counted in the log"
     )
     users_per_batch: Rows = Field(
-        ge=1,
         description="users per batch, divided by V if users have V vectors; long lists "
         "make a batch smaller",
     )

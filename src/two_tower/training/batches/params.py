@@ -9,12 +9,8 @@ from two_tower.params import PaddedBatches, Rows
 class BatchParams(PaddedBatches):
     """Size of training batches; the last bucket boundary holds the longest window."""
 
-    pairs: Rows = Field(
-        ge=1, description="queries of a batch, where each row is one query"
-    )
-    logits_chunk: Rows = Field(
-        ge=1, description="queries whose logits exist at one time"
-    )
+    pairs: Rows = Field(description="queries of a batch, where each row is one query")
+    logits_chunk: Rows = Field(description="queries whose logits exist at one time")
 
     def chunk(self, *, query_per_position: bool) -> int:
         """Return the number of queries whose logits exist at one time."""

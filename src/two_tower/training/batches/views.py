@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from two_tower.params import Factor, Params
+from two_tower.params import MOST_ROWS, Factor, Params
 from two_tower.types import IntArray
 
 BoolArray = npt.NDArray[np.bool_]
@@ -171,7 +171,7 @@ class SelfSupervision(Params):
         description="which features are masked: random, complementary, correlated"
     )
     alpha: Factor = Field(gt=0, description="weight beside the main loss")
-    items: int = Field(ge=2, le=1 << 22, description="items sampled for it in a step")
+    items: int = Field(ge=2, le=MOST_ROWS, description="items sampled for it in a step")
 
     def build(
         self,
