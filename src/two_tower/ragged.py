@@ -30,6 +30,11 @@ class Ragged:
         return cls(values, _offsets([len(array) for array in arrays]))
 
     @classmethod
+    def empty(cls, n_rows: int, dtype: npt.DTypeLike = np.int64) -> Self:
+        """Return rows without values."""
+        return cls(np.empty(0, dtype), np.zeros(n_rows + 1, np.int64))
+
+    @classmethod
     def from_arrow(cls, lists: Any) -> Self:
         """Return the rows of an Arrow list array or chunked array, in its value type.
 

@@ -8,7 +8,12 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from two_tower.index.vectors import UserVectors, read_user_vectors
-from two_tower.metrics.ranks import are_in_lists, item_indices, without_targets
+from two_tower.metrics.ranks import (
+    are_in_lists,
+    item_indices,
+    left_out_items,
+    without_targets,
+)
 from two_tower.params import SeenItems
 from two_tower.ragged import Ragged
 from two_tower.types import FIRST_ID, Int64Array
@@ -59,12 +64,8 @@ class EvaluationQueries:
 
         These are the seen items without the positives, or none if they are ranked.
         """
-        if self.seen == "ranked":
-            return self.history.keep(np.zeros(len(self.history.values), bool))
-        seen = self.history
-        if self.other_seen is not None:
-            seen = seen.join(self.other_seen)
-        return without_targets(seen, self.targets).distinct()
+        left_out = left_out_items(self.history, self.other_seen, self.seen)
+        return without_targets(left_out, self.targets).distinct()
 
     @property
     def is_repeat(self) -> npt.NDArray[np.bool_]:

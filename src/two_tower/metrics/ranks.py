@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from two_tower.chunking import row_slices
+from two_tower.params import SeenItems
 from two_tower.query_vectors import with_vector_axis
 from two_tower.ragged import Ragged
 from two_tower.types import FIRST_ID, FloatArray
@@ -87,6 +88,21 @@ def item_indices(ids: Ragged) -> Ragged:
     """
     in_vocabulary = ids.keep(ids.values >= FIRST_ID)
     return Ragged(in_vocabulary.values - FIRST_ID, in_vocabulary.offsets)
+
+
+def left_out_items(
+    histories: Ragged, other_seen: Ragged | None, seen: SeenItems
+) -> Ragged:
+    """Return the items that are no candidates of a query, unless they are positives.
+
+    Args:
+        histories: B lists of item rows.
+        other_seen: B lists of item rows that the users have seen besides; None: none.
+        seen: whether seen items are ranked or left out.
+    """
+    if seen == "ranked":
+        return Ragged.empty(len(histories))
+    return histories if other_seen is None else histories.join(other_seen)
 
 
 def without_targets(seen: Ragged, targets: Ragged) -> Ragged:
@@ -195,7 +211,7 @@ def ranks_in_lists(
     is_listed = column != NOT_LISTED
     # A list is ranked as a catalogue of K items, whose indices are its columns.
     listed = Ragged(column, targets.offsets).keep(is_listed)
-    no_seen = Ragged(listed.values[:0], np.zeros_like(listed.offsets))
+    no_seen = Ragged.empty(len(targets))
     filled = np.where(lists == NOT_LISTED, np.finfo(np.float32).min, scores)
     scorer = Scorer(
         n_queries=len(filled),

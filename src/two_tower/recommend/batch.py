@@ -296,8 +296,7 @@ class BatchRecommender:
     def _find_seen(self, lists: pa.ListArray) -> Ragged:
         """Return lists of raw ids as distinct item rows, empty without the filter."""
         if not self.options.filter_seen:
-            nothing = np.zeros(len(lists) + 1, np.int64)
-            return Ragged(np.empty(0, np.int64), nothing)
+            return Ragged.empty(len(lists))
         items = self._find_items(lists)
         return items.keep(items.values != NO_ITEM).distinct()
 

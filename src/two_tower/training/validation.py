@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from two_tower.metrics.accuracy import mean_metrics, query_metrics
-from two_tower.metrics.ranks import dot_product_ranks, item_indices
+from two_tower.metrics.ranks import dot_product_ranks, item_indices, left_out_items
 from two_tower.params import SeenItems
 from two_tower.ragged import Ragged
 from two_tower.towers.encode import encode_histories
@@ -91,17 +91,14 @@ class Validation:
         )
         # A repeated positive counts once.
         targets = item_indices(examples.targets).distinct()
-        left_out = item_indices(examples.histories)
-        if examples.other_seen is not None:
-            left_out = left_out.join(item_indices(examples.other_seen))
-        if self.seen == "ranked":
-            left_out = left_out.keep(np.zeros(len(left_out.values), bool))
+        others = examples.other_seen
+        left_out = left_out_items(
+            item_indices(examples.histories),
+            None if others is None else item_indices(others),
+            self.seen,
+        )
         ranks = dot_product_ranks(
-            queries,
-            items,
-            targets,
-            left_out,
-            item_block=self.item_block,
+            queries, items, targets, left_out, item_block=self.item_block
         )
         metrics = query_metrics(Ragged(ranks, targets.offsets), cutoffs=self.cutoffs)
         return {
