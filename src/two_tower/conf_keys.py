@@ -10,12 +10,8 @@ from typing import Any, Final, NamedTuple
 from omegaconf import DictConfig, OmegaConf
 
 from two_tower.conf_files import read_conf_files, run_env
-from two_tower.parameter_names import (
-    all_names,
-    find_nearest,
-    suggest,
-    unknown_names,
-)
+from two_tower.messages import suggest
+from two_tower.parameter_names import all_names, find_nearest, unknown_names
 
 COMMAND_LINE: Final = "--params"
 

@@ -22,6 +22,7 @@ from kedro.validation import DataValidationError, ParameterValidationError
 from omegaconf.errors import OmegaConfBaseException
 
 import two_tower
+from two_tower.messages import shorten
 
 LOG: Final = Path("logs", "errors.log")
 """File of the tracebacks, in the project's folder."""
@@ -30,7 +31,7 @@ LOG_BYTES: Final = 1 << 20
 """Size from which the file is moved to `errors.log.1`, in place of an older one."""
 
 SHOWN_CHARACTERS: Final = 500
-"""Most characters of a fault's own text in its message."""
+"""Most characters of a fault's own text in its message; TensorFlow's have pages."""
 
 REFUSALS: Final = (
     click.ClickException,
@@ -79,7 +80,7 @@ def describe(error: BaseException) -> str:
     frame = _own_frame(fault)
     where = f", in {frame}" if frame else ""
     return (
-        f"{type(fault).__name__}: {_shorten(str(fault))}{where}. This is a fault of "
+        f"{type(fault).__name__}: {shorten(str(fault), SHOWN_CHARACTERS)}{where}. This is a fault of "
         "the program, not of its input; please report it with the traceback"
     )
 
@@ -204,12 +205,6 @@ def _name(dataset: str) -> str:
     """Return the file of a dataset, from Kedro's text of it, or the whole text."""
     match = re.search(r"filepath=(.*?)(?:, \w+=|\)$)", dataset)
     return match[1].strip("'") if match else dataset
-
-
-def _shorten(text: str) -> str:
-    """Return a text cut to `SHOWN_CHARACTERS`; TensorFlow's have pages."""
-    cut = text[:SHOWN_CHARACTERS]
-    return text if cut == text else f"{cut}…"
 
 
 def _innermost(error: BaseException) -> BaseException:

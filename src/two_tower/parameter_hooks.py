@@ -12,7 +12,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from two_tower.conf_files import find_environments, run_env
 from two_tower.conf_keys import ALIKE, ConfKeys
-from two_tower.parameter_names import PREFIX, find_declared, suggest
+from two_tower.messages import suggest
+from two_tower.parameter_names import PREFIX, find_declared
 from two_tower.parameter_values import wrong_values
 
 

@@ -89,13 +89,6 @@ def find_nearest(name: str, known: Iterable[str]) -> list[str]:
     return ([*elsewhere, *near] or get_close_matches(name, names))[:3]
 
 
-def suggest(near: Iterable[str], choices: Iterable[str]) -> str:
-    """Return the end of a message: the nearest names, or else all there are."""
-    if names := list(near):
-        return f"did you mean {' or '.join(names)}?"
-    return f"choose one of {', '.join(sorted(choices))}"
-
-
 def _parents(name: str) -> list[str]:
     parts = name.split(".")
     return [".".join(parts[:n]) for n in range(1, len(parts))]

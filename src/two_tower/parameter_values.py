@@ -7,6 +7,7 @@ from typing import Any, Final
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
+from two_tower.messages import shorten
 from two_tower.parameter_names import select
 
 SHOWN_CHARACTERS: Final = 60
@@ -109,6 +110,4 @@ def _shown(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return names[value]
     text = "a group of keys" if isinstance(value, Mapping) else repr(value)
-    if len(text) > SHOWN_CHARACTERS:
-        return f"{text[:SHOWN_CHARACTERS]}…"
-    return text
+    return shorten(text, SHOWN_CHARACTERS)

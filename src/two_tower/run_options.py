@@ -10,7 +10,7 @@ from kedro.framework.project import pipelines
 from kedro.pipeline import Pipeline
 from kedro.utils import load_obj
 
-from two_tower.parameter_names import suggest
+from two_tower.messages import suggest
 
 NO_THREADS: Final = (
     "--async and ThreadRunner are not supported: the tables of a run share a database "

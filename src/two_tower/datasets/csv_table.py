@@ -15,6 +15,7 @@ from pyarrow import csv as arrow_csv
 
 from two_tower.datasets.source_bytes import open_utf8
 from two_tower.datasets.source_files import SourceFilesDataset, logger
+from two_tower.messages import shorten
 
 _STAND_IN: Final = "\x1f"  # ASCII's unit separator
 _VALUE: Final = re.compile(
@@ -222,11 +223,10 @@ class CSVTableDataset(SourceFilesDataset):
         self, file: Path, schema: pa.Schema, row: arrow_csv.InvalidRow
     ) -> str:
         text = row.text.replace(_STAND_IN, self._separator)
-        shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
         return (
             f"{file} can't be read: {self._name_row(file, row)} has "
             f"{row.actual_columns} values, but there are {row.expected_columns} "
-            f"columns ({', '.join(schema.names)}): {shown!r}. Correct the line, or in "
+            f"columns ({', '.join(schema.names)}): {shorten(text, _SHOWN)!r}. Correct the line, or in "
             f"the catalog the separator ({self._separator!r}), quoting or escape"
         )
 
@@ -287,7 +287,7 @@ class _MergedRows:
             "set quoting: false in its catalog entry if quotes don't enclose values",
             self._file,
             name,
-            value[:_SHOWN],
+            shorten(value, _SHOWN),
         )
 
 

@@ -14,6 +14,7 @@ from kedro.io import DatasetError
 
 from two_tower.datasets.source_bytes import open_utf8
 from two_tower.datasets.source_files import SourceFilesDataset
+from two_tower.messages import shorten
 
 ColumnType: TypeAlias = Literal["text", "list"]
 Syntax: TypeAlias = Literal["json", "python"]
@@ -189,7 +190,7 @@ def _message(file: Path, number: int, line: str, error: str) -> str:
         error = "it is a Python dictionary; set syntax: python in its catalog entry"
     return (
         f"{file} can't be read: line {number:,} is not a JSON object "
-        f"({error}): {line[:_SHOWN]!r}"
+        f"({error}): {shorten(line, _SHOWN)!r}"
     )
 
 

@@ -10,6 +10,7 @@ from kedro.validation.type_extractor import TypeExtractor
 from pydantic import BaseModel
 
 from two_tower.lineage.commands import flatten
+from two_tower.messages import shorten
 
 _SHOWN: Final = 3
 _LONGEST: Final = 60
@@ -88,5 +89,4 @@ def describe_differences(
 def _show(values: Mapping[str, Any], name: str) -> str:
     if name not in values:
         return "absent"
-    text = json.dumps(values[name], ensure_ascii=False)
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+    return shorten(json.dumps(values[name], ensure_ascii=False), _LONGEST)

@@ -10,6 +10,7 @@ from typing import Any, Final, Literal, TypeAlias
 import ibis
 import ibis.expr.types as ir
 
+from two_tower.messages import shorten
 from two_tower.types import JsonObject
 
 logger = logging.getLogger(__name__)
@@ -132,12 +133,8 @@ def _describe(fault: Fault, n: int, read: int) -> str:
 
 
 def _describe_first(fault: Fault, row: int | None, value: Any) -> str:
-    shown = "" if value is None else f" {_shorten(str(value))!r}"
+    shown = "" if value is None else f" {shorten(str(value), _SHOWN_CHARACTERS)!r}"
     first = f", the first{shown} in row {row:,}" if row is not None else shown
     advice = fault.advise(value or "") if fault.advise else ""
     return f"{first} ({advice})" if advice else first
 
-
-def _shorten(text: str) -> str:
-    short = text[:_SHOWN_CHARACTERS]
-    return f"{short}…" if len(text) > _SHOWN_CHARACTERS else text
