@@ -1,12 +1,20 @@
 """Counts of what the selection and the split made of the data."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Final
 
 import ibis
 import ibis.expr.types as ir
 from ibis import _
 
 from two_tower.types import JsonObject
+
+logger = logging.getLogger(__name__)
+
+WARNED_SHARE: Final = 0.3
+"""Share of the interactions above which a selection that drops them is warned of."""
 
 
 def count_steps(steps: Mapping[str, ir.Table]) -> list[JsonObject]:
@@ -26,6 +34,35 @@ def count_steps(steps: Mapping[str, ir.Table]) -> list[JsonObject]:
         for number, (name, table) in enumerate(steps.items())
     ]
     return _rows(ibis.union(*counts).order_by("number").drop("number"))
+
+
+def log_selection(steps: Sequence[JsonObject]) -> None:
+    """Log what the selection keeps; it warns of one that drops much.
+
+    Args:
+        steps: as from `count_steps`.
+    """
+    read, kept = steps[0], steps[-1]
+    n_read, n_kept = read["interactions"], kept["interactions"]
+    logger.info(
+        "kept %d of %d interactions, of %d users and %d items",
+        n_kept,
+        n_read,
+        kept["users"],
+        kept["items"],
+    )
+    if n_read - n_kept > WARNED_SHARE * n_read:
+        dropped = (
+            f"{before['interactions'] - after['interactions']} at {after['step']!r}"
+            for before, after in pairwise(steps)
+            if after["interactions"] < before["interactions"]
+        )
+        logger.warning(
+            "the selection drops %.0f %% of the interactions (%s); relax "
+            "sequencing.selection if that is not meant",
+            100 * (1 - n_kept / n_read),
+            ", ".join(dropped),
+        )
 
 
 def share_of_ties(kept: ir.Table) -> float:

@@ -2,8 +2,6 @@
 
 import logging
 from dataclasses import asdict
-from itertools import pairwise
-from typing import Final
 
 import ibis.expr.types as ir
 
@@ -27,9 +25,6 @@ from . import audit
 from .retraining import require_same_rules
 
 logger = logging.getLogger(__name__)
-
-WARNED_SHARE: Final = 0.3
-"""Share of the interactions above which a selection that drops them is warned of."""
 
 
 def keep_interactions(
@@ -213,11 +208,8 @@ def encode_item_features(
     declared: Features,
 ) -> ir.Table:
     """Encode the items' features; see `encoding.encode_features`."""
-    own = _readable("item", declared, items)
-    entities = vocabulary.with_columns(item_vocabulary, "item", items, own)
-    return encode_features(
-        entities, "item", feature_vocabulary, own, feature_schema["item"]
-    )
+    tables = {"items": items, "item_vocabulary": item_vocabulary}
+    return _encode("item", declared, tables, feature_vocabulary, feature_schema)
 
 
 def encode_user_features(
@@ -228,10 +220,23 @@ def encode_user_features(
     declared: Features,
 ) -> ir.Table:
     """Encode the users' features; see `encoding.encode_features`."""
-    own = _readable("user", declared, users)
-    entities = vocabulary.with_columns(user_vocabulary, "user", users, own)
+    tables = {"users": users, "user_vocabulary": user_vocabulary}
+    return _encode("user", declared, tables, feature_vocabulary, feature_schema)
+
+
+def _encode(
+    entity: Entity,
+    declared: Features,
+    tables: dict[str, ir.Table],
+    feature_vocabulary: ir.Table,
+    feature_schema: JsonObject,
+) -> ir.Table:
     return encode_features(
-        entities, "user", feature_vocabulary, own, feature_schema["user"]
+        _with_columns(entity, declared, tables),
+        entity,
+        feature_vocabulary,
+        _readable(entity, declared, tables[f"{entity}s"]),
+        feature_schema[entity],
     )
 
 
@@ -278,13 +283,8 @@ def build_validation_examples(
     split: Split,
 ) -> ir.Table:
     """Return the validation queries; see `examples.build_examples`."""
-    dropped = interactions.anti_join(split_interactions, "event_id")
-    rows, others = (
-        vocabularies.with_indices(table, item_vocabulary, user_vocabulary)
-        for table in (split_interactions, dropped)
-    )
-    history_splits = split.chosen.history_splits(VALIDATION)
-    return build_examples(rows, VALIDATION, history_splits, others)
+    tables = interactions, split_interactions, item_vocabulary, user_vocabulary
+    return _build_examples(VALIDATION, split, *tables)
 
 
 def build_test_examples(
@@ -295,13 +295,32 @@ def build_test_examples(
     split: Split,
 ) -> ir.Table:
     """Return the test queries; see `examples.build_examples`."""
+    tables = interactions, split_interactions, item_vocabulary, user_vocabulary
+    return _build_examples(TEST, split, *tables)
+
+
+def _build_examples(
+    target: str,
+    split: Split,
+    interactions: ir.Table,
+    split_interactions: ir.Table,
+    *ids: ir.Table,
+) -> ir.Table:
+    """Return the queries of one split.
+
+    Args:
+        target: split of the targets.
+        split: how interactions are held out.
+        interactions: all of them.
+        split_interactions: those that the selection kept.
+        ids: the vocabularies of items and users.
+    """
     dropped = interactions.anti_join(split_interactions, "event_id")
     rows, others = (
-        vocabularies.with_indices(table, item_vocabulary, user_vocabulary)
+        vocabularies.with_indices(table, *ids)
         for table in (split_interactions, dropped)
     )
-    history_splits = split.chosen.history_splits(TEST)
-    return build_examples(rows, TEST, history_splits, others)
+    return build_examples(rows, target, split.chosen.history_splits(target), others)
 
 
 def report_split(
@@ -327,7 +346,7 @@ def report_split(
     """
     steps = split_report.count_steps(selected.steps(tables["interactions"]))
     read, kept = steps[0], steps[-1]
-    _log_kept(read, kept, steps)
+    split_report.log_selection(steps)
     interactions, kind = tables["split_interactions"], split.chosen
     timed = has_times(interactions)
     handling = order.handling(timed=timed)
@@ -352,30 +371,6 @@ def report_split(
         },
         **split_report.count_outputs(tables),
     }
-
-
-def _log_kept(read: JsonObject, kept: JsonObject, steps: list[JsonObject]) -> None:
-    """Log what the selection keeps; it warns of one that drops much."""
-    n_read, n_kept = read["interactions"], kept["interactions"]
-    logger.info(
-        "kept %d of %d interactions, of %d users and %d items",
-        n_kept,
-        n_read,
-        kept["users"],
-        kept["items"],
-    )
-    if n_read - n_kept > WARNED_SHARE * n_read:
-        dropped = (
-            f"{before['interactions'] - after['interactions']} at {after['step']!r}"
-            for before, after in pairwise(steps)
-            if after["interactions"] < before["interactions"]
-        )
-        logger.warning(
-            "the selection drops %.0f %% of the interactions (%s); relax "
-            "sequencing.selection if that is not meant",
-            100 * (1 - n_kept / n_read),
-            ", ".join(dropped),
-        )
 
 
 def audit_leakage(
