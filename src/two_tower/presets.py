@@ -15,22 +15,6 @@ from omegaconf import DictConfig, OmegaConf
 from two_tower.conf_files import read_conf_files, run_env
 
 
-def merge_preset(common: DictConfig, presets: DictConfig, name: str) -> Any:
-    """Return the common parameters with those of preset `name` over them.
-
-    The configuration calls it as `${preset:<common>,<presets>,<name>}`.
-
-    Raises:
-        ValueError: there is no such preset.
-    """
-    if name not in presets:
-        raise ValueError(
-            f"no preset {name!r}; choose one of {', '.join(sorted(presets))}, "
-            f"or add conf/base/parameters/presets/{name}.yml"
-        )
-    return OmegaConf.merge(common, presets[name])
-
-
 class PresetHooks:
     """Refuse a file in which an environment changes a preset that does not exist.
 

@@ -4,7 +4,6 @@ import warnings
 
 from kedro.config import OmegaConfigLoader
 
-from two_tower.formats import find_format
 from two_tower.hooks import (
     BackendHooks,
     CheckpointHooks,
@@ -15,7 +14,8 @@ from two_tower.hooks import (
 from two_tower.lineage.hooks import LineageHooks, LockHooks
 from two_tower.parameter_hooks import EnvironmentHooks, ParameterHooks
 from two_tower.preflight import PreflightHooks
-from two_tower.presets import PresetHooks, merge_preset
+from two_tower.presets import PresetHooks
+from two_tower.resolvers import find_format, merge_preset
 
 # Kedro warns at every start that a node's preview, which shows the towers in Kedro-Viz,
 # is experimental.
