@@ -9,18 +9,12 @@ from statistics import median
 from typing import Final
 
 from two_tower.new_environment.values import Column
+from two_tower.tables.hints import LIKELY_DAYS, LIKELY_SECONDS, is_within
+from two_tower.tables.times import UNITS
 
 _ISO: Final = re.compile(
     r"\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2})?)?"
 )
-_UNITS: Final = {
-    "seconds": 1,
-    "milliseconds": 1_000,
-    "microseconds": 1_000_000,
-    "nanoseconds": 1_000_000_000,
-}
-_FIRST, _LAST = (datetime(y, 1, 1, tzinfo=UTC).timestamp() for y in (1990, 2100))
-_EXCEL: Final = (32_874, 73_050)  # days of a spreadsheet, 1990 to 2099
 _DATES: Final = (
     "%d.%m.%Y",
     "%d.%m.%y",
@@ -102,11 +96,10 @@ def _unit(column: Column) -> TimeFormat | None:
     if compact := _format(column, _COMPACT):
         return compact
     middle = median(column.numbers)
-    for unit, per_second in _UNITS.items():
-        if _FIRST <= middle / per_second < _LAST:
+    for unit, per_second in UNITS.items():
+        if is_within(middle / per_second, LIKELY_SECONDS):
             return TimeFormat(unit)
-    low, high = _EXCEL
-    is_days = all(low <= number <= high for number in column.numbers)
+    is_days = all(is_within(number, LIKELY_DAYS) for number in column.numbers)
     # Whole days are as often ids; a spreadsheet's times have fractions.
     has_fractions = any(number % 1 for number in column.numbers)
     return TimeFormat("excel") if is_days and has_fractions else None
@@ -146,7 +139,7 @@ def _span(texts: list[str], written: str) -> float | None:
         times = [_parse(text, written).timestamp() for text in texts]
     except ValueError:
         return None
-    is_likely = min(times) >= _FIRST and max(times) < _LAST
+    is_likely = all(is_within(one, LIKELY_SECONDS) for one in (min(times), max(times)))
     return max(times) - min(times) if is_likely else None
 
 

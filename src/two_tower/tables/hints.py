@@ -6,12 +6,15 @@ from typing import Final
 
 from two_tower.tables.times import UNITS
 
-_FIRST_YEAR, _LAST_YEAR = 1990, 2100  # of data that a hint guesses the unit of
-_FIRST, _LAST = (
-    datetime(year, 1, 1, tzinfo=UTC).timestamp() for year in (_FIRST_YEAR, _LAST_YEAR)
+_FIRST_YEAR, _LAST_YEAR = 1990, 2100
+LIKELY_SECONDS: Final = range(
+    *(int(datetime(y, 1, 1, tzinfo=UTC).timestamp()) for y in (_FIRST_YEAR, _LAST_YEAR))
 )
+"""Seconds since 1970 of the years that times are likely to lie in."""
+LIKELY_DAYS: Final = range(32_874, 73_051)
+"""Days of the same years, as spreadsheets count them."""
+
 _PROPOSED: Final = 2  # 03.04.2020 has two readings
-_FIRST_EXCEL_DAY, _LAST_EXCEL_DAY = 32_874, 73_051  # of the same years
 _FORMATS: Final = (
     "%Y%m%d",
     "%Y%m%d%H%M%S",
@@ -117,6 +120,11 @@ def on_list(value: str) -> str:
     return _on_missing(text) or "its format is separated"
 
 
+def is_within(number: float, whole: range) -> bool:
+    """Return whether a number, or its whole part, is within a range."""
+    return whole.start <= number < whole.stop
+
+
 def _on_missing(text: str) -> str:
     if text.lower() not in _MISSING:
         return ""
@@ -128,9 +136,9 @@ def _fitting_units(text: str) -> list[str]:
         number = float(text.replace(",", "."))
     except ValueError:
         return []
-    if _FIRST_EXCEL_DAY <= number < _LAST_EXCEL_DAY:
+    if is_within(number, LIKELY_DAYS):
         return ["excel"]
-    return [unit for unit, n in UNITS.items() if _FIRST <= number / n < _LAST]
+    return [unit for unit, n in UNITS.items() if is_within(number / n, LIKELY_SECONDS)]
 
 
 def _reads(text: str, written: str) -> bool:
