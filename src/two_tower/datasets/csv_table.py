@@ -102,26 +102,17 @@ class CSVTableDataset(SourceFilesDataset):
 
     def read_batches(self, file: Path, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
         invalid: list[arrow_csv.InvalidRow] = []
-        merged = _MergedRows(file, self._delimiter())
+        merged = _MergedRows(file, self._delimiter(), quoting=self._quoting)
+        # Errors name the row only if a single thread reads.
+        read = arrow_csv.ReadOptions(use_threads=False, column_names=self._names)
+        parse = self._parse_options(invalid)
         try:
             with (
                 self._open(file) as stream,
-                arrow_csv.open_csv(
-                    stream,
-                    # Errors name the row only if a single thread reads.
-                    arrow_csv.ReadOptions(use_threads=False, column_names=self._names),
-                    self._parse_options(invalid),
-                    arrow_csv.ConvertOptions(
-                        column_types=dict.fromkeys([*schema.names, ""], pa.string()),
-                        strings_can_be_null=True,
-                        null_values=[""],
-                        check_utf8=False,  # the stream is decoded already
-                    ),
-                ) as reader,
+                arrow_csv.open_csv(stream, read, parse, _as_text(schema)) as reader,
             ):
                 for batch in reader:
-                    if self._quoting:
-                        merged.check(batch)
+                    merged.check(batch)
                     yield self._finish(batch, schema)
         except pa.ArrowInvalid as error:
             raise DatasetError(
@@ -222,11 +213,11 @@ class CSVTableDataset(SourceFilesDataset):
     def _row_message(
         self, file: Path, schema: pa.Schema, row: arrow_csv.InvalidRow
     ) -> str:
-        text = row.text.replace(_STAND_IN, self._separator)
+        text = shorten(row.text.replace(_STAND_IN, self._separator), _SHOWN)
         return (
             f"{file} can't be read: {self._name_row(file, row)} has "
             f"{row.actual_columns} values, but there are {row.expected_columns} "
-            f"columns ({', '.join(schema.names)}): {shorten(text, _SHOWN)!r}. Correct the line, or in "
+            f"columns ({', '.join(schema.names)}): {text!r}. Correct the line, or in "
             f"the catalog the separator ({self._separator!r}), quoting or escape"
         )
 
@@ -263,15 +254,15 @@ def is_value(text: str) -> bool:
 class _MergedRows:
     """Warning of rows that a stray quote has merged into one value."""
 
-    def __init__(self, file: Path, separator: str) -> None:
+    def __init__(self, file: Path, separator: str, *, quoting: bool) -> None:
         self._file = file
         self._separator = separator
-        self._is_found = False
+        self._is_sought = quoting  # until one is found
 
     def check(self, batch: pa.RecordBatch) -> None:
         """Look for a line in a value that has as many separators as a row."""
         n_separators = batch.num_columns - 1
-        if self._is_found or n_separators == 0:
+        if not self._is_sought or n_separators == 0:
             return
         for name, column in zip(batch.schema.names, batch.columns, strict=True):
             for value in column.filter(pc.match_substring(column, "\n")).to_pylist():
@@ -281,7 +272,7 @@ class _MergedRows:
                     return
 
     def _warn(self, name: str, value: str) -> None:
-        self._is_found = True
+        self._is_sought = False
         logger.warning(
             "%s: a value of %s looks like several rows, merged by a stray quote: %r; "
             "set quoting: false in its catalog entry if quotes don't enclose values",
@@ -289,6 +280,16 @@ class _MergedRows:
             name,
             shorten(value, _SHOWN),
         )
+
+
+def _as_text(schema: pa.Schema) -> arrow_csv.ConvertOptions:
+    """Return the options that read each column as text, a blank value as null."""
+    return arrow_csv.ConvertOptions(
+        column_types=dict.fromkeys([*schema.names, ""], pa.string()),
+        strings_can_be_null=True,
+        null_values=[""],
+        check_utf8=False,  # the stream is decoded already
+    )
 
 
 def _require_separator(separator: str) -> None:

@@ -90,27 +90,17 @@ class JSONLinesDataset(SourceFilesDataset):
         return pa.schema([(name, _ARROW[found]) for name, found in columns.items()])
 
     def read_batches(self, file: Path, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-        convert = [(name, self._converter(schema.field(name))) for name in schema.names]
+        convert = {name: self._converter(schema.field(name)) for name in schema.names}
         with self._objects(file) as objects:
             while some := list(islice(objects, _ROWS_PER_BATCH)):
-                columns: list[list[Any]] = [[] for _ in convert]
-                for line, value in some:
-                    for column, (name, as_value) in zip(columns, convert, strict=True):
-                        try:
-                            column.append(as_value(_find(value, name)))
-                        except ValueError as error:
-                            raise DatasetError(
-                                f"{file} can't be read: {name} in line {line:,} is "
-                                f"{error}; correct the line, or set columns: {{"
-                                f"{name}: <text or list>, …}} in its catalog entry"
-                            ) from error
-                yield pa.RecordBatch.from_arrays(
-                    [
-                        pa.array(column, field.type)
-                        for column, field in zip(columns, schema, strict=True)
-                    ],
-                    schema=schema,
-                )
+                rows = [_as_row(file, line, one, convert) for line, one in some]
+                columns = [
+                    pa.array(values, field.type)
+                    for values, field in zip(
+                        zip(*rows, strict=True), schema, strict=True
+                    )
+                ]
+                yield pa.RecordBatch.from_arrays(columns, schema=schema)
 
     def options(self) -> dict[str, Any]:
         return {"columns": self._declared, "syntax": self._syntax}
@@ -192,6 +182,26 @@ def _message(file: Path, number: int, line: str, error: str) -> str:
         f"{file} can't be read: line {number:,} is not a JSON object "
         f"({error}): {shorten(line, _SHOWN)!r}"
     )
+
+
+def _as_row(
+    file: Path,
+    line: int,
+    value: dict[str, Any],
+    convert: Mapping[str, Callable[[Any], Any]],
+) -> list[Any]:
+    """Return the values of an object's keys, null for one that it lacks."""
+    row = []
+    for name, as_value in convert.items():
+        try:
+            row.append(as_value(_find(value, name)))
+        except ValueError as error:
+            raise DatasetError(
+                f"{file} can't be read: {name} in line {line:,} is {error}; correct "
+                f"the line, or set columns: {{{name}: <text or list>, …}} in its "
+                "catalog entry"
+            ) from error
+    return row
 
 
 def _find(value: dict[str, Any], name: str) -> Any:
