@@ -79,8 +79,9 @@ def describe(error: BaseException) -> str:
     fault = _innermost(error)
     frame = _own_frame(fault)
     where = f", in {frame}" if frame else ""
+    text = shorten(str(fault), SHOWN_CHARACTERS)
     return (
-        f"{type(fault).__name__}: {shorten(str(fault), SHOWN_CHARACTERS)}{where}. This is a fault of "
+        f"{type(fault).__name__}: {text}{where}. This is a fault of "
         "the program, not of its input; please report it with the traceback"
     )
 

@@ -137,4 +137,3 @@ def _describe_first(fault: Fault, row: int | None, value: Any) -> str:
     first = f", the first{shown} in row {row:,}" if row is not None else shown
     advice = fault.advise(value or "") if fault.advise else ""
     return f"{first} ({advice})" if advice else first
-
