@@ -9,7 +9,8 @@ import ibis
 from kedro.io import DataCatalog
 from kedro.io.core import VALIDATOR_KEY, VERSIONED_FLAG_KEY, parse_dataset_definition
 
-from two_tower.parameter_names import find_nearest, suggest
+from two_tower.messages import suggest
+from two_tower.parameter_names import find_nearest
 
 _OF_THE_CATALOG = {VALIDATOR_KEY, VERSIONED_FLAG_KEY, "credentials"}
 """Keys that Kedro's catalog reads itself."""

@@ -10,7 +10,7 @@ import yaml
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from two_tower.parameter_names import suggest
+from two_tower.messages import suggest
 
 GROUPS: Final = ("params", "runner_params")
 """Options that may be groups of keys; those of other names are text or a switch."""

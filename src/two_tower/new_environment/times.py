@@ -86,7 +86,8 @@ def relative_times(column: Column) -> TimeFormat | None:
 
     Ingestion reads none that would lie before 1970 or after 2099.
     """
-    if column.decimal != "." or not all(0 <= n < _LAST for n in column.numbers):
+    readable = range(LIKELY_SECONDS.stop)
+    if column.decimal != "." or not all(is_within(n, readable) for n in column.numbers):
         return None
     return TimeFormat("seconds", is_relative=True)
 
