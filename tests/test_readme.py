@@ -45,8 +45,9 @@ def test_a_make_target_exists(target):
 
 
 @pytest.mark.parametrize("env", find_names(r"--env[ =]([\w-]+)"))
-def test_an_environment_exists(env):
-    assert (PROJECT / "conf" / env).is_dir()
+def test_an_environment_exists_or_is_written_before(env):
+    is_written = re.search(rf"new_environment .*--name {env}\n", README)
+    assert is_written or (PROJECT / "conf" / env).is_dir()
 
 
 @pytest.mark.parametrize("pipeline", find_names(r"--pipelines[ =]([\w,-]+)"))

@@ -1,4 +1,4 @@
-"""Parts of messages: a long text cut short, and names in place of an unknown one."""
+"""Parts of messages: the start of a long text, and names in place of an unknown one."""
 
 from collections.abc import Iterable
 

@@ -78,7 +78,7 @@ def unknown_names(
 def find_nearest(name: str, known: Iterable[str]) -> list[str]:
     """Return up to three names that are most like `name`.
 
-    An option of this very name in another place comes first, then one of the group.
+    An option of this very name in another group comes first, then one of the group.
     """
     names = sorted(known)
     group, _, option = name.rpartition(".")
