@@ -145,6 +145,20 @@ def test_a_file_that_has_just_changed_is_hashed_each_time(saved, monkeypatch):
         file_sha256(saved)
 
 
+@pytest.mark.parametrize(("age", "is_hashed_again"), [(0.9, True), (1.1, False)])
+def test_a_hash_is_kept_once_its_file_is_a_second_old(
+    saved, monkeypatch, age, is_hashed_again
+):
+    now = saved.stat().st_ctime_ns + int(age * 10**9)
+    monkeypatch.setattr(hashes.time, "time_ns", lambda: now)
+    digest, calls = hashes.file_digest, []
+    monkeypatch.setattr(
+        hashes, "file_digest", lambda *file: calls.append(file) or digest(*file)
+    )
+    assert file_sha256(saved) == file_sha256(saved)
+    assert len(calls) == 1 + is_hashed_again
+
+
 def test_the_digest_of_a_folder_depends_on_names_and_bytes(tmp_path):
     def digest(name, text):
         folder = tmp_path / f"{name}{text}"

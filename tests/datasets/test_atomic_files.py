@@ -4,7 +4,7 @@ import json
 import plotly.graph_objects as go
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
-from kedro.io import DatasetError
+from kedro.io import DatasetError, Version
 
 from two_tower.datasets.atomic_files import (
     AtomicJSONDataset,
@@ -137,6 +137,13 @@ def test_a_file_by_hand_that_can_not_be_read_is_named(tmp_path):
         DatasetError, match=r"a\.json can't be read \(JSONDecodeError: .*--to-outputs a"
     ):
         dataset.load()
+
+
+def test_versions_are_found_in_a_folder_with_brackets(tmp_path):
+    path = str(tmp_path / "deep [1]" / "a.json")
+    for version in ("1", "2"):
+        AtomicJSONDataset(filepath=path, version=Version(None, version)).save(version)
+    assert AtomicJSONDataset(filepath=path, version=Version(None, None)).load() == "2"
 
 
 @pytest.mark.parametrize("name", ["a.json", "a.md"])

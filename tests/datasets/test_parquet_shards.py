@@ -153,15 +153,25 @@ def test_a_failed_save_leaves_the_old_table(dataset, tmp_path):
     assert dataset.exists()
 
 
-def test_shards_that_read_back_differently_are_refused(dataset, monkeypatch):
+@pytest.mark.parametrize(
+    ("damage", "n_rows"),
+    [
+        (lambda table: table.slice(1), 2),
+        (lambda table: pa.concat_tables([table, table]), 6),
+    ],
+    ids=["fewer", "more"],
+)
+def test_shards_that_read_back_differently_are_refused(
+    dataset, monkeypatch, damage, n_rows
+):
     dataset.save(rows(4))
 
-    class LosesARow(pq.ParquetWriter):
+    class Damages(pq.ParquetWriter):
         def write_table(self, table, **options):
-            super().write_table(table.slice(1), **options)
+            super().write_table(damage(table), **options)
 
-    monkeypatch.setattr(parquet_shards.pq, "ParquetWriter", LosesARow)
-    with pytest.raises(DatasetError, match="reads back as 2 rows"):
+    monkeypatch.setattr(parquet_shards.pq, "ParquetWriter", Damages)
+    with pytest.raises(DatasetError, match=f"reads back as {n_rows} rows"):
         dataset.save(rows(9))
     assert loaded(dataset) == rows(4).to_pylist()
 
@@ -200,6 +210,8 @@ def test_the_manifest_holds_the_hash_of_each_shard(dataset, tmp_path):
         "item": "int32",
         "ids": "list<item: int64>",
     }
+    text = (current_version(tmp_path / "table") / "_manifest.json").read_text()
+    assert text == json.dumps(dataset.manifest(), indent=2) + "\n"
 
 
 REMEDY = "run, with its --env: kedro run --to-outputs table"

@@ -75,6 +75,8 @@ def test_the_margin_of_a_dot_product_is_a_few_roundings_of_the_longest_item():
     items = np.array([[3, 4], [0, 1]], np.float32)
     margin = dot_scorer(np.array([[0, 2], [0, 0]], np.float32), items).margin
     np.testing.assert_allclose(margin, [4 * 2**-23 * 2 * 5, 0])
+    short = dot_scorer(np.array([[0, 2]], np.float32), items / 10).margin
+    np.testing.assert_allclose(short, [4 * 2**-23 * 2 / 2])
 
 
 def test_a_user_with_very_many_positives_has_them_all_ranked():
@@ -198,6 +200,12 @@ def test_positives_are_removed_from_the_seen_items_of_their_query():
     assert kept.offsets.tolist() == [0, 1, 1, 3]
 
 
+def test_a_positive_of_one_query_stays_seen_by_another():
+    seen = Ragged.from_lists([[5], [1]])
+    kept = without_targets(seen, Ragged.from_lists([[1], [0]]))
+    assert kept.values.tolist() == [5, 1]
+
+
 def test_no_queries_have_no_ranks():
     assert ranks([1, 2], [], []) == []
 
@@ -205,14 +213,15 @@ def test_no_queries_have_no_ranks():
 @pytest.mark.parametrize("score", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("item_block", [2, 8])
 def test_a_score_that_is_not_a_number_is_refused(score, item_block):
-    with pytest.raises(ValueError, match="NaN or infinite"):
-        ranks([1, 2, 3, score], [[0]], [[]], item_block)
+    with pytest.raises(ValueError, match="score of queries 0 to 1 is NaN or infinite"):
+        ranks([1, 2, 3, score], [[0], [1]], [[], []], item_block)
 
 
 @pytest.mark.parametrize(
     ("targets", "seen", "message"),
     [
-        ([[3]], [[]], "1 targets are not among the 3 ranked items"),
+        ([[3]], [[]], r"1 targets are not among the 3 ranked items \(first: \[3\]\)"),
+        ([range(3, 9)], [[]], r"6 targets .* \(first: \[3, 4, 5, 6, 7\]\)"),
         ([[-1]], [[]], "1 targets are not among"),
         ([[0]], [[-2]], "1 seen items are not among"),
         ([[0, 1, 0]], [[]], "1 targets are repeated in their row"),
