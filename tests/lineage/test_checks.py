@@ -47,6 +47,9 @@ def test_parameters_changed_in_a_file_are_refused_too(folder):
         match=r"times.factor was 2, is 3; make it again: kedro run --from-nodes scale$",
     ):
         run(folder, "add", factor=3)
+    for factor in range(4, 11):  # fingerprints above and below the recorded one
+        with pytest.raises(ValueError, match=f"times.factor was 2, is {factor}"):
+            run(folder, "add", factor=factor)
     run(folder, factor=3)
     run(folder, "add", factor=3)
 
@@ -142,6 +145,17 @@ def test_skipping_outputs_of_other_parameters_or_sources_is_refused(folder, chan
             factor=3 if change == "parameter" else 2,
             only_missing_outputs=True,
         )
+
+
+def test_a_refused_skip_names_the_first_of_several_changed_inputs(folder):
+    pipeline = Pipeline([Node(add, ["raw", "more"], "sum", name="sum")])
+    for text in ("[1]", "[2]"):
+        for name in ("raw", "more"):
+            (folder / f"{name}.json").write_text(text)
+        if text == "[1]":
+            run(folder, pipeline=pipeline)
+    with pytest.raises(ValueError, match="made from another version of more; make it"):
+        run(folder, pipeline=pipeline, only_missing_outputs=True)
 
 
 def test_a_refused_skip_offers_the_options_that_made_the_output(folder):
@@ -241,3 +255,11 @@ def test_differences_name_kinds_first_and_are_cut():
     )
     assert describe_differences({"a": None}, {}) == "a was null, is absent"
     assert describe_differences(before, before) == ""
+    three = {"x": 1, "y": 2, "z": 3}
+    assert "more" not in describe_differences(three, dict.fromkeys(three, 4))
+
+
+@pytest.mark.parametrize(("length", "end"), [(58, '"'), (59, "…")])
+def test_long_values_of_a_difference_are_cut_and_letters_kept(length, end):
+    text = "é" * length
+    assert describe_differences({"a": 1}, {"a": text}) == f'a was 1, is "{text}{end}'

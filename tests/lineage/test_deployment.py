@@ -113,6 +113,13 @@ def test_a_part_of_a_killed_retraining_does_not_finish_it(killed):
     assert value(killed, "index") == RESULT["retrain"]
 
 
+def test_the_beginning_of_a_killed_retraining_does_not_finish_it(killed):
+    options = {"pipeline_names": ["retrain"], "run_id": AGAIN}
+    run(killed, "train", pipeline=PIPELINES["retrain"], **options)
+    retrain(killed, run_id="2026-01-04T00.00.00.000Z")
+    assert value(killed, "index") == RESULT["retrain"]
+
+
 def test_a_refused_run_leaves_nothing_unfinished(trained):
     (trained / "raw.json").unlink()
     with pytest.raises(DatasetError, match=r"raw\.json"):

@@ -10,11 +10,15 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from kedro.pipeline import Node, Pipeline
 
+from tests.lineage.small_runs import run
+from two_tower.lineage import hooks
 from two_tower.lineage.lock import RunLock
 
 HOLDER = """
@@ -47,7 +51,7 @@ def holder(path: Path) -> Iterator[subprocess.Popen]:
 
 @pytest.fixture
 def path(tmp_path) -> Path:
-    return tmp_path / "reports" / "lineage.lock"
+    return tmp_path / "data" / "reports" / "lineage.lock"
 
 
 def test_a_second_run_is_refused_with_the_first_one_and_since_when(path):
@@ -199,3 +203,55 @@ def test_a_worker_of_a_killed_run_ends_with_it():
     ended, _, _ = select.select([worker], [], [], 20)
     os.close(worker)
     assert ended
+
+
+def test_a_worker_waits_for_its_run_once(monkeypatch):
+    ended, signals = threading.Event(), []
+
+    def kill(*arguments: int) -> None:
+        signals.append(arguments)
+        ended.set()
+
+    parent = SimpleNamespace(join=lambda: None)
+    monkeypatch.setattr(hooks.multiprocessing, "parent_process", lambda: parent)
+    monkeypatch.setattr(hooks.os, "kill", kill)
+    of_worker = hooks.LockHooks()
+    of_worker.before_node_run()
+    assert ended.wait(10)
+    of_worker.before_node_run()
+    assert signals == [(os.getpid(), signal.SIGKILL)]
+
+
+def is_locked(path: Path) -> bool:
+    """Return whether another process is refused the lock."""
+    child = os.fork()
+    if child == 0:
+        try:
+            RunLock(path).acquire("b")
+        except RuntimeError:
+            os._exit(1)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_run_has_the_lock_until_its_end(folder, fails):
+    lock, found = folder / "lineage.lock", []
+
+    def probe(numbers: list[int]) -> list[int]:
+        found.append(is_locked(lock))
+        if fails:
+            raise ValueError("the node gave up")
+        return numbers
+
+    pipeline = Pipeline([Node(probe, "raw", "sum", name="probe")])
+    with pytest.raises(ValueError, match="gave up") if fails else nullcontext():
+        run(folder, pipeline=pipeline)
+    assert found == [True]
+    assert not is_locked(lock)
+
+
+def test_a_refused_run_gives_its_lock_back(folder):
+    with pytest.raises(ValueError, match="scaled has no lineage record"):
+        run(folder, "add")
+    assert not is_locked(folder / "lineage.lock")

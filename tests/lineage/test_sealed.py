@@ -12,6 +12,8 @@ def test_a_sealed_file_is_read_back(tmp_path):
     write_sealed(tmp_path / "new" / "a.json", CONTENT)
     found = read_sealed(tmp_path / "new" / "a.json")
     assert found == json.loads(json.dumps(CONTENT))
+    text = (tmp_path / "new" / "a.json").read_text()
+    assert text == json.dumps(json.loads(text), indent=2, sort_keys=True) + "\n"
 
 
 def test_a_missing_file_has_no_content(tmp_path):
