@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from difflib import unified_diff
 from pathlib import Path
 from types import ModuleType
-from typing import Final
+from typing import Any, Final
 
 PROJECT: Final = Path(__file__).parents[2]
 SOURCE: Final = PROJECT / "src" / "two_tower"
@@ -57,6 +57,9 @@ GROUPS: Final = {
 
 UNLIKE: Final = ("NumberReplacer", "BinaryOperator", "Comparison", "UnaryOperator")
 """Kinds with many mutants at one place; one of them is taken."""
+
+STARRED: Final = {"argument", "param", "parameters", "star_expr"}
+"""Nodes in which an operator is no operation."""
 
 HEAVY: Final = (
     "_pytest.assertion.rewrite",
@@ -158,12 +161,15 @@ def mutate(source: str, seed: int) -> Iterator[str]:
             yield code
 
 
-def _is_declaration(node: object) -> bool:
-    """Return whether a node is part of a type, or of `frozen=True`.
+def _is_declaration(node: Any) -> bool:
+    """Return whether a node is part of a type, of `frozen=True`, or a star.
 
-    These change no behaviour: mypy refuses code that doesn't keep to them.
+    Types and `frozen` change no behaviour, since mypy refuses code that doesn't keep to
+    them. A changed star that isn't a product would be no Python.
     """
-    while (parent := getattr(node, "parent", None)) is not None:
+    if node.type == "operator" and node.parent.type in STARRED:
+        return True
+    while (parent := node.parent) is not None:
         if parent.type in {"annassign", "tfpdef"} and node is parent.children[1]:
             return True
         if parent.type == "tfpdef" and node is parent.children[-1]:
