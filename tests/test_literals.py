@@ -20,7 +20,7 @@ def untyped(tree):
     for call in ast.walk(tree):
         if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute)):
             continue
-        if call.func.attr == "literal":
+        if call.func.attr == "literal" and call.args:
             is_text = isinstance(call.args[0], ast.JoinedStr) or (
                 isinstance(call.args[0], ast.Constant)
                 and isinstance(call.args[0].value, str)

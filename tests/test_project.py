@@ -129,7 +129,7 @@ def test_retraining_makes_all_that_a_first_training_makes():
 
 def test_a_refit_replaces_what_is_deployed_and_leaves_what_was_evaluated():
     made = pipelines["refit"].all_outputs()
-    of_data = {"items", "item_vocabulary"}
+    of_data = {"items", "items_counts", "item_vocabulary"}
     assert made >= pipelines["add_items"].all_outputs() - of_data | {"recommendations"}
     kept = pipelines["data"].all_outputs() | pipelines["evaluation"].all_outputs()
     assert not made & (kept | {"two_tower_model", "training_history", "test_queries"})
@@ -189,9 +189,9 @@ def viz(context) -> DataAccessManager:
 @pytest.mark.parametrize("name", sorted(pipelines))
 def test_kedro_viz_draws_the_layers_of_each_pipeline_in_order(name, config, viz):
     names = [part for part in pipelines[name].datasets() if part in config]
-    # A refit reads two layers of which it makes none from the other.
-    unlinked = {"refit": {"intermediate"}}.get(name, set())
-    drawn = {layer_of(config[part]) for part in names} - unlinked
+    # These read two layers of which they make none from the other.
+    unlinked = {"refit": {"intermediate"}, "recommendation": {"intermediate"}}
+    drawn = {layer_of(config[part]) for part in names} - unlinked.get(name, set())
     found = viz.get_sorted_layers_for_registered_pipeline(name)
     assert [layer for layer in found if layer in drawn] == [
         layer for layer in FOLDERS if layer in drawn

@@ -90,11 +90,3 @@ def test_towers_that_shared_one_table_do_not_go_on_with_two():
 def test_what_no_history_could_read_is_refused(changes, message):
     with pytest.raises(ValidationError, match=f"(?i){message}"):
         parameters(SEPARATE, changes)
-
-
-def test_a_feature_that_items_lack_is_refused_by_the_name_of_its_tower():
-    lacking = {"history_item_tower": {"features": {"mood": True}}}
-    with pytest.raises(
-        ValueError, match=r"history_item_tower\.features names \['mood'\]"
-    ):
-        towers_of(SEPARATE, lacking)

@@ -12,7 +12,7 @@ from kedro.validation import TypeExtractor
 
 from tests.evaluation.fabricate import GROUPS, SPLIT_REPORT, World
 from tests.evaluation.fabricate import parameters as group_of
-from two_tower.lineage import hooks as lineage
+from two_tower.lineage import graph
 from two_tower.lineage.hooks import LineageHooks
 from two_tower.lineage.records import LineageStore
 from two_tower.pipelines.evaluation.pipeline import create_pipeline
@@ -133,7 +133,7 @@ class Source(MemoryDataset):
 def fingerprints(folder, monkeypatch, **changes):
     """Return the fingerprint of each output of a run with changed parameters."""
     pipeline, world = create_pipeline(), World()
-    monkeypatch.setattr(lineage, "pipelines", {"__default__": pipeline})
+    monkeypatch.setattr(graph, "pipelines", {"__default__": pipeline})
     store = LineageStore(folder)
     catalog = DataCatalog({"params:lineage": MemoryDataset(store, copy_mode="assign")})
     for name in pipeline.inputs():

@@ -139,7 +139,7 @@ def test_a_seed_always_gives_the_same_bytes(build, tmp_path):
 def test_a_catalogue_smaller_than_k_is_indexed(lineage):
     items, users = embeddings("item", unit_vectors(5)), embeddings("user", np.eye(8))
     bundle, report = build_item_index(items, users, lineage, parameters())
-    assert (bundle.n_items, report["recall@10"]) == (5, 1.0)
+    assert (bundle.n_items, report["recall@5"]) == (5, 1.0)
 
 
 def test_item_vectors_that_are_not_of_length_one_are_refused(lineage):
