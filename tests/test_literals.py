@@ -35,7 +35,8 @@ def untyped(tree):
 def _is_number(node):
     if isinstance(node, ast.UnaryOp):
         node = node.operand
-    return isinstance(node, ast.Constant) and isinstance(node.value, int | float)
+    # Of a truth value there is but one type.
+    return isinstance(node, ast.Constant) and type(node.value) in {int, float}
 
 
 def test_literals_state_their_type():
