@@ -184,13 +184,15 @@ def test_skipping_an_unfinished_output_is_refused_with_its_command(folder):
 
 def test_a_source_that_has_changed_since_is_logged(folder, longer, caplog):
     run(folder, pipeline=longer)
-    (folder / "raw.json").write_text("[1, 3]")
-    with caplog.at_level(logging.WARNING, "two_tower"):
-        run(folder, "sum", pipeline=longer)
-    assert (
-        "raw has changed since added was made from it; this run uses the earlier "
-        "version. To use the new one, run: kedro run" in caplog.text
-    )
+    for number in range(3, 9):  # fingerprints above and below the recorded one
+        (folder / "raw.json").write_text(f"[1, {number}]")
+        caplog.clear()
+        with caplog.at_level(logging.WARNING, "two_tower"):
+            run(folder, "sum", pipeline=longer)
+        assert (
+            "raw has changed since added was made from it; this run uses the earlier "
+            "version. To use the new one, run: kedro run" in caplog.text
+        )
 
 
 TABLES = Pipeline(

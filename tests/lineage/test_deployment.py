@@ -11,6 +11,7 @@ from kedro.pipeline import Node, Pipeline
 from tests.crashes import run_forked
 from tests.lineage.small_runs import LATER, PIPELINES, add, copy, retrain, run, value
 from two_tower.lineage import graph
+from two_tower.lineage.records import LineageStore
 
 EVERY = bool(os.environ.get("TWO_TOWER_EVERY_KILL"))
 AGAIN = "2026-01-03T00.00.00.000Z"
@@ -133,6 +134,17 @@ def test_without_a_model_there_is_nothing_to_retrain(deployment):
         ValueError, match=r"there is no query tower in .*; run: kedro run"
     ):
         retrain(deployment)
+
+
+def test_a_half_saved_model_is_not_retrained(trained):
+    command = "kedro run --from-nodes export"
+    LineageStore(trained / "lineage").mark_unfinished("tower", command)
+    with pytest.raises(
+        ValueError,
+        match="tower has no lineage record: the run that wrote it was interrupted; "
+        f"run: {command}$",
+    ):
+        retrain(trained)
 
 
 def test_a_damaged_note_of_a_killed_retraining_is_named(killed):

@@ -206,13 +206,13 @@ def test_a_worker_of_a_killed_run_ends_with_it():
 
 
 def test_a_worker_waits_for_its_run_once(monkeypatch):
-    ended, signals = threading.Event(), []
+    ended, signals, waiting = threading.Event(), [], []
 
     def kill(*arguments: int) -> None:
         signals.append(arguments)
         ended.set()
 
-    parent = SimpleNamespace(join=lambda: None)
+    parent = SimpleNamespace(join=lambda: waiting.append(threading.current_thread()))
     monkeypatch.setattr(hooks.multiprocessing, "parent_process", lambda: parent)
     monkeypatch.setattr(hooks.os, "kill", kill)
     of_worker = hooks.LockHooks()
@@ -220,6 +220,7 @@ def test_a_worker_waits_for_its_run_once(monkeypatch):
     assert ended.wait(10)
     of_worker.before_node_run()
     assert signals == [(os.getpid(), signal.SIGKILL)]
+    assert waiting[0].daemon  # a worker may end before its run
 
 
 def is_locked(path: Path) -> bool:

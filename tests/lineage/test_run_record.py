@@ -1,5 +1,7 @@
 import platform
 import subprocess
+from importlib import metadata
+from importlib.metadata import PackageNotFoundError
 from typing import Any
 
 import pytest
@@ -52,6 +54,18 @@ def test_a_record_holds_the_versions_of_python_and_of_installed_packages(run_par
     record = describe_run(run_params, {}, NODES)
     assert record["python"] == platform.python_version()
     assert {"kedro", "keras", "pyarrow"} <= record["packages"].keys()
+
+
+def test_packages_that_are_not_installed_have_no_version(run_params, monkeypatch):
+    def version(package: str) -> str:
+        if package == "jax":
+            raise PackageNotFoundError(package)
+        return "1.0"
+
+    monkeypatch.setattr(metadata, "version", version)
+    packages = describe_run(run_params, {}, NODES)["packages"]
+    assert packages["keras"] == "1.0"
+    assert "jax" not in packages
 
 
 def test_a_project_outside_of_git_has_no_commit(run_params):
